@@ -1,0 +1,1 @@
+"""Ostinato: a reproducible laboratory for music generation with deep networks."""

@@ -1,0 +1,165 @@
+"""A piece of music as plain data.
+
+Notes are one structured array (a column per attribute), so that a corpus of any size is handled with
+numpy and stored as columns. Time is in integer ticks; `ticks_per_quarter` says how long a tick is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+NOTE = np.dtype(
+    [("track", "i4"), ("onset", "i4"), ("duration", "i4"), ("pitch", "i4"), ("velocity", "i4")]
+)
+Notes = npt.NDArray[np.void]
+VOICES = ("soprano", "alto", "tenor", "bass")
+DEFAULT_VELOCITY = 80
+
+
+@dataclass(frozen=True)
+class Track:
+    """One instrument or voice; `role` is its musical function (soprano, melody, drums …)."""
+
+    name: str = ""
+    role: str = ""
+    program: int = 0
+    is_drum: bool = False
+
+
+@dataclass(frozen=True)
+class Tempo:
+    """Quarter notes per minute from `onset` on."""
+
+    onset: int
+    qpm: float
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A time signature from `onset` on."""
+
+    onset: int
+    numerator: int
+    denominator: int
+
+    def bar_quarters(self) -> Fraction:
+        """Length of a bar in quarter notes."""
+        return Fraction(4 * self.numerator, self.denominator)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key signature from `onset` on: sharps (positive) or flats (negative), and the mode."""
+
+    onset: int
+    fifths: int
+    mode: str = ""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Anything else that happens at a time: kind is bar, fermata, chord, phrase …"""
+
+    onset: int
+    kind: str
+    value: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A piece: notes sorted by onset, track and pitch, and what is known about them."""
+
+    id: str
+    ticks_per_quarter: int
+    notes: Notes
+    tracks: tuple[Track, ...]
+    tempos: tuple[Tempo, ...] = ()
+    meters: tuple[Meter, ...] = ()
+    keys: tuple[Key, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    source: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.ticks_per_quarter < 1:
+            raise ValueError(f"ticks_per_quarter={self.ticks_per_quarter} must be at least 1")
+        if len(self.notes) and not 0 <= self.notes["track"].min() <= self.notes[
+            "track"
+        ].max() < len(self.tracks):
+            raise ValueError(f"a note of {self.id} names a track that is not there")
+
+    @property
+    def length(self) -> int:
+        """End of the last note in ticks; 0 for a piece without notes."""
+        return int((self.notes["onset"] + self.notes["duration"]).max()) if len(self.notes) else 0
+
+    @property
+    def quarters(self) -> float:
+        """Length in quarter notes."""
+        return self.length / self.ticks_per_quarter
+
+    def voice(self, role: str) -> Notes:
+        """The notes of all tracks of one role."""
+        numbers = [i for i, track in enumerate(self.tracks) if track.role == role]
+        return self.notes[np.isin(self.notes["track"], numbers)]
+
+    def first_meter(self) -> Meter:
+        """The meter at the start; 4/4 where none is given."""
+        return self.meters[0] if self.meters else Meter(0, 4, 4)
+
+
+Change = TypeVar("Change", Tempo, Meter, Key)
+
+
+def make_notes(rows: Sequence[tuple[int, int, int, int, int]]) -> Notes:
+    """Sorted notes from (track, onset, duration, pitch, velocity) rows."""
+    return sort_notes(np.array(rows, dtype=NOTE))
+
+
+def sort_notes(notes: Notes) -> Notes:
+    """Notes ordered by onset, track, pitch, duration, velocity: one order for one music."""
+    return np.sort(notes, order=("onset", "track", "pitch", "duration", "velocity"))
+
+
+def cut(piece: Piece, start: int, end: int) -> Piece:
+    """The notes that begin in [start, end) ticks, moved to 0 and ended at `end` at the latest."""
+    notes = piece.notes[(piece.notes["onset"] >= start) & (piece.notes["onset"] < end)].copy()
+    notes["duration"] = np.minimum(notes["duration"], end - notes["onset"])
+    notes["onset"] -= start
+    return replace(
+        piece,
+        notes=notes,
+        tempos=tuple(
+            replace(x, onset=max(0, x.onset - start)) for x in _in_force(piece.tempos, start, end)
+        ),
+        meters=tuple(
+            replace(x, onset=max(0, x.onset - start)) for x in _in_force(piece.meters, start, end)
+        ),
+        keys=tuple(
+            replace(x, onset=max(0, x.onset - start)) for x in _in_force(piece.keys, start, end)
+        ),
+        annotations=tuple(
+            replace(x, onset=x.onset - start) for x in piece.annotations if start <= x.onset < end
+        ),
+    )
+
+
+def _in_force(changes: Sequence[Change], start: int, end: int) -> list[Change]:
+    before = [x for x in changes if x.onset <= start]
+    return before[-1:] + [x for x in changes if start < x.onset < end]
+
+
+def same_music(a: Piece, b: Piece) -> bool:
+    """Whether two pieces hold the same notes, tracks' roles and meters in the same time unit."""
+    return (
+        a.ticks_per_quarter == b.ticks_per_quarter
+        and np.array_equal(a.notes, b.notes)
+        and [track.role for track in a.tracks] == [track.role for track in b.tracks]
+        and a.meters == b.meters
+    )

@@ -1,0 +1,1 @@
+"""Pieces to arrays and back. Every representation keeps one protocol (see `protocol`). No torch."""

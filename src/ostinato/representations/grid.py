@@ -1,0 +1,197 @@
+"""Voices on a grid: one row for each step (a sixteenth), one column for each voice.
+
+The form of the JSB Chorales benchmark (Huang et al. 2018, after Boulanger-Lewandowski 2012): a cell holds the pitch
+that sounds or a rest. A repeated note looks like a held one, unless `hold` adds a symbol for "goes on".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.music.piece import NOTE, VOICES, Meter, Notes, Piece, Tempo, make_notes
+from ostinato.representations.lines import (
+    one_line,
+    options_from,
+    rebuild,
+    to_steps,
+    voice_notes,
+    voice_tracks,
+)
+from ostinato.representations.protocol import Mask, Quantized, Tokens, Unencodable
+
+REST = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Options of the grid; a cell is 0 for a rest, 1.. for pitches from `lowest`, the last for a hold.
+
+    hold: whether a cell that only continues a note has a symbol of its own.
+    qpm, program, velocity: how decoded music is played; nothing in the tokens says so.
+    """
+
+    voices: tuple[str, ...] = VOICES
+    steps_per_quarter: int = 4
+    lowest: int = 36
+    highest: int = 81
+    hold: bool = False
+    qpm: float = 84.0
+    program: int = 19
+    velocity: int = 80
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest < self.highest <= 127:
+            raise ValueError(
+                f"lowest={self.lowest} must be below highest={self.highest}, within 0 to 127"
+            )
+        if self.steps_per_quarter < 1:
+            raise ValueError(f"steps_per_quarter={self.steps_per_quarter} must be at least 1")
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """From plain settings, refusing what is not an option."""
+        return options_from(cls, settings)
+
+    @property
+    def width(self) -> int:
+        """One column for each voice."""
+        return len(self.voices)
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """rest, pitches by MIDI number, and hold where it is used."""
+        pitches = (f"pitch_{pitch}" for pitch in range(self.lowest, self.highest + 1))
+        return ("rest", *pitches, *(["hold"] if self.hold else []))
+
+    def quantize(self, piece: Piece) -> Quantized:
+        """The four lines on their steps: one note at a time, repeated notes joined unless `hold`.
+
+        Raises:
+            Unencodable: a voice is missing, or a pitch lies outside the grid.
+        """
+        lines, moved, dropped = [], [], 0
+        for number, notes in enumerate(voice_notes(piece, self.voices)):
+            self._check_range(piece, notes)
+            stepped, change = to_steps(notes, piece.ticks_per_quarter, self.steps_per_quarter)
+            is_bass = number == len(self.voices) - 1 and number > 0
+            line, left_out = one_line(stepped, keep_highest=not is_bass)
+            line["track"] = number
+            lines.append(line if self.hold else join_repeated(line))
+            moved.append(change)
+            dropped += left_out
+        notes = np.concatenate(lines) if lines else np.empty(0, NOTE)
+        notes["velocity"] = self.velocity
+        quantized = rebuild(
+            piece,
+            notes,
+            ticks_per_quarter=self.steps_per_quarter,
+            tracks=voice_tracks(self.voices, self.program),
+            meters=(Meter(0, 4, 4),),
+            tempos=(Tempo(0, self.qpm),),
+        )
+        reasons = {"sounds with a higher or lower note of its voice": dropped} if dropped else {}
+        return Quantized(quantized, float(np.mean(moved)) if moved else 0.0, reasons)
+
+    def _check_range(self, piece: Piece, notes: Notes) -> None:
+        outside = notes["pitch"][(notes["pitch"] < self.lowest) | (notes["pitch"] > self.highest)]
+        if len(outside):
+            raise Unencodable(
+                f"{piece.id}: pitch {int(outside[0])} lies outside {self.lowest} to {self.highest}"
+            )
+
+    def encode(self, piece: Piece) -> Tokens:
+        """Cells of shape (T steps, voices)."""
+        quantized = self.quantize(piece).piece
+        cells = np.full((quantized.length, self.width), REST, dtype=np.int32)
+        for note in quantized.notes:
+            start, end = int(note["onset"]), int(note["onset"] + note["duration"])
+            symbol = int(note["pitch"]) - self.lowest + 1
+            cells[start:end, int(note["track"])] = self._hold if self.hold else symbol
+            cells[start, int(note["track"])] = symbol
+        return cells
+
+    @property
+    def _hold(self) -> int:
+        return self.highest - self.lowest + 2
+
+    def decode(self, tokens: Tokens) -> Piece:
+        """Runs of one pitch become notes; with `hold`, a pitch begins a note and holds prolong it."""
+        rows = []
+        for voice in range(self.width):
+            cells = tokens[:, voice]
+            begins = np.diff(cells, prepend=-1) != 0
+            if self.hold:
+                begins = cells != self._hold
+            starts = np.flatnonzero(begins)
+            ends = np.append(starts[1:], len(cells))
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+                if cells[start] != REST:
+                    pitch = int(cells[start]) + self.lowest - 1
+                    rows.append((voice, start, end - start, pitch, self.velocity))
+        return Piece(
+            id="",
+            ticks_per_quarter=self.steps_per_quarter,
+            notes=make_notes(rows),
+            tracks=voice_tracks(self.voices, self.program),
+            meters=(Meter(0, 4, 4),),
+            tempos=(Tempo(0, self.qpm),),
+        )
+
+    def shift(self, semitones: int) -> npt.NDArray[np.int32]:
+        """Transposition of every symbol; rests and holds stay."""
+        table = np.arange(len(self.vocabulary), dtype=np.int32)
+        count = self.highest - self.lowest + 1
+        moved = table[1 : count + 1] + semitones
+        table[1 : count + 1] = np.where((moved >= 1) & (moved <= count), moved, -1)
+        return table
+
+    def grammar(self, quarters: float, prompt: Tokens) -> "GridGrammar":
+        """Ends after `quarters`; with `hold`, only a sounding voice may hold."""
+        return GridGrammar(self, round(quarters * self.steps_per_quarter), prompt)
+
+
+def join_repeated(line: Notes) -> Notes:
+    """One note for every run of notes of one pitch that follow each other without a gap."""
+    if not len(line):
+        return line
+    ends = line["onset"] + line["duration"]
+    fresh = np.r_[
+        True, (line["onset"][1:] != ends[:-1]) | (line["pitch"][1:] != line["pitch"][:-1])
+    ]
+    joined = line[fresh].copy()
+    last = np.r_[np.flatnonzero(fresh)[1:] - 1, len(line) - 1]
+    joined["duration"] = ends[last] - joined["onset"]
+    return joined
+
+
+class GridGrammar:
+    """Counts cells; with `hold`, remembers which voices sound."""
+
+    def __init__(self, grid: Grid, steps: int, prompt: Tokens) -> None:
+        self._grid = grid
+        self._cells_left = (steps - len(prompt)) * grid.width
+        self._sounds = [
+            bool(len(prompt)) and prompt[-1, voice] != REST for voice in range(grid.width)
+        ]
+        self._voice = 0
+        self._all = np.ones(len(grid.vocabulary), dtype=bool)
+        self._no_hold = self._all.copy()
+        if grid.hold:
+            self._no_hold[-1] = False
+
+    def allowed(self) -> Mask:
+        """Every symbol, but a hold only where something sounds."""
+        return self._all if self._sounds[self._voice] else self._no_hold
+
+    def advance(self, token: int) -> None:
+        """Take one cell."""
+        self._sounds[self._voice] = token != REST
+        self._voice = (self._voice + 1) % self._grid.width
+        self._cells_left -= 1
+
+    def finished(self) -> bool:
+        """Whether all steps are there."""
+        return self._cells_left <= 0

@@ -1,0 +1,104 @@
+"""What every representation offers, and the one place where its name becomes a class.
+
+A piece becomes an integer array of shape (T positions, W sub-tokens): W is 4 voices on a grid, 1 for a stream of
+events. `decode(encode(piece))` equals `quantize(piece)` exactly: what a representation cannot say, `quantize`
+changes first, and says how much.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.music.piece import Piece
+
+Tokens = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+FORMAT = 1
+
+
+class Unencodable(ValueError):
+    """A piece that a representation cannot hold, with the reason in its words."""
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A piece as a representation holds it, and what that cost.
+
+    moved: the mean absolute change of onsets in quarter notes.
+    dropped: notes left out, by reason.
+    """
+
+    piece: Piece
+    moved: float
+    dropped: Mapping[str, int]
+
+
+class Grammar(Protocol):
+    """Which sub-tokens may come next, so that whatever is sampled decodes.
+
+    One grammar follows one sequence. `allowed` is a mask over the vocabulary, `advance` takes the chosen
+    sub-token, `finished` says that the music has the length that was asked for.
+    """
+
+    def allowed(self) -> Mask:
+        """Mask over the vocabulary of what may come next, shape (V,)."""
+
+    def advance(self, token: int) -> None:
+        """Take the chosen sub-token."""
+
+    def finished(self) -> bool:
+        """Whether the music is as long as was asked for."""
+
+
+class Representation(Protocol):
+    """Piece ⇄ array of shape (T, W)."""
+
+    @property
+    def width(self) -> int:
+        """W: sub-tokens of a position."""
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Names of the sub-tokens, by number; one vocabulary for all W columns."""
+
+    def quantize(self, piece: Piece) -> Quantized:
+        """The piece as this representation can say it; raises Unencodable."""
+
+    def encode(self, piece: Piece) -> Tokens:
+        """The quantized piece as an array of shape (T, W); raises Unencodable."""
+
+    def decode(self, tokens: Tokens) -> Piece:
+        """The piece of an array; any array that the grammar allows decodes."""
+
+    def shift(self, semitones: int) -> npt.NDArray[np.int32]:
+        """For every sub-token its number after transposition, -1 where it leaves the vocabulary."""
+
+    def grammar(self, quarters: float, prompt: Tokens) -> Grammar:
+        """A grammar for a sequence that has begun with `prompt` and ends after `quarters`."""
+
+
+def build(settings: Mapping[str, Any]) -> Representation:
+    """A representation from its settings: `kind` chooses the class, the rest are its options.
+
+    Raises:
+        ValueError: an unknown kind or option, naming the valid ones.
+    """
+    from ostinato.representations.events import Events
+    from ostinato.representations.grid import Grid
+    from ostinato.representations.pitch import Pitches
+
+    kinds: dict[str, type[Grid] | type[Events] | type[Pitches]] = {
+        "events": Events,
+        "grid": Grid,
+        "pitch": Pitches,
+    }
+    options = dict(settings)
+    kind = options.pop("kind", None)
+    if kind not in kinds:
+        raise ValueError(
+            f"unknown representation kind {kind!r}; known kinds: {', '.join(sorted(kinds))}"
+        )
+    return kinds[kind].from_settings(options)
