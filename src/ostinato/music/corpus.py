@@ -35,9 +35,13 @@ class Entry:
 
 
 def write_corpus(
-    folder: Path, dataset: str, pieces: Sequence[Normalized], rejected: Sequence[Rejected]
+    folder: Path,
+    dataset: str,
+    pieces: Sequence[Normalized],
+    rejected: Sequence[Rejected],
+    origin: dict[str, str],
 ) -> dict[str, Any]:
-    """Write a corpus folder atomically and return its summary."""
+    """Write a corpus folder atomically and return its summary; `origin` is licence, citation and url."""
     with atomic_folder(folder) as out:
         for shard, start in enumerate(range(0, len(pieces), PIECES_PER_SHARD)):
             _write_shard(
@@ -45,7 +49,8 @@ def write_corpus(
             )
         _write_table(out / "pieces.parquet", [_piece_row(item) for item in pieces], PIECES_SCHEMA)
         _write_table(out / "rejected.parquet", [asdict(row) for row in rejected], REJECTED_SCHEMA)
-        summary = _summary(dataset, pieces, rejected) | {"checksums": checksums(out)}
+        summary = _summary(dataset, pieces, rejected)
+        summary |= {"origin": origin, "checksums": checksums(out)}
         write_json(out / "summary.json", summary)
     return summary
 
@@ -55,13 +60,18 @@ def read_corpus(folder: Path) -> list[Entry]:
     return list(iterate_corpus(folder))
 
 
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Counts, origin and checksums of a corpus."""
+    return read_json(folder / "summary.json", expect_format=FORMAT, made_by=MADE_BY)
+
+
 def iterate_corpus(folder: Path) -> Iterator[Entry]:
     """The pieces of a corpus, one shard in memory at a time.
 
     Raises:
         MissingInput, DamagedFile: named, before the first piece is yielded.
     """
-    summary = read_json(folder / "summary.json", expect_format=FORMAT, made_by=MADE_BY)
+    summary = read_summary(folder)
     verify(folder, summary["checksums"], MADE_BY)
     rows = {row["id"]: row for row in pq.read_table(folder / "pieces.parquet").to_pylist()}
     for path in sorted(folder.glob("notes-*.parquet")):
@@ -199,3 +209,17 @@ PIECES_SCHEMA = pa.schema(
         ("warnings", pa.list_(_text)),
     ]
 )
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """A summary as a few lines for the terminal."""
+    lines = [
+        f"{summary['dataset']}: {summary['files']} files, {summary['pieces']} pieces, splits "
+        + ", ".join(f"{split} {count}" for split, count in sorted(summary["splits"].items())),
+        f"{summary['melodies']} melodies in {summary['melody_groups']} groups; no group crosses a split",
+        f"notes: {summary['notes_read']} read = {summary['notes_kept']} kept"
+        + "".join(f" + {n} dropped ({why})" for why, n in sorted(summary["notes_dropped"].items())),
+        f"{summary['quarters']:.0f} quarter notes; pieces with warnings: {summary['warnings']}",
+    ]
+    lines += [f"rejected, {why}: {count}" for why, count in sorted(summary["rejected"].items())]
+    return "\n".join(lines)

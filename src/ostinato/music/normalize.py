@@ -7,8 +7,9 @@ order of files nor a new file moves a piece that was there.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -176,3 +177,23 @@ def split_of(group: str, rule: SplitRule) -> str:
     if position < rule.train:
         return "train"
     return "valid" if position < rule.train + rule.valid else "test"
+
+
+def options_from(dataset: str, settings: Mapping[str, Any]) -> NormalizeOptions:
+    """Options from a dataset's file, naming what they do not know.
+
+    Raises:
+        ValueError: an unknown option or split rule, with the valid names.
+    """
+    known = [item.name for item in fields(NormalizeOptions)]
+    unknown = sorted(set(settings) - set(known))
+    rule = dict(settings.get("split", {}))
+    shares = [item.name for item in fields(SplitRule)]
+    strange = sorted(set(rule) - set(shares))
+    if unknown or strange:
+        raise ValueError(
+            f"dataset {dataset}: normalize has no option {', '.join(unknown + strange)}; "
+            f"its options are {', '.join(known)}; of split: {', '.join(shares)}"
+        )
+    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    return NormalizeOptions(**(plain | {"split": SplitRule(**rule)}))

@@ -1,7 +1,8 @@
 """Voices on a grid: one row for each step (a sixteenth), one column for each voice.
 
-The form of the JSB Chorales benchmark (Huang et al. 2018, after Boulanger-Lewandowski 2012): a cell holds the pitch
-that sounds or a rest. A repeated note looks like a held one, unless `hold` adds a symbol for "goes on".
+The form of the JSB Chorales benchmark (Huang et al. 2018, after Boulanger-Lewandowski 2012): a cell
+holds the pitch that sounds or a rest. A repeated note looks like a held one, unless `hold` adds a
+symbol for "goes on".
 """
 
 from collections.abc import Mapping
@@ -11,23 +12,25 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.music.piece import NOTE, VOICES, Meter, Notes, Piece, Tempo, make_notes
+from ostinato.music.piece import VOICES, Meter, Notes, Piece, Tempo, make_notes
 from ostinato.representations.lines import (
+    check_range,
     one_line,
     options_from,
     rebuild,
+    settings_of,
     to_steps,
     voice_notes,
     voice_tracks,
 )
-from ostinato.representations.protocol import Mask, Quantized, Tokens, Unencodable
+from ostinato.representations.protocol import Mask, Quantized, Tokens
 
 REST = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Options of the grid; a cell is 0 for a rest, 1.. for pitches from `lowest`, the last for a hold.
+    """Options of the grid; a cell is 0 for a rest, 1.. for pitches from `lowest`, last for a hold.
 
     hold: whether a cell that only continues a note has a symbol of its own.
     qpm, program, velocity: how decoded music is played; nothing in the tokens says so.
@@ -49,6 +52,8 @@ class Grid:
             )
         if self.steps_per_quarter < 1:
             raise ValueError(f"steps_per_quarter={self.steps_per_quarter} must be at least 1")
+        if not self.voices or len(set(self.voices)) != len(self.voices):
+            raise ValueError(f"voices={list(self.voices)} must name one or more, each once")
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
@@ -72,17 +77,18 @@ class Grid:
         Raises:
             Unencodable: a voice is missing, or a pitch lies outside the grid.
         """
-        lines, moved, dropped = [], [], 0
-        for number, notes in enumerate(voice_notes(piece, self.voices)):
-            self._check_range(piece, notes)
+        voices = voice_notes(piece, self.voices)
+        lines, moved, dropped = [], 0.0, 0
+        for number, notes in enumerate(voices):
+            check_range(piece, notes, self.lowest, self.highest)
             stepped, change = to_steps(notes, piece.ticks_per_quarter, self.steps_per_quarter)
             is_bass = number == len(self.voices) - 1 and number > 0
             line, left_out = one_line(stepped, keep_highest=not is_bass)
             line["track"] = number
             lines.append(line if self.hold else join_repeated(line))
-            moved.append(change)
+            moved += change * len(notes)
             dropped += left_out
-        notes = np.concatenate(lines) if lines else np.empty(0, NOTE)
+        notes = np.concatenate(lines)
         notes["velocity"] = self.velocity
         quantized = rebuild(
             piece,
@@ -92,15 +98,14 @@ class Grid:
             meters=(Meter(0, 4, 4),),
             tempos=(Tempo(0, self.qpm),),
         )
-        reasons = {"sounds with a higher or lower note of its voice": dropped} if dropped else {}
-        return Quantized(quantized, float(np.mean(moved)) if moved else 0.0, reasons)
-
-    def _check_range(self, piece: Piece, notes: Notes) -> None:
-        outside = notes["pitch"][(notes["pitch"] < self.lowest) | (notes["pitch"] > self.highest)]
-        if len(outside):
-            raise Unencodable(
-                f"{piece.id}: pitch {int(outside[0])} lies outside {self.lowest} to {self.highest}"
-            )
+        count = sum(map(len, voices))
+        reasons = {
+            "sounds with a higher or lower note of its voice": dropped,
+            "in none of the voices": len(piece.notes) - count,
+        }
+        return Quantized(
+            quantized, moved / max(count, 1), {name: n for name, n in reasons.items() if n}
+        )
 
     def encode(self, piece: Piece) -> Tokens:
         """Cells of shape (T steps, voices)."""
@@ -118,7 +123,7 @@ class Grid:
         return self.highest - self.lowest + 2
 
     def decode(self, tokens: Tokens) -> Piece:
-        """Runs of one pitch become notes; with `hold`, a pitch begins a note and holds prolong it."""
+        """Runs of one pitch become notes; with `hold`, a pitch begins a note, holds prolong it."""
         rows = []
         for voice in range(self.width):
             cells = tokens[:, voice]
@@ -126,8 +131,8 @@ class Grid:
             if self.hold:
                 begins = cells != self._hold
             starts = np.flatnonzero(begins)
-            ends = np.append(starts[1:], len(cells))
-            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            ends = np.append(starts[1:], len(cells))  # one too many where nothing begins
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=False):
                 if cells[start] != REST:
                     pitch = int(cells[start]) + self.lowest - 1
                     rows.append((voice, start, end - start, pitch, self.velocity))
@@ -152,6 +157,14 @@ class Grid:
         """Ends after `quarters`; with `hold`, only a sounding voice may hold."""
         return GridGrammar(self, round(quarters * self.steps_per_quarter), prompt)
 
+    def prefix(self, piece: Piece, quarters: float) -> Tokens:
+        """The first rows."""
+        return self.encode(piece)[: round(quarters * self.steps_per_quarter)]
+
+    def codec(self) -> dict[str, Any]:
+        """Kind and options as plain settings."""
+        return settings_of("grid", self)
+
 
 def join_repeated(line: Notes) -> Notes:
     """One note for every run of notes of one pitch that follow each other without a gap."""
@@ -171,25 +184,22 @@ class GridGrammar:
     """Counts cells; with `hold`, remembers which voices sound."""
 
     def __init__(self, grid: Grid, steps: int, prompt: Tokens) -> None:
-        self._grid = grid
         self._cells_left = (steps - len(prompt)) * grid.width
         self._sounds = [
             bool(len(prompt)) and prompt[-1, voice] != REST for voice in range(grid.width)
         ]
-        self._voice = 0
         self._all = np.ones(len(grid.vocabulary), dtype=bool)
         self._no_hold = self._all.copy()
         if grid.hold:
             self._no_hold[-1] = False
 
-    def allowed(self) -> Mask:
-        """Every symbol, but a hold only where something sounds."""
-        return self._all if self._sounds[self._voice] else self._no_hold
+    def allowed(self, column: int = 0) -> Mask:
+        """Every symbol, but a hold only where the voice of this column sounds."""
+        return self._all if self._sounds[column] else self._no_hold
 
-    def advance(self, token: int) -> None:
-        """Take one cell."""
-        self._sounds[self._voice] = token != REST
-        self._voice = (self._voice + 1) % self._grid.width
+    def advance(self, token: int, column: int = 0) -> None:
+        """Take one cell of a row; the columns of a row come in any order, each once."""
+        self._sounds[column] = token != REST
         self._cells_left -= 1
 
     def finished(self) -> bool:

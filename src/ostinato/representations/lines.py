@@ -1,7 +1,7 @@
-"""What all symbolic representations share: voices, the time grid, monophonic lines, option checks."""
+"""What all symbolic representations share: voices, the time grid, single lines, option checks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +24,12 @@ def options_from(cls: type[Options], settings: Mapping[str, Any]) -> Options:
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
 
 
+def settings_of(kind: str, options: Any) -> dict[str, Any]:
+    """Kind and options as plain settings, from which `protocol.build` makes an equal object."""
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
+    return {"kind": kind, **plain}
+
+
 def voice_notes(piece: Piece, voices: Sequence[str]) -> list[Notes]:
     """The notes of every voice asked for, whatever order the piece's tracks have.
 
@@ -44,13 +50,13 @@ def voice_tracks(voices: Sequence[str], program: int) -> tuple[Track, ...]:
 
 
 def to_steps(notes: Notes, ticks_per_quarter: int, steps_per_quarter: int) -> tuple[Notes, float]:
-    """Notes on the nearest steps, at least one step long, and the mean change of onsets in quarters.
+    """Notes on the nearest steps, at least one step long, and the mean change of onsets (quarters).
 
     Halves round up, so that a piece moved by whole steps is quantized alike.
     """
     out = notes.copy()
-    starts = _round_half_up(notes["onset"], steps_per_quarter, ticks_per_quarter)
-    ends = _round_half_up(notes["onset"] + notes["duration"], steps_per_quarter, ticks_per_quarter)
+    starts = round_half_up(notes["onset"], steps_per_quarter, ticks_per_quarter)
+    ends = round_half_up(notes["onset"] + notes["duration"], steps_per_quarter, ticks_per_quarter)
     out["onset"] = starts
     out["duration"] = np.maximum(1, ends - starts)
     if not len(notes):
@@ -59,7 +65,8 @@ def to_steps(notes: Notes, ticks_per_quarter: int, steps_per_quarter: int) -> tu
     return out, float(moved.mean())
 
 
-def _round_half_up(ticks: npt.NDArray[Any], multiply: int, divide: int) -> npt.NDArray[np.int64]:
+def round_half_up(ticks: npt.NDArray[Any], multiply: int, divide: int) -> npt.NDArray[np.int64]:
+    """The ticks * multiply / divide as the nearest whole numbers, halves up."""
     return (2 * ticks.astype(np.int64) * multiply + divide) // (2 * divide)
 
 
@@ -75,6 +82,13 @@ def one_line(notes: Notes, keep_highest: bool) -> tuple[Notes, int]:
     gaps = np.diff(line["onset"], append=np.iinfo(np.int32).max)
     line["duration"] = np.minimum(line["duration"], gaps)
     return line, len(notes) - len(line)
+
+
+def check_range(piece: Piece, notes: Notes, lowest: int, highest: int) -> None:
+    """Raise Unencodable, with the first such pitch, where a note lies outside lowest to highest."""
+    outside = notes["pitch"][(notes["pitch"] < lowest) | (notes["pitch"] > highest)]
+    if len(outside):
+        raise Unencodable(f"{piece.id}: pitch {int(outside[0])} lies outside {lowest} to {highest}")
 
 
 def rebuild(piece: Piece, notes: Notes, **changes: Any) -> Piece:

@@ -1,11 +1,11 @@
 """What every representation offers, and the one place where its name becomes a class.
 
-A piece becomes an integer array of shape (T positions, W sub-tokens): W is 4 voices on a grid, 1 for a stream of
-events. `decode(encode(piece))` equals `quantize(piece)` exactly: what a representation cannot say, `quantize`
-changes first, and says how much.
+A piece becomes an integer array of shape (T positions, W sub-tokens): W is 4 voices on a grid, 1
+for a stream of events. `decode(encode(piece))` equals `quantize(piece)` exactly: what a
+representation cannot say, `quantize` changes first, and says how much.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,14 +39,15 @@ class Quantized:
 class Grammar(Protocol):
     """Which sub-tokens may come next, so that whatever is sampled decodes.
 
-    One grammar follows one sequence. `allowed` is a mask over the vocabulary, `advance` takes the chosen
-    sub-token, `finished` says that the music has the length that was asked for.
+    One grammar follows one sequence. `allowed` is a mask over the vocabulary, `advance` takes the
+    chosen sub-token, `finished` says that the music has the length that was asked for. `column`
+    names the sub-token's place in its position: a model may fill the columns in any order.
     """
 
-    def allowed(self) -> Mask:
+    def allowed(self, column: int = 0) -> Mask:
         """Mask over the vocabulary of what may come next, shape (V,)."""
 
-    def advance(self, token: int) -> None:
+    def advance(self, token: int, column: int = 0) -> None:
         """Take the chosen sub-token."""
 
     def finished(self) -> bool:
@@ -79,6 +80,15 @@ class Representation(Protocol):
     def grammar(self, quarters: float, prompt: Tokens) -> Grammar:
         """A grammar for a sequence that has begun with `prompt` and ends after `quarters`."""
 
+    def prefix(self, piece: Piece, quarters: float) -> Tokens:
+        """The first `quarters` of a quantized piece as a prompt that the grammar can go on from.
+
+        Notes that sound at the cut end there when the prompt is decoded. At most the whole piece.
+        """
+
+    def codec(self) -> dict[str, Any]:
+        """Plain settings, kind included, from which `build` makes an equal representation."""
+
 
 def build(settings: Mapping[str, Any]) -> Representation:
     """A representation from its settings: `kind` chooses the class, the rest are its options.
@@ -90,10 +100,10 @@ def build(settings: Mapping[str, Any]) -> Representation:
     from ostinato.representations.grid import Grid
     from ostinato.representations.pitch import Pitches
 
-    kinds: dict[str, type[Grid] | type[Events] | type[Pitches]] = {
-        "events": Events,
-        "grid": Grid,
-        "pitch": Pitches,
+    kinds: dict[str, Callable[[Mapping[str, Any]], Representation]] = {
+        "events": Events.from_settings,
+        "grid": Grid.from_settings,
+        "pitch": Pitches.from_settings,
     }
     options = dict(settings)
     kind = options.pop("kind", None)
@@ -101,4 +111,4 @@ def build(settings: Mapping[str, Any]) -> Representation:
         raise ValueError(
             f"unknown representation kind {kind!r}; known kinds: {', '.join(sorted(kinds))}"
         )
-    return kinds[kind].from_settings(options)
+    return kinds[kind](options)

@@ -1,0 +1,69 @@
+# make          explains every target
+# make repro    from an empty folder to trained, sampled, measured and compared models
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+export DVC_NO_ANALYTICS := 1
+export HF_HUB_OFFLINE := 1
+export GOMP_SPINCOUNT := 20000
+export PYTHONWARNINGS := ignore
+.DEFAULT_GOAL := help
+.PHONY: help setup quick repro verify test check ui sweep bench clean lock
+
+help: ## explain every target
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(VENV)/ready ## make .venv from requirements.lock
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+quick: setup ## one small model in two minutes, and where its first sound is
+	dvc repro sample@lstm
+	@echo "first sound: renders/lstm/unconditional-0.mp3   its picture: renders/lstm/unconditional-0.png"
+
+repro: setup ## everything: data, models, samples, metrics, report
+	dvc repro
+	@python -m ostinato.execution.lock || true
+	@echo "look next at: report/index.html (open it in a browser), renders/ (sound and pictures), make ui (all runs)"
+
+verify: setup ## rebuild without caches in a clean clone and compare with the committed dvc.lock
+	python -m ostinato.execution.lock --rebuild
+
+test: setup check ## format, lint, types and all tests
+	python -m pytest -n 2 --dist worksteal
+
+check: setup ## format, lint and types alone
+	ruff format --check .
+	ruff check .
+	mypy
+
+ui: setup ## MLflow on the local store: every run, curve, picture and sound
+	python pipelines/publish.py
+	@echo "open http://127.0.0.1:5000"
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+
+sweep: setup ## the small named study conf/sweep/learning_rate.yaml
+	python pipelines/train.py +sweep=learning_rate
+
+bench: setup ## training and sampling speed beside other implementations, under five minutes
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.lock
+	python -m benchmarks
+
+lock: ## pin anew what is installed in .venv
+	{ head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --all | grep -viE "^(pip|wheel)==" | sed "s,^\(torch==[0-9.]*\)+cpu,\1,"; } > requirements.new
+	mv requirements.new requirements.lock
+
+clean: ## remove the environment, caches and everything untracked that was built
+	rm -rf $(VENV) .cache outputs multirun renders .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,35 @@
+"""Stage: turn a corpus into the arrays data/tokens/<encoding>."""
+
+from pathlib import Path
+from typing import Any
+
+from ostinato.config import entry, entry_of
+
+
+@entry("encode")
+def main(config: dict[str, Any]) -> None:
+    from ostinato.music.corpus import iterate_corpus, read_summary
+    from ostinato.representations.protocol import build
+    from ostinato.representations.store import write_encoding
+
+    name, chosen = config["encoding"], config["choices"]["representation"]
+    item = entry_of(config["encodings"], name, "encoding")
+    if item["representation"] != chosen:
+        raise ValueError(
+            f"representation={chosen} contradicts params.yaml, where encoding {name} has "
+            f"representation {item['representation']}; give representation={item['representation']}"
+        )
+    corpus = Path("data/corpus") / item["dataset"]
+    origin = read_summary(corpus)["origin"]
+    representation = build(config["representation"])
+    out = Path("data/tokens") / name
+    summary = write_encoding(
+        out, item["dataset"], iterate_corpus(corpus), representation, origin
+    )
+    print(f"{name}: pieces {summary['pieces']}, positions {summary['positions']}")
+    print(f"set aside: {len(summary['rejected'])}; notes dropped: {summary['notes_dropped']}")
+    print(f"onsets moved by {summary['mean_onset_error_quarters']:.5f} quarter notes on average")
+
+
+if __name__ == "__main__":
+    main()

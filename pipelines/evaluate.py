@@ -1,0 +1,42 @@
+"""Stage: measure one system: likelihood beside baselines, musical features, originality."""
+
+from pathlib import Path
+from typing import Any
+
+from ostinato.config import entry, entry_of
+
+
+@entry("evaluate")
+def main(config: dict[str, Any]) -> None:
+    import torch
+
+    from ostinato import tracking
+    from ostinato.data.tokens import open_tokens
+    from ostinato.evaluation.system import EvaluationSettings, evaluate_system
+    from ostinato.sampling.load import load_trained
+
+    system = config["system"]
+    item = entry_of(config["systems"], system, "system")
+    trained = load_trained(Path("models") / system)
+    torch.set_num_threads(trained.card["training"]["threads"])
+    tokens = open_tokens(Path("data/tokens") / item["encoding"])
+    settings = EvaluationSettings(**config["evaluation"])
+    out = Path("evaluation") / system
+    metrics = evaluate_system(out, trained, tokens, Path("samples") / system, settings)
+    named = {key: value for key, value in metrics.items() if key != "format"}
+    tracking.log_metrics(tracking.system_run(Path(), system), named)
+    for split, units in metrics["likelihood"].items():
+        nats = units["nats_per_token"]
+        strongest = min(
+            metrics["baselines"].items(), key=lambda b: b[1][split]["nats_per_token"]["value"]
+        )
+        print(
+            f"{system} {split}: {nats['value']:.4f} nats per token [{nats['low']:.4f}, "
+            f"{nats['high']:.4f}], {units['bits_per_quarter']['value']:.3f} bits per quarter; "
+            f"strongest baseline {strongest[0]} "
+            f"{strongest[1][split]['nats_per_token']['value']:.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

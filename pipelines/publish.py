@@ -1,0 +1,35 @@
+"""Verb: rebuild the MLflow store from the outputs of DVC, as after `dvc pull` in a fresh clone."""
+
+from pathlib import Path
+from typing import Any
+
+from ostinato.config import entry
+
+
+@entry("publish")
+def main(config: dict[str, Any]) -> None:
+    from ostinato import tracking
+
+    store = tracking.open_store()
+    if store is None:
+        raise ValueError("OSTINATO_TRACKING=off: nothing can be published; unset it")
+    root = Path.cwd()
+    reports = [tracking.publish_system(root, system) for system in config["systems"]]
+    for report in reports:
+        if report.run:
+            print(
+                f"{report.system}: run {report.run}, {report.rows} rows of the curve, "
+                f"{report.artifacts} samples, {report.metrics} metrics"
+            )
+        else:
+            print(f"{report.system}: not published")
+        for part in report.missing:
+            path, command = part.split(": ", 1)
+            print(f"  no {path}; fetch it with: dvc pull, or make it with: {command}")
+    if not any(report.run for report in reports):
+        raise ValueError("nothing was published; see above")
+    print("look at them with: mlflow ui --backend-store-uri " + tracking.public(store.uri))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Pieces as sound and as pictures."""

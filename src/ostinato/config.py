@@ -1,0 +1,122 @@
+"""The only door of Hydra into the house: entry points of scripts, composed configs for tests and notebooks.
+
+A script's `main` gets plain dictionaries, never a DictConfig. A user's mistake ends in one readable message that
+names what is valid; anything else is a bug and keeps its traceback.
+"""
+
+import errno
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+Main = Callable[[dict[str, Any]], object]
+INTERRUPTED = 130
+
+
+def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
+    """Turn `main(config: dict)` of a script in pipelines/ into its entry point, configured by conf/<name>.yaml."""
+
+    def decorate(main: Main) -> Callable[[], None]:
+        @functools.wraps(main)
+        def run() -> None:
+            import hydra
+            from hydra.core.hydra_config import HydraConfig
+            from omegaconf import DictConfig, OmegaConf
+
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # we explain errors ourselves
+            conf = Path(main.__code__.co_filename).resolve().parents[1] / "conf"
+
+            @hydra.main(version_base="1.3", config_path=str(conf), config_name=config_name)
+            def launched(cfg: DictConfig) -> object:
+                plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+                assert isinstance(plain, dict)
+                plain["choices"] = dict(HydraConfig.get().runtime.choices)
+                return main({str(key): value for key, value in plain.items()})
+
+            try:
+                launched()
+            except KeyboardInterrupt:
+                print("interrupted; nothing half-written is left", file=sys.stderr)  # noqa: T201
+                sys.exit(INTERRUPTED)
+            except Exception as error:  # every user's mistake, whatever library noticed it
+                _explain(error, config_name, conf)
+
+        return run
+
+    return decorate
+
+
+def load_config(config_name: str, overrides: Sequence[str] = (), root: Path | None = None) -> dict[str, Any]:
+    """Compose a config as its script would, from any folder; for tests and notebooks."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    root = (root or Path.cwd()).resolve()
+    with initialize_config_dir(str(root / "conf"), version_base="1.3"):
+        cfg = compose(config_name, [*overrides, f"hydra.searchpath=[file://{root}]"])
+        plain = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def entry_of(table: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
+    """One entry of `datasets`, `encodings` or `systems`, naming the valid ones where it is not there."""
+    if name not in table:
+        raise ValueError(
+            f"unknown {kind} {name!r}; params.yaml has: {', '.join(sorted(table)) or 'none'}"
+        )
+    return dict(table[name])
+
+
+def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
+    from hydra.errors import HydraException
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+    lines = [str(error)]
+    if isinstance(error, MissingMandatoryValue):
+        lines = [f"{error.full_key or 'a value'} must be given: {error.full_key}=…"]
+    elif isinstance(error, HydraException | OmegaConfBaseException):
+        cause = error.__cause__
+        lines += [str(cause)] if cause is not None else []
+        lines += _valid_names(config_name, conf)
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        lines = [f"the disk is full ({error}); nothing half-written is left, free space and run again"]
+    elif not isinstance(error, ValueError | FileNotFoundError):
+        raise error
+    if os.environ.get("OSTINATO_DEBUG"):
+        raise error
+    print("error: " + "\n       ".join(_unique(lines)), file=sys.stderr)  # noqa: T201
+    sys.exit(1)
+
+
+def _valid_names(config_name: str, conf: Path) -> list[str]:
+    """What could stand where an override was refused: the keys beside it, or the options of its group."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    chosen = [arg for arg in sys.argv[1:] if "=" in arg and (conf / arg.split("=")[0]).is_dir()]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            cfg = compose(config_name, [*chosen, f"hydra.searchpath=[file://{Path.cwd()}]"])
+    except Exception:  # the choice of a group is itself the mistake, and the message names its options
+        return []
+    lines = []
+    for arg in sys.argv[1:]:
+        key = arg.split("=")[0].lstrip("+~")
+        parent = key.rpartition(".")[0]
+        node = OmegaConf.select(cfg, parent) if parent else cfg
+        if OmegaConf.select(cfg, key, default=None) is None and OmegaConf.is_dict(node):
+            names = ", ".join(sorted(str(name) for name in node if name != "hydra"))
+            lines.append(f"valid names {f'in {parent}' if parent else 'at the top'}: {names}")
+    return lines
+
+
+def _unique(lines: Sequence[str]) -> list[str]:
+    split = [part.strip() for line in lines for part in line.splitlines() if part.strip()]
+    searched = ("Config search path", "provider=")  # Hydra's own folders help nobody here
+    return [line for line in dict.fromkeys(split) if not line.startswith(searched)]

@@ -1,0 +1,1 @@
+"""Arrays on disk to batches for training. Reads npy, npz and json alone."""

@@ -1,0 +1,1 @@
+"""Where music comes from: sources, their licences, verified copies with a manifest."""

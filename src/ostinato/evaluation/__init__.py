@@ -1,0 +1,1 @@
+"""What needs a model or a whole system: likelihoods, baselines, the metrics of one system."""

@@ -1,0 +1,79 @@
+"""Likelihoods of whole pieces in three units, with intervals over pieces.
+
+Every sub-token of every piece is scored once, none is padding, and each sees its past alone. Nats per sub-token compare
+systems of one encoding; nats per note and bits per quarter note compare across encodings that say the same.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ostinato.data.batches import PAD, whole_pieces
+from ostinato.data.tokens import TokenSet
+from ostinato.metrics.bootstrap import ratio_interval
+from ostinato.models.parts.autoregressive import Autoregressive
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Nats of every piece of a split, and what they are divided by; arrays over pieces."""
+
+    nats: np.ndarray
+    tokens: np.ndarray
+    notes: np.ndarray
+    quarters: np.ndarray
+
+    def units(self) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+        """Numerators and denominators of the published units."""
+        return {
+            "nats_per_token": (self.nats, self.tokens),
+            "nats_per_note": (self.nats, self.notes),
+            "bits_per_quarter": (self.nats / math.log(2), self.quarters),
+        }
+
+    def summary(self, *, seed: int, resamples: int) -> dict[str, Any]:
+        """Every unit with its interval, and how much was scored."""
+        intervals = {
+            unit: ratio_interval(above, below, seed=seed, resamples=resamples).plain()
+            for unit, (above, below) in self.units().items()
+        }
+        return intervals | {"pieces": len(self.nats), "tokens": int(self.tokens.sum())}
+
+
+def scored(tokens: TokenSet, split: str, nats: np.ndarray) -> Scored:
+    """Join the nats of a split's pieces with the lengths its index knows."""
+    part = tokens.splits[split]
+    width = part.tokens.shape[1]
+    return Scored(nats, part.length * width, part.notes, part.quarters)
+
+
+@torch.inference_mode()
+def score_split(model: Autoregressive, tokens: TokenSet, split: str) -> Scored:
+    """Score a split's pieces with a model, in full precision.
+
+    Raises:
+        ValueError: a piece whose nats are not a finite, positive number.
+    """
+    model.eval()
+    nats = np.zeros(len(tokens.splits[split]))
+    for numbers, batch in whole_pieces(tokens, split):
+        costs = model.score(batch).sum(dim=(1, 2), dtype=torch.float64)
+        nats[numbers] = costs.numpy()
+    bad = np.flatnonzero(~np.isfinite(nats))
+    if len(bad):
+        piece = tokens.splits[split].piece[bad[0]]
+        raise ValueError(f"{split} piece {piece}: the likelihood is {nats[bad[0]]}; train again")
+    return scored(tokens, split, nats)
+
+
+def pieces_of(tokens: TokenSet, split: str) -> Iterator[np.ndarray]:
+    """The token arrays of a split, shape (T, W) each."""
+    part = tokens.splits[split]
+    for number in range(len(part)):
+        array = part.tokens_of(number).astype(np.int64)
+        assert (array != PAD).all()
+        yield array

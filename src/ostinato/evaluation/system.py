@@ -1,0 +1,206 @@
+"""Assembles one system's metrics: likelihood, baselines, musical features, originality.
+
+Samples, held-out and training music are compared in the same form: decoded from the same representation and cut to the same
+length, held-out music at its beginning as samples are. Every figure has an interval and a reference: held-out music
+beside samples, and train against held-out as the distance that is no distance.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.data.tokens import TokenSet
+from ostinato.evaluation.baselines import score_baselines
+from ostinato.evaluation.likelihood import score_split
+from ostinato.execution.files import atomic_folder, read_json, require, write_json, write_text
+from ostinato.metrics.bootstrap import mean_interval
+from ostinato.metrics.compare import wasserstein_interval
+from ostinato.metrics.features import FEATURES
+from ostinato.metrics.originality import Passage, PassageIndex
+from ostinato.music.piece import Piece, cut
+from ostinato.music.read import read_piece
+from ostinato.sampling.load import Trained
+
+FORMAT = 1
+EVALUATED = ("valid", "test")
+BEATS_PER_BAR = 4
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """resamples of the bootstrap over pieces, and its seed."""
+
+    resamples: int = 2000
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Music:
+    """The three sets that are compared."""
+
+    samples: list[Piece]
+    heldout: list[Piece]
+    train: list[Piece]
+
+    def sets(self) -> Mapping[str, list[Piece]]:
+        """By name."""
+        return {"samples": self.samples, "heldout": self.heldout, "train": self.train}
+
+
+def evaluate_system(
+    out: Path,
+    trained: Trained,
+    tokens: TokenSet,
+    samples_folder: Path,
+    settings: EvaluationSettings,
+) -> dict[str, Any]:
+    """Write `metrics.json` and `plots/`, and return the metrics."""
+    made_by = f"dvc repro sample@{samples_folder.name}"
+    listed = read_json(samples_folder / "samples.json", expect_format=FORMAT, made_by=made_by)
+    rows = listed["samples"]
+    whole = [row for row in rows if row["failed"] is None]
+    pieces = [read_sample(samples_folder / row["file"], row["id"], made_by) for row in whole]
+    unprompted = [p for p, row in zip(pieces, whole, strict=True) if row["task"] == "unconditional"]
+    quarters = BEATS_PER_BAR * max((row["bars"] for row in rows), default=16)
+    music = Music(
+        unprompted,
+        excerpts(trained, tokens, "test", quarters),
+        excerpts(trained, tokens, "train", quarters),
+    )
+    features, feature_rows = compare_features(music, settings)
+    originality, passage_rows = compare_originality(
+        music, excerpts(trained, tokens, "train", None), settings
+    )
+    card = trained.card
+    metrics = {
+        "format": FORMAT,
+        **{key: card[key] for key in ("system", "family", "size", "encoding", "dataset", "seed")},
+        "parameters": card["parameters"],
+        "origin": tokens.origin | {"pieces": {k: len(part) for k, part in tokens.splits.items()}},
+        "likelihood": {
+            split: score_split(trained.model, tokens, split).summary(
+                seed=settings.seed, resamples=settings.resamples
+            )
+            for split in EVALUATED
+        },
+        "baselines": baselines(tokens, settings),
+        "features": features,
+        "originality": originality,
+        "samples": {"count": len(rows), "failed": len(rows) - len(whole)},
+    }
+    with atomic_folder(out / "plots") as plots:
+        write_csv(plots / "features.csv", feature_rows)
+        write_csv(plots / "originality.csv", passage_rows)
+    write_json(out / "metrics.json", metrics)
+    return metrics
+
+
+def read_sample(path: Path, name: str, made_by: str) -> Piece:
+    """A sample from its MIDI file, under its id."""
+    return replace(read_piece(require(path, made_by)), id=name)
+
+
+def excerpts(trained: Trained, tokens: TokenSet, split: str, quarters: float | None) -> list[Piece]:
+    """A split's pieces as the representation says them, from their beginning."""
+    part = tokens.splits[split]
+    pieces = []
+    for number in range(len(part)):
+        piece = trained.representation.decode(part.tokens_of(number).astype(np.int32))
+        piece = replace(piece, id=str(part.piece[number]))
+        if quarters is not None:
+            piece = cut(piece, 0, round(quarters * piece.ticks_per_quarter))
+        pieces.append(piece)
+    return pieces
+
+
+def baselines(tokens: TokenSet, settings: EvaluationSettings) -> dict[str, Any]:
+    """Every baseline's likelihood of every evaluated split."""
+    table: dict[str, Any] = {}
+    for split in EVALUATED:
+        for name, score in score_baselines(tokens, split).items():
+            summary = score.summary(seed=settings.seed, resamples=settings.resamples)
+            table.setdefault(name, {})[split] = summary
+    return table
+
+
+def compare_features(music: Music, settings: EvaluationSettings) -> tuple[dict[str, Any], Rows]:
+    """Every feature of the three sets, and how far samples and train lie from held-out music."""
+    table: dict[str, Any] = {}
+    rows: Rows = []
+    chance = {"seed": settings.seed, "resamples": settings.resamples}
+    for name, feature in FEATURES.items():
+        values = {
+            kind: np.array([feature.function(piece) for piece in pieces])
+            for kind, pieces in music.sets().items()
+        }
+        table[name] = {
+            "label": feature.label,
+            "unit": feature.unit,
+            "description": feature.description,
+            **{kind: mean_interval(value, **chance).plain() for kind, value in values.items()},
+            "distance_samples": wasserstein_interval(
+                values["samples"], values["heldout"], **chance
+            ).plain(),
+            "distance_train": wasserstein_interval(
+                values["train"], values["heldout"], **chance
+            ).plain(),
+        }
+        rows += [
+            {"set": kind, "piece": piece.id, "feature": name, "value": round(float(value), 6)}
+            for kind, pieces in music.sets().items()
+            for piece, value in zip(pieces, values[kind], strict=True)
+        ]
+    return table, rows
+
+
+def compare_originality(
+    music: Music, train: Sequence[Piece], settings: EvaluationSettings
+) -> tuple[dict[str, Any], Rows]:
+    """The longest passage that each sample, and each held-out excerpt, shares with the training set."""
+    index = PassageIndex(train)
+    table: dict[str, Any] = {}
+    rows: Rows = []
+    for kind in ("samples", "heldout"):
+        pieces = music.sets()[kind]
+        found: list[Passage] = [index.longest(piece) for piece in pieces]
+        lengths = np.array([float(passage.notes) for passage in found])
+        best = max(range(len(found)), key=lambda i: found[i].notes, default=None)
+        table[kind] = {
+            "mean_notes": mean_interval(
+                lengths, seed=settings.seed, resamples=settings.resamples
+            ).plain(),
+            "longest": None
+            if best is None
+            else {
+                "notes": found[best].notes,
+                "quarters": found[best].quarters,
+                "piece": found[best].piece_id,
+                "of": pieces[best].id,
+            },
+        }
+        rows += [
+            {
+                "set": kind,
+                "piece": piece.id,
+                "notes": passage.notes,
+                "quarters": passage.quarters,
+                "source": passage.piece_id,
+            }
+            for piece, passage in zip(pieces, found, strict=True)
+        ]
+    return table, rows
+
+
+def write_csv(path: Path, rows: Rows) -> None:
+    """Rows of one shape as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

@@ -1,0 +1,50 @@
+"""Gives a piece from anywhere the voices that a representation asks for."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ostinato.music.piece import Piece, Track, sort_notes
+
+
+def with_voices(piece: Piece, voices: Sequence[str]) -> Piece:
+    """Name the voices of a piece: by its track names, else by its tracks' mean pitch, else note by note.
+
+    A single line stays with the first voice and leaves the others silent. Chords of one track are dealt out
+    from the top, at most as many notes at an onset as there are voices.
+
+    Raises:
+        ValueError: more tracks or simultaneous notes than voices.
+    """
+    if {track.role for track in piece.tracks} >= set(voices):
+        return piece
+    sounding = [n for n in range(len(piece.tracks)) if (piece.notes["track"] == n).any()]
+    pitched = [n for n in sounding if not piece.tracks[n].is_drum]
+    if len(pitched) > len(voices):
+        raise ValueError(
+            f"{piece.source or piece.id} has {len(pitched)} sounding tracks, the model has "
+            f"{len(voices)} voices ({', '.join(voices)}); name or remove tracks"
+        )
+    notes = piece.notes[np.isin(piece.notes["track"], pitched)].copy()
+    if len(pitched) == len(voices):
+        height = {n: notes["pitch"][notes["track"] == n].mean() for n in pitched}
+        order = sorted(pitched, key=lambda n: -height[n])
+        notes["track"] = [order.index(n) for n in notes["track"]]
+    else:
+        notes["track"] = _deal(piece, notes, len(voices))
+    tracks = tuple(Track(name=voice.capitalize(), role=voice) for voice in voices)
+    return replace(piece, notes=sort_notes(notes), tracks=tracks)
+
+
+def _deal(piece: Piece, notes: np.ndarray, count: int) -> np.ndarray:
+    """Voice of every note: at each onset from the highest to the lowest; a lone line is the first."""
+    voice = np.zeros(len(notes), np.int32)
+    for onset in np.unique(notes["onset"]):
+        here = np.flatnonzero(notes["onset"] == onset)
+        if len(here) > count:
+            raise ValueError(
+                f"{piece.source or piece.id} has {len(here)} notes at once, the model has {count} voices"
+            )
+        voice[here[np.argsort(-notes["pitch"][here], kind="stable")]] = np.arange(len(here))
+    return voice

@@ -1,0 +1,1 @@
+"""The page that compares systems, and the players on it. No torch."""

@@ -1,0 +1,208 @@
+"""What the report shows, as plain data; `report.load` fills it from the pipeline's files."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ostinato.music.piece import Piece
+
+SPLITS = ("test", "valid")
+SETS = ("train", "heldout", "samples")
+UNITS = ("bits_per_quarter", "nats_per_note", "nats_per_token")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % interval; NaN where a metric is undefined."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How well a model predicts one split: an interval for each of UNITS; lower is better."""
+
+    units: Mapping[str, Interval]
+    pieces: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One musical feature: its mean in each of SETS, and two Wasserstein-1 distances.
+
+    distance: the samples' from held-out music; floor: the training music's from held-out music,
+    what a perfect model of this corpus would reach.
+    """
+
+    name: str
+    label: str
+    unit: str
+    description: str
+    means: Mapping[str, Interval]
+    distance: Interval
+    floor: Interval
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The longest passage of `piece` that also occurs in the training piece `of`."""
+
+    notes: int
+    quarters: float
+    piece: str
+    of: str
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Longest passages shared with the training music: the mean over pieces, and the longest."""
+
+    mean_notes: Interval
+    longest: Passage
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Nats per token over optimizer steps; NaN where a step was not measured."""
+
+    steps: Sequence[int] = ()
+    train: Sequence[float] = ()
+    valid: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One generated piece; `piece` is None where generation failed, for the reason in `failed`."""
+
+    id: str
+    task: str
+    seed: int
+    index: int
+    nats: float
+    prompt: str | None = None
+    prompt_quarters: float = 0.0
+    bars: int | None = None
+    failed: str | None = None
+    piece: Piece | None = None
+
+    def __post_init__(self) -> None:
+        if self.piece is None and not self.failed:
+            raise ValueError(f"sample {self.id} has neither a piece nor a reason for its failure")
+
+
+@dataclass(frozen=True)
+class System:
+    """Everything known about one trained system.
+
+    values: per (set, feature) the values of single pieces; copied_notes: per set the longest copied
+    passages of single pieces, in notes.
+    """
+
+    name: str
+    family: str
+    size: str
+    encoding: str
+    dataset: str
+    seed: int
+    parameters: int
+    likelihood: Mapping[str, Likelihood]
+    baselines: Mapping[str, Mapping[str, Likelihood]]
+    features: tuple[Feature, ...]
+    copied: Mapping[str, Copied]
+    values: Mapping[tuple[str, str], tuple[float, ...]]
+    copied_notes: Mapping[str, tuple[float, ...]]
+    curve: Curve
+    samples: tuple[Sample, ...]
+
+    @property
+    def failed(self) -> int:
+        """Samples without music."""
+        return sum(sample.piece is None for sample in self.samples)
+
+
+@dataclass(frozen=True)
+class DatasetNote:
+    """What the page's head says about a dataset; splits: pieces by split."""
+
+    title: str = ""
+    licence: str = ""
+    citation: str = ""
+    splits: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """A whole comparison; systems in the order the page shows them."""
+
+    systems: tuple[System, ...]
+    title: str = "Ostinato"
+    datasets: Mapping[str, DatasetNote] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [system.name for system in self.systems]
+        if not names:
+            raise ValueError("a report needs a system; add one to `systems` in params.yaml")
+        if len(set(names)) < len(names):
+            raise ValueError(f"two systems of a report share a name: {', '.join(sorted(names))}")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Systems that differ by their seed only; `number` decides the colour."""
+
+    number: int
+    systems: tuple[System, ...]
+
+    @property
+    def first(self) -> System:
+        """Stands for what all systems of the group share."""
+        return self.systems[0]
+
+    @property
+    def name(self) -> str:
+        """A single system's name, else family and size."""
+        several = len(self.systems) > 1
+        return f"{self.first.family} {self.first.size}" if several else self.first.name
+
+    def likelihood(self, split: str, unit: str) -> Interval:
+        """Mean over the seeds, NaN where no seed has one."""
+        found = [s.likelihood[split].units[unit] for s in self.systems if split in s.likelihood]
+        return pooled(found)
+
+    def spread(self, split: str, unit: str) -> float:
+        """Standard deviation over the seeds; NaN for fewer than two."""
+        found = [
+            s.likelihood[split].units[unit].value for s in self.systems if split in s.likelihood
+        ]
+        if len(found) < 2:
+            return math.nan
+        mean = sum(found) / len(found)
+        return math.sqrt(sum((value - mean) ** 2 for value in found) / (len(found) - 1))
+
+
+def group_by_seed(systems: Sequence[System]) -> tuple[Group, ...]:
+    """Groups of one dataset, encoding, family and size, in order of their first system."""
+    groups: dict[tuple[str, str, str, str], list[System]] = {}
+    for system in systems:
+        key = (system.dataset, system.encoding, system.family, system.size)
+        groups.setdefault(key, []).append(system)
+    return tuple(Group(i, tuple(members)) for i, members in enumerate(groups.values()))
+
+
+def pooled(intervals: Sequence[Interval]) -> Interval:
+    """Mean of values and of bounds over seeds.
+
+    The bounds say how much the pieces matter and are nearly the same for every seed; how much the
+    seed matters is `Group.spread`.
+    """
+    if not intervals:
+        return Interval()
+    count = len(intervals)
+    return Interval(
+        sum(x.value for x in intervals) / count,
+        sum(x.low for x in intervals) / count,
+        sum(x.high for x in intervals) / count,
+    )

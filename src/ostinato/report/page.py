@@ -1,0 +1,83 @@
+"""Builds the HTML pages: one file each, that opens from a disk and asks no network for anything."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ostinato.report import player, sections
+from ostinato.report.data import UNITS, ReportData, Sample, group_by_seed
+from ostinato.report.leaderboard import leaderboard_rows
+from ostinato.report.scales import number
+
+UNIT_NAMES = {
+    "bits_per_quarter": "bits per quarter",
+    "nats_per_note": "nats per note",
+    "nats_per_token": "nats per token",
+}
+
+
+def build_page(data: ReportData) -> str:
+    """The comparison as one HTML file with a player for every sample; same data, same bytes."""
+    rows = leaderboard_rows(data)
+    blocks: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        blocks.setdefault((row["dataset"], row["encoding"]), []).append(row)
+    return _render(
+        "page.html",
+        data=data,
+        datasets=sections.datasets(data),
+        blocks=blocks,
+        units=[(unit, UNIT_NAMES[unit]) for unit in UNITS],
+        forests=sections.forest_cards(rows, data),
+        curves=sections.curve_cards(data),
+        features=sections.feature_cards(data),
+        originality=sections.originality_cards(data),
+        colors={s.name: g.number for g in group_by_seed(data.systems) for s in g.systems},
+    )
+
+
+def listen_page(samples: Sequence[Sample], title: str) -> str:
+    """The players alone, for one system; runs in a sandboxed frame that allows scripts only."""
+    return _render("listen.html", samples=tuple(samples), title=title)
+
+
+def soft(text: str) -> Markup:
+    """Long names may break after an underscore or a hyphen."""
+    broken = str(escape(text)).replace("_", "_<wbr>").replace("-", "-<wbr>")
+    return Markup(broken)  # noqa: S704 - escaped above
+
+
+def count(value: int) -> str:
+    """Parameters in thousands or millions."""
+    if value < 1000:
+        return str(value)
+    return f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.0f} k"
+
+
+def _render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values).strip() + "\n"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    folder = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "soft": soft, "count": count}
+    environment.filters |= {"describe": player.describe, "roll": player.roll}
+    environment.globals |= {
+        "asset": lambda name: Markup((folder / name).read_text(encoding="utf-8")),  # noqa: S704 - ours
+        "instrument": player.instrument,
+        "voices": player.voices,
+        "num_colors": 8,
+    }
+    return environment

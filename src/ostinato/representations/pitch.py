@@ -1,0 +1,165 @@
+"""Plain note names in order, without durations: the smallest representation, for first experiments.
+
+All notes of the chosen roles by onset, at one onset from high to low, one token a note (after Eck &
+Schmidhuber 2002, who learned pitches on a fixed pulse). Rhythm is lost: decoded, one quarter note
+follows another.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.music.piece import NOTE, Meter, Notes, Piece, Tempo, Track
+from ostinato.representations.lines import (
+    check_range,
+    options_from,
+    rebuild,
+    settings_of,
+    voice_notes,
+    voice_tracks,
+)
+from ostinato.representations.protocol import Mask, Quantized, Tokens
+
+END = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pitches:
+    """Options of the note names; token 0 is the end, 1.. are pitches from `lowest`.
+
+    roles: the voices to read; empty means all tracks but drums.
+    qpm, program, velocity: how decoded music is played; nothing in the tokens says so.
+    """
+
+    roles: tuple[str, ...] = ("soprano",)
+    lowest: int = 36
+    highest: int = 81
+    qpm: float = 84.0
+    program: int = 19
+    velocity: int = 80
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest < self.highest <= 127:
+            raise ValueError(
+                f"lowest={self.lowest} must be below highest={self.highest}, within 0 to 127"
+            )
+        if len(set(self.roles)) != len(self.roles):
+            raise ValueError(f"roles={list(self.roles)} names one twice")
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """From plain settings, refusing what is not an option."""
+        return options_from(cls, settings)
+
+    def codec(self) -> dict[str, Any]:
+        """Kind and options as plain settings."""
+        return settings_of("pitch", self)
+
+    @property
+    def width(self) -> int:
+        """One note name at a time."""
+        return 1
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """end, and pitches by MIDI number."""
+        return ("end", *(f"pitch_{pitch}" for pitch in range(self.lowest, self.highest + 1)))
+
+    def quantize(self, piece: Piece) -> Quantized:
+        """One quarter note after another, from quarter 0, all in the first track.
+
+        Raises:
+            Unencodable: a role is missing, or a pitch lies outside the range.
+        """
+        notes = self._notes(piece)
+        check_range(piece, notes, self.lowest, self.highest)
+        ordered = notes[np.lexsort((-notes["pitch"], notes["onset"]))]
+        onsets = ordered["onset"] / piece.ticks_per_quarter
+        moved = float(np.abs(np.arange(len(ordered)) - onsets).mean()) if len(ordered) else 0.0
+        left_out = len(piece.notes) - len(notes)
+        quantized = rebuild(
+            piece,
+            self._quarters(ordered["pitch"]),
+            ticks_per_quarter=1,
+            tracks=self._tracks(),
+            meters=(Meter(0, 4, 4),),
+            tempos=(Tempo(0, self.qpm),),
+        )
+        return Quantized(quantized, moved, {"in none of the roles": left_out} if left_out else {})
+
+    def encode(self, piece: Piece) -> Tokens:
+        """Tokens of shape (T notes + 1, 1) with the end token."""
+        pitches = self.quantize(piece).piece.notes["pitch"]
+        return np.append(pitches - self.lowest + 1, END).astype(np.int32)[:, None]
+
+    def decode(self, tokens: Tokens) -> Piece:
+        """A quarter note for every note name up to the first end."""
+        names = tokens[:, 0]
+        names = names[: int(np.argmax(names == END))] if (names == END).any() else names
+        return Piece(
+            id="",
+            ticks_per_quarter=1,
+            notes=self._quarters(names + self.lowest - 1),
+            tracks=self._tracks(),
+            meters=(Meter(0, 4, 4),),
+            tempos=(Tempo(0, self.qpm),),
+        )
+
+    def shift(self, semitones: int) -> npt.NDArray[np.int32]:
+        """Transposition of every note name; the end stays."""
+        table = np.arange(len(self.vocabulary), dtype=np.int32)
+        moved = table[1:] + semitones
+        table[1:] = np.where((moved >= 1) & (moved < len(table)), moved, -1)
+        return table
+
+    def grammar(self, quarters: float, prompt: Tokens) -> "PitchGrammar":
+        """As many notes as `quarters`, then the end."""
+        return PitchGrammar(len(self.vocabulary), round(quarters), prompt)
+
+    def prefix(self, piece: Piece, quarters: float) -> Tokens:
+        """The first notes, one a quarter: time is that of the quantized piece, not of the score."""
+        return self.encode(piece)[:-1][: round(quarters)]
+
+    def _notes(self, piece: Piece) -> Notes:
+        if self.roles:
+            return np.concatenate(voice_notes(piece, self.roles))
+        drums = [i for i, track in enumerate(piece.tracks) if track.is_drum]
+        return piece.notes[~np.isin(piece.notes["track"], drums)]
+
+    def _tracks(self) -> tuple[Track, ...]:
+        """The first holds the notes; the others keep the roles known to a second quantization."""
+        if self.roles:
+            return voice_tracks(self.roles, self.program)
+        return (Track(name="Melody", program=self.program),)
+
+    def _quarters(self, pitches: npt.NDArray[Any]) -> Notes:
+        notes = np.zeros(len(pitches), dtype=NOTE)
+        notes["onset"], notes["duration"] = np.arange(len(pitches)), 1
+        notes["pitch"], notes["velocity"] = pitches, self.velocity
+        return notes
+
+
+class PitchGrammar:
+    """Counts notes."""
+
+    def __init__(self, size: int, notes: int, prompt: Tokens) -> None:
+        self._left = notes - len(prompt)
+        self._ended = False
+        self._end = np.zeros(size, dtype=bool)
+        self._end[END] = True
+
+    def allowed(self, column: int = 0) -> Mask:
+        """Every note name, then only the end."""
+        return ~self._end if self._left > 0 else self._end
+
+    def advance(self, token: int, column: int = 0) -> None:
+        """Take one note or the end."""
+        self._left -= 1
+        self._ended = token == END
+
+    def finished(self) -> bool:
+        """Whether the end was taken."""
+        return self._ended

@@ -1,0 +1,1 @@
+"""Decoding loops over trained models: caches, constraints, prompts."""

@@ -1,0 +1,117 @@
+"""Rebuilds runs from what the pipeline leaves in files: for a fresh clone after `dvc pull`.
+
+A stage that DVC takes from its cache executes nothing, so its run is missing here as well:
+`system_run` restores it. Whatever is done twice leaves one run.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.tracking.handle import RunHandle
+from ostinato.tracking.runs import RestoredRun, log_metrics, run_for_weights
+
+TAGS = ("family", "size", "seed", "encoding")
+NOT_PARAMS = ("codec", "format", "weights_sha256")
+CURVE = {"train_nats": "train/nats", "valid_nats": "valid/nats", "learning_rate": "learning_rate"}
+MIDI = (".mid",)
+RENDERS = (".html", ".mp3", ".png")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of one system; `missing` names each absent part and the command that makes it."""
+
+    system: str
+    run: str
+    rows: int
+    artifacts: int
+    metrics: int
+    missing: tuple[str, ...]
+
+
+def system_run(root: Path, system: str) -> RunHandle:
+    """The run of models/<system>, restored from that folder where the store does not have it.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+    """
+    folder = root / "models" / system
+    card = _card(folder)
+    return run_for_weights(_weights_sha(folder, card), lambda: restored(system, folder, card))
+
+
+def restored(system: str, folder: Path, card: Mapping[str, Any]) -> RestoredRun:
+    """The run that the training of a model folder would have left."""
+    params = {key: value for key, value in card.items() if key not in NOT_PARAMS}
+    tags = {key: str(card[key]) for key in TAGS if key in card}
+    return RestoredRun(system, params, tags | {"system": system}, curve(folder / "history.csv"))
+
+
+def curve(path: Path) -> list[tuple[int, dict[str, float]]]:
+    """The rows of a history.csv as (step, metrics); none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            (
+                int(float(row["step"])),
+                {CURVE[k]: float(v) for k, v in row.items() if k in CURVE and v},
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def publish_system(root: Path, system: str) -> Published:
+    """Put all that is known of one system into its run, and list what is not there."""
+    absent = _absent(root, system)
+    if not (root / "models" / system / "model.json").exists():
+        return Published(system, "", 0, 0, 0, tuple(absent))
+    run = system_run(root, system)
+    files = [
+        *_files(root / "samples" / system, MIDI),
+        *_files(root / "renders" / system, RENDERS),
+    ]
+    for file in files:
+        run.artifact(file, "samples")
+    path = root / "evaluation" / system / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    written = log_metrics(run, {k: v for k, v in metrics.items() if k != "format"})
+    rows = len(curve(root / "models" / system / "history.csv"))
+    return Published(
+        system, run.id if run.tracked else "", rows, len(files), written, tuple(absent)
+    )
+
+
+def _absent(root: Path, system: str) -> list[str]:
+    parts = {
+        f"models/{system}/model.json": f"dvc repro train@{system}",
+        f"models/{system}/history.csv": f"dvc repro train@{system}",
+        f"samples/{system}": f"dvc repro sample@{system}",
+        f"renders/{system}": f"dvc repro --force --single-item sample@{system}",
+        f"evaluation/{system}/metrics.json": f"dvc repro evaluate@{system}",
+    }
+    return [f"{part}: {made_by}" for part, made_by in parts.items() if not (root / part).exists()]
+
+
+def _files(folder: Path, suffixes: Iterable[str]) -> list[Path]:
+    return sorted(file for file in folder.glob("*") if file.suffix in suffixes)
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    path = folder / "model.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; make it with: dvc repro train@{folder.name}")
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _weights_sha(folder: Path, card: Mapping[str, Any]) -> str:
+    """SHA-256 of the weights; `model.json` records it, so that the weights need not be here."""
+    if "weights_sha256" in card:
+        return str(card["weights_sha256"])
+    with (folder / "weights.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

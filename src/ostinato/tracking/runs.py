@@ -1,0 +1,262 @@
+"""Opening runs and finding them again: by a training's fingerprint, by its weights' hash."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ostinato.tracking.handle import (
+    DIGEST_LENGTH,
+    RunHandle,
+    flat_metrics,
+    flattened,
+    valid_key,
+    write_batch,
+)
+from ostinato.tracking.store import PARENT_RUN, Store, attempt, connect
+
+PARENT_TAG = "mlflow.parentRunId"
+PROCESS_TAG = "process"
+CANDIDATES = 50
+
+
+@dataclass(frozen=True)
+class RestoredRun:
+    """What is known of a training without having seen it.
+
+    curve: (step, metrics by name) in the order of the steps.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    curve: Sequence[tuple[int, Mapping[str, float]]] = ()
+
+
+@contextmanager
+def training_run(
+    name: str,
+    params: Mapping[str, Any],
+    tags: Mapping[str, str],
+    dataset: tuple[str, str] | None = None,
+) -> Iterator[RunHandle]:
+    """The run of one training, to be opened by the main process alone when there are several ranks.
+
+    A run with the same tag `fingerprint` that was killed or failed is continued: its params stay,
+    its curve goes on after the last step that it holds. An exception in the body ends the run as
+    FAILED, anything that interrupts (Ctrl-C) as KILLED; both are raised again.
+
+    Args:
+        name: what the list of runs shows.
+        params: settings, nested as they come.
+        tags: fingerprint, family, size, seed, encoding …
+        dataset: name and digest of what the training reads.
+
+    Raises:
+        ValueError: MLFLOW_TRACKING_URI names no store; nothing else of tracking is ever raised.
+    """
+    store = connect()
+    run = attempt(store.uri, lambda: _begin(store, name, params, tags, dataset)) if store else None
+    with _until_end(run or RunHandle(None)) as handle:
+        yield handle
+
+
+@contextmanager
+def sweep_run(name: str, overrides: Sequence[str], run: str = "") -> Iterator[RunHandle]:
+    """The parent run of a sweep, or again the one with the id `run`.
+
+    The jobs become its children when they find its id in $OSTINATO_PARENT_RUN.
+    """
+    store = connect()
+
+    def begin(store: Store) -> RunHandle:
+        if run:
+            store.client.update_run(run, status="RUNNING")
+            return RunHandle(store, run)
+        tags = {"overrides": " ".join(overrides), "sweep": "true"}
+        return RunHandle(store, _create(store, name, tags))
+
+    handle = attempt(store.uri, lambda: begin(store)) if store else None
+    with _until_end(handle or RunHandle(None)) as opened:
+        yield opened
+
+
+def run_for_weights(weights_sha: str, restore: Callable[[], RestoredRun]) -> RunHandle:
+    """The run whose training made these weights, the newest if there are several.
+
+    A training that DVC took from its cache, or that another machine ran, has no run here: then one
+    is made from what `restore` returns, with the tag `restored`. Two processes that ask at once get
+    the same run. What `restore` raises is raised.
+    """
+    store = connect()
+    if store is None:
+        return RunHandle(None)
+    found = attempt(store.uri, lambda: _with_weights(store, weights_sha))
+    if found is None:
+        return RunHandle(None)
+    if found:
+        return RunHandle(store, found[0].info.run_id)
+    restored = restore()
+    run = attempt(store.uri, lambda: _find_or_restore(store, weights_sha, restored))
+    return RunHandle(store if run else None, run or "")
+
+
+def log_samples(run: RunHandle, folder: Path) -> None:
+    """Store a folder of samples (MIDI, sound, pictures, listen.html) under the run's `samples`."""
+    run.artifacts(folder, "samples")
+
+
+def log_metrics(run: RunHandle, metrics: Mapping[str, Any]) -> int:
+    """Write a later stage's metrics on the run; writing the same again changes nothing.
+
+    Nested metrics get names with slashes; see `handle.flat_metrics`. Returns how many were written.
+    """
+    flat = flat_metrics(metrics)
+    return len(flat) if run.set_metrics(flat) else 0
+
+
+def _begin(
+    store: Store,
+    name: str,
+    params: Mapping[str, Any],
+    tags: Mapping[str, str],
+    dataset: tuple[str, str] | None,
+) -> RunHandle:
+    tags = {**tags, **_surroundings(), PROCESS_TAG: _process()}
+    texts = flattened(params)
+    old = _interrupted(store, tags.get("fingerprint", ""))
+    if old is not None:
+        store.client.update_run(old.info.run_id, status="RUNNING")
+        run = RunHandle(store, old.info.run_id, _last_steps(store, old))
+        # params cannot change; those of a run that was killed while it wrote them are completed
+        texts = {key: text for key, text in texts.items() if valid_key(key) not in old.data.params}
+        run.write(params=texts, tags=tags)
+    else:
+        run = RunHandle(store, _create(store, name, tags))
+        run.write(params=texts)
+    if dataset is not None:
+        run.attempt(lambda client: client.log_inputs(run.id, [_dataset_input(*dataset)]))
+    run.watch_system(continued=old is not None)
+    return run
+
+
+@contextmanager
+def _until_end(run: RunHandle) -> Iterator[RunHandle]:
+    status = "FINISHED"
+    try:
+        yield run
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        raise
+    finally:
+        run.close(status)
+
+
+def _new_run(store: Store, name: str, tags: Mapping[str, str]) -> Any:
+    return store.client.create_run(store.experiment, run_name=name, tags=dict(tags))
+
+
+def _create(store: Store, name: str, tags: Mapping[str, str]) -> str:
+    """A new run with mlflow's own tags (user, script, git commit) and ours; its id."""
+    from mlflow.tracking.context.registry import resolve_tags
+
+    run_id = str(_new_run(store, name, resolve_tags({})).info.run_id)
+    write_batch(store.client, run_id, tags=tags)
+    return run_id
+
+
+def _surroundings() -> dict[str, str]:
+    """Tags from the environment: DVC's stage and experiment, and the parent run of a sweep.
+
+    The parent goes in as the tag that mlflow itself would set, without its check: a parent of
+    another store must not cost the run.
+    """
+    names = {"dvc.stage": "DVC_STAGE", "dvc.exp": "DVC_EXP_NAME", PARENT_TAG: PARENT_RUN}
+    return {tag: os.environ[name] for tag, name in names.items() if os.environ.get(name)}
+
+
+def _interrupted(store: Store, fingerprint: str) -> Any:
+    """The newest run of this fingerprint that did not finish and that nobody is writing."""
+    runs = _search(store, "fingerprint", fingerprint) if fingerprint else []
+    open_runs = [run for run in runs if run.info.status != "FINISHED"]
+    return next((run for run in open_runs if not _held(run)), None)
+
+
+def _held(run: Any) -> bool:
+    """Whether a living process of this machine writes the run; a killed one leaves it RUNNING."""
+    host, _, rest = run.data.tags.get(PROCESS_TAG, "").partition(" ")
+    pid = rest.split(" ")[0]
+    if run.info.status != "RUNNING" or host != socket.gethostname() or int(pid) == os.getpid():
+        return False
+    return _process(int(pid)) == run.data.tags[PROCESS_TAG]
+
+
+def _process(pid: int | None = None) -> str:
+    """Host, number and start time of a process (default: this one); "" if it is gone."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return ""
+        return f"{socket.gethostname()} {process.pid} {process.create_time():.0f}"
+    except psutil.Error:
+        return ""
+
+
+def _last_steps(store: Store, run: Any) -> dict[str, int]:
+    """By metric, the last step the run holds; what the system monitor wrote excepted."""
+    names = sorted(name for name in run.data.metrics if not name.startswith("system/"))
+    history = store.client.get_metric_history
+    return {name: max(row.step for row in history(run.info.run_id, name)) for name in names}
+
+
+def _dataset_input(name: str, digest: str) -> Any:
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = CodeDatasetSource({"name": name, "digest": digest})
+    meta = MetaDataset(source, name=name, digest=digest[:DIGEST_LENGTH])
+    return DatasetInput(Dataset(**meta.to_dict()), [InputTag("mlflow.data.context", "training")])
+
+
+def _search(store: Store, tag: str, value: str) -> list[Any]:
+    """Runs with this tag, newest first."""
+    return list(
+        store.client.search_runs(
+            [store.experiment],
+            f"tags.{tag} = '{value}'",
+            max_results=CANDIDATES,
+            order_by=["attributes.start_time DESC"],
+        )
+    )
+
+
+def _with_weights(store: Store, weights_sha: str) -> list[Any]:
+    """Runs with these weights, newest first, without restored ones left half written."""
+    runs = _search(store, "weights", weights_sha)
+    return [r for r in runs if r.info.status != "RUNNING" or "restored" not in r.data.tags]
+
+
+def _find_or_restore(store: Store, weights_sha: str, restored: RestoredRun) -> str:
+    with store.lock():
+        if found := _with_weights(store, weights_sha):
+            return str(found[0].info.run_id)
+        tags = {**restored.tags, "weights": weights_sha, "restored": "true"}
+        half_written = _search(store, "weights", weights_sha)
+        run = (half_written or [_new_run(store, restored.name, tags)])[0]
+        run_id = str(run.info.run_id)
+        # one time for all rows: written again after a kill they are the same rows, not new ones
+        start = int(run.info.start_time)
+        rows = [
+            (valid_key(name), float(value), start, step)
+            for step, metrics in restored.curve
+            for name, value in metrics.items()
+        ]
+        write_batch(store.client, run_id, rows, flattened(restored.params), tags)
+        store.client.set_terminated(run_id)
+        return run_id

@@ -1,0 +1,184 @@
+"""Where runs are kept: SQLite at the top of the repository, or the server of MLFLOW_TRACKING_URI.
+
+The first processes to open a new database race on its schema and leave it half migrated (mlflow
+3.17), so opening happens under a file lock. Nothing global of mlflow is set: every call names its
+store.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+EXPERIMENT = "ostinato"
+PARENT_RUN = "OSTINATO_PARENT_RUN"
+SWITCH = "OSTINATO_TRACKING"
+SERVERS = ("http", "https", "databricks")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+LOCK_SECONDS = 120
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    # mlflow's own 7 retries of 120 s would hold a training up for a quarter of an hour
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+Result = TypeVar("Result")
+_warned: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store: URI, number of our experiment, lock beside a database (None: a server)."""
+
+    uri: str
+    experiment: str
+    lock_file: Path | None
+
+    @cached_property
+    def client(self) -> Any:
+        """An mlflow client of this store."""
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.uri)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold what "look for a run, else make one" needs; nothing to hold on a server."""
+        with _locked(self.lock_file):
+            yield
+
+
+def switched_off() -> bool:
+    """Whether OSTINATO_TRACKING=off."""
+    return os.environ.get(SWITCH, "").lower() in ("off", "0", "false", "no")
+
+
+def project_root() -> Path:
+    """$DVC_ROOT, else the git top level, else the folder of dvc.yaml above here, else here.
+
+    DVC runs queued experiments in temporary clones which it deletes; DVC_ROOT names the repository
+    even there.
+    """
+    if root := os.environ.get("DVC_ROOT"):
+        return Path(root).resolve()
+    here = Path.cwd()
+    for landmark in (".git", "dvc.yaml"):
+        for folder in (here, *here.parents):
+            if (folder / landmark).exists():
+                return folder
+    return here
+
+
+def tracking_uri() -> str:
+    """The store's URI; a relative SQLite path is taken from the project's root.
+
+    Raises:
+        ValueError: MLFLOW_TRACKING_URI is of a kind that MLflow no longer writes, with the remedy.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    scheme = uri.split(":", 1)[0].split("+", 1)[0] if ":" in uri else ""
+    if uri != "databricks" and scheme not in SERVERS + DATABASES:
+        raise ValueError(
+            f"MLFLOW_TRACKING_URI={public(uri)} names no store that MLflow can write: use "
+            "sqlite:////absolute/mlflow.db, postgresql://… or http(s)://host:port, "
+            f"or unset it, or set {SWITCH}=off"
+        )
+    path = uri.removeprefix("sqlite:///")
+    if path == uri or not path or path.startswith((":memory:", "file:")):
+        return uri
+    return f"sqlite:///{project_root() / path}"
+
+
+def open_store() -> Store | None:
+    """Open the store and make the experiment if it is new; None when OSTINATO_TRACKING=off.
+
+    Any number of processes may do so at once, any number of times. Artifacts of a database lie in
+    `mlartifacts` beside it; a server decides for itself.
+
+    Raises:
+        ValueError: see `tracking_uri`.
+        Exception: what mlflow or its database raises where it cannot be opened.
+    """
+    if switched_off():
+        return None
+    uri = tracking_uri()
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    lock_file, artifacts = _places(uri)
+    with _locked(lock_file):
+        store = Store(uri, "", lock_file)
+        return Store(uri, _experiment(store.client, artifacts), lock_file)
+
+
+def connect() -> Store | None:
+    """`open_store` for trainings: None, and one line on stderr, where the store cannot be opened.
+
+    Raises:
+        ValueError: see `tracking_uri`; that is a mistake to mend, not an accident to survive.
+    """
+    return None if switched_off() else attempt(tracking_uri(), open_store)
+
+
+def attempt(uri: str, action: Callable[[], Result]) -> Result | None:
+    """The action's result; None and a warning (once for each store and process) where it fails."""
+    try:
+        return action()
+    except Exception as error:
+        warn_once(uri, error)
+        return None
+
+
+def warn_once(uri: str, error: Exception) -> None:
+    """Say on stderr that a store failed, the first time only."""
+    if uri in _warned:
+        return
+    _warned.add(uri)
+    lines = str(error).splitlines() or [""]
+    reason = f"{type(error).__name__}: {lines[0]}".replace(uri, public(uri))
+    sys.stderr.write(f"tracking: {public(uri)} failed ({reason}); going on without it\n")
+
+
+def public(uri: str) -> str:
+    """The URI without its password."""
+    return re.sub(r"//([^/:@]*):[^@/]*@", r"//\1:***@", uri)
+
+
+def _places(uri: str) -> tuple[Path | None, str | None]:
+    """The lock file and the artifact location of a database; neither for a server."""
+    if uri.split(":", 1)[0] in SERVERS:
+        return None, None
+    path = uri.removeprefix("sqlite:///").split("?", 1)[0]
+    database = Path(path) if path.startswith("/") else project_root() / "mlflow.db"
+    return database.with_name(f"{database.name}.lock"), (database.parent / "mlartifacts").as_uri()
+
+
+def _experiment(client: Any, artifacts: str | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        try:
+            return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+        except MlflowException:  # on a server another process may have been quicker
+            found = client.get_experiment_by_name(EXPERIMENT)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+@contextmanager
+def _locked(path: Path | None) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path, timeout=LOCK_SECONDS):
+        yield

@@ -1,0 +1,1 @@
+"""Training under Lightning: one module per learning problem, resume, export."""

@@ -1,0 +1,138 @@
+"""The learning problem of all autoregressive families: next sub-token, mean nats.
+
+Dropout is seeded from (seed, step) before every step, so a resumed run draws the masks it would have drawn. What is
+validated and exported is a moving average of the weights.
+"""
+
+import copy
+import math
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from ostinato.data.batches import PAD, Batch
+from ostinato.execution.files import seed_of
+from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.training.settings import Settings
+
+
+class AutoregressiveTraining(pl.LightningModule):
+    """Trains `model`; `average` is its moving average."""
+
+    def __init__(self, model: Autoregressive, settings: Settings) -> None:
+        super().__init__()
+        self.model = model
+        self.average = copy.deepcopy(model).requires_grad_(False)
+        self.settings = settings
+        self._train_nats: list[Tensor] = []
+        self._valid_nats = torch.zeros((), dtype=torch.float64)
+        self._valid_count = 0
+        self.history: list[dict[str, float]] = []
+
+    def setup(self, stage: str) -> None:
+        """Compile in place, which keeps the names of the weights (unlike torch.compile of the module)."""
+        if stage == "fit" and self.settings.training.compile:
+            self.model.compile()
+
+    def configure_optimizers(self) -> dict[str, object]:
+        """AdamW, decaying matrices only, with the schedule by steps."""
+        chosen = self.settings.optimizer
+        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
+        vectors = [p for p in self.model.parameters() if p.ndim < 2]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": chosen.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ],
+            lr=chosen.lr,
+            betas=chosen.betas,
+            fused=True,
+        )
+        steps = self.settings.training.steps
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_at(step, steps, chosen.warmup, chosen.floor)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_train_epoch_start(self) -> None:
+        """Forget the losses of the last stretch."""
+        self._train_nats.clear()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed dropout for this step and this device."""
+        torch.manual_seed(seed_of("dropout", self.settings.seed, self.global_step, self.global_rank))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean nats over the sub-tokens of the global batch.
+
+        Each device divides by the global count times the number of devices' inverse, so that the average of the
+        devices' gradients is the gradient of one device that holds the whole batch.
+        """
+        nats: Tensor = self.model(batch["inputs"], batch["targets"], batch["start"])
+        loss = nats.sum() * self.trainer.world_size / batch["count"]
+        self._train_nats.append(loss.detach())
+        return loss
+
+    def configure_gradient_clipping(self, *args: object, **kwargs: object) -> None:
+        """Clip by the norm of the whole gradient; Lightning's own refuses the fused optimizer."""
+        if self.settings.optimizer.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.optimizer.clip)
+
+    def on_train_batch_end(self, *args: object) -> None:
+        """Move the average after every step; early on it follows faster, (1 + n) / (10 + n)."""
+        step = self.global_step
+        decay = min(self.settings.training.average, (1 + step) / (10 + step))
+        ours, theirs = list(self.average.parameters()), list(self.model.parameters())
+        with torch.no_grad():
+            torch._foreach_lerp_(ours, theirs, 1 - decay)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the sums anew."""
+        self._valid_nats.zero_()
+        self._valid_count = 0
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        """Whole pieces, scored in full precision by the average."""
+        with torch.autocast(self.device.type, enabled=False):
+            nats = self.average.score(batch)
+        self._valid_nats += nats.sum(dtype=torch.float64).cpu()
+        self._valid_count += int((batch != PAD).sum())
+
+    def on_validation_epoch_end(self) -> None:
+        """Add a row to the history: means since the last validation."""
+        if self.trainer.sanity_checking:
+            return
+        train = torch.stack(self._train_nats).mean()
+        train = self.trainer.strategy.reduce(train, reduce_op="mean")
+        row = {
+            "step": self.global_step,
+            "train_nats": round(float(train), 6),
+            "valid_nats": round(float(self._valid_nats) / max(1, self._valid_count), 6),
+            "learning_rate": self.lr_schedulers().get_last_lr()[0],  # type: ignore[union-attr]
+        }
+        self.history.append(row)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """The curve so far goes with the weights."""
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """And comes back with them."""
+        self.history = list(checkpoint["history"])  # type: ignore[call-overload]
+
+
+def rate_at(step: int, steps: int, warmup: int, floor: float) -> float:
+    """Share of the peak rate at a step: linear up, then a cosine down to `floor`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def trained_weights(module: nn.Module) -> dict[str, Tensor]:
+    """The weights to export: contiguous, on the CPU, by their plain names."""
+    return {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}

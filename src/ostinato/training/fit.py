@@ -1,0 +1,152 @@
+"""Trains one model from an encoding to a model folder."""
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from ostinato.data.batches import Batch, Crops, CropSettings, whole_pieces
+from ostinato.data.tokens import TokenSet
+from ostinato.execution.files import seed_of
+from ostinato.models import build
+from ostinato.models.parts.autoregressive import TokenShape
+from ostinato.training.autoregressive import AutoregressiveTraining
+from ostinato.training.export import export
+from ostinato.training.progress import Progress, Record
+from ostinato.training.resume import Resume, fingerprint
+from ostinato.training.settings import Settings
+
+Track = Callable[[str], AbstractContextManager[Record]]
+
+
+class StepSampler(Sampler[int]):
+    """The numbers of the steps of one stretch between validations, from where the run stands.
+
+    `position` is asked whenever a stretch begins: Lightning's epoch counter is not yet restored when it opens
+    the first iterator after a resume.
+    """
+
+    def __init__(self, steps: int, position: Callable[[], int]) -> None:
+        self.steps, self.position = steps, position
+
+    def __iter__(self) -> Iterator[int]:
+        start = self.position()
+        return iter(range(start, start + self.steps))
+
+    def __len__(self) -> int:
+        return self.steps
+
+
+class EncodingModule(pl.LightningDataModule):
+    """Crops for training, whole pieces for validation; each device takes its rows of the global batch."""
+
+    def __init__(self, tokens: TokenSet, settings: Settings) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.crops = CropSettings(
+            batch=settings.training.batch,
+            crop=settings.training.crop,
+            transpose=settings.training.transpose,
+            seed=seed_of("crops", settings.seed),
+        )
+        self.stretch = settings.training.validate_every
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """One item is one batch: the order of batches is a function of the step alone."""
+        trainer = self.trainer
+        assert trainer is not None
+        crops = Crops(
+            self.tokens, self.crops, rank=trainer.global_rank, world=trainer.world_size
+        )
+        # own generator: otherwise the loader draws its base seed from the global one, once more
+        # on the first epoch after a resume than without it
+        generator = torch.Generator().manual_seed(0)
+        steps = StepSampler(self.stretch, lambda: trainer.global_step)
+        return DataLoader(crops, batch_size=None, sampler=steps, generator=generator)
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        """Every device scores all of it: it is small, and the number is then exact."""
+        batches = [batch for _, batch in whole_pieces(self.tokens, "valid")]
+        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+
+
+def fit(
+    settings: Settings,
+    tokens: TokenSet,
+    out: Path,
+    *,
+    trainer_options: Mapping[str, Any],
+    resume_root: Path,
+    track: Track | None = None,
+) -> dict[str, Any]:
+    """Train, or go on with, one model; write its folder and return its `model.json`.
+
+    With several devices every process calls this; those that are not the first return an empty dict.
+
+    Args:
+        settings: all that decides the weights.
+        tokens: what to learn from.
+        out: the model folder.
+        trainer_options: how to run (accelerator, devices, strategy, num_nodes): never changes a result.
+        resume_root: where the states of unfinished trainings lie.
+        track: opens the record of this training, given its fingerprint.
+    """
+    torch.set_num_threads(settings.training.threads)
+    torch.manual_seed(seed_of("init", settings.seed))
+    shape = TokenShape(width=tokens.codec["width"], vocabulary=len(tokens.codec["vocabulary"]))
+    model = build(settings.family, settings.model, shape)
+    if not len(tokens.splits["valid"]):
+        raise ValueError(f"encoding {tokens.name} has no piece to validate on")
+    module = AutoregressiveTraining(model, settings)
+    trainer = make_trainer(settings, trainer_options)
+    device = trainer.strategy.root_device.type
+    mark = fingerprint(settings, tokens, device=device, world=trainer.world_size)
+    resume = Resume(resume_root / mark[:16])
+    state = resume.last_state()
+    if state and trainer.is_global_zero:
+        print(f"{settings.system}: going on from step {resume.record['step']}")  # noqa: T201
+    with ExitStack() as stack:
+        run = stack.enter_context(track(mark)) if track and trainer.is_global_zero else None
+        trainer.callbacks.extend([Progress(run), resume])  # type: ignore[attr-defined]
+        data = EncodingModule(tokens, settings)
+        trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        card: dict[str, Any] = {}
+        if trainer.is_global_zero:
+            card = export(out, settings, tokens, resume.best_weights(), module.history)
+            if run:
+                run.finish_weights(card["weights_sha256"])
+            resume.forget()
+    return card
+
+
+def make_trainer(settings: Settings, options: Mapping[str, Any]) -> pl.Trainer:
+    """A Trainer that writes nothing of its own, validates between stretches and stops at `steps`."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    training = settings.training
+    return pl.Trainer(
+        **options,
+        precision=training.precision,  # type: ignore[arg-type]
+        # the budget is counted in stretches: with max_steps Lightning (2.6.6) ends the last stretch a second
+        # time when it resumes, and skips the next one
+        max_epochs=training.steps // training.validate_every,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
+        deterministic="warn" if torch.cuda.is_available() else False,
+    )

@@ -1,0 +1,100 @@
+"""What a model's file in conf/model says of its training, checked before anything is loaded."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """AdamW with a linear warm-up over `warmup` steps, then a cosine down to `floor` × lr.
+
+    clip: largest norm of the whole gradient; 0 does not clip.
+    """
+
+    lr: float
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    warmup: int = 50
+    floor: float = 0.02
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ValueError(f"optimizer.lr={self.lr} must be above 0")
+        if self.warmup < 0 or self.clip < 0:
+            raise ValueError(f"optimizer.warmup={self.warmup} and clip={self.clip} cannot be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Budget and batches, in optimizer steps, never in seconds.
+
+    batch: pieces in a global batch, over all devices. crop: positions of each.
+    validate_every: steps between validations; a killed run goes on from the last one.
+    average: decay of the moving average of weights, which is what is validated and exported; 0 is none.
+    transpose: range of semitones for augmentation. threads: of torch on a CPU, because they change sums.
+    """
+
+    steps: int
+    batch: int
+    crop: int
+    validate_every: int
+    average: float = 0.0
+    transpose: tuple[int, int] = (0, 0)
+    precision: str = "32-true"
+    threads: int = 2
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.steps % self.validate_every:
+            raise ValueError(
+                f"training.steps={self.steps} must be a multiple of "
+                f"training.validate_every={self.validate_every}"
+            )
+        if not 0 <= self.average < 1:
+            raise ValueError(f"training.average={self.average} must lie in [0, 1)")
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"training.precision={self.precision!r} is none of {', '.join(PRECISIONS)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that decides a model's weights, apart from the data."""
+
+    system: str
+    family: str
+    size: str
+    encoding: str
+    seed: int
+    model: Mapping[str, Any]
+    optimizer: OptimizerSettings
+    training: TrainingSettings
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON-able data."""
+        return asdict(self)
+
+
+def section(cls: type[Section], name: str, values: Mapping[str, Any]) -> Section:
+    """Build one section, naming what it does not know and what it lacks.
+
+    Raises:
+        ValueError: an unknown or missing setting, with the valid names.
+    """
+    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(
+            f"{name} has no setting {', '.join(unknown)}; its settings are {', '.join(known)}"
+        )
+    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    try:
+        return cls(**plain)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from error

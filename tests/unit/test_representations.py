@@ -1,0 +1,373 @@
+"""What every representation promises, tried on random pieces: see representations/protocol.py."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ostinato.music.piece import (
+    VOICES,
+    Annotation,
+    Meter,
+    Piece,
+    Track,
+    cut,
+    make_notes,
+    same_music,
+)
+from ostinato.representations.protocol import Unencodable, build
+
+FOLDER = Path(__file__).parents[2] / "conf" / "representation"
+METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (12, 8), (2, 4))
+SETTINGS = {
+    **{path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))},
+    "grid_triplets": {"kind": "grid", "steps_per_quarter": 3, "hold": True},
+    "pitch_all": {"kind": "pitch", "roles": []},
+    "pitch_two": {"kind": "pitch", "roles": ["bass", "alto"]},
+    "remi_tracks": {"kind": "events", "scheme": "remi", "voices": [], "max_quarters": 2},
+    "remi_twelfths": {"kind": "events", "scheme": "remi", "steps_per_quarter": 12},
+    "midi_like_tracks": {"kind": "events", "scheme": "midi_like", "voices": [], "max_quarters": 1},
+}
+ALL = {name: build(options) for name, options in SETTINGS.items()}
+EVENTS = [name for name, options in SETTINGS.items() if options["kind"] == "events"]
+each = pytest.mark.parametrize("name", ALL)
+each_event = pytest.mark.parametrize("name", EVENTS)
+few = settings(
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+@st.composite
+def pieces(draw):
+    """Four voices in any order and perhaps a drum, off the grid, overlaps, rests, pickups."""
+    tpq = draw(st.sampled_from([4, 24, 480]))
+    roles = draw(st.permutations(VOICES))
+    tracks = [Track(name=role, role=role, program=draw(st.integers(0, 20))) for role in roles]
+    if draw(st.booleans()):
+        tracks.insert(draw(st.integers(0, 4)), Track(name="drums", program=0, is_drum=True))
+    start = draw(st.sampled_from([0, 0, 3 * tpq, 9 * tpq + 1]))
+    step = max(1, tpq // 4)
+
+    def ticks(quarters):
+        on_grid = st.integers(0, quarters * tpq // step).map(lambda n: n * step)
+        return on_grid | st.integers(0, quarters * tpq)
+
+    note = st.tuples(
+        st.integers(0, len(tracks) - 1),
+        ticks(8).map(lambda onset: onset + start),
+        (ticks(2) | ticks(20)).map(lambda length: max(1, length)),
+        st.integers(59, 61) | st.integers(48, 70),
+        st.integers(1, 127),
+    )
+    notes = make_notes(draw(st.lists(note, min_size=1, max_size=14)))
+    changes = draw(st.lists(st.tuples(ticks(12), st.sampled_from(METERS)), max_size=4))
+    at = {0: (4, 4)} if draw(st.booleans()) else {}
+    at |= dict(sorted(changes))
+    bars = draw(st.sampled_from([(), (0, tpq, 5 * tpq), (0, 4 * tpq), (tpq // 2, 3 * tpq)]))
+    return Piece(
+        id="random",
+        ticks_per_quarter=tpq,
+        notes=notes,
+        tracks=tuple(tracks),
+        meters=tuple(Meter(onset, *meter) for onset, meter in sorted(at.items())),
+        annotations=tuple(Annotation(onset, "bar") for onset in bars),
+    )
+
+
+def quantized(representation, piece):
+    try:
+        return representation.quantize(piece)
+    except Unencodable:
+        assert "events" in representation.codec()["kind"]
+        assert not len(piece.notes) or all(
+            piece.tracks[i].is_drum for i in piece.notes["track"]
+        )  # nothing else in these pieces is out of reach
+        return None
+
+
+def walk(representation, quarters, prompt, seed):
+    """Tokens after a prompt, drawn evenly from all that the grammar allows."""
+    grammar = representation.grammar(quarters, prompt)
+    rng = np.random.default_rng(seed)
+    rows = [prompt]
+    for _ in range(20_000):
+        if grammar.finished():
+            return np.concatenate(rows)
+        row = np.zeros((1, representation.width), dtype=np.int32)
+        for column in rng.permutation(representation.width).tolist():
+            mask = grammar.allowed(column)
+            assert mask.shape == (len(representation.vocabulary),)
+            assert mask.any(), "nothing may follow"
+            row[0, column] = rng.choice(np.flatnonzero(mask))
+            grammar.advance(int(row[0, column]), column)
+        rows.append(row)
+    raise AssertionError("the grammar never ends")
+
+
+def none(representation):
+    return np.zeros((0, representation.width), dtype=np.int32)
+
+
+@each
+@few
+@given(piece=pieces())
+def test_decoding_an_encoding_gives_the_quantized_piece_back(name, piece):
+    if found := quantized(ALL[name], piece):
+        tokens = ALL[name].encode(piece)
+        assert tokens.dtype == np.int32
+        assert tokens.shape[1] == ALL[name].width
+        assert tokens.min(initial=0) >= 0
+        assert tokens.max(initial=0) < len(ALL[name].vocabulary)
+        decoded = ALL[name].decode(tokens)
+        assert same_music(decoded, found.piece)
+        assert decoded.tempos == found.piece.tempos
+
+
+@each
+@few
+@given(piece=pieces())
+def test_a_quantized_piece_is_not_changed_again(name, piece):
+    if found := quantized(ALL[name], piece):
+        again = ALL[name].quantize(found.piece)
+        assert same_music(again.piece, found.piece)
+        assert again.moved == 0
+        assert not again.dropped
+
+
+@each
+@few
+@given(piece=pieces(), semitones=st.integers(-12, 11))
+def test_transposing_tokens_is_encoding_the_transposed_piece(name, piece, semitones):
+    if quantized(ALL[name], piece):
+        notes = piece.notes.copy()
+        notes["pitch"] += semitones
+        moved = ALL[name].shift(semitones)[ALL[name].encode(piece)]
+        assert moved.min(initial=0) >= 0
+        assert np.array_equal(moved, ALL[name].encode(replace(piece, notes=notes)))
+
+
+@each
+def test_what_leaves_the_vocabulary_in_transposition_is_marked(name):
+    vocabulary = ALL[name].vocabulary
+    table = ALL[name].shift(3)
+    assert len(set(vocabulary)) == len(vocabulary) == len(table)
+    for number, token in enumerate(vocabulary):
+        kind, _, value = token.rpartition("_")
+        if kind in ("pitch", "note_on", "note_off"):
+            expected = f"{kind}_{int(value) + 3}"
+            assert (
+                (vocabulary[table[number]] == expected)
+                if table[number] >= 0
+                else (expected not in vocabulary)
+            )
+        else:
+            assert table[number] == number
+
+
+@each
+@few
+@given(piece=pieces())
+def test_the_grammar_allows_every_encoded_piece_and_ends_with_it(name, piece):
+    if found := quantized(ALL[name], piece):
+        grammar = ALL[name].grammar(found.piece.quarters, none(ALL[name]))
+        for row in ALL[name].encode(piece).tolist():
+            assert not grammar.finished()
+            for column, token in enumerate(row):
+                assert grammar.allowed(column)[token], ALL[name].vocabulary[token]
+                grammar.advance(token, column)
+        assert grammar.finished()
+
+
+@each
+@few
+@given(quarters=st.integers(0, 9), seed=st.integers(0, 2**32))
+def test_whatever_the_grammar_allows_is_music_of_the_length_asked_for(name, quarters, seed):
+    tokens = walk(ALL[name], quarters, none(ALL[name]), seed)
+    piece = ALL[name].decode(tokens)
+    if SETTINGS[name]["kind"] == "grid":
+        assert len(tokens) == quarters * piece.ticks_per_quarter
+    else:
+        assert piece.quarters == quarters
+    if len(piece.notes):
+        assert ALL[name].quantize(piece).dropped == {}
+        assert same_music(ALL[name].decode(ALL[name].encode(piece)), piece)
+
+
+@each
+@few
+@given(seed=st.integers(0, 2**32), share=st.floats(0, 1))
+def test_a_sequence_that_breaks_off_decodes_to_music_that_encodes(name, seed, share):
+    tokens = walk(ALL[name], 6, none(ALL[name]), seed)
+    piece = ALL[name].decode(tokens[: round(share * len(tokens))])
+    if len(piece.notes):
+        assert same_music(ALL[name].decode(ALL[name].encode(piece)), piece)
+
+
+@each
+@few
+@given(piece=pieces(), quarters=st.integers(0, 40), odd=st.booleans(), seed=st.integers(0, 2**32))
+def test_a_continuation_leaves_its_prompt_as_it_was(name, piece, quarters, odd, seed):
+    representation = ALL[name]
+    if not (found := quantized(representation, piece)):
+        return
+    at = quarters + 0.25 * odd
+    whole = found.piece
+    steps = min(round(at * whole.ticks_per_quarter), whole.length)
+    prompt = representation.prefix(piece, at)
+    assert np.array_equal(representation.decode(prompt).notes, cut(whole, 0, steps).notes)
+    length = (steps // whole.ticks_per_quarter) + 4
+    tokens = walk(representation, length, prompt, seed)
+    assert np.array_equal(tokens[: len(prompt)], prompt)
+    longer = representation.decode(tokens)
+    assert np.array_equal(cut(longer, 0, steps).notes, cut(whole, 0, steps).notes)
+    assert SETTINGS[name]["kind"] == "grid" or longer.quarters == length
+
+
+@each_event
+@few
+@given(piece=pieces())
+def test_a_prompt_is_no_shorter_than_asked_for(name, piece):
+    if found := quantized(ALL[name], piece):
+        prompt = ALL[name].prefix(piece, found.piece.quarters)
+        grammar = ALL[name].grammar(found.piece.quarters, prompt)
+        rest = walk(ALL[name], found.piece.quarters, prompt, 0)[len(prompt) :, 0]
+        names = [ALL[name].vocabulary[token].rpartition("_")[0] or "end" for token in rest]
+        assert set(names[:-1]) <= {"voice", "note_off"}
+        assert not grammar.finished()
+
+
+@each
+def test_settings_build_an_equal_representation_again(name):
+    codec = json.loads(json.dumps(ALL[name].codec()))
+    assert build(codec) == ALL[name]
+    assert codec | SETTINGS[name] == codec
+    if (FOLDER / f"{name}.yaml").exists():
+        assert codec == SETTINGS[name]  # a file writes out every option
+
+
+@each
+def test_an_unknown_option_names_the_valid_ones(name):
+    kind = SETTINGS[name]["kind"]
+    with pytest.raises(ValueError, match=r"no option loudness; its options are .*qpm"):
+        build({"kind": kind, "loudness": 3})
+    with pytest.raises(ValueError, match="known kinds: events, grid, pitch"):
+        build({"kind": f"{kind}s"})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scheme": "octuple"}, "remi, midi_like"),
+        ({"meters": ["4"]}, "like 3/4"),
+        ({"meters": ["3/8"], "steps_per_quarter": 3}, "steps_per_quarter"),
+        ({"meters": []}, "one or more"),
+        ({"voices": ["alto", "alto"]}, "twice"),
+        ({"lowest": 80, "highest": 70}, "below"),
+        ({"max_quarters": 0}, "at least 1"),
+    ],
+)
+def test_contradictory_options_of_events_say_the_remedy(options, message):
+    with pytest.raises(ValueError, match=message):
+        build({"kind": "events", **options})
+
+
+COMMON = (Meter(0, 4, 4),)
+
+
+def chorale(rows, meters=COMMON, bars=()):
+    return Piece(
+        id="made",
+        ticks_per_quarter=4,
+        notes=make_notes(rows),
+        tracks=tuple(Track(role=role) for role in VOICES),
+        meters=meters,
+        annotations=tuple(Annotation(onset, "bar") for onset in bars),
+    )
+
+
+def words(name, piece):
+    return " ".join(ALL[name].vocabulary[token] for token in ALL[name].encode(piece)[:, 0])
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "pitch_all"])
+def test_what_cannot_be_said_is_refused_with_its_reason(name):
+    low = chorale([(voice, 0, 4, 20, 80) for voice in range(4)])
+    with pytest.raises(Unencodable, match="pitch 20 lies outside"):
+        ALL[name].encode(low)
+    if "tracks" not in name:
+        lonely = replace(low, tracks=(Track(role="tenor"),) * 4)
+        with pytest.raises(Unencodable, match=r"soprano|alto|bass"):
+            ALL[name].encode(lonely)
+
+
+@each_event
+def test_events_refuse_no_notes_and_other_meters(name):
+    with pytest.raises(Unencodable, match="no notes"):
+        ALL[name].encode(chorale([]))
+    with pytest.raises(Unencodable, match="5/4 is none of"):
+        ALL[name].encode(chorale([(0, 0, 4, 60, 80)], meters=(Meter(0, 5, 4),)))
+
+
+def test_a_pickup_moves_to_the_end_of_a_full_bar():
+    piece = chorale([(0, 0, 4, 60, 80), (0, 4, 4, 62, 80)], bars=(0, 4, 20))
+    assert words("remi", piece) == (
+        "bar meter_4/4 position_12 voice_soprano pitch_60 duration_4 "
+        "bar meter_4/4 position_0 voice_soprano pitch_62 duration_4 end"
+    )
+    assert words("midi_like", piece) == (
+        "meter_4/4 time_shift_12 voice_soprano note_on_60 time_shift_4 voice_soprano note_off_60 "
+        "voice_soprano note_on_62 time_shift_4 voice_soprano note_off_62 end"
+    )
+
+
+@pytest.mark.parametrize("name", ["remi", "midi_like"])
+def test_meters_of_equal_bars_stay_apart_and_change_on_bar_lines(name):
+    meters = (Meter(0, 3, 4), Meter(12, 6, 8), Meter(25, 4, 4))
+    piece = chorale([(0, 0, 60, 60, 80)], meters=meters)
+    assert ALL[name].quantize(piece).piece.meters == (*meters[:2], Meter(36, 4, 4))
+    assert words(name, piece).count("meter_6/8") == (2 if name == "remi" else 1)
+
+
+def test_a_prompt_ends_where_the_next_note_may_begin():
+    piece = chorale([(0, 0, 40, 60, 80), (1, 2, 4, 55, 80)])
+
+    def prompt(name, quarters):
+        tokens = ALL[name].prefix(piece, quarters)[:, 0]
+        return " ".join(ALL[name].vocabulary[token] for token in tokens)
+
+    first = "bar meter_4/4 position_0 voice_soprano pitch_60"
+    second = "position_2 voice_alto pitch_55 duration_4"
+    assert prompt("remi", 4) == f"{first} duration_16 {second} bar"
+    assert prompt("remi", 3) == f"{first} duration_12 {second} position_12"
+    assert prompt("midi_like", 1) == (
+        "meter_4/4 voice_soprano note_on_60 time_shift_2 voice_alto note_on_55 time_shift_2"
+    )
+
+
+def test_long_notes_and_notes_struck_twice_are_counted():
+    piece = chorale([(0, 0, 80, 60, 80), (0, 0, 8, 60, 80), (1, 0, 8, 60, 80), (1, 4, 8, 60, 80)])
+    found = ALL["remi"].quantize(piece)
+    assert found.piece.notes["duration"].tolist() == [64, 4, 8]
+    assert found.dropped == {"struck twice at once in its voice": 1, "cut at 16 quarters": 1}
+    assert ALL["midi_like"].quantize(piece).piece.notes["duration"].tolist() == [80, 4, 8]
+
+
+def test_note_names_come_by_onset_and_then_from_high_to_low():
+    piece = chorale([(3, 0, 4, 48, 80), (0, 0, 4, 60, 80), (1, 2, 4, 55, 80), (2, 0, 9, 60, 80)])
+    assert words("pitch_all", piece) == "pitch_60 pitch_60 pitch_48 pitch_55 end"
+    assert words("pitch", piece) == "pitch_60 end"
+
+
+def test_a_hold_is_allowed_only_where_its_voice_sounds():
+    grid = ALL["grid_hold"]
+    hold = grid.vocabulary.index("hold")
+    prompt = np.array([[0, 5, 0, hold]], dtype=np.int32)
+    grammar = grid.grammar(1, prompt)
+    assert [bool(grammar.allowed(column)[hold]) for column in range(4)] == [0, 1, 0, 1]
+    grammar.advance(7, column=2)
+    assert grammar.allowed(2)[hold]

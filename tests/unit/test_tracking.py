@@ -1,0 +1,333 @@
+"""Runs in real MLflow stores: SQLite files in temporary folders."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from ostinato import tracking
+from ostinato.tracking.handle import (
+    PARAM_LENGTH,
+    RunHandle,
+)
+from ostinato.tracking.store import PARENT_RUN, SWITCH, open_store, tracking_uri
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed database:ResourceWarning",  # mlflow keeps its engines for the process's life
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+TAGS = {"fingerprint": "f1", "family": "lstm"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A database whose tables exist: making them takes seconds, which only some tests are about."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.delenv(SWITCH, raising=False)
+        open_store()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def stored(root, made):
+    shutil.copyfile(made, root / "mlflow.db")
+    with sqlite3.connect(root / "mlflow.db") as database:
+        where = (root / "mlartifacts").as_uri()
+        database.execute(
+            "update experiments set artifact_location=? where name='ostinato'", [where]
+        )
+    database.close()
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    for name in ("MLFLOW_TRACKING_URI", SWITCH, PARENT_RUN, "DVC_STAGE", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setattr("ostinato.tracking.store._warned", set())
+    return tmp_path
+
+
+def runs():
+    store = open_store()
+    return store.client.search_runs([store.experiment], order_by=["attributes.start_time ASC"])
+
+
+def history(run_id, name):
+    return [(row.step, row.value) for row in open_store().client.get_metric_history(run_id, name)]
+
+
+def start(source, **variables):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(source)],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_store_lies_in_the_project_and_a_second_opening_changes_nothing(root):
+    first, second = open_store(), open_store()
+    assert first == second
+    assert first.uri == f"sqlite:///{root}/mlflow.db"
+    experiment = first.client.get_experiment(first.experiment)
+    assert (experiment.name, experiment.artifact_location) == (
+        "ostinato",
+        (root / "mlartifacts").as_uri(),
+    )
+
+
+def test_the_root_without_dvc_is_the_git_top_level_then_dvc_yaml(root, monkeypatch):
+    monkeypatch.delenv("DVC_ROOT")
+    inner = root / "a" / "b"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert tracking_uri() == f"sqlite:///{inner}/mlflow.db"
+    (root / "a" / "dvc.yaml").touch()
+    assert tracking_uri() == f"sqlite:///{root}/a/mlflow.db"
+    (root / ".git").mkdir()
+    assert tracking_uri() == f"sqlite:///{root}/mlflow.db"
+
+
+def test_three_processes_that_open_a_new_store_at_once_all_succeed(root):
+    source = """
+        from ostinato.tracking import training_run
+        with training_run("race", {"a": 1}, {}) as run:
+            run.log({"train/nats": 1.0}, 0)
+            print(run.tracked, run.id)
+    """
+    processes = [start(source) for _ in range(3)]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    assert all(out.startswith("True ") for out, _ in outputs), outputs
+    assert len({out for out, _ in outputs}) == 3
+    assert [run.info.status for run in runs()] == ["FINISHED"] * 3
+    with sqlite3.connect(root / "mlflow.db") as database:
+        (count,) = database.execute(
+            "select count(*) from experiments where name='ostinato'"
+        ).fetchone()
+    database.close()
+    assert count == 1
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns", "ftp://host/x", "mlruns:5000"])
+def test_a_wrong_uri_is_an_error_at_the_start(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ValueError, match="sqlite:////"), tracking.training_run("x", {}, {}):
+        pytest.fail("the training has begun")
+
+
+def test_switched_off_everything_does_nothing(root, monkeypatch):
+    monkeypatch.setenv(SWITCH, "off")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "./nonsense")
+    assert open_store() is None
+    with tracking.training_run("x", {"a": 1}, {}, ("d", "e")) as run:
+        run.log({"a": 1.0}, 1)
+        run.finish_weights("w")
+        run.artifacts(root)
+    tracking.log_metrics(tracking.run_for_weights("w", lambda: pytest.fail("restored")), {"a": 1.0})
+    with tracking.sweep_run("s", []) as parent:
+        assert parent.id == ""
+    assert not run.tracked
+    assert not list(root.iterdir())
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_training_leaves_its_params_tags_curve_dataset_and_parent(monkeypatch):
+    with tracking.sweep_run("sweep", ["lr=1,2"]) as parent:
+        monkeypatch.setenv(PARENT_RUN, parent.id)
+        monkeypatch.setenv("DVC_STAGE", "train@lstm")
+        long, name = "x" * (PARAM_LENGTH + 1), "n" * 300
+        params = {"model": {"hidden": 3, "layers": [1, 2]}, "long": long, name: 1}
+        params |= {f"p{i}": i for i in range(120)}
+        with tracking.training_run("lstm", params, TAGS, ("bach-grid", "d" * 64)) as run:
+            for step in range(3):
+                run.log({"train/nats": 3.0 - step}, step)
+            run.finish_weights("abc")
+    _, child = runs()
+    assert child.data.params["model.hidden"] == "3"
+    assert child.data.params["model.layers"] == "[1, 2]"
+    assert len(child.data.params["long"]) == PARAM_LENGTH
+    assert len(child.data.params) == 124
+    tags = child.data.tags
+    assert tags["mlflow.parentRunId"] == parent.id
+    assert (tags["dvc.stage"], tags["family"], tags["weights"]) == ("train@lstm", "lstm", "abc")
+    assert history(child.info.run_id, "train/nats") == [(0, 3.0), (1, 2.0), (2, 1.0)]
+    (used,) = child.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("bach-grid", "d" * 36)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")],
+)
+@pytest.mark.usefixtures("stored")
+def test_what_ends_the_body_ends_the_run(error, status):
+    with pytest.raises(error), tracking.training_run("x", {}, {}) as run:
+        run.log({"a": 1.0}, 7)
+        raise error
+    (run,) = runs()
+    assert run.info.status == status
+    assert history(run.info.run_id, "a") == [(7, 1.0)]
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_killed_training_is_continued_in_its_run():
+    source = """
+        import time
+        from ostinato.tracking import training_run
+        with training_run("lstm", {"lr": 0.1}, {"fingerprint": "f1"}) as run:
+            for step in range(4):
+                run.log({"train/nats": float(step)}, step)
+            run.flush()
+            print(run.id, flush=True)
+            time.sleep(600)
+    """
+    process = start(source)
+    try:
+        first = process.stdout.readline().strip()
+        assert first, process.stderr.read()
+        with tracking.training_run("lstm", {"lr": 0.1}, TAGS) as beside:
+            assert beside.id != first, "a run that a living process writes was taken over"
+            beside.tag("fingerprint", "other")
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    with tracking.training_run("lstm", {"lr": 0.1, "devices": 2}, TAGS) as run:
+        assert run.id == first
+        for step in range(2, 6):  # the resume state is older than the curve
+            run.log({"train/nats": float(step)}, step)
+    assert history(first, "train/nats") == [(step, float(step)) for step in range(6)]
+    continued = open_store().client.get_run(first)
+    assert continued.info.status == "FINISHED"
+    assert continued.data.params == {"lr": "0.1", "devices": "2"}
+    with tracking.training_run("lstm", {"lr": 0.1}, TAGS) as again:
+        assert again.id != first, "a finished training was continued"
+
+
+@pytest.mark.usefixtures("stored")
+def test_weights_find_their_run_and_restore_it_once():
+    with tracking.training_run("lstm", {}, {}) as run:
+        run.finish_weights("w1")
+    assert tracking.run_for_weights("w1", lambda: pytest.fail("restored")).id == run.id
+    known = tracking.RestoredRun(
+        "gpt",
+        {"model": {"layers": 2}},
+        {"family": "gpt"},
+        [(s, {"valid/nats": s / 2}) for s in (1, 2)],
+    )
+    ids = {tracking.run_for_weights("w2", lambda: known).id for _ in range(2)}
+    assert len(ids) == 1
+    restored = open_store().client.get_run(ids.pop())
+    assert restored.data.tags["restored"] == "true"
+    assert restored.data.params == {"model.layers": "2"}
+    assert history(restored.info.run_id, "valid/nats") == [(1, 0.5), (2, 1.0)]
+
+
+@pytest.mark.usefixtures("stored")
+def test_processes_that_restore_the_same_weights_at_once_get_one_run():
+    found = []
+
+    def ask():
+        found.append(tracking.run_for_weights("w", lambda: tracking.RestoredRun("lstm")).id)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    assert len(runs()) == 1
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_restored_run_that_was_cut_off_is_completed():
+    store = open_store()
+    tags = {"weights": "w", "restored": "true"}
+    half = store.client.create_run(store.experiment, tags=tags).info.run_id
+    run = tracking.run_for_weights(
+        "w", lambda: tracking.RestoredRun("x", {}, {}, [(1, {"a": 2.0})])
+    )
+    assert run.id == half
+    assert history(half, "a") == [(1, 2.0)]
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_repeated_stage_adds_nothing_and_a_changed_metric_one_row(root):
+    (root / "folder").mkdir()
+    (root / "folder" / "a.mid").write_bytes(b"MThd")
+    with tracking.training_run("x", {}, {}) as run:
+        pass
+    for value in (1.5, 1.5, 1.25):
+        tracking.log_metrics(run, {"test": {"nats": {"value": value, "low": 1.0}}})
+        tracking.log_samples(run, root / "folder")
+    assert [value for _, value in history(run.id, "test/nats")] == [1.5, 1.25]
+    assert len(history(run.id, "test/nats_low")) == 1
+    listed = open_store().client.list_artifacts(run.id, "samples")
+    assert [file.path for file in listed] == ["samples/a.mid"]
+
+
+def test_an_unreachable_store_costs_one_line_and_never_the_training(monkeypatch, capfd):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for _ in range(2):
+        with tracking.training_run("x", {"a": 1}, {}) as run:
+            run.log({"a": 1.0}, 0)
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("tracking:")]
+    assert len(lines) == 1
+    assert "127.0.0.1:9" in lines[0]
+    assert "secret" not in lines[0]
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_store_that_breaks_in_the_middle_costs_the_curve_and_not_the_training(root, capfd):
+    with tracking.training_run("x", {}, {}) as run:
+        with sqlite3.connect(root / "mlflow.db") as database:
+            database.execute("alter table metrics rename to elsewhere")
+        for step in range(4):
+            run.log({"a": 1.0}, step)
+            run.flush()
+        assert not run.tracked
+        with sqlite3.connect(root / "mlflow.db") as database:
+            database.execute("alter table elsewhere rename to metrics")
+        database.close()
+    assert capfd.readouterr().err.count("tracking:") == 1
+    (left,) = runs()
+    assert left.info.status == "FINISHED", "the end is written when the store is back"
+
+
+@pytest.mark.usefixtures("stored")
+def test_rows_wait_for_a_store_that_is_back_before_patience_ends(root):
+    with tracking.training_run("x", {}, {}) as run:
+        with sqlite3.connect(root / "mlflow.db") as database:
+            database.execute("alter table metrics rename to elsewhere")
+        run.log({"a": 1.0}, 0)
+        run.flush()
+        with sqlite3.connect(root / "mlflow.db") as database:
+            database.execute("alter table elsewhere rename to metrics")
+        database.close()
+        run.log({"a": 2.0}, 1)
+    assert history(run.id, "a") == [(0, 1.0), (1, 2.0)]
+
+
+def test_importing_tracking_does_not_import_mlflow():
+    source = "import sys, ostinato.tracking; sys.exit('mlflow' in sys.modules)"
+    assert start(source).wait(60) == 0
+
+
+def test_a_handle_without_a_store_takes_everything():
+    run = RunHandle(None)
+    run.log({"a": 1.0}, 1)
+    run.close("FINISHED")
+    assert not run.tracked

@@ -1,0 +1,91 @@
+"""The store rebuilt from files, by the script that does it."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ostinato.tracking.store import PARENT_RUN, SWITCH, open_store
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed database:ResourceWarning",  # mlflow keeps its engines for the process's life
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    for name in ("MLFLOW_TRACKING_URI", SWITCH, PARENT_RUN, "DVC_STAGE", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    return tmp_path
+
+
+def runs():
+    store = open_store()
+    return store.client.search_runs([store.experiment], order_by=["attributes.start_time ASC"])
+
+
+def history(run_id, name):
+    return [(row.step, row.value) for row in open_store().client.get_metric_history(run_id, name)]
+
+
+def system_files(root, system="lstm"):
+    model = root / "models" / system
+    model.mkdir(parents=True)
+    (model / "weights.safetensors").write_bytes(system.encode())
+    card = {"format": 1, "family": "lstm", "size": "small", "seed": 1, "encoding": "bach-grid"}
+    card |= {"model": {"hidden": 8}, "codec": {"kind": "grid"}}
+    (model / "model.json").write_text(json.dumps(card))
+    with (model / "history.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "train_nats", "valid_nats", "learning_rate"])
+        writer.writerows([[10, 2.5, 2.75, 0.001], [20, 1.5, 1.75, 0.0]])
+
+
+def publish(root):
+    (root / "params.yaml").write_text(
+        "systems:\n  lstm: {family: lstm, size: small, encoding: bach-grid, seed: 1}\n"
+        "  gpt: {family: gpt, size: small, encoding: bach-grid, seed: 1}\n"
+    )
+    script = Path(__file__).parents[2] / "pipelines" / "publish.py"
+    command = [sys.executable, str(script)]
+    return subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_publishing_twice_rebuilds_the_store_once(root):
+    system_files(root)
+    (root / "samples/lstm").mkdir(parents=True)
+    (root / "samples/lstm/0.mid").write_bytes(b"MThd")
+    (root / "samples/lstm/tokens.npz").write_bytes(b"no preview")
+    (root / "evaluation/lstm").mkdir(parents=True)
+    metrics = {"format": 1, "test": {"nats_per_token": {"value": 2.0, "low": 1.5, "high": 2.5}}}
+    (root / "evaluation/lstm/metrics.json").write_text(json.dumps(metrics))
+    outputs = [publish(root) for _ in range(2)]
+    assert [output.returncode for output in outputs] == [0, 0], outputs[0].stderr
+    assert outputs[0].stdout == outputs[1].stdout
+    assert (
+        "no renders/lstm; fetch it with: dvc pull, or make it with: dvc repro" in outputs[0].stdout
+    )
+    assert "no models/gpt/model.json" in outputs[0].stdout
+    (run,) = runs()
+    assert run.data.tags["restored"] == "true"
+    assert (run.data.tags["family"], run.data.tags["seed"]) == ("lstm", "1")
+    assert run.data.params["model.hidden"] == "8"
+    assert history(run.info.run_id, "valid/nats") == [(10, 2.75), (20, 1.75)]
+    assert history(run.info.run_id, "test/nats_per_token") == [(0, 2.0)]
+    assert history(run.info.run_id, "test/nats_per_token_high") == [(0, 2.5)]
+    listed = open_store().client.list_artifacts(run.info.run_id, "samples")
+    assert [file.path for file in listed] == ["samples/0.mid"]
+
+
+def test_publishing_nothing_fails_and_says_what_makes_it(root):
+    output = publish(root)
+    assert output.returncode == 1
+    assert "dvc repro train@lstm" in output.stdout
