@@ -1,4 +1,6 @@
-"""Stage: bring a dataset's files into data/raw/<dataset>, verified, with a manifest of origins and terms."""
+"""Stage: bring a dataset's files into data/raw/<dataset>, verified, with a manifest of origins and
+terms.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -23,9 +23,7 @@ def main(config: dict[str, Any]) -> None:
     origin = read_summary(corpus)["origin"]
     representation = build(config["representation"])
     out = Path("data/tokens") / name
-    summary = write_encoding(
-        out, item["dataset"], iterate_corpus(corpus), representation, origin
-    )
+    summary = write_encoding(out, item["dataset"], iterate_corpus(corpus), representation, origin)
     print(f"{name}: pieces {summary['pieces']}, positions {summary['positions']}")
     print(f"set aside: {len(summary['rejected'])}; notes dropped: {summary['notes_dropped']}")
     print(f"onsets moved by {summary['mean_onset_error_quarters']:.5f} quarter notes on average")

@@ -1,4 +1,6 @@
-"""Verb: make music by hand from a model folder: weights=<folder> bars=16 n=4 seed=1 prompt=some.mid."""
+"""Verb: make music by hand from a model folder: weights=<folder> bars=16 n=4 seed=1
+prompt=some.mid.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,6 @@
-"""Stage: read data/raw/<dataset> into the corpus data/corpus/<dataset>, nothing lost without a reason."""
+"""Stage: read data/raw/<dataset> into the corpus data/corpus/<dataset>, nothing lost without a
+reason.
+"""
 
 from pathlib import Path
 from typing import Any

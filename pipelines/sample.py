@@ -1,4 +1,6 @@
-"""Stage: sample music from models/<system>, unconditional and continuing held-out pieces, and render it."""
+"""Stage: sample music from models/<system>, unconditional and continuing held-out pieces, and
+render it.
+"""
 
 from dataclasses import replace
 from pathlib import Path

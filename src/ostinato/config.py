@@ -1,7 +1,8 @@
-"""The only door of Hydra into the house: entry points of scripts, composed configs for tests and notebooks.
+"""The only door of Hydra into the house: entry points of scripts, composed configs for tests and
+notebooks.
 
-A script's `main` gets plain dictionaries, never a DictConfig. A user's mistake ends in one readable message that
-names what is valid; anything else is a bug and keeps its traceback.
+A script's `main` gets plain dictionaries, never a DictConfig. A user's mistake ends in one readable
+message that names what is valid; anything else is a bug and keeps its traceback.
 """
 
 import errno
@@ -17,7 +18,9 @@ INTERRUPTED = 130
 
 
 def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
-    """Turn `main(config: dict)` of a script in pipelines/ into its entry point, configured by conf/<name>.yaml."""
+    """Turn `main(config: dict)` of a script in pipelines/ into its entry point, configured by
+    conf/<name>.yaml.
+    """
 
     def decorate(main: Main) -> Callable[[], None]:
         @functools.wraps(main)
@@ -49,7 +52,9 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
     return decorate
 
 
-def load_config(config_name: str, overrides: Sequence[str] = (), root: Path | None = None) -> dict[str, Any]:
+def load_config(
+    config_name: str, overrides: Sequence[str] = (), root: Path | None = None
+) -> dict[str, Any]:
     """Compose a config as its script would, from any folder; for tests and notebooks."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
@@ -63,7 +68,9 @@ def load_config(config_name: str, overrides: Sequence[str] = (), root: Path | No
 
 
 def entry_of(table: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
-    """One entry of `datasets`, `encodings` or `systems`, naming the valid ones where it is not there."""
+    """One entry of `datasets`, `encodings` or `systems`, naming the valid ones where it is not
+    there.
+    """
     if name not in table:
         raise ValueError(
             f"unknown {kind} {name!r}; params.yaml has: {', '.join(sorted(table)) or 'none'}"
@@ -83,7 +90,9 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
         lines += [str(cause)] if cause is not None else []
         lines += _valid_names(config_name, conf)
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        lines = [f"the disk is full ({error}); nothing half-written is left, free space and run again"]
+        lines = [
+            f"the disk is full ({error}); nothing half-written is left, free space and run again"
+        ]
     elif not isinstance(error, ValueError | FileNotFoundError):
         raise error
     if os.environ.get("OSTINATO_DEBUG"):
@@ -93,7 +102,9 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
 
 
 def _valid_names(config_name: str, conf: Path) -> list[str]:
-    """What could stand where an override was refused: the keys beside it, or the options of its group."""
+    """What could stand where an override was refused: the keys beside it, or the options of its
+    group.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
@@ -103,7 +114,9 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
     try:
         with initialize_config_dir(str(conf), version_base="1.3"):
             cfg = compose(config_name, [*chosen, f"hydra.searchpath=[file://{Path.cwd()}]"])
-    except Exception:  # the choice of a group is itself the mistake, and the message names its options
+    except (
+        Exception
+    ):  # the choice of a group is itself the mistake, and the message names its options
         return []
     lines = []
     for arg in sys.argv[1:]:

@@ -1,4 +1,6 @@
-"""Music from a trained model's folder: what sampling, listening, feedback, live and notebooks share."""
+"""Music from a trained model's folder: what sampling, listening, feedback, live and notebooks
+share.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +24,8 @@ BATCH = 64
 class Request:
     """What to make: `n` pieces of `bars` 4/4 bars (the prompt included), numbered from `first`.
 
-    A prompt of `prompt_quarters` is continued. The i-th piece depends on (seed, system, task, i) alone.
+    A prompt of `prompt_quarters` is continued. The i-th piece depends on (seed, system, task, i)
+    alone.
     """
 
     task: str = "unconditional"
@@ -39,7 +42,9 @@ class Request:
         if self.bars < 1 or self.n < 1:
             raise ValueError(f"bars={self.bars} and n={self.n} must be at least 1")
         if (self.task == "continue") != (self.prompt is not None):
-            raise ValueError(f"task={self.task!r} and prompt={self.prompt and self.prompt.id} disagree")
+            raise ValueError(
+                f"task={self.task!r} and prompt={self.prompt and self.prompt.id} disagree"
+            )
         if self.prompt is not None and not 0 < self.prompt_quarters < self.bars * BEATS_PER_BAR:
             raise ValueError(
                 f"prompt_quarters={self.prompt_quarters} must be more than 0 and less than the "
@@ -49,7 +54,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Sample:
-    """A generated piece (None where it failed), its tokens with their nats, and its line in samples.json."""
+    """A generated piece (None where it failed), its tokens with their nats, and its line in
+    samples.json.
+    """
 
     piece: Piece | None
     tokens: Tokens
@@ -82,7 +89,8 @@ class Generator:
         """The pieces of several requests of one length and decoding, in shared batches.
 
         Raises:
-            ValueError: a task or condition this model does not know, or requests that differ in length.
+            ValueError: a task or condition this model does not know, or requests that differ in
+            length.
         """
         for request in requests:
             self._check(request)

@@ -1,9 +1,9 @@
 """Training batches as a pure function of (seed, step): random crops of transposed pieces.
 
-No state, no epoch, no worker number enters, so a killed run resumes exactly and any number of workers or
-ranks sees the same batches. A crop carries the position before it, so only a piece's true beginning looks
-like one. Starts reach half a crop over both ends and are moved back in: beginnings and ends are
-seen as often as middles.
+No state, no epoch, no worker number enters, so a killed run resumes exactly and any number of
+workers or ranks sees the same batches. A crop carries the position before it, so only a piece's
+true beginning looks like one. Starts reach half a crop over both ends and are moved back in:
+beginnings and ends are seen as often as middles.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,9 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class CropSettings:
-    """batch: pieces in a global batch; crop: positions; transpose: range of semitones, both included."""
+    """batch: pieces in a global batch; crop: positions; transpose: range of semitones, both
+    included.
+    """
 
     batch: int
     crop: int
@@ -29,7 +31,9 @@ class CropSettings:
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.crop < 2:
-            raise ValueError(f"batch={self.batch} must be at least 1 and crop={self.crop} at least 2")
+            raise ValueError(
+                f"batch={self.batch} must be at least 1 and crop={self.crop} at least 2"
+            )
         low, high = self.transpose
         if not -11 <= low <= 0 <= high <= 11:
             raise ValueError(f"transpose={[low, high]} must be a range around 0 within -11 to 11")
@@ -56,7 +60,9 @@ class Crops(torch.utils.data.Dataset[Batch]):
         self._cumulative = np.cumsum(weights)
 
     def __getitem__(self, step: int) -> Batch:
-        """inputs, targets (b, T, W) of this rank's rows; start (b,); count: sub-tokens of all rows."""
+        """inputs, targets (b, T, W) of this rank's rows; start (b,); count: sub-tokens of all
+        rows.
+        """
         settings = self._settings
         rng = np.random.default_rng([settings.seed, step])
         rows = np.searchsorted(self._cumulative, rng.random(settings.batch))
@@ -94,7 +100,9 @@ class Crops(torch.utils.data.Dataset[Batch]):
         return tokens
 
 
-def whole_pieces(tokens: TokenSet, split: str, *, positions: int = 16384) -> list[tuple[list[int], Tensor]]:
+def whole_pieces(
+    tokens: TokenSet, split: str, *, positions: int = 16384
+) -> list[tuple[list[int], Tensor]]:
     """A split in padded batches of whole pieces of like length, at most `positions` positions each.
 
     Returns:

@@ -17,8 +17,8 @@ Array = npt.NDArray[Any]
 class Split:
     """Pieces laid end to end: `tokens` is (N, W), the other arrays have one value for each piece.
 
-    offset and length count positions, quarters is the music's length, shift_low and shift_high say how far a
-    piece can be transposed within the vocabulary.
+    offset and length count positions, quarters is the music's length, shift_low and shift_high say
+    how far a piece can be transposed within the vocabulary.
     """
 
     tokens: Array
@@ -41,7 +41,9 @@ class Split:
 
 @dataclass(frozen=True)
 class TokenSet:
-    """An encoding: its splits, its codec, and digests by which a model knows what it was trained on."""
+    """An encoding: its splits, its codec, and digests by which a model knows what it was trained
+    on.
+    """
 
     name: str
     dataset: str

@@ -1,7 +1,8 @@
 """The corpus that ships inside the installed music21 package, read at run time.
 
-music21 assumes no copyright in it and points to the terms inside each encoding, so the files are never part of this
-project; the manifest repeats for each file who encoded it and what rights it states.
+music21 assumes no copyright in it and points to the terms inside each encoding, so the files are
+never part of this project; the manifest repeats for each file who encoded it and what rights it
+states.
 """
 
 import fnmatch
@@ -45,18 +46,20 @@ def copy_files(source: Source, out: Path) -> dict[str, dict[str, str]]:
 
 
 def stated_origin(path: Path) -> dict[str, str]:
-    """Credits, rights and encoding software that a MusicXML score states; empty where it is silent."""
+    """Credits, rights and encoding software that a MusicXML score states; empty where it is
+    silent.
+    """
     try:
         root = _root(path)
     except (ParseError, zipfile.BadZipFile, KeyError):
         return {"encoding": "", "rights": ""}
-    credits = [word.text or "" for word in root.iter("credit-words")]
-    credits = [text for text in credits if any(word in text.lower() for word in CREDIT_WORDS)]
+    words = [word.text or "" for word in root.iter("credit-words")]
+    credited = [text for text in words if any(mark in text.lower() for mark in CREDIT_WORDS)]
     encoders = [item.text or "" for item in root.iter("encoder")]
     software = [item.text or "" for item in root.iter("software")]
     rights = [item.text or "" for item in root.iter("rights")]
     return {
-        "encoding": "; ".join(_clean(credits + encoders + software)),
+        "encoding": "; ".join(_clean(credited + encoders + software)),
         "rights": "; ".join(_clean(rights)),
     }
 

@@ -1,4 +1,6 @@
-"""What a dataset's file in conf/dataset says, and the one place where a kind of source becomes code."""
+"""What a dataset's file in conf/dataset says, and the one place where a kind of source becomes
+code.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,13 +11,13 @@ from ostinato.datasets.manifest import FORMAT
 from ostinato.execution.files import atomic_folder, checksums, sha256_json, write_json
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A dataset's origin.
 
-    kind: "music21", the corpus inside the installed package. include: patterns below it. exclude: patterns with
-    the reason. digest: of the sorted contents, so that any copy of the same files is the same dataset.
+    kind: "music21", the corpus inside the installed package. include: patterns below it. exclude:
+    patterns with the reason. digest: of the sorted contents, so that any copy of the same files is
+    the same dataset.
     """
 
     kind: str
@@ -32,8 +34,10 @@ def source_from(name: str, settings: Mapping[str, Any]) -> Source:
     known = [field.name for field in fields(Source)]
     unknown = sorted(set(settings) - set(known))
     if unknown:
-        raise ValueError(f"dataset {name}: source has no {', '.join(unknown)}; known: {', '.join(known)}")
-    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        raise ValueError(
+            f"dataset {name}: source has no {', '.join(unknown)}; known: {', '.join(known)}"
+        )
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     try:
         return Source(**plain)
     except TypeError as error:

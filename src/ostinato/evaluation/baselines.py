@@ -1,8 +1,10 @@
-"""What a model must beat: likelihoods that need no network, counted on train with add-alpha smoothing.
+"""What a model must beat: likelihoods that need no network, counted on train with add-alpha
+smoothing.
 
-uniform: every sub-token alike. unigram: by frequency in its column. bigram: given the same column of the
-position before. hold: given that, the step's place in the beat, and whether the columns to the left moved; on a grid this is
-"a voice goes on" and nothing else, so whoever is not clearly below it has learned only to hold notes.
+uniform: every sub-token alike. unigram: by frequency in its column. bigram: given the same column
+of the position before. hold: given that, the step's place in the beat, and whether the columns to
+the left moved; on a grid this is "a voice goes on" and nothing else, so whoever is not clearly
+below it has learned only to hold notes.
 """
 
 from collections.abc import Callable, Iterable
@@ -78,7 +80,9 @@ def _count_and_score(
             sum(
                 costs.get(context, unseen)[token]
                 for context, token in zip(
-                    contexts(piece, vocabulary).ravel().tolist(), piece.ravel().tolist(), strict=True
+                    contexts(piece, vocabulary).ravel().tolist(),
+                    piece.ravel().tolist(),
+                    strict=True,
                 )
             )
             for piece in pieces

@@ -1,7 +1,8 @@
 """Likelihoods of whole pieces in three units, with intervals over pieces.
 
-Every sub-token of every piece is scored once, none is padding, and each sees its past alone. Nats per sub-token compare
-systems of one encoding; nats per note and bits per quarter note compare across encodings that say the same.
+Every sub-token of every piece is scored once, none is padding, and each sees its past alone. Nats
+per sub-token compare systems of one encoding; nats per note and bits per quarter note compare
+across encodings that say the same.
 """
 
 import math

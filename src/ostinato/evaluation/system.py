@@ -1,8 +1,9 @@
 """Assembles one system's metrics: likelihood, baselines, musical features, originality.
 
-Samples, held-out and training music are compared in the same form: decoded from the same representation and cut to the same
-length, held-out music at its beginning as samples are. Every figure has an interval and a reference: held-out music
-beside samples, and train against held-out as the distance that is no distance.
+Samples, held-out and training music are compared in the same form: decoded from the same
+representation and cut to the same length, held-out music at its beginning as samples are. Every
+figure has an interval and a reference: held-out music beside samples, and train against held-out as
+the distance that is no distance.
 """
 
 import csv
@@ -162,7 +163,9 @@ def compare_features(music: Music, settings: EvaluationSettings) -> tuple[dict[s
 def compare_originality(
     music: Music, train: Sequence[Piece], settings: EvaluationSettings
 ) -> tuple[dict[str, Any], Rows]:
-    """The longest passage that each sample, and each held-out excerpt, shares with the training set."""
+    """The longest passage that each sample, and each held-out excerpt, shares with the training
+    set.
+    """
     index = PassageIndex(train)
     table: dict[str, Any] = {}
     rows: Rows = []

@@ -1,1 +1,3 @@
-"""How work is carried out: safe files, hashes, workers, the lock of a rebuild. Knows nothing of music."""
+"""How work is carried out: safe files, hashes, workers, the lock of a rebuild. Knows nothing of
+music.
+"""

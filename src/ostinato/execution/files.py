@@ -1,12 +1,12 @@
 """Files that are either whole or absent, with the same bytes on every run.
 
-Writers fill a temporary neighbour and rename it into place, so a full disk, a Ctrl-C or a kill never
-leaves a half-written output under its final name. Nothing here writes a clock, a host or an absolute path.
+Writers fill a temporary neighbour and rename it into place, so a full disk, a Ctrl-C or a kill
+never leaves a half-written output under its final name. Nothing here writes a clock, a host or an
+absolute path.
 """
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
-        os.replace(partial, path)
+        partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -41,7 +41,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder; on success it replaces `path`, on any error it is removed."""
+    """Yield an empty temporary folder; on success it replaces `path`, on any error it is
+    removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -50,7 +52,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield partial
         if path.exists():
             shutil.rmtree(path)
-        os.replace(partial, path)
+        partial.replace(path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -135,7 +137,8 @@ def verify(folder: Path, expected: Mapping[str, str], made_by: str) -> None:
         path = require(folder / name, made_by)
         if sha256_file(path) != digest:
             raise DamagedFile(
-                f"{path} is damaged: its bytes are not those that were written; make it again with: {made_by}"
+                f"{path} is damaged: its bytes are not those that were written; "
+                f"make it again with: {made_by}"
             )
 
 

@@ -1,7 +1,8 @@
 """Says whether what was built equals the committed dvc.lock, and what differs.
 
-`python -m ostinato.execution.lock` compares the dvc.lock of this folder with the committed one; with --rebuild
-it first rebuilds everything, without caches, in a clean clone. Exit status 1 where an output differs.
+`python -m ostinato.execution.lock` compares the dvc.lock of this folder with the committed one;
+with --rebuild it first rebuilds everything, without caches, in a clean clone. Exit status 1 where
+an output differs.
 """
 
 import argparse

@@ -18,7 +18,8 @@ def build(family: str, settings: Mapping[str, Any], shape: TokenShape) -> Autore
     """A freshly initialised model; seed torch before.
 
     Raises:
-        ValueError: an unknown family or setting, naming the valid ones, or settings that contradict each other.
+        ValueError: an unknown family or setting, naming the valid ones, or settings that
+            contradict each other.
     """
     if family not in families():
         raise ValueError(f"unknown family {family!r}; known families: {', '.join(families())}")
@@ -27,7 +28,8 @@ def build(family: str, settings: Mapping[str, Any], shape: TokenShape) -> Autore
     unknown = sorted(set(settings) - known)
     if unknown:
         raise ValueError(
-            f"family {family} has no setting {', '.join(unknown)}; its settings are {', '.join(sorted(known))}"
+            f"family {family} has no setting {', '.join(unknown)}; "
+            f"its settings are {', '.join(sorted(known))}"
         )
     plain = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()

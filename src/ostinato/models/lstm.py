@@ -1,7 +1,7 @@
 """LSTM over positions (Eck & Schmidhuber 2002), its state carried from step to step when sampling.
 
-Notable: layers are torch's fused LSTM; with `residual` each has a layer norm before it and a skip around
-it, which lets a strong one grow deeper and train at a higher rate.
+Notable: layers are torch's fused LSTM; with `residual` each has a layer norm before it and a skip
+around it, which lets a strong one grow deeper and train at a higher rate.
 """
 
 # B batch, T positions, D width
@@ -48,6 +48,7 @@ class Model(Autoregressive):
         self.rate = config.dropout
         for layer in self.layers:
             # a forget gate that starts open keeps gradients alive over long notes (Jozefowicz 2015)
+            assert isinstance(layer, nn.LSTM)
             nn.init.ones_(layer.bias_hh_l0[config.width : 2 * config.width])
 
     def trunk(self, x_BTD: Tensor) -> Tensor:

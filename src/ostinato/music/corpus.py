@@ -1,7 +1,8 @@
 """The corpus on disk: Parquet shards of the parts of pieces, columns that any tool can read.
 
-`notes-*`, `tracks-*` and `annotations-*` are sorted by piece; `pieces` has one row for each piece, `rejected`
-one for each file that is not in it; `summary.json` counts and holds the checksums of all the rest.
+`notes-*`, `tracks-*` and `annotations-*` are sorted by piece; `pieces` has one row for each piece,
+`rejected` one for each file that is not in it; `summary.json` counts and holds the checksums of all
+the rest.
 """
 
 import json
@@ -41,7 +42,9 @@ def write_corpus(
     rejected: Sequence[Rejected],
     origin: dict[str, str],
 ) -> dict[str, Any]:
-    """Write a corpus folder atomically and return its summary; `origin` is licence, citation and url."""
+    """Write a corpus folder atomically and return its summary; `origin` is licence, citation and
+    url.
+    """
     with atomic_folder(folder) as out:
         for shard, start in enumerate(range(0, len(pieces), PIECES_PER_SHARD)):
             _write_shard(
@@ -90,7 +93,8 @@ def _split_notes(table: pa.Table) -> Iterator[tuple[str, Any]]:
     notes = np.empty(len(ids), dtype=NOTE)
     for name in NOTE.names or ():
         notes[name] = table.column(name).to_numpy()
-    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if len(ids) else []
+    fresh = np.r_[np.ones(min(1, len(ids)), bool), ids[1:] != ids[:-1]]
+    starts = np.flatnonzero(fresh).tolist()
     for start, end in zip(starts, [*starts[1:], len(ids)], strict=True):
         yield ids[start], notes[start:end]
 
@@ -216,7 +220,8 @@ def describe(summary: dict[str, Any]) -> str:
     lines = [
         f"{summary['dataset']}: {summary['files']} files, {summary['pieces']} pieces, splits "
         + ", ".join(f"{split} {count}" for split, count in sorted(summary["splits"].items())),
-        f"{summary['melodies']} melodies in {summary['melody_groups']} groups; no group crosses a split",
+        f"{summary['melodies']} melodies in {summary['melody_groups']} groups, "
+        "none of which crosses a split",
         f"notes: {summary['notes_read']} read = {summary['notes_kept']} kept"
         + "".join(f" + {n} dropped ({why})" for why, n in sorted(summary["notes_dropped"].items())),
         f"{summary['quarters']:.0f} quarter notes; pieces with warnings: {summary['warnings']}",

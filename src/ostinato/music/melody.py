@@ -1,8 +1,8 @@
 """Finds pieces that share a melody, whatever their key, so that a split never separates them.
 
-A melody is its chain of pitch intervals, repeated notes left out: transposition, rhythm and repeated
-syllables do not change it. Two pieces belong together when half of the shorter one's passages of
-`SHINGLE` intervals occur in the other; groups are the connected components.
+A melody is its chain of pitch intervals, repeated notes left out: transposition, rhythm and
+repeated syllables do not change it. Two pieces belong together when half of the shorter one's
+passages of `SHINGLE` intervals occur in the other; groups are the connected components.
 """
 
 import hashlib

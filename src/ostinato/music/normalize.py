@@ -1,8 +1,8 @@
 """From files as published to a clean, split corpus in which nothing vanishes without a reason.
 
-Every file ends in `pieces` or in `rejected`, once; for every piece, notes read = notes kept + notes dropped
-by named reason. The split is decided here and nowhere else: by melody, from a hash, so that neither the
-order of files nor a new file moves a piece that was there.
+Every file ends in `pieces` or in `rejected`, once; for every piece, notes read = notes kept + notes
+dropped by named reason. The split is decided here and nowhere else: by melody, from a hash, so that
+neither the order of files nor a new file moves a piece that was there.
 """
 
 from collections import Counter
@@ -40,7 +40,8 @@ class SplitRule:
     def __post_init__(self) -> None:
         if abs(self.train + self.valid + self.test - 1) > 1e-9:
             raise ValueError(
-                f"split shares train={self.train}, valid={self.valid}, test={self.test} must add up to 1"
+                f"split shares train={self.train}, valid={self.valid}, test={self.test} "
+                "must add up to 1"
             )
 
 
@@ -195,5 +196,7 @@ def options_from(dataset: str, settings: Mapping[str, Any]) -> NormalizeOptions:
             f"dataset {dataset}: normalize has no option {', '.join(unknown + strange)}; "
             f"its options are {', '.join(known)}; of split: {', '.join(shares)}"
         )
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
+    }
     return NormalizeOptions(**(plain | {"split": SplitRule(**rule)}))

@@ -1,7 +1,8 @@
 """A piece of music as plain data.
 
-Notes are one structured array (a column per attribute), so that a corpus of any size is handled with
-numpy and stored as columns. Time is in integer ticks; `ticks_per_quarter` says how long a tick is.
+Notes are one structured array (a column per attribute), so that a corpus of any size is handled
+with numpy and stored as columns. Time is in integer ticks; `ticks_per_quarter` says how long a tick
+is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Annotation:
-    """Anything else that happens at a time: kind is bar, fermata, chord, phrase …"""
+    """Anything else that happens at a time; kind is bar, fermata, chord or phrase."""
 
     onset: int
     kind: str
@@ -89,9 +90,8 @@ class Piece:
     def __post_init__(self) -> None:
         if self.ticks_per_quarter < 1:
             raise ValueError(f"ticks_per_quarter={self.ticks_per_quarter} must be at least 1")
-        if len(self.notes) and not 0 <= self.notes["track"].min() <= self.notes[
-            "track"
-        ].max() < len(self.tracks):
+        tracks = self.notes["track"]
+        if len(tracks) and not 0 <= tracks.min() <= tracks.max() < len(self.tracks):
             raise ValueError(f"a note of {self.id} names a track that is not there")
 
     @property

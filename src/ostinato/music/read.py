@@ -1,14 +1,16 @@
 """Reads music files into pieces, through MusPy.
 
-MusicXML goes through MusPy's own reader, twenty times faster than music21. Before it sees the score we
-do three things it does not: parts are named by <part-name> (it prefers <instrument-name>), repeats can be
-left unexpanded, and fermatas are kept.
+MusicXML goes through MusPy's own reader, twenty times faster than music21. Before it sees the score
+we do three things it does not: parts are named by <part-name> (it prefers <instrument-name>),
+repeats can be left unexpanded, and fermatas are kept.
 """
 
 import copy
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, ElementTree, ParseError, fromstring, parse
 
 import numpy as np
@@ -19,6 +21,7 @@ from ostinato.music.piece import (
     NOTE,
     VOICES,
     Annotation,
+    Change,
     Key,
     Meter,
     Notes,
@@ -37,7 +40,8 @@ class ReadOptions:
     """How a file becomes a piece.
 
     ticks_per_quarter: the time unit. 480 holds everything to a sixty-fourth triplet exactly.
-    expand_repeats: play repeats and endings out; otherwise each printed bar once, last endings only.
+    expand_repeats: play repeats and endings out; otherwise each printed bar once, last endings
+    only.
     """
 
     ticks_per_quarter: int = 480
@@ -77,8 +81,8 @@ def _read_musicxml(path: Path, options: ReadOptions) -> Piece:
     return _from_muspy(music, path, tuple(sorted(annotations, key=lambda a: (a.onset, a.kind))))
 
 
-def _parse_with_muspy(root: Element, path: Path, ticks_per_quarter: int):  # type: ignore[no-untyped-def]
-    """MusPy reads files only; hand it the edited score through its own hook for the root element."""
+def _parse_with_muspy(root: Element, path: Path, ticks_per_quarter: int) -> Any:
+    """MusPy reads files only, so the edited score goes through a temporary one."""
     import tempfile
 
     import muspy
@@ -142,7 +146,9 @@ def _ending(measure: Element) -> int:
 
 
 def fermata_onsets(root: Element, ticks_per_quarter: int) -> list[int]:
-    """Onsets in ticks of all notes under a fermata, over all parts, in the order MusPy plays bars."""
+    """Onsets in ticks of all notes under a fermata, over all parts, in the order MusPy plays
+    bars.
+    """
     from muspy.inputs.musicxml import get_measure_ordering
 
     parts = root.findall("part")
@@ -184,7 +190,7 @@ def _read_midi(path: Path, options: ReadOptions) -> Piece:
     return _from_muspy(music, path, ())
 
 
-def _from_muspy(music, path: Path, annotations: tuple[Annotation, ...]) -> Piece:  # type: ignore[no-untyped-def]
+def _from_muspy(music: Any, path: Path, annotations: tuple[Annotation, ...]) -> Piece:
     tracks = [track for track in music.tracks if track.notes]
     title = music.metadata.title if music.metadata else None
     return Piece(
@@ -206,7 +212,7 @@ def _from_muspy(music, path: Path, annotations: tuple[Annotation, ...]) -> Piece
     )
 
 
-def _notes_of(tracks) -> Notes:  # type: ignore[no-untyped-def]
+def _notes_of(tracks: list[Any]) -> Notes:
     rows = [
         (number, note.time, note.duration, note.pitch, note.velocity or DEFAULT_VELOCITY)
         for number, track in enumerate(tracks)
@@ -215,10 +221,10 @@ def _notes_of(tracks) -> Notes:  # type: ignore[no-untyped-def]
     return sort_notes(np.array(rows, dtype=NOTE))
 
 
-def _changes(values):  # type: ignore[no-untyped-def]
+def _changes(values: Iterable[Change]) -> tuple[Change, ...]:
     """Sorted by onset, the last of several at one onset, without those that change nothing."""
     at_onset = {value.onset: value for value in values}
-    kept: list[object] = []
+    kept: list[Change] = []
     for _, value in sorted(at_onset.items()):
         if not kept or vars(kept[-1]) | {"onset": 0} != vars(value) | {"onset": 0}:
             kept.append(value)

@@ -9,10 +9,11 @@ from ostinato.music.piece import Piece, Track, sort_notes
 
 
 def with_voices(piece: Piece, voices: Sequence[str]) -> Piece:
-    """Name the voices of a piece: by its track names, else by its tracks' mean pitch, else note by note.
+    """Name the voices of a piece: by its track names, else by its tracks' mean pitch, else note by
+    note.
 
-    A single line stays with the first voice and leaves the others silent. Chords of one track are dealt out
-    from the top, at most as many notes at an onset as there are voices.
+    A single line stays with the first voice and leaves the others silent. Chords of one track are
+    dealt out from the top, at most as many notes at an onset as there are voices.
 
     Raises:
         ValueError: more tracks or simultaneous notes than voices.
@@ -38,13 +39,16 @@ def with_voices(piece: Piece, voices: Sequence[str]) -> Piece:
 
 
 def _deal(piece: Piece, notes: np.ndarray, count: int) -> np.ndarray:
-    """Voice of every note: at each onset from the highest to the lowest; a lone line is the first."""
+    """Voice of every note: at each onset from the highest to the lowest; a lone line is the
+    first.
+    """
     voice = np.zeros(len(notes), np.int32)
     for onset in np.unique(notes["onset"]):
         here = np.flatnonzero(notes["onset"] == onset)
         if len(here) > count:
             raise ValueError(
-                f"{piece.source or piece.id} has {len(here)} notes at once, the model has {count} voices"
+                f"{piece.source or piece.id} has {len(here)} notes at once, "
+                f"the model has {count} voices"
             )
         voice[here[np.argsort(-notes["pitch"][here], kind="stable")]] = np.arange(len(here))
     return voice

@@ -11,13 +11,27 @@ def write_midi(path: Path, piece: Piece) -> None:
     import muspy
 
     # MusPy names E flat, A flat and B flat major D#, G# and A#, which MIDI does not know (0.5.0)
-    muspy.outputs.midi.PITCH_NAMES[:] = "C Db D Eb E F F# G Ab A Bb B".split()
+    muspy.outputs.midi.PITCH_NAMES[:] = [
+        "C",
+        "Db",
+        "D",
+        "Eb",
+        "E",
+        "F",
+        "F#",
+        "G",
+        "Ab",
+        "A",
+        "Bb",
+        "B",
+    ]
     music = muspy.Music(
         resolution=piece.ticks_per_quarter,
         metadata=muspy.Metadata(title=piece.title or None),
         tempos=[muspy.Tempo(tempo.onset, tempo.qpm) for tempo in piece.tempos],
         time_signatures=[
-            muspy.TimeSignature(meter.onset, meter.numerator, meter.denominator) for meter in piece.meters
+            muspy.TimeSignature(meter.onset, meter.numerator, meter.denominator)
+            for meter in piece.meters
         ],
         tracks=[
             muspy.Track(
@@ -25,7 +39,9 @@ def write_midi(path: Path, piece: Piece) -> None:
                 is_drum=track.is_drum,
                 name=track.name,
                 notes=[
-                    muspy.Note(int(n["onset"]), int(n["pitch"]), int(n["duration"]), int(n["velocity"]))
+                    muspy.Note(
+                        int(n["onset"]), int(n["pitch"]), int(n["duration"]), int(n["velocity"])
+                    )
                     for n in piece.notes[piece.notes["track"] == number]
                 ],
             )

@@ -1,7 +1,9 @@
-"""Writes the arrays that training reads: per split `tokens.npy` and `index.npz`, and how to decode them.
+"""Writes the arrays that training reads: per split `tokens.npy` and `index.npz`, and how to decode
+them.
 
-`codec.json` holds all that decoding and transposition need; a model carries a copy of it. What could not be
-encoded is listed in `summary.json` with its reason. Splits are copied from the corpus, never made here.
+`codec.json` holds all that decoding and transposition need; a model carries a copy of it. What
+could not be encoded is listed in `summary.json` with its reason. Splits are copied from the corpus,
+never made here.
 """
 
 from collections import Counter
@@ -110,6 +112,5 @@ def _write_split(folder: Path, part: _Collected, width: int) -> None:
         tokens.astype(np.int16 if tokens.max(initial=0) < 2**15 else np.int32),
     )
     names = ("piece", "length", "notes", "quarters", "shift_low", "shift_high")
-    np.savez(
-        folder / "index.npz", **{name: np.array([row[name] for row in part.rows]) for name in names}
-    )
+    index: dict[str, Any] = {name: np.array([row[name] for row in part.rows]) for name in names}
+    np.savez(folder / "index.npz", **index)

@@ -1,8 +1,8 @@
 """The one decoding loop of all autoregressive families.
 
-Every sequence has a generator of its own, so a sample depends on its seed and not on its neighbours in the
-batch. Prompts of different lengths run side by side: where a sequence still has prompt, that is pushed
-instead of a draw. A grammar masks what would not decode.
+Every sequence has a generator of its own, so a sample depends on its seed and not on its neighbours
+in the batch. Prompts of different lengths run side by side: where a sequence still has prompt, that
+is pushed instead of a draw. A grammar masks what would not decode.
 """
 
 # B batch, V vocabulary
@@ -25,8 +25,8 @@ DRAWS = 1024
 class Sampled:
     """One sequence, its prompt included.
 
-    nats: of every sub-token, shape (T, W), under the model itself: no temperature, no truncation, no mask.
-    failed: why the sequence is not whole, or None.
+    nats: of every sub-token, shape (T, W), under the model itself: no temperature, no truncation,
+    no mask. failed: why the sequence is not whole, or None.
     """
 
     tokens: Tokens
@@ -59,8 +59,8 @@ def decode(
 ) -> list[Sampled]:
     """Sample one sequence for each prompt (of shape (T, W), possibly T = 0), all in one batch.
 
-    Every sequence becomes `quarters` long, its prompt included; one that is not done after 32 positions a
-    quarter is returned as failed.
+    Every sequence becomes `quarters` long, its prompt included; one that is not done after 32
+    positions a quarter is returned as failed.
     """
     batch, width = len(prompts), representation.width
     limit = max(int(32 * quarters), 2 * max(len(prompt) for prompt in prompts) + 1)
@@ -83,7 +83,8 @@ def decode(
         for column in model.order:
             logits_BV = model.next_logits(state).float()
             given = [
-                int(prompt[position, column]) if position < len(prompt) else None for prompt in prompts
+                int(prompt[position, column]) if position < len(prompt) else None
+                for prompt in prompts
             ]
             chosen = _choose(logits_BV, grammars, uniforms, given, done, column, decoding)
             nats = torch.logsumexp(logits_BV, 1) - logits_BV.gather(1, chosen[:, None])[:, 0]
@@ -97,7 +98,7 @@ def decode(
     return _collect(rows, costs, lengths, done, width)
 
 
-def _choose(  # noqa: PLR0913
+def _choose(
     logits_BV: Tensor,
     grammars: Sequence[Grammar],
     uniforms: Sequence[Uniforms],

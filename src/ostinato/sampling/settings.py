@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """temperature divides the logits; top_k keeps the k likeliest (0: all); top_p keeps the nucleus.
+    """temperature divides the logits; top_k keeps the k likeliest (0: all); top_p keeps the
+    nucleus.
 
-    The nucleus is the smallest set of likeliest sub-tokens whose probability reaches top_p (Holtzman 2020).
+    The nucleus is the smallest set of likeliest sub-tokens whose probability reaches top_p
+    (Holtzman 2020).
     """
 
     temperature: float = 1.0

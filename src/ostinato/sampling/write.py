@@ -34,7 +34,9 @@ class Written(Protocol):
 
 
 def write_samples(out: Path, system: str, samples: Sequence[Written]) -> list[dict[str, Any]]:
-    """Write the folder atomically and return the rows, each with its file's name (None where it failed)."""
+    """Write the folder atomically and return the rows, each with its file's name (None where it
+    failed).
+    """
     rows = []
     with atomic_folder(out) as folder:
         for number, sample in enumerate(samples):

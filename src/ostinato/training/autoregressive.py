@@ -1,11 +1,12 @@
 """The learning problem of all autoregressive families: next sub-token, mean nats.
 
-Dropout is seeded from (seed, step) before every step, so a resumed run draws the masks it would have drawn. What is
-validated and exported is a moving average of the weights.
+Dropout is seeded from (seed, step) before every step, so a resumed run draws the masks it would
+have drawn. What is validated and exported is a moving average of the weights.
 """
 
 import copy
 import math
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -31,11 +32,13 @@ class AutoregressiveTraining(pl.LightningModule):
         self.history: list[dict[str, float]] = []
 
     def setup(self, stage: str) -> None:
-        """Compile in place, which keeps the names of the weights (unlike torch.compile of the module)."""
+        """Compile in place, which keeps the names of the weights (unlike torch.compile of the
+        module).
+        """
         if stage == "fit" and self.settings.training.compile:
             self.model.compile()
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> Any:
         """AdamW, decaying matrices only, with the schedule by steps."""
         chosen = self.settings.optimizer
         matrices = [p for p in self.model.parameters() if p.ndim >= 2]
@@ -64,13 +67,15 @@ class AutoregressiveTraining(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout for this step and this device."""
-        torch.manual_seed(seed_of("dropout", self.settings.seed, self.global_step, self.global_rank))
+        torch.manual_seed(
+            seed_of("dropout", self.settings.seed, self.global_step, self.global_rank)
+        )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean nats over the sub-tokens of the global batch.
 
-        Each device divides by the global count times the number of devices' inverse, so that the average of the
-        devices' gradients is the gradient of one device that holds the whole batch.
+        Each device divides by the global count times the number of devices' inverse, so that the
+        average of the devices' gradients is the gradient of one device that holds the whole batch.
         """
         nats: Tensor = self.model(batch["inputs"], batch["targets"], batch["start"])
         loss = nats.sum() * self.trainer.world_size / batch["count"]
@@ -86,7 +91,8 @@ class AutoregressiveTraining(pl.LightningModule):
         """Move the average after every step; early on it follows faster, (1 + n) / (10 + n)."""
         step = self.global_step
         decay = min(self.settings.training.average, (1 + step) / (10 + step))
-        ours, theirs = list(self.average.parameters()), list(self.model.parameters())
+        ours: list[Tensor] = list(self.average.parameters())
+        theirs: list[Tensor] = list(self.model.parameters())
         with torch.no_grad():
             torch._foreach_lerp_(ours, theirs, 1 - decay)
 
@@ -106,13 +112,13 @@ class AutoregressiveTraining(pl.LightningModule):
         """Add a row to the history: means since the last validation."""
         if self.trainer.sanity_checking:
             return
-        train = torch.stack(self._train_nats).mean()
-        train = self.trainer.strategy.reduce(train, reduce_op="mean")
+        mean = self.trainer.strategy.reduce(torch.stack(self._train_nats).mean(), reduce_op="mean")
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         row = {
             "step": self.global_step,
-            "train_nats": round(float(train), 6),
+            "train_nats": round(float(mean), 6),
             "valid_nats": round(float(self._valid_nats) / max(1, self._valid_count), 6),
-            "learning_rate": self.lr_schedulers().get_last_lr()[0],  # type: ignore[union-attr]
+            "learning_rate": float(rate),
         }
         self.history.append(row)
 

@@ -30,8 +30,8 @@ Track = Callable[[str], AbstractContextManager[Record]]
 class StepSampler(Sampler[int]):
     """The numbers of the steps of one stretch between validations, from where the run stands.
 
-    `position` is asked whenever a stretch begins: Lightning's epoch counter is not yet restored when it opens
-    the first iterator after a resume.
+    `position` is asked whenever a stretch begins: Lightning's epoch counter is not yet restored
+    when it opens the first iterator after a resume.
     """
 
     def __init__(self, steps: int, position: Callable[[], int]) -> None:
@@ -46,7 +46,9 @@ class StepSampler(Sampler[int]):
 
 
 class EncodingModule(pl.LightningDataModule):
-    """Crops for training, whole pieces for validation; each device takes its rows of the global batch."""
+    """Crops for training, whole pieces for validation; each device takes its rows of the global
+    batch.
+    """
 
     def __init__(self, tokens: TokenSet, settings: Settings) -> None:
         super().__init__()
@@ -63,9 +65,7 @@ class EncodingModule(pl.LightningDataModule):
         """One item is one batch: the order of batches is a function of the step alone."""
         trainer = self.trainer
         assert trainer is not None
-        crops = Crops(
-            self.tokens, self.crops, rank=trainer.global_rank, world=trainer.world_size
-        )
+        crops = Crops(self.tokens, self.crops, rank=trainer.global_rank, world=trainer.world_size)
         # own generator: otherwise the loader draws its base seed from the global one, once more
         # on the first epoch after a resume than without it
         generator = torch.Generator().manual_seed(0)
@@ -89,15 +89,14 @@ def fit(
 ) -> dict[str, Any]:
     """Train, or go on with, one model; write its folder and return its `model.json`.
 
-    With several devices every process calls this; those that are not the first return an empty dict.
+    With several devices every process calls this; those that are not the first return an empty
+    dict.
 
     Args:
-        settings: all that decides the weights.
-        tokens: what to learn from.
-        out: the model folder.
-        trainer_options: how to run (accelerator, devices, strategy, num_nodes): never changes a result.
-        resume_root: where the states of unfinished trainings lie.
-        track: opens the record of this training, given its fingerprint.
+        settings: all that decides the weights. tokens: what to learn from. out: the model folder.
+        trainer_options: how to run (accelerator, devices, strategy, num_nodes): never changes a
+        result. resume_root: where the states of unfinished trainings lie. track: opens the record
+        of this training, given its fingerprint.
     """
     torch.set_num_threads(settings.training.threads)
     torch.manual_seed(seed_of("init", settings.seed))
@@ -130,7 +129,9 @@ def fit(
 
 
 def make_trainer(settings: Settings, options: Mapping[str, Any]) -> pl.Trainer:
-    """A Trainer that writes nothing of its own, validates between stretches and stops at `steps`."""
+    """A Trainer that writes nothing of its own, validates between stretches and stops at
+    `steps`.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
@@ -139,8 +140,8 @@ def make_trainer(settings: Settings, options: Mapping[str, Any]) -> pl.Trainer:
     return pl.Trainer(
         **options,
         precision=training.precision,  # type: ignore[arg-type]
-        # the budget is counted in stretches: with max_steps Lightning (2.6.6) ends the last stretch a second
-        # time when it resumes, and skips the next one
+        # the budget is counted in stretches: with max_steps Lightning (2.6.6) ends the last stretch
+        # a second time when it resumes, and skips the next one
         max_epochs=training.steps // training.validate_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,

@@ -10,7 +10,6 @@ from tqdm import tqdm
 from ostinato.training.autoregressive import AutoregressiveTraining
 
 
-
 class Record(Protocol):
     """Where a training is written down, whatever keeps it."""
 
@@ -51,7 +50,7 @@ class Progress(pl.Callback):
                 smoothing=0.1,
             )
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001, PLR0913
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
         """One step more."""
         if self._bar is not None:
             rate = self._bar.format_dict["rate"]

@@ -1,7 +1,9 @@
-"""Going on after a kill: the last validation's state, found again by a fingerprint of all that shaped it.
+"""Going on after a kill: the last validation's state, found again by a fingerprint of all that
+shaped it.
 
-The folder `<root>/<fingerprint>/` holds `resume.json`, written last and atomically, which names the state and the best
-weights with their SHA-256. Whatever it does not name is a leftover of a kill and is removed.
+The folder `<root>/<fingerprint>/` holds `resume.json`, written last and atomically, which names the
+state and the best weights with their SHA-256. Whatever it does not name is a leftover of a kill and
+is removed.
 """
 
 import platform

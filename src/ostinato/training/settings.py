@@ -26,17 +26,19 @@ class OptimizerSettings:
         if self.lr <= 0:
             raise ValueError(f"optimizer.lr={self.lr} must be above 0")
         if self.warmup < 0 or self.clip < 0:
-            raise ValueError(f"optimizer.warmup={self.warmup} and clip={self.clip} cannot be negative")
+            raise ValueError(
+                f"optimizer.warmup={self.warmup} and clip={self.clip} cannot be negative"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """Budget and batches, in optimizer steps, never in seconds.
 
-    batch: pieces in a global batch, over all devices. crop: positions of each.
-    validate_every: steps between validations; a killed run goes on from the last one.
-    average: decay of the moving average of weights, which is what is validated and exported; 0 is none.
-    transpose: range of semitones for augmentation. threads: of torch on a CPU, because they change sums.
+    batch: pieces in a global batch, over all devices. crop: positions of each. validate_every:
+    steps between validations; a killed run goes on from the last one. average: decay of the moving
+    average of weights, which is what is validated and exported; 0 is none. transpose: range of
+    semitones for augmentation. threads: of torch on a CPU, because they change sums.
     """
 
     steps: int
@@ -93,7 +95,9 @@ def section(cls: type[Section], name: str, values: Mapping[str, Any]) -> Section
         raise ValueError(
             f"{name} has no setting {', '.join(unknown)}; its settings are {', '.join(known)}"
         )
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    plain = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
     try:
         return cls(**plain)
     except TypeError as error:
