@@ -18,6 +18,7 @@ from ostinato.execution.parallel import map_items
 from ostinato.music import melody
 from ostinato.music.piece import Piece, sort_notes
 from ostinato.music.read import MIDI_SUFFIXES, XML_SUFFIXES, ReadOptions, read_piece
+from ostinato.music.silence import close_silences
 
 SPLITS = ("train", "valid", "test")
 REASONS = {
@@ -51,12 +52,14 @@ class NormalizeOptions:
 
     voices: roles that every piece must have, one line each; other parts are left out and counted.
     max_divisi: share of a voice's notes that may sound together with another of the same voice.
+    longest_silence: quarter notes; whole bars are cut out of a longer rest of all voices.
     """
 
     ticks_per_quarter: int = 480
     expand_repeats: bool = False
     voices: tuple[str, ...] = ()
     max_divisi: float = 0.05
+    longest_silence: float = 4.0
     split: SplitRule = field(default_factory=SplitRule)
 
 
@@ -140,15 +143,16 @@ def keep_voices(piece: Piece, options: NormalizeOptions) -> _Kept | Rejected:
             warnings.append(f"{role} divides: {shared} of its notes sound together with another")
     wanted = [number for found in numbers.values() for number in found]
     dropped["part is not one of the voices"] = int((~np.isin(piece.notes["track"], wanted)).sum())
-    return _Kept(
-        replace(
-            piece,
-            notes=sort_notes(np.concatenate(parts)),
-            tracks=tuple(piece.tracks[numbers[role][0]] for role in options.voices),
-            warnings=tuple(warnings),
-        ),
-        {reason: count for reason, count in dropped.items() if count},
+    voiced = replace(
+        piece,
+        notes=sort_notes(np.concatenate(parts)),
+        tracks=tuple(piece.tracks[numbers[role][0]] for role in options.voices),
     )
+    closed, cut = close_silences(voiced, options.longest_silence)
+    if cut:
+        warnings.append(f"{cut:g} quarter notes of rests in all voices cut")
+    counted = {reason: count for reason, count in dropped.items() if count}
+    return _Kept(replace(closed, warnings=tuple(warnings)), counted)
 
 
 def simultaneous(onsets: np.ndarray, durations: np.ndarray) -> int:

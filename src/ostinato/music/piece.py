@@ -19,6 +19,8 @@ NOTE = np.dtype(
 Notes = npt.NDArray[np.void]
 VOICES = ("soprano", "alto", "tenor", "bass")
 DEFAULT_VELOCITY = 80
+_MAJOR = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
+_MINOR = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,12 @@ class Key:
     onset: int
     fifths: int
     mode: str = ""
+
+    def midi_name(self) -> str | None:
+        """What MIDI calls it (`Eb`, `F#m`); a mode it does not know is named by its major scale.
+
+        None for more than seven sharps or flats, which MIDI cannot say."""
+        return MIDI_KEYS.get((self.fifths, self.mode if self.mode == "minor" else "major"))
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,11 @@ class Piece:
         return self.meters[0] if self.meters else Meter(0, 4, 4)
 
 
+MIDI_KEYS = {
+    (number - 7, mode): name + suffix
+    for mode, suffix, names in (("major", "", _MAJOR), ("minor", "m", _MINOR))
+    for number, name in enumerate(names)
+}
 Change = TypeVar("Change", Tempo, Meter, Key)
 
 

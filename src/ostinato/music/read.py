@@ -7,6 +7,7 @@ repeats can be left unexpanded, and fermatas are kept.
 
 import copy
 import zipfile
+from collections.abc import Sequence
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from ostinato.execution.files import DamagedFile
 from ostinato.music.piece import (
     DEFAULT_VELOCITY,
+    MIDI_KEYS,
     NOTE,
     VOICES,
     Annotation,
@@ -115,23 +117,32 @@ def name_tracks_by_part(root: Element) -> None:
 
 
 def play_once(root: Element) -> None:
-    """Take out repeat signs, and every ending but the last, in place: each bar sounds once."""
+    """Take out repeat signs, and every ending that another follows, in place: each bar sounds once."""
     for part in root.findall("part"):
-        last = max((_ending(measure) for measure in part.findall("measure")), default=0)
-        inside = 0
-        for measure in part.findall("measure"):
-            inside = _ending(measure) or inside
-            leaves = any(e.get("type") in ("stop", "discontinue") for e in measure.iter("ending"))
-            if inside and inside != last:
+        measures = part.findall("measure")
+        current = following = 0
+        for measure, number in reversed(list(zip(measures, _endings(measures), strict=True))):
+            if number != current:
+                current, following = number, current
+            if 0 < number < following:
                 part.remove(measure)
-            if leaves:
-                inside = 0
             for barline in measure.findall("barline"):
                 for sign in barline.findall("repeat") + barline.findall("ending"):
                     barline.remove(sign)
             for sound in measure.iter("sound"):
                 for jump in ("dacapo", "dalsegno", "fine", "tocoda", "coda", "segno"):
                     sound.attrib.pop(jump, None)
+
+
+def _endings(measures: Sequence[Element]) -> list[int]:
+    """For every measure the number of the ending it lies in, 0 where it lies in none."""
+    numbers, inside = [], 0
+    for measure in measures:
+        inside = _ending(measure) or inside
+        numbers.append(inside)
+        if any(e.get("type") in ("stop", "discontinue") for e in measure.iter("ending")):
+            inside = 0
+    return numbers
 
 
 def _ending(measure: Element) -> int:
@@ -181,13 +192,33 @@ def fermata_onsets(root: Element, ticks_per_quarter: int) -> list[int]:
 
 
 def _read_midi(path: Path, options: ReadOptions) -> Piece:
+    import mido
     import muspy
 
-    music = muspy.read_midi(path)
+    midi = mido.MidiFile(path)
+    music = muspy.from_mido(midi)
+    music.key_signatures = _midi_keys(midi)
     if music.resolution != options.ticks_per_quarter:
         music = copy.deepcopy(music)
         music.adjust_resolution(options.ticks_per_quarter)
     return _from_muspy(music, path, ())
+
+
+def _midi_keys(midi):  # type: ignore[no-untyped-def]
+    """Key signatures as the file has them: MusPy (0.5.0) keeps the tonic and forgets sharps and
+    flats."""
+    import muspy
+
+    names = {name: key for key, name in MIDI_KEYS.items()}
+    keys = []
+    for track in midi.tracks:
+        onset = 0
+        for message in track:
+            onset += message.time
+            if message.type == "key_signature":
+                fifths, mode = names[message.key]
+                keys.append(muspy.KeySignature(onset, fifths=fifths, mode=mode))
+    return keys
 
 
 def _from_muspy(music: Any, path: Path, annotations: tuple[Annotation, ...]) -> Piece:

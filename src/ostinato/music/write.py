@@ -8,23 +8,9 @@ from ostinato.music.piece import Piece
 
 def write_midi(path: Path, piece: Piece) -> None:
     """Write one piece, atomically and with the same bytes every time."""
+    import mido
     import muspy
 
-    # MusPy names E flat, A flat and B flat major D#, G# and A#, which MIDI does not know (0.5.0)
-    muspy.outputs.midi.PITCH_NAMES[:] = [
-        "C",
-        "Db",
-        "D",
-        "Eb",
-        "E",
-        "F",
-        "F#",
-        "G",
-        "Ab",
-        "A",
-        "Bb",
-        "B",
-    ]
     music = muspy.Music(
         resolution=piece.ticks_per_quarter,
         metadata=muspy.Metadata(title=piece.title or None),
@@ -48,5 +34,23 @@ def write_midi(path: Path, piece: Piece) -> None:
             for number, track in enumerate(piece.tracks)
         ],
     )
+    midi = muspy.to_mido(music)
+    keys = _key_signatures(piece)
+    if keys:
+        midi.tracks[0] = mido.merge_tracks([midi.tracks[0], keys])
     with atomic_file(path) as partial:
-        muspy.write_midi(partial, music)
+        midi.save(partial)
+
+
+def _key_signatures(piece: Piece):  # type: ignore[no-untyped-def]
+    """A track of the key signatures: MusPy (0.5.0) spells C sharp minor and E flat major in ways
+    that MIDI does not know."""
+    import mido
+
+    track, before = mido.MidiTrack(), 0
+    for key in piece.keys:
+        name = key.midi_name()
+        if name is not None:
+            track.append(mido.MetaMessage("key_signature", key=name, time=key.onset - before))
+            before = key.onset
+    return track
