@@ -46,16 +46,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    old = path.with_name(f".{path.name}.old")
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial
-        if path.exists():
-            shutil.rmtree(path)
+        if path.exists():  # moved aside whole: removing it here could be interrupted half-way
+            path.replace(old)
         partial.replace(path)
     except BaseException:
+        if old.exists() and not path.exists():
+            old.replace(path)
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

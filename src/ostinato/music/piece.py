@@ -65,7 +65,8 @@ class Key:
     def midi_name(self) -> str | None:
         """What MIDI calls it (`Eb`, `F#m`); a mode it does not know is named by its major scale.
 
-        None for more than seven sharps or flats, which MIDI cannot say."""
+        None for more than seven sharps or flats, which MIDI cannot say.
+        """
         return MIDI_KEYS.get((self.fifths, self.mode if self.mode == "minor" else "major"))
 
 

@@ -7,8 +7,7 @@ repeats can be left unexpanded, and fermatas are kept.
 
 import copy
 import zipfile
-from collections.abc import Sequence
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +116,7 @@ def name_tracks_by_part(root: Element) -> None:
 
 
 def play_once(root: Element) -> None:
-    """Take out repeat signs, and every ending that another follows, in place: each bar sounds once."""
+    """Take out repeat signs, and endings that another follows, in place: each bar sounds once."""
     for part in root.findall("part"):
         measures = part.findall("measure")
         current = following = 0
@@ -204,9 +203,8 @@ def _read_midi(path: Path, options: ReadOptions) -> Piece:
     return _from_muspy(music, path, ())
 
 
-def _midi_keys(midi):  # type: ignore[no-untyped-def]
-    """Key signatures as the file has them: MusPy (0.5.0) keeps the tonic and forgets sharps and
-    flats."""
+def _midi_keys(midi: Any) -> list[Any]:
+    """Key signatures as the file has them: MusPy (0.5.0) keeps the tonic, not sharps or flats."""
     import muspy
 
     names = {name: key for key, name in MIDI_KEYS.items()}

@@ -1,6 +1,7 @@
 """Writes pieces as Standard MIDI files, through MusPy."""
 
 from pathlib import Path
+from typing import Any
 
 from ostinato.execution.files import atomic_file
 from ostinato.music.piece import Piece
@@ -42,9 +43,8 @@ def write_midi(path: Path, piece: Piece) -> None:
         midi.save(partial)
 
 
-def _key_signatures(piece: Piece):  # type: ignore[no-untyped-def]
-    """A track of the key signatures: MusPy (0.5.0) spells C sharp minor and E flat major in ways
-    that MIDI does not know."""
+def _key_signatures(piece: Piece) -> Any:
+    """A track of the key signatures: MusPy (0.5.0) spells some keys as MIDI does not know them."""
     import mido
 
     track, before = mido.MidiTrack(), 0

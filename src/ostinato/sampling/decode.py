@@ -63,12 +63,13 @@ def decode(
     positions a quarter is returned as failed.
     """
     batch, width = len(prompts), representation.width
-    limit = max(int(32 * quarters), 2 * max(len(prompt) for prompt in prompts) + 1)
+    longest = max(map(len, prompts))
+    limit = max(int(32 * quarters), 2 * longest + 1)
     grammars = [representation.grammar(quarters, prompt) for prompt in prompts]
     uniforms = [Uniforms(seed) for seed in seeds]
     device = next(model.parameters()).device
     model.eval()
-    state = model.start(batch, max(int(8 * quarters), *map(len, prompts)))
+    state = model.start(batch, max(int(8 * quarters), longest))
     rows: list[np.ndarray] = []
     costs: list[np.ndarray] = []
     lengths = [limit] * batch
@@ -77,7 +78,7 @@ def decode(
         if done[number]:
             lengths[number] = len(prompt)
     for position in range(limit):
-        if all(done):
+        if all(done) and position >= longest:
             break
         row, cost = np.zeros((batch, width), np.int32), np.zeros((batch, width), np.float32)
         for column in model.order:

@@ -116,9 +116,12 @@ def fit(
         run = stack.enter_context(track(mark)) if track and trainer.is_global_zero else None
         trainer.callbacks.extend([Progress(run), resume])  # type: ignore[attr-defined]
         data = EncodingModule(tokens, settings)
-        trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
+        except SystemExit as error:  # Lightning (2.6.6) makes Ctrl-C exit status 1
+            if trainer.interrupted:
+                raise KeyboardInterrupt from error
+            raise
         card: dict[str, Any] = {}
         if trainer.is_global_zero:
             card = export(out, settings, tokens, resume.best_weights(), module.history)
