@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ostinato.config import entry, entry_of
+from ostinato.config import entry
 
 
 @entry("train")
@@ -13,8 +13,11 @@ def main(config: dict[str, Any]) -> float | None:
     from ostinato.data.tokens import open_tokens
     from ostinato.execution.files import write_json
     from ostinato.training.fit import fit
+    from ostinato.training.settings import settings_of
 
     settings = settings_of(config)
+    if config["system"] is None:
+        print(f"encoding {settings.encoding} and seed {settings.seed}, as system {settings.system}")
     tokens = open_tokens(Path("data/tokens") / settings.encoding)
     out = Path(config["out"])
     root = Path(os.environ.get("DVC_ROOT", "."))
@@ -42,37 +45,6 @@ def main(config: dict[str, Any]) -> float | None:
         f"per token on valid at step {card['best_step']}"
     )
     return float(card["best_valid_nats"])
-
-
-def settings_of(config: dict[str, Any]):  # type: ignore[no-untyped-def] # noqa: ANN201
-    from ostinato.training.settings import (
-        OptimizerSettings,
-        Settings,
-        TrainingSettings,
-        section,
-    )
-
-    family, size = config["choices"]["model"].split("/")
-    systems = config["systems"]
-    system = config["system"]
-    if system is None:
-        system = next((name for name, item in systems.items() if item["family"] == family), None)
-        if system is None:
-            raise ValueError(
-                f"params.yaml has no system of family {family}; give encoding=… and add one"
-            )
-        print(f"taking encoding and seed of system {system}")
-    item = entry_of(systems, system, "system")
-    return Settings(
-        system=system,
-        family=family,
-        size=size,
-        encoding=config["encoding"] or item["encoding"],
-        seed=item["seed"] if config["seed"] is None else config["seed"],
-        model=config["model"],
-        optimizer=section(OptimizerSettings, "optimizer", config["optimizer"]),
-        training=section(TrainingSettings, "training", config["training"]),
-    )
 
 
 if __name__ == "__main__":

@@ -110,6 +110,11 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
     from omegaconf import OmegaConf
 
     chosen = [arg for arg in sys.argv[1:] if "=" in arg and (conf / arg.split("=")[0]).is_dir()]
+    for group, _, name in (arg.partition("=") for arg in chosen):
+        files = sorted((conf / group).rglob("*.yaml"))
+        names = [path.relative_to(conf / group).with_suffix("").as_posix() for path in files]
+        if any(part not in names for part in name.split(",")):
+            return [f"valid names of {group}: {', '.join(names)}"]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf), version_base="1.3"):
@@ -131,5 +136,6 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
 
 def _unique(lines: Sequence[str]) -> list[str]:
     split = [part.strip() for line in lines for part in line.splitlines() if part.strip()]
-    searched = ("Config search path", "provider=")  # Hydra's own folders help nobody here
-    return [line for line in dict.fromkeys(split) if not line.startswith(searched)]
+    # Hydra's own folders and OmegaConf's types help nobody here
+    noise = ("Config search path", "provider=", "full_key:", "object_type=", "To append to your")
+    return [line for line in dict.fromkeys(split) if not line.startswith(noise)]

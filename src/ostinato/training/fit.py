@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
@@ -22,7 +23,7 @@ from ostinato.training.autoregressive import AutoregressiveTraining
 from ostinato.training.export import export
 from ostinato.training.progress import Progress, Record
 from ostinato.training.resume import Resume, fingerprint
-from ostinato.training.settings import Settings
+from ostinato.training.settings import Settings, TrainingSettings
 
 Track = Callable[[str], AbstractContextManager[Record]]
 
@@ -140,6 +141,16 @@ def make_trainer(settings: Settings, options: Mapping[str, Any]) -> pl.Trainer:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     training = settings.training
+    try:
+        return _trainer(training, options)
+    except MisconfigurationException as error:
+        raise ValueError(
+            f"this machine cannot run trainer {dict(options)}: {error}; choose another with "
+            "OSTINATO_TRAINER=cpu, auto, gpu, ddp, ddp_cpu or slurm"
+        ) from error
+
+
+def _trainer(training: TrainingSettings, options: Mapping[str, Any]) -> pl.Trainer:
     return pl.Trainer(
         **options,
         precision=training.precision,  # type: ignore[arg-type]

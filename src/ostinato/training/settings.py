@@ -102,3 +102,41 @@ def section(cls: type[Section], name: str, values: Mapping[str, Any]) -> Section
         return cls(**plain)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from error
+
+
+def settings_of(config: Mapping[str, Any]) -> Settings:
+    """Settings from the composed config of conf/train.yaml.
+
+    By hand a system may be left out; then the first one of the model's family lends its encoding and seed.
+
+    Raises:
+        ValueError: a system or encoding that is not in params.yaml, or a model of another family.
+    """
+    family, size = config["choices"]["model"].split("/")
+    systems, encodings = config["systems"], config["encodings"]
+    system = config["system"] or next(
+        (name for name, item in systems.items() if item["family"] == family), None
+    )
+    if system not in systems:
+        wanted = f"system {system!r}" if system else f"a system of family {family}"
+        raise ValueError(f"params.yaml has no {wanted}; it has: {', '.join(sorted(systems))}")
+    item = systems[system]
+    if item["family"] != family:
+        raise ValueError(
+            f"system={system} is of family {item['family']}, model={family}/{size} is not; "
+            f"leave system out or give model={item['family']}/{item['size']}"
+        )
+    encoding = config["encoding"] or item["encoding"]
+    if encoding not in encodings:
+        known = ", ".join(sorted(encodings))
+        raise ValueError(f"unknown encoding {encoding!r}; params.yaml has: {known}")
+    return Settings(
+        system=system,
+        family=family,
+        size=size,
+        encoding=encoding,
+        seed=item["seed"] if config["seed"] is None else config["seed"],
+        model=config["model"],
+        optimizer=section(OptimizerSettings, "optimizer", config["optimizer"]),
+        training=section(TrainingSettings, "training", config["training"]),
+    )
