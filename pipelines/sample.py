@@ -6,21 +6,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ostinato.config import entry, entry_of
 
 
 @entry("sample")
 def main(config: dict[str, Any]) -> None:
+    import torch
+
     from ostinato import tracking
-    from ostinato.generator import Generator
+    from ostinato.data.tokens import open_tokens
+    from ostinato.generator import Generator, planned_requests
     from ostinato.sampling.write import write_samples
 
     system = config["system"]
     item = entry_of(config["systems"], system, "system")
     generator = Generator.load(Path("models") / system)
-    samples = generator.generate_all(requests_of(config["sampling"], generator, item["encoding"]))
+    torch.set_num_threads(generator.trained.card["training"]["threads"])
+    test = open_tokens(Path("data/tokens") / item["encoding"]).splits["test"]
+    heldout = [
+        replace(generator.representation.decode(test.tokens_of(n)), id=str(test.piece[n]))
+        for n in range(min(len(test), config["sampling"]["continue"]))
+    ]
+    samples = generator.generate_all(planned_requests(config["sampling"], heldout))
     rows = write_samples(Path("samples") / system, system, samples)
     failed = [row for row in rows if row["failed"]]
     renders = render(system, samples, config["renders"])
@@ -32,30 +39,6 @@ def main(config: dict[str, Any]) -> None:
     for row in failed:
         print(f"  {row['id']}: {row['failed']}")
     print(f"listen to {renders / 'unconditional-0.mp3'}")
-
-
-def requests_of(sampling: dict[str, Any], generator: Any, encoding: str) -> list[Any]:
-    from ostinato.data.tokens import open_tokens
-    from ostinato.generator import BEATS_PER_BAR, Request
-    from ostinato.sampling.settings import Decoding
-
-    decoding = Decoding(**{key: sampling[key] for key in ("temperature", "top_k", "top_p")})
-    shared = Request(bars=sampling["bars"], seed=sampling["seed"], decoding=decoding)
-    requests = [replace(shared, n=sampling["unconditional"])] if sampling["unconditional"] else []
-    test = open_tokens(Path("data/tokens") / encoding).splits["test"]
-    for index in range(sampling["continue"]):
-        number = index % len(test)
-        piece = generator.representation.decode(test.tokens_of(number).astype(np.int32))
-        requests.append(
-            replace(
-                shared,
-                task="continue",
-                first=index,
-                prompt=replace(piece, id=str(test.piece[number])),
-                prompt_quarters=sampling["prompt_bars"] * BEATS_PER_BAR,
-            )
-        )
-    return requests
 
 
 def render(system: str, samples: list[Any], count: int) -> Path:

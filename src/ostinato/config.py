@@ -112,9 +112,9 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
     chosen = [arg for arg in sys.argv[1:] if "=" in arg and (conf / arg.split("=")[0]).is_dir()]
     for group, _, name in (arg.partition("=") for arg in chosen):
         files = sorted((conf / group).rglob("*.yaml"))
-        names = [path.relative_to(conf / group).with_suffix("").as_posix() for path in files]
-        if any(part not in names for part in name.split(",")):
-            return [f"valid names of {group}: {', '.join(names)}"]
+        options = [path.relative_to(conf / group).with_suffix("").as_posix() for path in files]
+        if any(part not in options for part in name.split(",")):
+            return [f"valid names of {group}: {', '.join(options)}"]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf), version_base="1.3"):

@@ -162,3 +162,25 @@ class Generator:
         }
         titled = replace(piece, id=name, title=f"{self.system} {index}") if piece else None
         return Sample(titled, sequence.tokens, sequence.nats, described | measured)
+
+
+def planned_requests(sampling: Mapping[str, Any], heldout: Sequence[Piece]) -> list[Request]:
+    """What the sample stage makes, from `sampling` of params.yaml: pieces from nothing, and
+    continuations.
+
+    The i-th continuation goes on from the i-th held-out piece, from the first again when they run
+    out.
+    """
+    decoding = Decoding(**{key: sampling[key] for key in ("temperature", "top_k", "top_p")})
+    shared = Request(bars=sampling["bars"], seed=sampling["seed"], decoding=decoding)
+    requests = [replace(shared, n=sampling["unconditional"])] if sampling["unconditional"] else []
+    return requests + [
+        replace(
+            shared,
+            task="continue",
+            first=index,
+            prompt=heldout[index % len(heldout)],
+            prompt_quarters=sampling["prompt_bars"] * BEATS_PER_BAR,
+        )
+        for index in range(sampling["continue"])
+    ]

@@ -1,7 +1,7 @@
 """Closes the silences that are left when the parts that filled them are taken out.
 
-Some chorales alternate with instruments: without these the voices rest for bars. A model would learn to
-fall silent, so whole bars of such rests are cut; the meter stays in step.
+Some chorales alternate with instruments: without these the voices rest for bars. A model would
+learn to fall silent, so whole bars of such rests are cut; the meter stays in step.
 """
 
 from collections.abc import Callable

@@ -107,16 +107,16 @@ def section(cls: type[Section], name: str, values: Mapping[str, Any]) -> Section
 def settings_of(config: Mapping[str, Any]) -> Settings:
     """Settings from the composed config of conf/train.yaml.
 
-    By hand a system may be left out; then the first one of the model's family lends its encoding and seed.
+    By hand a system may be left out; then the first one of the model's family lends its encoding
+    and seed.
 
     Raises:
         ValueError: a system or encoding that is not in params.yaml, or a model of another family.
     """
     family, size = config["choices"]["model"].split("/")
     systems, encodings = config["systems"], config["encodings"]
-    system = config["system"] or next(
-        (name for name, item in systems.items() if item["family"] == family), None
-    )
+    of_family = [str(name) for name, item in systems.items() if item["family"] == family]
+    system = str(config["system"] or next(iter(of_family), ""))
     if system not in systems:
         wanted = f"system {system!r}" if system else f"a system of family {family}"
         raise ValueError(f"params.yaml has no {wanted}; it has: {', '.join(sorted(systems))}")
