@@ -26,8 +26,8 @@ def leaderboard_rows(data: ReportData) -> list[dict[str, Any]]:
 
     Rows of one encoding are together, best first (test bits per quarter), its baselines last.
     `<split>_<unit>` comes with `_low`, `_high` and, over several seeds, `_spread`; NaN is unknown.
-    `best` names the columns in which a system leads: nats per token within its encoding, the
-    others within its dataset.
+    `best` names the columns in which a system leads within its encoding: encodings of one dataset
+    do not say the same (a grid joins repeated notes), so no unit crowns one across them.
     """
     rows: list[dict[str, Any]] = []
     groups = group_by_seed(data.systems)
@@ -129,7 +129,7 @@ def _mark_best(rows: list[dict[str, Any]]) -> None:
     systems = [row for row in rows if row["kind"] == SYSTEM]
     for split, unit in _columns():
         name = f"{split}_{unit}"
-        scope = ("dataset", "encoding") if unit == "nats_per_token" else ("dataset",)
+        scope = ("dataset", "encoding")
         for row in systems:
             rivals = [other for other in systems if all(other[k] == row[k] for k in scope)]
             lowest = min(_key(other[name]) for other in rivals)

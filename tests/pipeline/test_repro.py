@@ -1,0 +1,253 @@
+"""The pipeline as a user runs it, on a micro corpus: same bytes anywhere, and nothing stale or
+re-run without cause.
+"""
+
+import csv
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore:unclosed database:ResourceWarning",  # DVC and mlflow keep theirs for the process
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+    ),
+]
+SYSTEMS = ("tiny-lstm", "tiny-gpt")
+GPT = {"train@tiny-gpt", "sample@tiny-gpt", "evaluate@tiny-gpt", "compare"}
+MODEL_FILE = "conf/model/gpt/micro.yaml"
+
+
+def changed(laboratory):
+    """Stages that DVC finds changed themselves, and those and all that follow from them."""
+    import networkx
+    from dvc.repo import Repo
+
+    with Repo(str(laboratory.root)) as repo:
+        names = {stage.addressing: stage.name for stage in repo.index.stages}
+        direct = {names[address] for address in repo.status()}
+        graph = repo.index.graph  # from a stage to what it needs
+        stale = {
+            after.name
+            for stage in graph
+            if stage.name in direct
+            for after in (stage, *networkx.ancestors(graph, stage))
+        }
+    return direct, stale
+
+
+def stale(laboratory):
+    return changed(laboratory)[1]
+
+
+def notes_of(path):
+    """(onset in quarters, pitch) of every note of a MIDI file, sorted."""
+    from ostinato.music.read import read_piece
+
+    piece = read_piece(path)
+    onsets = piece.notes["onset"] / piece.ticks_per_quarter
+    return sorted(zip(onsets.tolist(), piece.notes["pitch"].tolist(), strict=True))
+
+
+def test_two_folders_end_with_the_same_bytes(built):
+    locks = [laboratory.root / "dvc.lock" for laboratory in built]
+    assert locks[0].read_bytes() == locks[1].read_bytes()
+    assert b"models/tiny-gpt" in locks[0].read_bytes()
+
+
+def test_the_package_of_the_laboratory_ran_not_the_installed_one(laboratory):
+    printed = laboratory.run("-c", "import ostinato; print(ostinato.__file__)")
+    assert printed.startswith(str(laboratory.root))
+
+
+def test_a_second_repro_runs_nothing(laboratory):
+    printed = laboratory.run("-m", "dvc", "repro")
+    assert "Running stage" not in printed
+    assert "up to date" in printed
+
+
+def test_one_value_of_one_model_concerns_that_model_alone(laboratory):
+    laboratory.edit(MODEL_FILE, "lr: 0.01", "lr: 0.02")
+    assert changed(laboratory) == ({"train@tiny-gpt"}, GPT)
+
+
+def test_a_comment_concerns_nothing(laboratory):
+    for name in (MODEL_FILE, "conf/dataset/micro.yaml", "conf/representation/grid.yaml"):
+        laboratory.edit(name, text := (laboratory.root / name).read_text(), text + "# a remark\n")
+    assert not stale(laboratory)
+
+
+def test_how_to_run_concerns_nothing(laboratory, monkeypatch):
+    monkeypatch.setenv("OSTINATO_TRAINER", "auto")
+    laboratory.write("conf/trainer/cpu.yaml", "accelerator: auto\ndevices: 1\n")
+    laboratory.write("src/ostinato/tracking/store.py", '"""Another store."""\n')
+    assert not stale(laboratory)
+
+
+def test_a_further_system_concerns_itself_and_the_comparison(laboratory):
+    line = "  tiny-gpt: {family: gpt, size: micro, encoding: micro-grid, seed: 1}\n"
+    more = line.replace("tiny-gpt", "second").replace("seed: 1", "seed: 2")
+    laboratory.edit("params.yaml", line, more + line)
+    new = {"train@second", "sample@second", "evaluate@second", "compare"}
+    assert stale(laboratory) == new
+
+
+def test_a_further_encoding_concerns_itself(laboratory):
+    line = "  micro-remi: {dataset: micro, representation: remi}\n"
+    more = line.replace("remi", "pitch")
+    laboratory.edit("params.yaml", line, more + line)
+    assert stale(laboratory) == {"encode@micro-pitch"}
+
+
+def test_a_new_family_or_representation_file_concerns_nothing_built(laboratory):
+    laboratory.write("src/ostinato/models/foo.py", '"""A family of tomorrow."""\n')
+    laboratory.write("conf/model/foo/small.yaml", "# @package _global_\nmodel: {width: 1}\n")
+    laboratory.write("conf/representation/other.yaml", "kind: grid\n")
+    assert not stale(laboratory)
+
+
+def test_one_familys_code_concerns_that_family_alone(laboratory):
+    file = laboratory.root / "src/ostinato/models/gpt.py"
+    file.write_text(file.read_text() + "\nNEW = 1\n")
+    direct, after = changed(laboratory)
+    assert (direct, after) == (GPT - {"compare"}, GPT)
+
+
+def test_the_order_in_which_systems_were_built_concerns_nothing(laboratory):
+    """DVC lists outputs in .gitignore in the order they were made, inside folders we depend on."""
+    for folder in ("models", "samples"):
+        ignored = laboratory.root / folder / ".gitignore"
+        lines = ignored.read_text().splitlines()
+        assert len(lines) == len(SYSTEMS)
+        ignored.write_text("\n".join(reversed(lines)) + "\n")
+    assert not stale(laboratory)
+
+
+def test_importing_everything_and_asking_for_help_concerns_nothing(laboratory):
+    everything = (
+        "import importlib, pkgutil, ostinato\n"
+        "for module in pkgutil.walk_packages(ostinato.__path__, 'ostinato.'):\n"
+        "    if not module.name.endswith('__main__'):\n"
+        "        importlib.import_module(module.name)\n"
+    )
+    imports = laboratory.start("-c", everything)
+    for script in sorted((laboratory.root / "pipelines").glob("*.py")):
+        printed = laboratory.run(script, "--help")
+        assert "== Config ==" in printed or "usage" in printed.lower(), script
+    assert imports.wait() == 0, imports.communicate()[0]
+    assert list((laboratory.root / "src").rglob("*.pyc"))
+    assert not stale(laboratory)
+
+
+def test_the_report_stands_alone(laboratory):
+    page = (laboratory.root / "report/index.html").read_text(encoding="utf-8")
+    outside = []
+
+    class Links(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            for name, value in attributes:
+                loads = name in ("src", "srcset", "poster", "data", "action")
+                loads |= name == "href" and tag != "a"
+                if loads and not (value or "").startswith(("data:", "#")):
+                    outside.append((tag, name, value))
+
+    Links().feed(page)
+    urls = [url for url in re.findall(r"url\(([^)]*)\)", page) if "data:" not in url]
+    assert not outside + urls
+    assert "@import" not in page
+    for system in SYSTEMS:
+        assert system in page
+    assert str(laboratory.root.parent) not in page
+    with (laboratory.root / "report/leaderboard.csv").open() as file:
+        assert {row["name"] for row in csv.DictReader(file)} >= set(SYSTEMS)
+
+
+def test_every_sample_decoded(laboratory):
+    for system in SYSTEMS:
+        folder = laboratory.root / "samples" / system
+        rows = json.loads((folder / "samples.json").read_text())["samples"]
+        assert [row["task"] for row in rows] == ["unconditional", "unconditional", "continue"]
+        assert [row["failed"] for row in rows] == [None] * 3
+        assert [path.name for path in sorted(folder.glob("*.mid"))] == [r["file"] for r in rows]
+        metrics = json.loads((laboratory.root / f"evaluation/{system}/metrics.json").read_text())
+        assert metrics["samples"] == {"count": 3, "failed": 0}
+
+
+def test_a_copied_model_makes_music_in_an_empty_folder(laboratory, tmp_path):
+    model = shutil.copytree(laboratory.root / "models/tiny-gpt", tmp_path / "copied model")
+    prompt = laboratory.root / "samples/tiny-lstm/000.mid"
+    script = laboratory.root / "pipelines/generate.py"
+    given = (script, f"weights={model}", "bars=3", "n=1")
+    asked = {"new": given, "continued": (*given, f"prompt={prompt}", "prompt_bars=1")}
+    processes = {}
+    for name, command in asked.items():
+        (tmp_path / name).mkdir()
+        processes[name] = laboratory.start(*command, "out=out", cwd=tmp_path / name)
+    for process in processes.values():
+        printed = process.communicate()[0]
+        assert process.returncode == 0, printed
+    for name in asked:
+        made = sorted(path.name for path in (tmp_path / name / "out").iterdir())
+        assert made == ["000.mid", "000.mp3", "000.png"]
+        assert notes_of(tmp_path / name / "out/000.mid")
+    begun = [note for note in notes_of(prompt) if note[0] < 4]
+    going_on = notes_of(tmp_path / "continued/out/000.mid")
+    assert [note for note in going_on if note[0] < 4] == begun
+    assert going_on != notes_of(prompt)
+
+
+@pytest.mark.parametrize(
+    ("lost", "command", "remedy"),
+    [
+        ("data/raw/micro", "normalize.py dataset=micro", "dvc repro"),
+        ("data/corpus/micro", "encode.py encoding=micro-grid", "dvc repro normalize"),
+        ("data/tokens/micro-grid", "train.py system=tiny-gpt model=gpt/micro", "dvc repro encode"),
+        ("models/tiny-gpt", "sample.py system=tiny-gpt", "dvc repro train@tiny-gpt"),
+        ("samples/tiny-gpt", "evaluate.py system=tiny-gpt", "dvc repro sample@tiny-gpt"),
+        ("evaluation/tiny-gpt", "compare.py", "dvc repro evaluate@tiny-gpt"),
+    ],
+)
+def test_a_lost_input_is_named_with_the_command_that_makes_it(laboratory, lost, command, remedy):
+    shutil.rmtree(laboratory.root / lost)
+    script, *arguments = command.split()
+    printed = laboratory.run(f"pipelines/{script}", *arguments, fails=True)
+    assert "Traceback" not in printed
+    assert lost in printed
+    assert remedy in printed
+
+
+def test_tracking_holds_one_run_of_a_system_and_changes_no_byte(laboratory, tmp_path, monkeypatch):
+    uri = f"sqlite:///{tmp_path}/store/mlflow.db"
+    tracked = {"OSTINATO_TRACKING": "on", "MLFLOW_TRACKING_URI": uri}
+    train = ("model=gpt/micro", "encoding=micro-grid", "seed=1", "out=models/tiny-gpt")
+    for script, given in (("train", train), ("sample", ()), ("evaluate", ())):
+        laboratory.run(f"pipelines/{script}.py", "system=tiny-gpt", *given, **tracked)
+    assert not stale(laboratory)
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("OSTINATO_TRACKING", "on")
+    from ostinato.tracking import open_store
+
+    store = open_store()
+    (run,) = store.client.search_runs([store.experiment])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["training.steps"] == "20"
+    assert run.data.params["family"] == "gpt"
+    curve = store.client.get_metric_history(run.info.run_id, "valid/nats")
+    assert [row.step for row in curve] == [10, 20], sorted(run.data.metrics)
+    card = json.loads((laboratory.root / "models/tiny-gpt/model.json").read_text())
+    assert run.data.tags["weights"] == card["weights_sha256"]
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, len(dataset.dataset.digest)) == ("micro", 36)
+    samples = {item.path for item in store.client.list_artifacts(run.info.run_id, "samples")}
+    assert {f"samples/{number:03}.mid" for number in range(3)} <= samples
+    assert any(path.endswith(".mp3") for path in samples)
+    metrics = json.loads((laboratory.root / "evaluation/tiny-gpt/metrics.json").read_text())
+    expected = metrics["likelihood"]["test"]["nats_per_token"]["value"]
+    logged = [value for name, value in run.data.metrics.items() if "nats_per_token" in name]
+    assert np.isclose(logged, expected).any(), sorted(run.data.metrics)

@@ -1,0 +1,234 @@
+"""Every value has one home: Hydra composes what DVC tracks, and every file of conf/ works."""
+
+import ast
+import shlex
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from ruamel.yaml import YAML
+
+from ostinato.config import load_config
+from ostinato.models import build as build_model
+from ostinato.models.parts.autoregressive import TokenShape
+from ostinato.representations.protocol import build as build_representation
+from ostinato.training.settings import OptimizerSettings, TrainingSettings, section
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
+PIPELINE_LINES, FILE_LINES, FUNCTION_LINES = 60, 400, 60
+HOW_TO_RUN = ("hydra/", "trainer/")  # groups that say how to run, never what comes out
+# the script of a stage, the group of conf/ that it is configured by
+GROUPS = {
+    "download": "dataset",
+    "normalize": "dataset",
+    "encode": "representation",
+    "train": "model",
+}
+
+
+def strict(path):
+    """A file as YAML 1.2 reads it, which is how DVC does."""
+    return YAML(typ="safe").load(path)
+
+
+PARAMS = strict(ROOT / "params.yaml")
+
+
+def stages():
+    from dvc.repo import Repo
+
+    with Repo(str(ROOT)) as repo:
+        return [stage for stage in repo.index.stages if stage.cmd]
+
+
+STAGES = stages()
+MODELS = sorted(CONF.glob("model/*/*.yaml"))
+DATASETS = sorted(CONF.glob("dataset/*.yaml"))
+REPRESENTATIONS = sorted(CONF.glob("representation/*.yaml"))
+TRAINERS = sorted(CONF.glob("trainer/*.yaml"))
+TRACKED = [ROOT / "params.yaml", *MODELS, *DATASETS, *REPRESENTATIONS]
+
+
+def command(stage):
+    """The script's name and the overrides that dvc.yaml gives it."""
+    python, script, *overrides = shlex.split(stage.cmd)
+    assert python == "python"
+    return Path(script).stem, overrides
+
+
+def composed_files(config_name, overrides):
+    """The files below conf/ (and params.yaml) whose values this composition holds."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        overrides = [*overrides, f"hydra.searchpath=[file://{ROOT}]"]
+        entries = loader.compute_defaults_list(config_name, overrides, RunMode.RUN).defaults
+    names = {entry.config_path for entry in entries if entry.config_path}
+    names = {name for name in names if name != config_name and not name.startswith(HOW_TO_RUN)}
+    return {"params.yaml" if name == "params" else f"conf/{name}.yaml" for name in names}
+
+
+def tracked_files(stage):
+    found = {Path(str(dep.fs_path)) for dep in stage.deps if hasattr(dep, "params")}
+    return {path.relative_to(ROOT).as_posix() for path in found}
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_what_hydra_composes_is_what_dvc_tracks(stage):
+    name, overrides = command(stage)
+    assert load_config(name, overrides, ROOT), "its command line composes"
+    composed = composed_files(name, overrides) - {"params.yaml"}
+    tracked = tracked_files(stage) - {"params.yaml"}
+    assert composed == tracked
+    groups = [Path(file).parts[1] for file in tracked]
+    assert groups == ([GROUPS[name]] if name in GROUPS else [])
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_stage_tracks_the_keys_of_params_that_its_script_reads(stage):
+    name, _ = command(stage)
+    tree = ast.parse((ROOT / "pipelines" / f"{name}.py").read_text(encoding="utf-8"))
+    read = {
+        node.slice.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
+    } & set(PARAMS)
+    tracked = set()
+    for dep in stage.deps:
+        if hasattr(dep, "params") and Path(str(dep.fs_path)).name == "params.yaml":
+            tracked |= set(dep.params)
+    # an entry of these is looked up by a name in the command, and what it says stands in the
+    # command or in the path of a dependency; a stage that reads them all must track them
+    looked_up = set() if name == "compare" else {"systems", "encodings"}
+    assert read - looked_up == tracked
+
+
+def test_a_training_is_told_everything_that_params_say_of_its_system():
+    for stage in STAGES:
+        name, overrides = command(stage)
+        if name == "train":
+            said = dict(override.split("=", 1) for override in overrides)
+            item = PARAMS["systems"][said["system"]]
+            assert said["model"] == f"{item['family']}/{item['size']}"
+            assert (said["encoding"], said["seed"]) == (item["encoding"], str(item["seed"]))
+            assert said["out"] == f"models/{said['system']}"
+
+
+def test_no_group_of_conf_has_the_name_of_a_parameter():
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert not groups & set(PARAMS)
+
+
+@pytest.mark.parametrize("path", TRACKED, ids=lambda path: path.relative_to(ROOT).as_posix())
+class TestTrackedFile:
+    def test_holds_literals_alone(self, path):
+        text = path.read_text(encoding="utf-8")
+        assert "${" not in text
+        assert "defaults" not in strict(path), "DVC would not track the files it names"
+
+    def test_reads_alike_in_both_dialects_of_yaml(self, path):
+        ours = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        assert typed(ours) == typed(strict(path))
+
+
+def typed(value):
+    """A value in which 1, 1.0 and true differ."""
+    if isinstance(value, dict):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    return type(value).__name__, value
+
+
+def test_systems_and_encodings_name_what_exists():
+    for name, item in PARAMS["systems"].items():
+        assert (CONF / "model" / item["family"] / f"{item['size']}.yaml").exists(), name
+        assert item["encoding"] in PARAMS["encodings"], name
+    for name, item in PARAMS["encodings"].items():
+        assert item["dataset"] in PARAMS["datasets"], name
+        assert (CONF / "representation" / f"{item['representation']}.yaml").exists(), name
+    for dataset in PARAMS["datasets"]:
+        assert (CONF / "dataset" / f"{dataset}.yaml").exists()
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_model_file_builds_its_model(path):
+    config = load_config("train", [f"model={path.parent.name}/{path.stem}"], ROOT)
+    width = len(config["model"].get("order") or [0])
+    model = build_model(path.parent.name, config["model"], TokenShape(width=width, vocabulary=48))
+    assert sum(parameter.numel() for parameter in model.parameters())
+    training = section(TrainingSettings, "training", config["training"])
+    optimizer = section(OptimizerSettings, "optimizer", config["optimizer"])
+    assert training.steps
+    assert optimizer.lr
+    stated = strict(path)
+    assert set(stated) == {"model", "optimizer", "training"}
+    for kind in (TrainingSettings, OptimizerSettings):
+        own = stated["training" if kind is TrainingSettings else "optimizer"]
+        left = {field.name for field in fields(kind)} - set(own)
+        assert not left, f"{path} leaves {sorted(left)} to defaults that DVC does not track"
+
+
+@pytest.mark.parametrize("name", [path.stem for path in REPRESENTATIONS])
+def test_a_representation_file_builds_its_representation(name):
+    config = load_config("encode", [f"representation={name}"], ROOT)
+    representation = build_representation(config["representation"])
+    assert representation.width >= 1
+    assert len(set(representation.vocabulary)) == len(representation.vocabulary)
+    again = build_representation(representation.codec())
+    assert again.codec() == representation.codec()
+
+
+@pytest.mark.parametrize("name", list(PARAMS["systems"]))
+def test_a_system_fits_its_encoding(name):
+    item = PARAMS["systems"][name]
+    encoding = PARAMS["encodings"][item["encoding"]]
+    representation = build_representation(
+        strict(CONF / "representation" / f"{encoding['representation']}.yaml")
+    )
+    shape = TokenShape(width=representation.width, vocabulary=len(representation.vocabulary))
+    settings = strict(CONF / "model" / item["family"] / f"{item['size']}.yaml")["model"]
+    assert build_model(item["family"], settings, shape).shape == shape
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_entry_point_composes_and_has_its_script(path):
+    given = ["weights=models/any"] if path.stem == "generate" else []
+    config = load_config(path.stem, given, ROOT)
+    assert "hydra" not in config
+    assert (ROOT / "pipelines" / path.name).with_suffix(".py").exists()
+
+
+@pytest.mark.parametrize("name", [path.stem for path in TRAINERS])
+def test_a_trainer_file_says_nothing_of_the_result(name):
+    plain = load_config("train", [f"trainer={name}"], ROOT)
+    usual = load_config("train", [], ROOT)
+    assert {key for key in plain if plain[key] != usual[key]} <= {"trainer"}
+
+
+def test_scripts_do_not_shadow_the_standard_library():
+    """Their folder is first on the path of `python pipelines/x.py`."""
+    stems = {path.stem for path in (ROOT / "pipelines").glob("*.py")}
+    assert not stems & set(sys.stdlib_module_names)
+
+
+def python_files():
+    folders = ("src", "pipelines", "tests", "benchmarks", "reproductions")
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_files_and_functions_are_short(path):
+    text = path.read_text(encoding="utf-8")
+    lines = len(text.splitlines())
+    most = PIPELINE_LINES if path.parent.name == "pipelines" else FILE_LINES
+    assert lines <= most, f"{lines} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = node.end_lineno - node.lineno + 1
+            assert length <= FUNCTION_LINES, f"{node.name} has {length} lines"
