@@ -12,13 +12,14 @@ def main(config: dict[str, Any]) -> float | None:
     from ostinato import tracking
     from ostinato.data.tokens import open_tokens
     from ostinato.execution.files import write_json
-    from ostinato.training.fit import fit
     from ostinato.training.settings import settings_of
 
     settings = settings_of(config)
     if config["system"] is None:
         print(f"encoding {settings.encoding} and seed {settings.seed}, as system {settings.system}")
     tokens = open_tokens(Path("data/tokens") / settings.encoding)
+    from ostinato.training.fit import fit  # seconds, which a mistake should not wait for
+
     out = Path(config["out"])
     root = Path(os.environ.get("DVC_ROOT", "."))
     tags = {

@@ -1,4 +1,4 @@
-"""What tests share: global state put back, a seeded corpus of four voices, its tokens, a tiny model."""
+"""What tests share: global state put back, a seeded corpus, its tokens, a tiny trained model."""
 
 import os
 import shutil

@@ -5,6 +5,7 @@ A script's `main` gets plain dictionaries, never a DictConfig. A user's mistake 
 message that names what is valid; anything else is a bug and keeps its traceback.
 """
 
+import contextlib
 import errno
 import functools
 import os
@@ -31,16 +32,23 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
 
             os.environ["HYDRA_FULL_ERROR"] = "1"  # we explain errors ourselves
             conf = Path(main.__code__.co_filename).resolve().parents[1] / "conf"
+            failures: list[Exception] = []  # kept from Hydra, which would print them once more
 
             @hydra.main(version_base="1.3", config_path=str(conf), config_name=config_name)
             def launched(cfg: DictConfig) -> object:
-                plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-                assert isinstance(plain, dict)
-                plain["choices"] = dict(HydraConfig.get().runtime.choices)
-                return main({str(key): value for key, value in plain.items()})
+                try:
+                    plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+                    assert isinstance(plain, dict)
+                    plain["choices"] = dict(HydraConfig.get().runtime.choices)
+                    return main({str(key): value for key, value in plain.items()})
+                except Exception as error:
+                    failures.append(error)
+                    return None
 
             try:
                 launched()
+                if failures:
+                    raise failures[0]
             except KeyboardInterrupt:
                 print("interrupted; nothing half-written is left", file=sys.stderr)  # noqa: T201
                 sys.exit(INTERRUPTED)
@@ -86,9 +94,12 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
     if isinstance(error, MissingMandatoryValue):
         lines = [f"{error.full_key or 'a value'} must be given: {error.full_key}=…"]
     elif isinstance(error, HydraException | OmegaConfBaseException):
+        names = _valid_names(config_name, conf)
+        if names:  # better than the lists that Hydra appends to its first line
+            lines = lines[0].splitlines()[:1]
         cause = error.__cause__
         lines += [str(cause)] if cause is not None else []
-        lines += _valid_names(config_name, conf)
+        lines += names
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         lines = [
             f"the disk is full ({error}); nothing half-written is left, free space and run again"
@@ -115,13 +126,16 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
         options = [path.relative_to(conf / group).with_suffix("").as_posix() for path in files]
         if any(part not in options for part in name.split(",")):
             return [f"valid names of {group}: {', '.join(options)}"]
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf), version_base="1.3"):
-            cfg = compose(config_name, [*chosen, f"hydra.searchpath=[file://{Path.cwd()}]"])
-    except (
-        Exception
-    ):  # the choice of a group is itself the mistake, and the message names its options
+    cfg = None
+    for overrides in (chosen, []):  # without them where the group itself is the mistake
+        GlobalHydra.instance().clear()
+        with (
+            contextlib.suppress(Exception),
+            initialize_config_dir(str(conf), version_base="1.3"),
+        ):
+            cfg = compose(config_name, [*overrides, f"hydra.searchpath=[file://{Path.cwd()}]"])
+            break
+    if cfg is None:
         return []
     lines = []
     for arg in sys.argv[1:]:

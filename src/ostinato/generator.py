@@ -170,7 +170,15 @@ def planned_requests(sampling: Mapping[str, Any], heldout: Sequence[Piece]) -> l
 
     The i-th continuation goes on from the i-th held-out piece, from the first again when they run
     out.
+
+    Raises:
+        ValueError: continuations are asked for and nothing is held out.
     """
+    if sampling["continue"] and not heldout:
+        raise ValueError(
+            f"sampling.continue={sampling['continue']} needs held-out pieces and there are none; "
+            "set it to 0"
+        )
     decoding = Decoding(**{key: sampling[key] for key in ("temperature", "top_k", "top_p")})
     shared = Request(bars=sampling["bars"], seed=sampling["seed"], decoding=decoding)
     requests = [replace(shared, n=sampling["unconditional"])] if sampling["unconditional"] else []

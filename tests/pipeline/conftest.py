@@ -154,9 +154,19 @@ def make_laboratory(root, digest):
     return laboratory
 
 
+def store_of(laboratory):
+    """Where the runs of the first laboratory are."""
+    return f"sqlite:///{laboratory.root.parent}/store/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def store_uri(built):
+    return store_of(built[0])
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """Two laboratories in different folders, built at the same time."""
+    """Two laboratories in different folders, built at the same time; the first one is tracked."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent  # of all workers: one of them builds, the others wait
@@ -167,8 +177,12 @@ def built(tmp_path_factory):
             shutil.rmtree(home, ignore_errors=True)  # of a worker that failed
             digest = digest_of([f"bach/{name}.mxl" for name in CHORALES], home / "chorales")
             made = [make_laboratory(folder, digest) for folder in folders]
+            tracking = {"OSTINATO_TRACKING": "on", "MLFLOW_TRACKING_URI": store_of(made[0])}
             with ThreadPoolExecutor() as pool:
-                list(pool.map(lambda laboratory: laboratory.run("-m", "dvc", "repro"), made))
+                tracked = pool.submit(made[0].run, "-m", "dvc", "repro", **tracking)
+                untracked = pool.submit(made[1].run, "-m", "dvc", "repro")
+                assert tracked.result()
+                assert untracked.result()
             (home / "built").touch()
     return [Laboratory(folder) for folder in folders]
 

@@ -108,7 +108,9 @@ def test_the_rows_of_all_ranks_are_the_global_batch(tokens, world):
         for key in ("inputs", "targets", "start"):
             joined = torch.stack([part[key] for part in parts], dim=1).flatten(0, 1)
             assert torch.equal(joined, whole[step][key])
-        assert {int(part["count"]) for part in parts} == {int((whole[step]["targets"] != PAD).sum())}
+        assert {int(part["count"]) for part in parts} == {
+            int((whole[step]["targets"] != PAD).sum())
+        }
 
 
 def test_what_cannot_be_shared_or_trained_on_is_refused(tokens):

@@ -144,7 +144,11 @@ def test_json_is_the_same_bytes_for_the_same_value_and_knows_numpy(tmp_path):
     write_json(tmp_path / "a.json", first)
     write_json(tmp_path / "b.json", dict(reversed(first.items())))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    assert json.loads((tmp_path / "a.json").read_text()) == {"a": [0, 1, 2], "b": 0.5, "ä": [1, True]}
+    assert json.loads((tmp_path / "a.json").read_text()) == {
+        "a": [0, 1, 2],
+        "b": 0.5,
+        "ä": [1, True],
+    }
     with pytest.raises(TypeError, match="cannot write set as JSON"):
         write_json(tmp_path / "a.json", {1, 2})
     assert len(list(tmp_path.iterdir())) == 2

@@ -40,7 +40,7 @@ def with_track(piece, notes, name):
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory, chorale):
-    """Ten good files, one with a violin, one with a second soprano, and four that cannot be used."""
+    """Ten good files, one with a violin, one with a second soprano, four that are of no use."""
     folder = tmp_path_factory.mktemp("raw")
     for seed in range(10):
         write_midi(folder / "sub" / f"{seed}.mid", chorale(seed))
@@ -210,7 +210,7 @@ def test_the_melody_is_the_soprano_or_else_the_highest_notes_without_drums(chora
 
 
 def naive_groups(melodies):
-    """The definition: connected components under "half of the shorter one's passages are shared"."""
+    """The definition: connected where half of the shorter one's passages are shared."""
 
     def passages(line):
         return {line[i : i + SHINGLE] for i in range(max(1, len(line) - SHINGLE + 1))}
@@ -250,7 +250,9 @@ def test_shares_must_add_up_and_unknown_options_are_named():
         options_from("bach", {"quantise": 4})
     with pytest.raises(ValueError, match="no option dev"):
         options_from("bach", {"split": {"dev": 0.1}})
-    chosen = options_from("bach", {"voices": ["soprano"], "split": {"train": 1, "valid": 0, "test": 0}})
+    chosen = options_from(
+        "bach", {"voices": ["soprano"], "split": {"train": 1, "valid": 0, "test": 0}}
+    )
     assert chosen.voices == ("soprano",)
 
 

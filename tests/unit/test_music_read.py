@@ -1,4 +1,4 @@
-"""Reading MusicXML and MIDI: names, repeats, fermatas, keys, and files that are not what they say."""
+"""Reading MusicXML and MIDI: names, repeats, fermatas, and files that are not what they say."""
 
 import zipfile
 
@@ -177,9 +177,7 @@ def test_each_printed_bar_sounds_once_or_the_repeats_are_played_out(tmp_path, sc
 
 def test_a_compressed_score_reads_like_a_plain_one(tmp_path, score):
     text = score([("Alto", "x", [ATTRIBUTES + bar("C"), bar("D", fermata=True)])])
-    container = (
-        '<container><rootfiles><rootfile full-path="inside/s.xml"/></rootfiles></container>'
-    )
+    container = '<container><rootfiles><rootfile full-path="inside/s.xml"/></rootfiles></container>'
     with zipfile.ZipFile(tmp_path / "piece.mxl", "w") as archive:
         archive.writestr("META-INF/container.xml", container)
         archive.writestr("inside/s.xml", text)

@@ -1,5 +1,5 @@
-"""Decoding: every draw is the one that inverting a distribution by hand gives, prompts are kept, and
-a sample depends on its own seed alone.
+"""Decoding: a draw is what inverting a distribution by hand gives, prompts are kept, and a sample
+depends on its own seed alone.
 """
 
 import json
@@ -155,7 +155,8 @@ def test_nats_are_those_of_the_model_without_temperature_or_truncation(models, f
 def test_prompts_that_are_already_whole_come_back_as_they_are(models, chorale):
     whole, part = GRID.prefix(chorale(3), QUARTERS), GRID.prefix(chorale(4), 1)
     for prompts in ([whole, whole], [whole, part], [whole]):
-        for prompt, sampled in zip(prompts, sample(models["lstm"], prompts, [1, 2]), strict=False):
+        found = sample(models["lstm"], prompts, range(len(prompts)))
+        for prompt, sampled in zip(prompts, found, strict=True):
             assert sampled.failed is None
             assert np.array_equal(sampled.tokens[: len(prompt)], prompt)
             assert len(sampled.tokens) == len(sampled.nats) == 16

@@ -1,13 +1,16 @@
-"""Causal transformer: pre-norm decoder with rotary positions and a static key/value cache (Radford 2019; Su 2021).
+"""Causal transformer: pre-norm decoder, rotary positions, key/value cache (Radford 2019; Su 2021).
 
-Notable: no biases, layer norms without parameters of their own shift, one fused projection for queries, keys
-and values, torch's fused attention. A position sees itself and the `context` - 1 before it, in training and in sampling
-alike, so cost and memory of a sampled token do not grow with the piece.
+Notable: no biases, layer norms without a shift, one projection for queries, keys and values,
+squared ReLU (So 2021). A position sees itself and the `context` - 1 before it, in training and in
+sampling alike, so cost and memory of a sampled token do not grow with the piece. On a CPU, queries
+attend in chunks: their scores stay in its caches and keys that none of them sees are skipped,
+which is faster than torch's fused attention; elsewhere the fused one is used.
 """
 
-# B batch, T positions, D width, N heads, E width of a head, C context
+# B batch, T positions, D width, N heads, E width of a head, A = B * N, L layers, S cache's slots
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +19,12 @@ from torch.nn import functional as F
 from ostinato.models.parts.autoregressive import Autoregressive, StepConfig, TokenShape
 
 ROTARY_BASE = 10_000.0
+CHUNK = 128
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(StepConfig):
-    """Settings of the family; dropout is after attention, after the feed-forward and on the input."""
+    """Settings of the family; dropout is on the input, after attention and after feed-forward."""
 
     layers: int = 3
     heads: int = 4
@@ -38,13 +42,28 @@ class Config(StepConfig):
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
 
 
+class Weights(NamedTuple):
+    """One block's weights as its step multiplies by them: (inputs, outputs)."""
+
+    norm_attention: Tensor
+    qkv: Tensor
+    out: Tensor
+    norm_forward: Tensor
+    up: Tensor
+    down: Tensor
+
+
 @dataclass
 class Cache:
-    """Keys and values of the last C positions of every layer, in a ring."""
+    """Keys and values of the last S positions of every layer, in a ring, shape (L, 2, B, N, S, E).
 
-    keys_LBNCE: Tensor
-    values_LBNCE: Tensor
-    position: int
+    weights: those of the blocks, looked up once: beside a step's work, finding them would show.
+    """
+
+    ring: Tensor
+    rotation: Tensor
+    weights: list[Weights]
+    position: int = 0
 
 
 class Model(Autoregressive):
@@ -53,6 +72,7 @@ class Model(Autoregressive):
     def __init__(self, config: Config, shape: TokenShape) -> None:
         super().__init__(config, shape)
         self.config = config
+        self.head_width = config.width // config.heads
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width, bias=False)
@@ -60,34 +80,43 @@ class Model(Autoregressive):
     def trunk(self, x_BTD: Tensor) -> Tensor:
         """Outputs of shape (B, T, D)."""
         length = x_BTD.shape[1]
-        rotation = rotary_table(
-            torch.arange(length, device=x_BTD.device), self.blocks[0].attention.head_width
-        )
-        band = (
-            None
-            if length <= self.config.context
-            else causal_band(length, self.config.context, x_BTD)
-        )
+        rotation = rotary_table(length, self.head_width, x_BTD.device)
+        chunks = query_chunks(length, self.config.context, x_BTD.device)
         x_BTD = self.dropout(x_BTD)
         for block in self.blocks:
-            x_BTD = block(x_BTD, rotation, band)
+            x_BTD = block(x_BTD, rotation, chunks)
         return self.norm(x_BTD)
 
     def trunk_cache(self, batch: int, length: int) -> Cache:
         """Room for the last `context` positions, or for all of a shorter sequence."""
-        weight = self.blocks[0].attention.qkv.weight
-        heads, slots = self.config.heads, min(length + 1, self.config.context)
-        size = (self.config.layers, batch, heads, slots, self.config.width // heads)
-        return Cache(weight.new_zeros(size), weight.new_zeros(size), 0)
+        like = self.norm.weight
+        slots = min(length + 1, self.config.context)
+        size = (self.config.layers, 2, batch, self.config.heads, slots, self.head_width)
+        rotation = rotary_table(length + 1, self.head_width, like.device)
+        return Cache(
+            like.new_zeros(size), rotation, [cast(Block, block).weights() for block in self.blocks]
+        )
 
     def trunk_step(self, x_BD: Tensor, cache: Cache) -> Tensor:
         """One more position."""
-        here = torch.tensor([cache.position], device=x_BD.device)
-        rotation = rotary_table(here, self.blocks[0].attention.head_width)
-        for number, block in enumerate(self.blocks):
-            x_BD = block.step(x_BD, rotation, cache, number)
+        self._make_room(cache)
+        position, slots = cache.position, cache.ring.shape[4]
+        here = cache.ring.select(4, position % slots).unbind(0)
+        seen = cache.ring.narrow(4, 0, min(position + 1, slots)).unbind(0)
+        rotation = cache.rotation[position]
+        for weights, newest, ring in zip(cache.weights, here, seen, strict=True):
+            x_BD = step(x_BD, weights, rotation, newest, ring)
         cache.position += 1
         return self.norm(x_BD)
+
+    def _make_room(self, cache: Cache) -> None:
+        """Double what is full; the ring up to `context`, where it begins to turn."""
+        position, slots = cache.position, cache.ring.shape[4]
+        if position == slots < self.config.context:
+            more = min(slots, self.config.context - slots)
+            cache.ring = F.pad(cache.ring, (0, 0, 0, more))
+        if position == len(cache.rotation):
+            cache.rotation = rotary_table(2 * position, self.head_width, cache.ring.device)
 
 
 class Block(nn.Module):
@@ -99,24 +128,22 @@ class Block(nn.Module):
         self.attention = Attention(config)
         self.norm_attention = nn.LayerNorm(config.width, bias=False)
         self.norm_forward = nn.LayerNorm(config.width, bias=False)
-        self.up = nn.Linear(config.width, inner, bias=False)
-        self.down = nn.Linear(inner, config.width, bias=False)
+        self.up = matrix(config.width, inner)
+        self.down = matrix(inner, config.width, (2 * config.layers) ** -0.5)
         self.dropout = nn.Dropout(config.dropout)
-        nn.init.normal_(self.up.weight, std=config.width**-0.5)
-        nn.init.normal_(self.down.weight, std=inner**-0.5 / (2 * config.layers) ** 0.5)
 
-    def forward(self, x_BTD: Tensor, rotation: Tensor, band: Tensor | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, rotation: Tensor, chunks: list["Chunk"]) -> Tensor:
         """Shape (B, T, D)."""
-        x_BTD = x_BTD + self.dropout(self.attention(self.norm_attention(x_BTD), rotation, band))
-        return x_BTD + self.dropout(self._feed(x_BTD))
+        x_BTD = x_BTD + self.dropout(self.attention(self.norm_attention(x_BTD), rotation, chunks))
+        inner = SquaredReLU.apply(  # type: ignore[no-untyped-call]
+            self.norm_forward(x_BTD) @ self.up
+        )
+        return x_BTD + self.dropout(inner @ self.down)
 
-    def step(self, x_BD: Tensor, rotation: Tensor, cache: Cache, layer: int) -> Tensor:
-        """One position, shape (B, D)."""
-        x_BD = x_BD + self.attention.step(self.norm_attention(x_BD), rotation, cache, layer)
-        return x_BD + self._feed(x_BD)
-
-    def _feed(self, x: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(self.norm_forward(x)), approximate="tanh"))
+    def weights(self) -> Weights:
+        """For `step`."""
+        attention = (self.norm_attention.weight, self.attention.qkv, self.attention.out)
+        return Weights(*attention, self.norm_forward.weight, self.up, self.down)
 
 
 class Attention(nn.Module):
@@ -125,53 +152,107 @@ class Attention(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.heads, self.head_width = config.heads, config.width // config.heads
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.out = nn.Linear(config.width, config.width, bias=False)
-        nn.init.normal_(self.qkv.weight, std=config.width**-0.5)
-        nn.init.normal_(self.out.weight, std=config.width**-0.5 / (2 * config.layers) ** 0.5)
+        self.qkv = matrix(config.width, 3 * config.width)
+        self.out = matrix(config.width, config.width, (2 * config.layers) ** -0.5)
 
-    def forward(self, x_BTD: Tensor, rotation: Tensor, band: Tensor | None) -> Tensor:
-        """Every position attends to itself and those before it, within the band."""
+    def forward(self, x_BTD: Tensor, rotation: Tensor, chunks: list["Chunk"]) -> Tensor:
+        """Every position attends to itself and those before it, within the context."""
         B, T, D = x_BTD.shape
-        qkv = self.qkv(x_BTD).view(B, T, 3 * self.heads, self.head_width)
-        turned = rotate(qkv[:, :, : 2 * self.heads], rotation[:, None]).transpose(1, 2)
-        q_BNTE, k_BNTE = turned.split(self.heads, dim=1)
-        v_BNTE = qkv[:, :, 2 * self.heads :].transpose(1, 2)
-        y_BNTE = F.scaled_dot_product_attention(
-            q_BNTE, k_BNTE, v_BNTE, attn_mask=band, is_causal=band is None
+        qkv = (x_BTD @ self.qkv).view(B, T, 3 * self.heads, self.head_width)
+        qk, v = torch.split(qkv, [2 * self.heads, self.heads], dim=2)
+        q, k = torch.split(rotate(qk, rotation), self.heads, dim=2)
+        q_ATE, k_ATE, v_ATE = (
+            part.transpose(1, 2).reshape(B * self.heads, T, self.head_width) for part in (q, k, v)
         )
-        return self.out(y_BNTE.transpose(1, 2).reshape(B, T, D))
-
-    def step(self, x_BD: Tensor, rotation: Tensor, cache: Cache, layer: int) -> Tensor:
-        """The newest position attends to those in the cache."""
-        B, D = x_BD.shape
-        slots = cache.keys_LBNCE.shape[3]
-        slot, filled = cache.position % slots, min(cache.position + 1, slots)
-        qkv = self.qkv(x_BD).view(B, 3 * self.heads, self.head_width)
-        turned = rotate(qkv[:, : 2 * self.heads], rotation)
-        keys, values = cache.keys_LBNCE[layer], cache.values_LBNCE[layer]
-        keys[:, :, slot] = turned[:, self.heads :]
-        values[:, :, slot] = qkv[:, 2 * self.heads :]
-        q_BN1E = turned[:, : self.heads, None]
-        y_BN1E = F.scaled_dot_product_attention(q_BN1E, keys[:, :, :filled], values[:, :, :filled])
-        return self.out(y_BN1E.reshape(B, D))
+        y_ATE = torch.cat([attend(q_ATE, k_ATE, v_ATE, chunk) for chunk in chunks], dim=1)
+        y_BTD = y_ATE.view(B, self.heads, T, self.head_width).transpose(1, 2).reshape(B, T, D)
+        return y_BTD @ self.out
 
 
-def rotary_table(positions_T: Tensor, head_width: int) -> Tensor:
-    """Angles' cosines and sines, shape (T, 2, E/2), for RoFormer's rotation of pairs (Su 2021, eq. 34)."""
-    rates = ROTARY_BASE ** -(torch.arange(0, head_width, 2, device=positions_T.device) / head_width)
-    angles = positions_T[:, None] * rates
-    return torch.stack((angles.cos(), angles.sin()), dim=1)
+def matrix(inputs: int, outputs: int, gain: float = 1.0) -> nn.Parameter:
+    """A projection, (inputs, outputs): so one row multiplies faster than with nn.Linear's order."""
+    return nn.Parameter(torch.randn(inputs, outputs) * gain * inputs**-0.5)
 
 
-def rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turn the pairs (i, i + E/2) of the last dimension by the angles of their positions."""
-    cos, sin = rotation[..., 0, :], rotation[..., 1, :]
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1).to(x.dtype)
+class Chunk(NamedTuple):
+    """Queries `start` to `end` see the keys from `first` where `mask` is 0, not -inf.
+
+    Without a mask it is the whole sequence, each position seeing all before it.
+    """
+
+    first: int
+    start: int
+    end: int
+    mask: Tensor | None
 
 
-def causal_band(length: int, context: int, like: Tensor) -> Tensor:
-    """True where position t (row) may see position s (column): t - context < s <= t."""
-    ones = torch.ones(length, length, dtype=torch.bool, device=like.device)
-    return ones.tril().triu(1 - context)
+def query_chunks(length: int, context: int, device: torch.device) -> list[Chunk]:
+    """Chunks of a sequence whose position t sees the positions s with t - context < s <= t."""
+    if device.type != "cpu" and length <= context:
+        return [Chunk(0, 0, length, None)]
+    chunks = []
+    for start in range(0, length, CHUNK):
+        first, end = max(0, start + 1 - context), min(start + CHUNK, length)
+        t = torch.arange(start, end, device=device)[:, None]
+        s = torch.arange(first, end, device=device)
+        hidden = (s > t) | (s <= t - context)
+        chunks.append(Chunk(first, start, end, torch.where(hidden, -torch.inf, 0.0)))
+    return chunks
+
+
+def attend(q_ATE: Tensor, k_ATE: Tensor, v_ATE: Tensor, chunk: Chunk) -> Tensor:
+    """One chunk's weighted means of values."""
+    first, start, end, mask = chunk
+    if mask is None:
+        return F.scaled_dot_product_attention(
+            q_ATE[None], k_ATE[None], v_ATE[None], is_causal=True
+        )[0]
+    keys_AES = k_ATE[:, first:end].transpose(1, 2)
+    scale = q_ATE.shape[-1] ** -0.5
+    scores = torch.baddbmm(mask.to(q_ATE.dtype), q_ATE[:, start:end], keys_AES, alpha=scale)
+    return torch.bmm(scores.softmax(dim=-1), v_ATE[:, first:end])
+
+
+def step(x_BD: Tensor, weights: Weights, rotation: Tensor, newest: Tensor, ring: Tensor) -> Tensor:
+    """A block at one position: puts its key and value into `newest`, attends to all of `ring`."""
+    B, D = x_BD.shape
+    _, _, N, E = newest.shape
+    qkv = F.layer_norm(x_BD, (D,), weights.norm_attention) @ weights.qkv
+    torch.view_as_complex(qkv.view(B, 3 * N, E // 2, 2)).narrow(1, 0, 2 * N).mul_(rotation)
+    qkv_3BN1E = qkv.view(B, 3, N, 1, E).transpose(0, 1)
+    newest.copy_(qkv_3BN1E[1:, :, :, 0])
+    keys, values = ring.unbind(0)
+    y_BN1E = F.scaled_dot_product_attention(qkv_3BN1E[0], keys, values)
+    x_BD = torch.addmm(x_BD, y_BN1E.reshape(B, D), weights.out)
+    positive = F.relu(F.layer_norm(x_BD, (D,), weights.norm_forward) @ weights.up)
+    return torch.addmm(x_BD, positive * positive, weights.down)
+
+
+class SquaredReLU(torch.autograd.Function):
+    """max(x, 0)² with one product where autograd's own backward takes four passes over memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Keeps the positive part."""
+        positive = x.relu()
+        ctx.save_for_backward(positive)
+        return positive * positive
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """2 max(x, 0) times the gradient."""
+        (positive,) = ctx.saved_tensors
+        return (gradient * positive).mul_(2)
+
+
+def rotary_table(length: int, head_width: int, device: torch.device) -> Tensor:
+    """e^(i t rate), shape (T, 1, E/2), for RoFormer's rotation of pairs (Su 2021, eq. 34)."""
+    rates = ROTARY_BASE ** -(torch.arange(0, head_width, 2, device=device) / head_width)
+    angles = torch.arange(length, device=device)[:, None, None] * rates
+    return torch.polar(torch.ones_like(angles), angles)
+
+
+def rotate(x_BTNE: Tensor, rotation: Tensor) -> Tensor:
+    """Turn the pairs (2i, 2i + 1) of the last dimension by the angles of their positions."""
+    pairs = torch.view_as_complex(x_BTNE.float().view(*x_BTNE.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * rotation).flatten(-2).to(x_BTNE.dtype)

@@ -48,8 +48,8 @@ class Model(Autoregressive):
         self.rate = config.dropout
         for layer in self.layers:
             # a forget gate that starts open keeps gradients alive over long notes (Jozefowicz 2015)
-            assert isinstance(layer, nn.LSTM)
-            nn.init.ones_(layer.bias_hh_l0[config.width : 2 * config.width])
+            bias = layer.get_parameter("bias_hh_l0")
+            nn.init.ones_(bias[config.width : 2 * config.width])
 
     def trunk(self, x_BTD: Tensor) -> Tensor:
         """Outputs of shape (B, T, D)."""

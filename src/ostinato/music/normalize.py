@@ -8,7 +8,7 @@ neither the order of files nor a new file moves a piece that was there.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,11 @@ class SplitRule:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if abs(self.train + self.valid + self.test - 1) > 1e-9:
+        shares = (self.train, self.valid, self.test)
+        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
             raise ValueError(
                 f"split shares train={self.train}, valid={self.valid}, test={self.test} "
-                "must add up to 1"
+                "must add up to 1, none below 0"
             )
 
 
@@ -97,13 +98,22 @@ def normalize_folder(
         path for path in folder.rglob("*") if path.suffix.lower() in XML_SUFFIXES + MIDI_SUFFIXES
     )
     names = [path.relative_to(folder).as_posix() for path in files]
-    results = map_items(_normalize_file, files, names, [options] * len(files))
+    results = map_items(_normalize_file, files, names, ids_of(names), [options] * len(files))
     kept = [result for result in results if isinstance(result, _Kept)]
     rejected = [result for result in results if isinstance(result, Rejected)]
     return _split(kept, options.split), rejected
 
 
-def _normalize_file(path: Path, name: str, options: NormalizeOptions) -> _Kept | Rejected:
+def ids_of(names: Sequence[str]) -> list[str]:
+    """File names without suffix, with it where two files differ in nothing else: ids are unique."""
+    short = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
+    counts = Counter(short)
+    return [name if counts[stem] > 1 else stem for name, stem in zip(names, short, strict=True)]
+
+
+def _normalize_file(
+    path: Path, name: str, piece_id: str, options: NormalizeOptions
+) -> _Kept | Rejected:
     reading = ReadOptions(
         ticks_per_quarter=options.ticks_per_quarter, expand_repeats=options.expand_repeats
     )
@@ -113,7 +123,7 @@ def _normalize_file(path: Path, name: str, options: NormalizeOptions) -> _Kept |
         return Rejected(name, "unreadable", str(error).replace(str(path), name))
     if not len(piece.notes):
         return Rejected(name, "no notes", "")
-    piece = replace(piece, source=name)
+    piece = replace(piece, id=piece_id, source=name)
     return keep_voices(piece, options) if options.voices else _Kept(piece, {})
 
 

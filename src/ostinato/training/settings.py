@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
+KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
 Section = TypeVar("Section")
 
@@ -52,6 +53,11 @@ class TrainingSettings:
     compile: bool = False
 
     def __post_init__(self) -> None:
+        if self.validate_every < 1 or self.threads < 1:
+            raise ValueError(
+                f"training.validate_every={self.validate_every} and threads={self.threads} "
+                "must be at least 1"
+            )
         if self.steps < 1 or self.steps % self.validate_every:
             raise ValueError(
                 f"training.steps={self.steps} must be a multiple of "
@@ -87,7 +93,7 @@ def section(cls: type[Section], name: str, values: Mapping[str, Any]) -> Section
     """Build one section, naming what it does not know and what it lacks.
 
     Raises:
-        ValueError: an unknown or missing setting, with the valid names.
+        ValueError: an unknown or missing setting, with the valid names, or one of another kind.
     """
     known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(known))
@@ -98,10 +104,27 @@ def section(cls: type[Section], name: str, values: Mapping[str, Any]) -> Section
     plain = {
         key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
     }
+    for field in fields(cls):  # type: ignore[arg-type]
+        if field.name in plain:
+            _check_kind(f"{name}.{field.name}", plain[field.name], field.type)
     try:
         return cls(**plain)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from error
+
+
+def _check_kind(name: str, value: Any, kind: Any) -> None:
+    """Raise ValueError where a value is not of the kind that its field is annotated with."""
+    items = get_args(kind)  # of tuple[int, int]; nothing else here has any
+    if items:
+        if not isinstance(value, tuple) or len(value) != len(items):
+            raise ValueError(f"{name}={value!r} must be a list of {len(items)} values")
+        for item, item_kind in zip(value, items, strict=True):
+            _check_kind(name, item, item_kind)
+        return
+    fits = isinstance(value, (int, float) if kind is float else kind)
+    if not fits or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{name}={value!r} must be {KINDS[kind]}")
 
 
 def settings_of(config: Mapping[str, Any]) -> Settings:

@@ -1,16 +1,16 @@
-"""What all autoregressive families are: a trunk over positions, and a chain over the sub-tokens of each.
+"""What all autoregressive families are: a trunk over positions, and a chain over their sub-tokens.
 
-One position holds W sub-tokens: four voices of a time step, or a single event. The trunk reads the previous
-positions; the chain then predicts the W sub-tokens one after the other, each seeing those already chosen:
-p(x_t | x_<t) = Π_k p(x_tk | x_<t, x_t,order<k). The product over t is the exact joint likelihood, at 1/W of the length of the
-flat form, and W = 1 is the flat form itself.
+One position holds W sub-tokens: four voices of a time step, or a single event. The trunk reads the
+previous positions; the chain then predicts the W sub-tokens one after the other, each seeing those
+already chosen: p(x_t | x_<t) = Π_k p(x_tk | x_<t, x_t,order<k). The product over t is the exact
+joint likelihood, at 1/W of the length of the flat form, and W = 1 is the flat form itself.
 """
 
 # B batch, T positions, W sub-tokens of a position, D width, H head width, V vocabulary
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ PAD = -1
 
 @dataclass(frozen=True, kw_only=True)
 class TokenShape:
-    """What a model must know of its representation: W sub-tokens a position from a vocabulary of V."""
+    """What a model must know of its representation: W sub-tokens a position out of V."""
 
     width: int
     vocabulary: int
@@ -39,8 +39,8 @@ class StepConfig:
 
     width: D, of the trunk. head: H, hidden width of each voice's predictor; 0 predicts linearly.
     order: in which the W sub-tokens are predicted; empty is as they come.
-    periods: clocks, in positions, counted from the start of the piece (16 is a bar of 4/4 on a sixteenth grid).
-    ages: whether the trunk is told how long each sub-token has stayed the same.
+    periods: clocks, in positions from the start of the piece (16 is a bar of 4/4 in sixteenths).
+    ages: up to how many positions the trunk is told how long each sub-token has stayed the same.
     """
 
     width: int
@@ -60,7 +60,8 @@ class StepConfig:
 class State:
     """Where a batch of sequences stands while it is generated.
 
-    `row_BW` is the position in the making, `context_BD` the trunk's output for it, `cache` what the trunk keeps.
+    `row_BW` is the position in the making, `context_BWH` what the chain knows of it, `cache` what
+    the trunk keeps.
     """
 
     position: int
@@ -80,7 +81,8 @@ class Autoregressive(nn.Module):
         order = config.order or tuple(range(shape.width))
         if len(order) != shape.width:
             raise ValueError(
-                f"order={list(order)} names {len(order)} sub-tokens, the representation has {shape.width}"
+                f"order={list(order)} names {len(order)} sub-tokens, "
+                f"the representation has {shape.width}"
             )
         self.shape, self.order, self.periods, self.max_age = (
             shape,
@@ -106,8 +108,8 @@ class Autoregressive(nn.Module):
     def forward(self, inputs_BTW: Tensor, targets_BTW: Tensor, start_B: Tensor) -> Tensor:
         """Nats of every target, 0 where it is PAD, of shape (B, T, W).
 
-        inputs_BTW: the position before each target; PAD is "before the piece". start_B: number of the first
-        target's position in its piece, for the clocks.
+        inputs_BTW: the position before each target; PAD is "before the piece". start_B: number of
+        the first target's position in its piece, for the clocks.
         """
         ages_BTW = running_ages(inputs_BTW, self.max_age) if self.max_age else None
         clock_BT = start_B[:, None] + torch.arange(inputs_BTW.shape[1], device=inputs_BTW.device)
@@ -123,7 +125,7 @@ class Autoregressive(nn.Module):
         return nats.view_as(targets_BTW)
 
     def score(self, tokens_BTW: Tensor) -> Tensor:
-        """Nats of every sub-token of whole pieces, PAD after their ends; the only way to a likelihood."""
+        """Nats of every sub-token of whole pieces, PAD after the ends: the way to a likelihood."""
         inputs = F.pad(tokens_BTW[:, :-1], (0, 0, 1, 0), value=PAD)
         starts = torch.zeros(len(tokens_BTW), dtype=torch.long, device=tokens_BTW.device)
         return self(inputs, tokens_BTW, starts)
@@ -159,15 +161,13 @@ class Autoregressive(nn.Module):
         self._open_position(state)
 
     def _open_position(self, state: State) -> None:
-        clock_B1 = torch.full((len(state.row_BW), 1), state.position, device=state.row_BW.device)
-        ages = state.age_BW[:, None] if self.max_age else None
-        x_BD = self.step_input(state.previous_BW[:, None], clock_B1, ages)[:, 0]
+        x_BD = self.step_input.step(state.previous_BW, state.position, state.age_BW)
         context_BD = self.trunk_step(x_BD, state.cache)
         state.context_BWH = self.chain.open(context_BD, state.previous_BW)
 
 
 def running_ages(rows_BTW: Tensor, max_age: int) -> Tensor:
-    """For how many positions before this one each sub-token has been what it is, at most `max_age`."""
+    """For how many positions before this each sub-token has been what it is, up to `max_age`."""
     changed = torch.ones_like(rows_BTW, dtype=torch.bool)
     changed[:, 1:] = rows_BTW[:, 1:] != rows_BTW[:, :-1]
     steps_T1 = torch.arange(rows_BTW.shape[1], device=rows_BTW.device)[:, None]
@@ -177,6 +177,9 @@ def running_ages(rows_BTW: Tensor, max_age: int) -> Tensor:
 
 class StepInput(nn.Module):
     """The previous position, the clocks and the ages as one vector."""
+
+    offsets_W: Tensor
+    age_offsets_W: Tensor
 
     def __init__(self, config: StepConfig, shape: TokenShape) -> None:
         super().__init__()
@@ -203,13 +206,26 @@ class StepInput(nn.Module):
             x_BTD = x_BTD + self.ages(ages_BTW + self.age_offsets_W).sum(dim=2)
         return x_BTD
 
+    def step(self, rows_BW: Tensor, position: int, ages_BW: Tensor) -> Tensor:
+        """The same for one position, of the same number in all sequences: shape (B, D)."""
+        x_BD = F.embedding_bag(rows_BW + self.offsets_W, self.rows.weight, mode="sum")
+        for period, table in zip(self.periods, self.clocks, strict=True):
+            x_BD += cast(nn.Embedding, table).weight[position % period]
+        if self.ages is not None:
+            x_BD += F.embedding_bag(ages_BW + self.age_offsets_W, self.ages.weight, mode="sum")
+        return x_BD
+
 
 class Chain(nn.Module):
-    """Predicts the sub-tokens of a position in their order, each from the trunk and those before it.
+    """Predicts a position's sub-tokens in their order, each from the trunk and those before it.
 
-    Sub-token k sees hidden_k = gelu(P_k context + Σ_j F_jk[previous_j] + Σ_{j before k} E_jk[chosen_j]) and gives
-    logits U_k hidden_k. With head = 0 and W = 1 this is one linear layer.
+    Sub-token k sees
+    hidden_k = gelu(P_k context + Σ_j F_jk[previous_j] + Σ_{j before k} E_jk[chosen_j])
+    and gives logits U_k hidden_k. With head = 0 and W = 1 this is one linear layer.
     """
+
+    offsets_W: Tensor
+    sees_WW1: Tensor
 
     def __init__(self, config: StepConfig, shape: TokenShape, order: tuple[int, ...]) -> None:
         super().__init__()

@@ -1,0 +1,1 @@
+"""Speed beside other implementations of the same model. Run with `make bench`."""

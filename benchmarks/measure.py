@@ -1,0 +1,85 @@
+"""Contestants in turn, so that what else the machine does falls on all alike."""
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+OURS = "ostinato"
+
+
+@dataclass(frozen=True)
+class Race:
+    """One question: who does more `unit` a second.
+
+    seconds: of every contestant in every round; the first round, which warms up, is not in it.
+    amount: units of one run. aims: how many times as fast as a peer we mean to be.
+    """
+
+    question: str
+    unit: str
+    amount: float
+    seconds: Mapping[str, Sequence[float]]
+    aims: Mapping[str, float]
+
+    def speeds(self) -> dict[str, float]:
+        """Median units a second of each contestant."""
+        return {name: self.amount / median(times) for name, times in self.seconds.items()}
+
+    def ratios(self) -> dict[str, float]:
+        """How many times as fast as each peer we are: the median over rounds of both times' ratio."""
+        ours = self.seconds[OURS]
+        return {
+            name: median(theirs / mine for theirs, mine in zip(times, ours, strict=True))
+            for name, times in self.seconds.items()
+            if name != OURS
+        }
+
+    def best_ratios(self) -> dict[str, float]:
+        """The same between the fastest rounds of both, which other work disturbed least."""
+        ours = min(self.seconds[OURS])
+        return {name: min(times) / ours for name, times in self.seconds.items() if name != OURS}
+
+
+def in_turn(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every contestant in every round, after one round that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(rounds + 1):
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            run()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers depend on; neither the host's name nor a time."""
+    libraries = ("numpy", "torch", "transformers", "x-transformers")
+    return {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in libraries},
+    }
+
+
+def _processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0]}, {len(models)} cores" if models else platform.machine()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

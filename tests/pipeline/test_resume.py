@@ -1,0 +1,120 @@
+"""A training that is killed, interrupted or shared by two processes, beside one left alone."""
+
+import csv
+import json
+import multiprocessing
+import random
+import signal
+import time
+
+import pytest
+
+from ostinato.execution.files import checksums
+
+pytestmark = pytest.mark.slow
+CPU = {"accelerator": "cpu", "devices": 1}
+TINY = (
+    *("system=lstm", "model.width=16", "model.head=4", "model.layers=1", "model.dropout=0"),
+    *("training.precision=32-true", "training.threads=1", "training.batch=4", "training.crop=16"),
+)
+
+
+@pytest.fixture(scope="module")
+def start(tokens):
+    """Start a training in a process of its own, forked from one that has imported all it needs."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ostinato.training.fit"])
+
+    def start(settings, out, resume_root):
+        from ostinato.training.fit import fit
+
+        options = {"trainer_options": CPU, "resume_root": resume_root}
+        process = context.Process(target=fit, args=(settings, tokens, out), kwargs=options)
+        process.start()
+        return process
+
+    return start
+
+
+def saved_step(resume_root):
+    """The step that a run would go on from; -1 where none is saved."""
+    for path in resume_root.glob("*/resume.json"):
+        return json.loads(path.read_text())["step"]
+    return -1
+
+
+def kill_later(process, resume_root, after, seconds):
+    """Kill a training some time after it has saved a step beyond `after`; the step it had saved."""
+    deadline = time.monotonic() + 60
+    while saved_step(resume_root) <= after:
+        assert process.is_alive(), "the training ended before it could be killed"
+        assert time.monotonic() < deadline, "the training saves nothing"
+        time.sleep(0.002)
+    time.sleep(seconds)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "the training ended before it could be killed"
+    return saved_step(resume_root)
+
+
+@pytest.mark.parametrize("family", ["lstm", "gpt"])
+def test_a_training_that_is_killed_twice_ends_with_the_very_same_model(
+    settings_of, start, tmp_path, family
+):
+    settings = settings_of(family, steps=240, validate_every=8)
+    whole = start(settings, tmp_path / "whole", tmp_path / "elsewhere")
+    whole.join()
+    assert whole.exitcode == 0
+    moment = random.Random(family)
+    step, resume = -1, tmp_path / "resume"
+    for _ in range(2):
+        process = start(settings, tmp_path / "model", resume)
+        reached = kill_later(process, resume, step, moment.uniform(0, 0.3))
+        assert step < reached < 240
+        assert not (tmp_path / "model").exists()
+        step = reached
+    last = start(settings, tmp_path / "model", resume)
+    last.join()
+    assert last.exitcode == 0
+    assert checksums(tmp_path / "model") == checksums(tmp_path / "whole")
+    assert list(resume.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_training_in_one_line_and_without_a_model(script, project):
+    steps = ("training.steps=100000", "training.validate_every=10")
+    process = script("train", *TINY, *steps, "out=models/lstm")
+    deadline = time.monotonic() + 120
+    while saved_step(project / ".cache" / "resume") < 10 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert err.rstrip().splitlines()[-1] == "interrupted; nothing half-written is left"
+    assert not (project / "models").exists()
+    assert saved_step(project / ".cache" / "resume") >= 10
+
+
+def curve(folder):
+    with (folder / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_two_processes_compute_what_one_does(run_script, project):
+    from safetensors.numpy import load_file
+
+    steps = ("training.steps=4", "training.validate_every=1")
+    for trainer, name in (("cpu", "one"), ("ddp_cpu", "two")):
+        out = f"models/{name}"
+        code, printed, err = run_script("train", *TINY, *steps, f"trainer={trainer}", f"out={out}")
+        assert code == 0, err
+        assert printed.count("best ") == 1, "more than one process reported"
+    one, two = (curve(project / "models" / name) for name in ("one", "two"))
+    assert [row["step"] for row in one] == [row["step"] for row in two] == ["1", "2", "3", "4"]
+    assert float(two[0]["train_nats"]) == pytest.approx(float(one[0]["train_nats"]), abs=2e-6)
+    for key in ("train_nats", "valid_nats"):
+        ours, theirs = ([float(row[key]) for row in rows] for rows in (one, two))
+        assert ours == pytest.approx(theirs, abs=1e-4)
+    weights = [load_file(project / "models" / n / "weights.safetensors") for n in ("one", "two")]
+    for name, value in weights[0].items():
+        assert weights[1][name] == pytest.approx(value, abs=1e-3), name

@@ -1,0 +1,208 @@
+"""Likelihoods count every token once, in the units they name; baselines are what a hand counts."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ostinato.data.tokens import Split, TokenSet
+from ostinato.evaluation.baselines import ALPHA, score_baselines
+from ostinato.evaluation.likelihood import pieces_of, score_split, scored
+from ostinato.evaluation.system import EvaluationSettings, evaluate_system
+from ostinato.execution.files import DamagedFile, MissingInput, checksums
+from ostinato.generator import Generator, Request
+from ostinato.models import build
+from ostinato.models.parts.autoregressive import TokenShape
+from ostinato.representations.grid import Grid
+from ostinato.sampling.load import load_trained
+from ostinato.sampling.write import write_samples
+
+
+def split_of(pieces, notes=1, quarters=1.0):
+    arrays = [np.array(piece).reshape(len(piece), -1) for piece in pieces]
+    length = np.array([len(array) for array in arrays])
+    zero = np.zeros(len(arrays), int)
+    return Split(
+        tokens=np.concatenate(arrays),
+        piece=np.array([f"p{n}" for n in range(len(arrays))]),
+        offset=np.cumsum(length) - length,
+        length=length,
+        notes=np.full(len(arrays), notes),
+        quarters=np.full(len(arrays), quarters),
+        shift_low=zero,
+        shift_high=zero,
+    )
+
+
+def token_set(train, test, vocabulary, **options):
+    splits = {"train": split_of(train), "test": split_of(test, **options)}
+    width = splits["train"].tokens.shape[1]
+    codec = {"width": width, "vocabulary": [str(n) for n in range(vocabulary)], "shifts": {}}
+    return TokenSet("tiny", "tiny", {}, codec, splits, "", "")
+
+
+def cost(count, total, vocabulary):
+    """Nats of a symbol that was seen `count` of `total` times in its context."""
+    return -math.log((count + ALPHA) / (total + ALPHA * vocabulary))
+
+
+@pytest.mark.parametrize("family", ["lstm", "gpt"])
+def test_a_likelihood_is_the_sum_over_stepwise_logits(tokens, settings_of, family):
+    torch.manual_seed(0)
+    shape = TokenShape(width=4, vocabulary=len(tokens.codec["vocabulary"]))
+    model = build(family, settings_of(family).model, shape)
+    result = score_split(model, tokens, "test")
+    model.eval()
+    for nats, piece in zip(result.nats, pieces_of(tokens, "test"), strict=True):
+        total = 0.0
+        with torch.inference_mode():
+            state = model.start(1, len(piece))
+            for row in piece:
+                for column in model.order:
+                    logits = model.next_logits(state).double()[0]
+                    total -= float(torch.log_softmax(logits, 0)[row[column]])
+                    model.push(state, torch.tensor([row[column]]))
+        assert nats == pytest.approx(total, rel=1e-5)
+
+
+def test_every_token_is_counted_once_and_none_is_padding(tokens, settings_of):
+    for split in ("train", "valid", "test"):
+        part = tokens.splits[split]
+        found = list(pieces_of(tokens, split))
+        assert sum(piece.size for piece in found) == part.tokens.size
+        assert np.array_equal(np.concatenate(found), part.tokens)
+        summary = scored(tokens, split, np.ones(len(part))).summary(seed=1, resamples=10)
+        assert (summary["tokens"], summary["pieces"]) == (part.tokens.size, len(part))
+
+
+def test_the_units_are_what_their_names_say(tokens):
+    tiny = token_set([[0]], [[0, 1, 2], [1]], 3, notes=5, quarters=2.5)
+    result = scored(tiny, "test", np.array([6.0, 4.0]))
+    summary = result.summary(seed=1, resamples=10)
+    assert summary["nats_per_token"]["value"] == pytest.approx(10 / 4)
+    assert summary["nats_per_note"]["value"] == pytest.approx(10 / 10)
+    assert summary["bits_per_quarter"]["value"] == pytest.approx(10 / math.log(2) / 5)
+    low, high = (summary["nats_per_token"][key] for key in ("low", "high"))
+    assert low <= 10 / 4 <= high
+    grid = scored(tokens, "test", np.zeros(2))
+    assert grid.quarters.tolist() == [16.0, 16.0]
+    assert grid.tokens.tolist() == [256, 256]
+
+
+def test_a_likelihood_that_is_no_number_names_its_piece(tokens, settings_of):
+    shape = TokenShape(width=4, vocabulary=len(tokens.codec["vocabulary"]))
+    model = build("lstm", settings_of().model, shape)
+    with torch.no_grad():
+        model.chain.bias_WV[:] = torch.nan
+    with pytest.raises(ValueError, match=r"test piece chorale-9: the likelihood is nan"):
+        score_split(model, tokens, "test")
+
+
+def test_baselines_of_one_column_are_what_a_hand_counts():
+    # after nothing: 0; after 0: 1, 1; after 1: 1, 2, 0; context 2 ends a piece
+    tiny = token_set([[0, 1, 1, 2], [0, 1, 0]], [[1, 2, 2]], 3)
+    results = score_baselines(tiny, "test")
+    assert list(results) == ["uniform", "unigram", "bigram"]
+    assert results["uniform"].nats.tolist() == pytest.approx([3 * math.log(3)])
+    unigram = cost(3, 7, 3) + 2 * cost(1, 7, 3)  # 0 three times, 1 three times, 2 once
+    assert results["unigram"].nats.tolist() == pytest.approx([unigram])
+    # 1 at the beginning (2 pieces, both 0), 2 after 1, 2 after 2 (a context never seen)
+    bigram = cost(0, 2, 3) + cost(1, 3, 3) + math.log(3)
+    assert results["bigram"].nats.tolist() == pytest.approx([bigram])
+
+
+def test_columns_are_counted_apart_and_hold_knows_who_moved():
+    train = [[[0, 1], [0, 1], [1, 0], [1, 0], [1, 0]]]
+    test = [[[0, 1], [1, 1]]]
+    results = score_baselines(token_set(train, test, 2), "test")
+    assert list(results) == ["uniform", "unigram", "bigram", "hold"]
+    left, right = 2 / 5, 2 / 5  # shares of 0 in the left column and of 1 in the right one
+    expected = sum(
+        -math.log((5 * share + ALPHA) / (5 + 2 * ALPHA)) for share in (left, right, 1 - left, right)
+    )
+    assert results["unigram"].nats.tolist() == pytest.approx([expected])
+    bigram = 2 * cost(1, 1, 2) + cost(1, 2, 2) + cost(1, 2, 2)
+    assert results["bigram"].nats.tolist() == pytest.approx([bigram])
+    # at step 1 of the beat, after 0, train held 0; the right column then saw nobody move,
+    # so "the left one moved" is a context of its own that was never seen
+    hold = 2 * cost(1, 1, 2) + cost(0, 1, 2) + math.log(2)
+    assert results["hold"].nats.tolist() == pytest.approx([hold])
+
+
+@pytest.mark.parametrize("name", ["unigram", "bigram", "hold"])
+def test_the_probabilities_of_a_baseline_add_up_to_one(name):
+    """Over all continuations by one symbol, whether their context was seen or not."""
+    rng = np.random.default_rng(0)
+    train = [rng.integers(0, 3, (20, 2)) for _ in range(3)]
+    begin = rng.integers(0, 3, (6, 2))
+    ends = [np.vstack([begin, [[a, b]]]) for a in range(3) for b in range(3)]
+    nats = score_baselines(token_set(train, ends, 3), "test")[name].nats
+    before = score_baselines(token_set(train, [begin], 3), "test")[name].nats[0]
+    assert np.exp(before - nats).sum() == pytest.approx(1.0)
+
+
+def test_better_contexts_help_on_music_that_goes_on(chorale):
+    grid = Grid()
+    pieces = [grid.encode(chorale(seed)) for seed in range(90)]
+    results = score_baselines(token_set(pieces[:80], pieces[80:], len(grid.vocabulary)), "test")
+    totals = {name: result.nats.sum() for name, result in results.items()}
+    assert totals["hold"] < totals["bigram"] < totals["unigram"] < totals["uniform"]
+
+
+@pytest.fixture(scope="module")
+def evaluated(model_folder, tokens, tmp_path_factory):
+    """Samples, one of them failed, and their evaluation."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    generator = Generator.load(model_folder)
+    samples = generator.generate(Request(bars=4, n=3))
+    failed = replace(samples[2], piece=None, row=samples[2].row | {"failed": "why"})
+    write_samples(folder / "samples" / "lstm", "lstm", [*samples[:2], failed])
+    metrics = evaluate(folder / "evaluation", model_folder, tokens, folder / "samples" / "lstm")
+    return folder, metrics
+
+
+def evaluate(out, model_folder, tokens, samples):
+    settings = EvaluationSettings(resamples=20, seed=1)
+    return evaluate_system(out, load_trained(model_folder), tokens, samples, settings)
+
+
+def test_the_metrics_of_a_system_are_whole_and_written_as_returned(evaluated, model_folder):
+    folder, metrics = evaluated
+    stored = json.loads((folder / "evaluation" / "metrics.json").read_text())
+    assert stored == json.loads(json.dumps(metrics))
+    assert metrics["samples"] == {"count": 3, "failed": 1}
+    card = json.loads((model_folder / "model.json").read_text())
+    valid = metrics["likelihood"]["valid"]["nats_per_token"]["value"]
+    assert valid == pytest.approx(card["best_valid_nats"], abs=2e-6)
+    assert metrics["likelihood"]["test"]["tokens"] == 512
+    assert set(metrics["baselines"]) == {"uniform", "unigram", "bigram", "hold"}
+    listed = (folder / "evaluation" / "plots" / "features.csv").read_text().splitlines()
+    sets = [line.split(",")[0] for line in listed[1:]]
+    features = len(metrics["features"])
+    counts = {name: sets.count(name) for name in ("samples", "heldout", "train")}
+    assert counts == {"samples": 2 * features, "heldout": 2 * features, "train": 7 * features}
+
+
+def test_an_evaluation_has_the_same_bytes_again(evaluated, model_folder, tokens, tmp_path):
+    folder, _ = evaluated
+    evaluate(tmp_path / "again", model_folder, tokens, folder / "samples" / "lstm")
+    assert checksums(tmp_path / "again") == checksums(folder / "evaluation")
+
+
+def test_missing_and_damaged_samples_are_named(evaluated, model_folder, tokens, tmp_path):
+    import shutil
+
+    with pytest.raises(MissingInput, match=r"samples\.json is missing.*dvc repro sample@lstm"):
+        evaluate(tmp_path / "out", model_folder, tokens, tmp_path / "lstm")
+    shutil.copytree(evaluated[0] / "samples" / "lstm", tmp_path / "lstm")
+    path = tmp_path / "lstm" / "001.mid"
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(DamagedFile, match=r"001\.mid cannot be read"):
+        evaluate(tmp_path / "out", model_folder, tokens, tmp_path / "lstm")
+    path.unlink()
+    with pytest.raises(MissingInput, match=r"001\.mid is missing; make it with"):
+        evaluate(tmp_path / "out", model_folder, tokens, tmp_path / "lstm")
+    assert not (tmp_path / "out").exists()
