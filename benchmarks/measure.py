@@ -33,7 +33,9 @@ class Race:
         return {name: self.amount / median(times) for name, times in self.seconds.items()}
 
     def ratios(self) -> dict[str, float]:
-        """How many times as fast as each peer we are: the median over rounds of both times' ratio."""
+        """How many times as fast as each peer we are: the median over rounds of both times'
+        ratio.
+        """
         ours = self.seconds[OURS]
         return {
             name: median(theirs / mine for theirs, mine in zip(times, ours, strict=True))

@@ -45,7 +45,8 @@ def races(rounds: int) -> list[Race]:
 
 
 def flat(settings: dict[str, Any], voices: int) -> dict[str, Any]:
-    """The same trunk where every voice is a position: it reaches as far back and tells the same time.
+    """The same trunk where every voice is a position: it reaches as far back and tells the same
+    time.
 
     Ages stay off: there, a sub-token's neighbour in time is not the position before.
     """

@@ -1,4 +1,6 @@
-"""The same decoder in three implementations: 4 layers of width 256, 4 heads, 512 symbols, context 512."""
+"""The same decoder in three implementations: 4 layers of width 256, 4 heads, 512 symbols, context
+512.
+"""
 
 from types import ModuleType
 
@@ -42,7 +44,9 @@ def gpt2() -> nn.Module:
 
 
 def x_transformer() -> nn.Module:
-    """Decoder of x-transformers with its flash attention and learned positions, its fastest form."""
+    """Decoder of x-transformers with its flash attention and learned positions, its fastest
+    form.
+    """
     library = _peer("x_transformers")
     torch.manual_seed(0)
     layers = library.Decoder(

@@ -1,4 +1,6 @@
-"""Sampling with a cache of keys and values: tokens a second, at temperature 1 without truncation."""
+"""Sampling with a cache of keys and values: tokens a second, at temperature 1 without
+truncation.
+"""
 
 from collections.abc import Callable
 

@@ -153,6 +153,36 @@ def test_a_training_that_broke_goes_on_to_the_very_same_model(
     assert record.sha256 == sha256_file(tmp_path / "model" / "weights.safetensors")
 
 
+def test_every_step_has_its_own_batch_and_its_own_dropout_also_after_a_break(
+    settings_of, train, tmp_path, monkeypatch
+):
+    import torch
+
+    from ostinato.data.batches import Crops
+    from ostinato.training.autoregressive import AutoregressiveTraining
+
+    steps, seeds = [], []
+    batch, training_step = Crops.__getitem__, AutoregressiveTraining.training_step
+
+    def asked(self, step):
+        steps.append(step)
+        return batch(self, step)
+
+    def seeded(self, *arguments):
+        seeds.append(torch.initial_seed())
+        return training_step(self, *arguments)
+
+    monkeypatch.setattr(Crops, "__getitem__", asked)
+    monkeypatch.setattr(AutoregressiveTraining, "training_step", seeded)
+    settings = settings_of(steps=30)
+    with pytest.raises(RuntimeError):
+        train(settings, tmp_path / "m", tmp_path / "r", Stopping(RuntimeError(), 2).track)
+    train(settings, tmp_path / "m", tmp_path / "r")
+    assert steps == [*range(20), *range(10, 30)], "the second stretch was not saved: it comes again"
+    assert seeds[10:20] == seeds[20:30]
+    assert len(set(seeds)) == 30
+
+
 @pytest.mark.parametrize(
     ("pattern", "damage"),
     [
