@@ -183,8 +183,8 @@ def compare_originality(
             else {
                 "notes": found[best].notes,
                 "quarters": found[best].quarters,
-                "piece": found[best].piece_id,
-                "of": pieces[best].id,
+                "piece": pieces[best].id,
+                "of": found[best].piece_id,
             },
         }
         rows += [
