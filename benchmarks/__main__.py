@@ -17,7 +17,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=["training", "sampling", "music"], action="append")
-    parser.add_argument("--rounds", type=int, default=7, help="timed rounds of every race")
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds of every race")
     parser.add_argument("--name", help="of the results; the processor's by default")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")  # the peers' own
@@ -47,7 +47,7 @@ def main() -> None:
     libraries = ", ".join(f"{key} {value}" for key, value in described["libraries"].items())
     about = f"{described['processor']}, {described['threads']} threads; {libraries}"
     write_text(RESULTS / f"{name}.md", f"{about}\n\n{text}\n")
-    print(f"\nwritten: {RESULTS.relative_to(Path.cwd())}/{name}.json and .md")
+    print(f"\nwritten: {os.path.relpath(RESULTS)}/{name}.json and .md")
 
 
 def table(races) -> str:

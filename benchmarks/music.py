@@ -17,7 +17,7 @@ from ostinato.sampling.settings import Decoding
 
 BARS, BEATS = 8, 4
 BATCHES = (1, 16)
-CONFIG = Path("conf/model/gpt/small.yaml")
+CONFIG = Path(__file__).parents[1] / "conf/model/gpt/small.yaml"
 
 
 def races(rounds: int) -> list[Race]:
