@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from ostinato.execution.files import (
     sha256_json,
     verify,
     write_json,
+    write_npz,
     write_text,
 )
 from ostinato.execution.lock import differences, outputs, report
@@ -226,3 +228,14 @@ def test_results_come_in_the_order_of_the_items(workers):
 def test_columns_of_unlike_length_are_refused():
     with pytest.raises(ValueError, match="shorter"):
         map_items(divmod, [1, 2], [3])
+
+
+def test_an_archive_of_arrays_has_the_plainest_headers_and_reads_back(tmp_path):
+    arrays = {"name": np.array(["a", "bc"]), "value": np.arange(6.0).reshape(2, 3)}
+    write_npz(tmp_path / "x.npz", arrays)
+    write_npz(tmp_path / "y.npz", arrays)
+    assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "y.npz").read_bytes()
+    with zipfile.ZipFile(tmp_path / "x.npz") as archive:
+        assert all(item.extract_version == 20 and not item.extra for item in archive.infolist())
+    back = np.load(tmp_path / "x.npz")
+    assert all(np.array_equal(back[key], value) for key, value in arrays.items())

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.execution.files import atomic_folder, checksums, write_json
+from ostinato.execution.files import atomic_folder, checksums, write_json, write_npz
 from ostinato.music.corpus import Entry
 from ostinato.representations.protocol import FORMAT, Representation, Tokens, Unencodable
 
@@ -113,4 +113,4 @@ def _write_split(folder: Path, part: _Collected, width: int) -> None:
     )
     names = ("piece", "length", "notes", "quarters", "shift_low", "shift_high")
     index: dict[str, Any] = {name: np.array([row[name] for row in part.rows]) for name in names}
-    np.savez(folder / "index.npz", **index)
+    write_npz(folder / "index.npz", index)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ostinato.execution.files import atomic_folder, write_json
+from ostinato.execution.files import atomic_folder, write_json, write_npz
 from ostinato.music.piece import Piece
 from ostinato.music.write import write_midi
 
@@ -45,12 +45,12 @@ def write_samples(out: Path, system: str, samples: Sequence[Written]) -> list[di
                 write_midi(folder / name, sample.piece)
             rows.append(sample.row | {"file": name})
         lengths = np.array([len(sample.tokens) for sample in samples])
-        np.savez_compressed(
-            folder / "tokens.npz",
-            id=np.array([sample.row["id"] for sample in samples]),
-            length=lengths,
-            tokens=np.concatenate([sample.tokens for sample in samples]),
-            log_probability=-np.concatenate([sample.nats for sample in samples]),
-        )
+        arrays = {
+            "id": np.array([sample.row["id"] for sample in samples]),
+            "length": lengths,
+            "tokens": np.concatenate([sample.tokens for sample in samples]),
+            "log_probability": -np.concatenate([sample.nats for sample in samples]),
+        }
+        write_npz(folder / "tokens.npz", arrays)
         write_json(folder / "samples.json", {"format": FORMAT, "system": system, "samples": rows})
     return rows
