@@ -41,7 +41,11 @@ repro: setup ## everything: data, models, samples, metrics, report
 verify: setup ## rebuild without caches in a clean clone and compare with the committed dvc.lock
 	python -m ostinato.execution.lock --rebuild
 
-test: setup check ## format, lint, types and all tests
+$(VENV)/executors: $(VENV)/ready requirements-executors.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-executors.lock
+	@touch $@
+
+test: setup $(VENV)/executors check ## format, lint, types and all tests
 	python -m pytest -n 2 --dist worksteal
 
 check: setup ## format, lint and types alone

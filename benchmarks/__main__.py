@@ -16,7 +16,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=["training", "sampling", "music"], action="append")
+    parser.add_argument(
+        "--only", choices=["training", "sampling", "music", "corpora", "encoding"], action="append"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of every race")
     parser.add_argument("--name", help="of the results; the processor's by default")
     arguments = parser.parse_args()
@@ -24,11 +26,17 @@ def main() -> None:
 
     import torch
 
-    from benchmarks import measure, music, sampling, training
+    from benchmarks import corpora, encoding, measure, music, sampling, training
     from ostinato.execution.files import write_json, write_text
 
     torch.set_num_threads(THREADS)
-    kinds = {"training": training.races, "sampling": sampling.races, "music": music.races}
+    kinds = {
+        "training": training.races,
+        "sampling": sampling.races,
+        "music": music.races,
+        "corpora": corpora.races,
+        "encoding": encoding.races,
+    }
     races = [
         race
         for name, run in kinds.items()

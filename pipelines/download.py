@@ -1,23 +1,34 @@
 """Stage: bring a dataset's files into data/raw/<dataset>, verified, with a manifest of origins and
 terms.
+
+By hand: `add=<name> path=<folder>` makes a dataset of your own files, `update=<name>` takes the
+folder as it is now. OSTINATO_MIRROR names a folder with archives that is asked before the web.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from ostinato.config import entry
+from ostinato.datasets.own import quoted
 
 
 @entry("download")
 def main(config: dict[str, Any]) -> None:
+    from ostinato.datasets import own
     from ostinato.datasets.source import download, source_from
 
-    name = config["choices"]["dataset"]
-    source = source_from(name, config["dataset"]["source"])
-    manifest = download(name, source, Path("data/raw") / name)
-    print(f"{name}: {len(manifest['files'])} files, digest {manifest['digest'][:16]}")
-    print(f"licence: {manifest['licence']}")
+    if config["update"] is not None:
+        own.update(str(config["update"]))
+    elif config["add"] is not None or config["path"] is not None:
+        own.add(config["add"], config["path"])
+    else:
+        name = config["choices"]["dataset"]
+        source = source_from(name, config["dataset"]["source"])
+        manifest = download(name, source, Path("data/raw") / name)
+        print(f"{name}: {len(manifest['files'])} files, digest {manifest['digest'][:16]}")
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
     main()

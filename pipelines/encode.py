@@ -10,7 +10,7 @@ from ostinato.config import entry, entry_of
 def main(config: dict[str, Any]) -> None:
     from ostinato.music.corpus import iterate_corpus, read_summary
     from ostinato.representations.protocol import build
-    from ostinato.representations.store import write_encoding
+    from ostinato.representations.store import describe, write_encoding
 
     name, chosen = config["encoding"], config["choices"]["representation"]
     item = entry_of(config["encodings"], name, "encoding")
@@ -24,9 +24,7 @@ def main(config: dict[str, Any]) -> None:
     representation = build(config["representation"])
     out = Path("data/tokens") / name
     summary = write_encoding(out, item["dataset"], iterate_corpus(corpus), representation, origin)
-    print(f"{name}: pieces {summary['pieces']}, positions {summary['positions']}")
-    print(f"set aside: {len(summary['rejected'])}; notes dropped: {summary['notes_dropped']}")
-    print(f"onsets moved by {summary['mean_onset_error_quarters']:.5f} quarter notes on average")
+    print(describe(name, summary))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 reason.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,25 @@ from ostinato.config import entry
 @entry("normalize")
 def main(config: dict[str, Any]) -> None:
     from ostinato.datasets.manifest import read_manifest
-    from ostinato.music.corpus import describe, write_corpus
-    from ostinato.music.normalize import normalize_folder, options_from
+    from ostinato.execution.parallel import executor_from
+    from ostinato.music.build import build_corpus
+    from ostinato.music.normalize import options_from
+    from ostinato.music.summary import describe
 
     name = config["choices"]["dataset"]
     raw = Path("data/raw") / name
+    options = options_from(name, config["dataset"]["normalize"])
     manifest = read_manifest(raw)
-    pieces, rejected = normalize_folder(raw, options_from(name, config["dataset"]["normalize"]))
-    origin = {key: manifest[key] for key in ("licence", "citation", "url")}
-    summary = write_corpus(Path("data/corpus") / name, name, pieces, rejected, origin)
-    print(describe(summary))
+    print(f"licence: {manifest['licence']}")
+    start = time.perf_counter()
+    summary = build_corpus(
+        raw,
+        Path("data/corpus") / name,
+        options,
+        origin={key: manifest[key] for key in ("licence", "citation", "url")},
+        executor=executor_from(config["executor"]),
+    )
+    print(describe(summary, seconds=time.perf_counter() - start))
 
 
 if __name__ == "__main__":

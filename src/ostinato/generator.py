@@ -129,7 +129,8 @@ class Generator:
             return np.zeros((0, self.representation.width), np.int32)
         prompt = self.representation.prefix(request.prompt, request.prompt_quarters)
         if not len(prompt):
-            raise ValueError(f"prompt {request.prompt.id} holds no music to continue")
+            name = request.prompt.source or request.prompt.id
+            raise ValueError(f"prompt {name} holds no music to continue")
         return prompt
 
     def _sample(self, request: Request, index: int, sequence: Sampled) -> Sample:

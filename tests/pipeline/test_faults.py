@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ostinato.execution.files import checksums
-from ostinato.music.corpus import write_corpus
-from ostinato.music.normalize import NormalizeOptions, normalize_folder
+from ostinato.music.build import build_corpus
+from ostinato.music.normalize import NormalizeOptions
 from ostinato.music.piece import VOICES
 from ostinato.music.write import write_midi
 
@@ -46,10 +46,10 @@ def corpus(project, chorale):
     """data/corpus/bach of six chorales."""
     for seed in range(6):
         write_midi(project / "raw" / f"{seed}.mid", chorale(seed))
-    pieces, rejected = normalize_folder(project / "raw", NormalizeOptions(voices=VOICES))
+    folder = project / "data" / "corpus" / "bach"
     origin = {"licence": "none", "citation": "none", "url": "none"}
-    write_corpus(project / "data" / "corpus" / "bach", "bach", pieces, rejected, origin)
-    return project / "data" / "corpus" / "bach"
+    build_corpus(project / "raw", folder, NormalizeOptions(voices=VOICES), origin=origin)
+    return folder
 
 
 @pytest.fixture

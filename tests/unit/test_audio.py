@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ostinato.audio import render as rendering
 from ostinato.audio.pianoroll import draw
 from ostinato.audio.render import RenderError, check_sound, render, synthesize, write_audio
-from ostinato.audio.timing import bar_onsets, duration_seconds, seconds_at
 from ostinato.music.piece import Annotation, Meter, Piece, Tempo, Track, make_notes
+from ostinato.music.timing import bar_onsets, duration_seconds, seconds_at
 
 RATE = 22050
 

@@ -84,7 +84,7 @@ def test_a_prompt_that_the_model_cannot_hold_is_named(generator, chorale):
     ):
         generator.generate(replace(request, prompt=unnamed))
     silent = replace(piece, notes=make_notes([]))
-    with pytest.raises(ValueError, match="prompt chorale-1 holds no music to continue"):
+    with pytest.raises(ValueError, match=r"prompt chorale-1\.mid holds no music to continue"):
         generator.generate(replace(request, prompt=silent))
 
 

@@ -8,10 +8,14 @@ from torch.nn import functional as F
 
 from ostinato.models import build, families, gpt
 from ostinato.models.parts.autoregressive import PAD, TokenShape
+from ostinato.models.parts.layers import squared_relu
 
 VOCABULARY = 11
-CONTEXTS = {"gpt": (4, 64)}  # a window shorter and one longer than the sequences
-EXTRA = {"lstm": {"layers": 2}, "gpt": {"layers": 2, "heads": 2}}
+# a window shorter and one longer than the sequences; gpt2 reads in windows of its own kind
+CONTEXTS = {"gpt": (4, 64), "music_transformer": (4, 64), "gpt2": (64,)}
+TRANSFORMER = {"layers": 2, "heads": 2}
+EXTRA = {"lstm": {"layers": 2}} | dict.fromkeys(CONTEXTS, TRANSFORMER)
+EXTRA["music_transformer"] = TRANSFORMER | {"near": 3}
 ORDERS = {1: [0], 4: [0, 3, 1, 2]}
 FORMS = [
     (family, width, context)
@@ -184,8 +188,8 @@ def test_torch_s_fused_attention_is_ours():
 
 def test_squared_relu_has_the_gradient_of_its_values():
     x = torch.linspace(-2, 2, 8, dtype=torch.double, requires_grad=True)
-    assert torch.equal(gpt.SquaredReLU.apply(x), x.clamp(min=0) ** 2)
-    assert torch.autograd.gradcheck(gpt.SquaredReLU.apply, (x,))
+    assert torch.equal(squared_relu(x), x.clamp(min=0) ** 2)
+    assert torch.autograd.gradcheck(squared_relu, (x,))
 
 
 @pytest.mark.parametrize("family", families())

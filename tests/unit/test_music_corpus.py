@@ -11,19 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.execution.files import DamagedFile, MissingInput, checksums
-from ostinato.music.corpus import describe, read_corpus, read_summary, write_corpus
-from ostinato.music.melody import SHARED, SHINGLE, fingerprint, group_by_melody, intervals
-from ostinato.music.normalize import (
-    REASONS,
-    NormalizeOptions,
-    SplitRule,
-    normalize_folder,
-    options_from,
-    simultaneous,
-    split_of,
+from ostinato.music.build import build_corpus
+from ostinato.music.corpus import (
+    read_corpus,
+    read_notes,
+    read_pieces,
+    read_rejected,
+    read_summary,
 )
-from ostinato.music.piece import VOICES, Annotation, Track, make_notes, sort_notes
+from ostinato.music.melody import SHARED, SHINGLE, fingerprint, group_by_melody, intervals
+from ostinato.music.normalize import REASONS, NormalizeOptions, options_from, simultaneous
+from ostinato.music.piece import VOICES, Track, make_notes, sort_notes
 from ostinato.music.read import read_piece
+from ostinato.music.splits import SplitRule, split_of
+from ostinato.music.summary import describe
 from ostinato.music.write import write_midi
 
 FOUR = NormalizeOptions(voices=VOICES, split=SplitRule(train=0.5, valid=0.25, test=0.25))
@@ -56,96 +57,113 @@ def raw(tmp_path_factory, chorale):
     doubled["pitch"] += 4
     notes = sort_notes(np.concatenate([chords.notes, doubled]))
     write_midi(folder / "divided.mid", replace(chords, notes=notes))
-    whole = (folder / "sub" / "1.mid").read_bytes()
-    (folder / "cut.mid").write_bytes(whole[: len(whole) // 2])
+    (folder / "no-music.mid").write_bytes(b"<html>404</html>")
     (folder / "readme.txt").write_text("not music")
     return folder
 
 
+def build(raw, out, options=FOUR, **more):
+    return build_corpus(raw, out, options, origin=ORIGIN, workspace=out.parent / "work", **more)
+
+
 @pytest.fixture(scope="module")
-def normalized(raw):
-    return normalize_folder(raw, FOUR)
+def corpus(raw, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus") / "tiny"
+    build(raw, folder)
+    return folder
 
 
-def test_every_file_is_in_the_pieces_or_rejected_once_with_its_reason(raw, normalized):
-    pieces, rejected = normalized
+def test_every_file_is_in_the_pieces_or_rejected_once_with_its_reason(raw, corpus):
+    pieces, rejected = read_pieces(corpus), read_rejected(corpus)
     files = [p.relative_to(raw).as_posix() for p in raw.rglob("*.mid*")]
-    seen = Counter([item.piece.source for item in pieces] + [row.file for row in rejected])
+    seen = Counter([row["source"] for row in pieces] + [row["file"] for row in rejected])
     assert seen == Counter(files)
-    assert {row.file: row.reason for row in rejected} == {
+    assert {row["file"]: row["reason"] for row in rejected} == {
         "cello.mid": "voices missing",
-        "cut.mid": "unreadable",
         "divided.mid": "voices not clear",
+        "no-music.mid": "unreadable",
         "silent.mid": "no notes",
     }
-    details = {row.file: row.detail for row in rejected}
+    details = {row["file"]: row["detail"] for row in rejected}
     assert details["cello.mid"] == "no bass among: Soprano, Alto, Tenor, Cello"
     assert str(raw) not in "".join(details.values())
-    assert {row.reason for row in rejected} <= set(REASONS)
+    assert {row["reason"] for row in rejected} <= set(REASONS)
 
 
-def test_notes_read_are_notes_kept_and_notes_dropped(raw, normalized, tmp_path):
-    pieces, rejected = normalized
-    read = sum(len(read_piece(raw / item.piece.source).notes) for item in pieces)
-    summary = write_corpus(tmp_path / "corpus", "tiny", pieces, rejected, ORIGIN)
+def test_notes_read_are_notes_kept_and_notes_dropped(raw, corpus):
+    read = sum(len(read_piece(raw / row["source"]).notes) for row in read_pieces(corpus))
+    summary = read_summary(corpus)
     kept, dropped = summary["notes_kept"], summary["notes_dropped"]
     assert summary["notes_read"] == read == kept + sum(dropped.values())
     assert dropped == {"part is not one of the voices": 6, "second part of a voice": 6}
     assert summary["files"] == 16
-    for item in pieces:
-        assert [track.role for track in item.piece.tracks] == list(VOICES)
-    assert f"{read} read = {kept} kept + 6 dropped" in describe(summary)
+    assert kept == sum(len(notes) for _, notes in read_notes(corpus))
+    for entry in read_corpus(corpus):
+        assert [track.role for track in entry.piece.tracks] == list(VOICES)
+    table = describe(summary, seconds=1.5)
+    for words in (f"notes read {read:,}", "voices missing 1", "seconds taken 1.5", "pieces 12"):
+        assert words in " ".join(table.split())
 
 
-def test_a_corpus_is_read_back_as_it_was_written(normalized, tmp_path):
-    pieces, rejected = normalized
-    marked = [
-        replace(
-            item,
-            piece=replace(
-                item.piece,
-                id=f"{n:02}",
-                annotations=(Annotation(0, "bar"), Annotation(480, "chord", "Am")),
-                labels={"composer": "Bäch", "style": "x"},
-                title=f"Lied {n}",
-                warnings=("one", "two") if n % 2 else (),
-            ),
-        )
-        for n, item in enumerate(pieces)
-    ]
-    write_corpus(tmp_path / "corpus", "tiny", marked, rejected, ORIGIN)
-    entries = read_corpus(tmp_path / "corpus")
-    assert len(entries) == len(marked)
-    for item, entry in zip(marked, entries, strict=True):
-        assert np.array_equal(item.piece.notes, entry.piece.notes)
-        before, after = (vars(x) | {"notes": None} for x in (item.piece, entry.piece))
-        assert before == after
-        assert (item.split, item.fingerprint, item.group) == (
-            entry.split, entry.fingerprint, entry.group,
-        )  # fmt: skip
+def test_a_piece_is_read_back_as_its_file_says(raw, corpus):
+    entries = {entry.piece.source: entry.piece for entry in read_corpus(corpus)}
+    for name, piece in entries.items():
+        if name.startswith("sub/"):
+            expected = replace(read_piece(raw / name), id=name.removesuffix(".mid"), source=name)
+            assert np.array_equal(piece.notes, expected.notes)
+            assert vars(piece) | {"notes": None} == vars(expected) | {"notes": None}
 
 
-def test_a_corpus_has_the_same_bytes_every_time(normalized, tmp_path):
-    for name in ("a", "b"):
-        write_corpus(tmp_path / name, "tiny", *normalized, ORIGIN)
-    assert checksums(tmp_path / "a") == checksums(tmp_path / "b")
+def test_a_corpus_has_the_same_bytes_every_time_and_leaves_no_workspace(raw, corpus, tmp_path):
+    build(raw, tmp_path / "tiny")
+    assert checksums(tmp_path / "tiny") == checksums(corpus)
+    assert not list((tmp_path / "work").rglob("*.*"))
 
 
-def test_a_corpus_of_several_shards_is_whole(normalized, tmp_path, monkeypatch):
-    monkeypatch.setattr("ostinato.music.corpus.PIECES_PER_SHARD", 5)
-    pieces, rejected = normalized
-    marked = [replace(p, piece=replace(p.piece, id=f"{n:02}")) for n, p in enumerate(pieces)]
-    write_corpus(tmp_path / "corpus", "tiny", marked, rejected, ORIGIN)
-    assert len(list((tmp_path / "corpus").glob("notes-*.parquet"))) == 3
-    for item, entry in zip(marked, read_corpus(tmp_path / "corpus"), strict=True):
-        assert np.array_equal(item.piece.notes, entry.piece.notes)
+def test_a_corpus_of_several_shards_holds_the_same_pieces(raw, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("ostinato.music.build.ITEMS_PER_SHARD", 5)
+    build(raw, tmp_path / "tiny")
+    assert len(list((tmp_path / "tiny").glob("notes-*.parquet"))) == 4
+    for one, other in zip(read_corpus(corpus), read_corpus(tmp_path / "tiny"), strict=True):
+        assert one.piece.id == other.piece.id
+        assert one.split == other.split
+        assert np.array_equal(one.piece.notes, other.piece.notes)
+    assert read_rejected(corpus) == read_rejected(tmp_path / "tiny")
 
 
-def test_a_damaged_or_missing_file_is_named_before_any_piece(normalized, tmp_path, flip_byte):
-    folder = tmp_path / "corpus"
-    with pytest.raises(MissingInput, match=r"summary\.json is missing; .*dvc repro normalize"):
+def test_a_killed_run_goes_on_from_the_shards_that_are_done(raw, corpus, tmp_path, monkeypatch):
+    from ostinato.music import build as building
+
+    monkeypatch.setattr("ostinato.music.build.ITEMS_PER_SHARD", 4)
+    write, written = building.write_shard, []
+
+    def killed(folder, kept, rejected):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(folder.name)
+        write(folder, kept, rejected)
+
+    monkeypatch.setattr("ostinato.music.build.write_shard", killed)
+    with pytest.raises(KeyboardInterrupt):
+        build(raw, tmp_path / "tiny")
+    assert not (tmp_path / "tiny").exists()
+    again = []
+    monkeypatch.setattr(
+        "ostinato.music.build.write_shard",
+        lambda folder, *parts: (again.append(folder.name), write(folder, *parts)),
+    )
+    build(raw, tmp_path / "tiny")
+    assert len(written) == 2
+    assert len(again) == 2
+    for one, other in zip(read_corpus(corpus), read_corpus(tmp_path / "tiny"), strict=True):
+        assert np.array_equal(one.piece.notes, other.piece.notes)
+
+
+def test_a_damaged_or_missing_file_is_named_before_any_piece(corpus, tmp_path, flip_byte):
+    folder = tmp_path / "tiny"
+    with pytest.raises(MissingInput, match=r"summary\.json is missing; .*dvc repro normalize@tiny"):
         read_summary(folder)
-    write_corpus(folder, "tiny", *normalized, ORIGIN)
+    shutil.copytree(corpus, folder)
     flip_byte(folder / "notes-00000.parquet")
     with pytest.raises(DamagedFile, match=r"notes-00000\.parquet is damaged"):
         read_corpus(folder)
@@ -154,9 +172,21 @@ def test_a_damaged_or_missing_file_is_named_before_any_piece(normalized, tmp_pat
         read_corpus(folder)
 
 
+def test_a_folder_without_music_is_refused(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "readme.txt").write_text("x")
+    with pytest.raises(ValueError, match=r"raw holds no music file; known are \.mid"):
+        build(tmp_path / "raw", tmp_path / "tiny")
+
+
+def rows_of(folder, options=FOUR):
+    out = folder.parent / f"{folder.name}-corpus" / "tiny"
+    build(folder, out, options)
+    return read_pieces(out)
+
+
 def splits_of(folder):
-    pieces, _ = normalize_folder(folder, FOUR)
-    return {item.fingerprint: item.split for item in pieces}
+    return {row["fingerprint"]: row["split"] for row in rows_of(folder)}
 
 
 def test_neither_names_nor_a_new_file_move_a_piece_to_another_split(raw, tmp_path, chorale):
@@ -175,25 +205,32 @@ def test_neither_names_nor_a_new_file_move_a_piece_to_another_split(raw, tmp_pat
 
 @pytest.mark.parametrize("semitones", [-5, 1, 7, 12])
 def test_a_transposed_copy_has_the_same_melody_and_split(tmp_path, chorale, moved, semitones):
+    folder = tmp_path / "raw"
     for seed in range(8):
-        write_midi(tmp_path / f"{seed}.mid", chorale(seed))
+        write_midi(folder / f"{seed}.mid", chorale(seed))
         copied = moved(chorale(seed), semitones, "copy")
         assert fingerprint(copied) == fingerprint(chorale(seed))
-        write_midi(tmp_path / f"z{seed}.mid", copied)
-    pieces, _ = normalize_folder(tmp_path, FOUR)
-    by_name = {item.piece.source: (item.split, item.group) for item in pieces}
+        write_midi(folder / f"z{seed}.mid", copied)
+    rows = rows_of(folder)
+    by_name = {row["source"]: (row["split"], row["group"]) for row in rows}
     assert all(by_name[f"{seed}.mid"] == by_name[f"z{seed}.mid"] for seed in range(8))
-    assert len({item.group for item in pieces}) == 8
+    assert len({row["group"] for row in rows}) == 8
+    assert {row["copies"] for row in rows} == {str(seed) for seed in range(8)}
+    kept = rows_of(folder, replace(FOUR, drop_copies=True))
+    assert [row["source"] for row in kept] == [f"{seed}.mid" for seed in range(8)]
+    rejected = read_rejected(tmp_path / "raw-corpus" / "tiny")
+    assert {(row["file"], row["reason"], row["detail"]) for row in rejected} == {
+        (f"z{seed}.mid", "copy", f"the same music as {seed}") for seed in range(8)
+    }
 
 
 def test_files_of_one_name_stay_two_pieces(tmp_path, chorale):
     names = ["a/1.mid", "b/1.mid", "b/1.midi", "c.mid"]
     for seed, name in enumerate(names):
         write_midi(tmp_path / "raw" / name, chorale(seed))
-    pieces, rejected = normalize_folder(tmp_path / "raw", FOUR)
-    assert [item.piece.id for item in pieces] == ["a/1", "b/1.mid", "b/1.midi", "c"]
-    write_corpus(tmp_path / "corpus", "tiny", pieces, rejected, ORIGIN)
-    entries = read_corpus(tmp_path / "corpus")
+    build(tmp_path / "raw", tmp_path / "tiny")
+    entries = read_corpus(tmp_path / "tiny")
+    assert [entry.piece.id for entry in entries] == ["a/1", "b/1.mid", "b/1.midi", "c"]
     assert [entry.piece.source for entry in entries] == names
     for seed, entry in enumerate(entries):
         assert np.array_equal(entry.piece.notes, chorale(seed).notes)
@@ -246,9 +283,9 @@ def test_groups_are_what_their_definition_says(seed, count):
 def test_shares_must_add_up_and_unknown_options_are_named():
     with pytest.raises(ValueError, match=r"train=0\.8, valid=0\.3, test=0\.1 must add up to 1"):
         SplitRule(valid=0.3)
-    with pytest.raises(ValueError, match=r"no option quantise; .*expand_repeats.* of split: train"):
+    with pytest.raises(ValueError, match=r"no option quantise; .*expand_repeats"):
         options_from("bach", {"quantise": 4})
-    with pytest.raises(ValueError, match="no option dev"):
+    with pytest.raises(ValueError, match="bach: split has no dev; it has train"):
         options_from("bach", {"split": {"dev": 0.1}})
     chosen = options_from(
         "bach", {"voices": ["soprano"], "split": {"train": 1, "valid": 0, "test": 0}}

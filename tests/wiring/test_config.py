@@ -22,7 +22,7 @@ from ostinato.training.settings import OptimizerSettings, TrainingSettings, sect
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 PIPELINE_LINES, FILE_LINES, FUNCTION_LINES = 60, 400, 60
-HOW_TO_RUN = ("hydra/", "trainer/")  # groups that say how to run, never what comes out
+HOW_TO_RUN = ("hydra/", "trainer/", "executor/")  # groups that say how to run, never what comes out
 # the script of a stage, the group of conf/ that it is configured by
 GROUPS = {
     "download": "dataset",

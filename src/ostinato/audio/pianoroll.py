@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ostinato.audio.timing import bar_onsets
 from ostinato.execution.files import atomic_file
 from ostinato.music.piece import VOICES, Piece
+from ostinato.music.timing import bar_onsets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

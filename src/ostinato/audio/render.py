@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.audio.pianoroll import draw
-from ostinato.audio.timing import DEFAULT_QPM, duration_seconds, seconds_at
 from ostinato.execution.files import MissingInput, atomic_file
 from ostinato.music.piece import Piece, Tempo
+from ostinato.music.timing import DEFAULT_QPM, duration_seconds, seconds_at
 
 Sound = npt.NDArray[np.float32]
 SAMPLE_RATE = 44100

@@ -12,10 +12,17 @@ import zipfile
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
-from ostinato.datasets.source import Source
+from ostinato.datasets.kinds import Music21Source
 from ostinato.execution.files import MissingInput
 
 CREDIT_WORDS = ("encod", "copyright", "edited", "edition", "greentree", "rights", "©", "arr.")
+LINES = {  # which lines of a file state its encoder and which its rights
+    ".krn": (
+        ("!!!ENC", "!!!EED", "!!!ENP", "!!!END"),
+        ("!!!YEP", "!!!YEC", "!!!YER", "!!!YEM"),
+    ),
+    ".abc": (("Z", "%%abc-edited-by"), ("%%abc-copyright",)),
+}
 
 
 def corpus_folder() -> Path:
@@ -26,42 +33,74 @@ def corpus_folder() -> Path:
     return Path(found.origin).parent / "corpus"
 
 
-def copy_files(source: Source, out: Path) -> dict[str, dict[str, str]]:
-    """Copy the files that match, and say of each what it states about its origin and terms."""
+def copy_files(name: str, source: Music21Source, out: Path) -> dict[str, dict[str, str]]:
+    """Copy the files that match, and say of each what it states about its origin and terms.
+
+    Files of one folder of the corpus lie in `out` itself; those of several keep their folders,
+    where equal names would meet.
+
+    Raises:
+        ValueError: a pattern that matches nothing.
+    """
     corpus = corpus_folder()
-    names = sorted(
-        path.relative_to(corpus).as_posix()
-        for pattern in source.include
-        for path in corpus.glob(pattern)
-        if path.is_file()
-    )
+    chosen = _chosen(name, source, corpus)
+    several = len({file.parent for file in chosen}) > 1
     origins = {}
-    for name in names:
-        if any(fnmatch.fnmatch(name, pattern) for pattern in source.exclude or {}):
-            continue
-        target = out / Path(name).name
-        shutil.copyfile(corpus / name, target)
-        origins[target.name] = {"path": f"music21/corpus/{name}"} | stated_origin(target)
+    for file in chosen:
+        target = out / (file if several else file.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(corpus / file, target)
+        stated = {"path": f"music21/corpus/{file.as_posix()}"} | stated_origin(target)
+        origins[target.relative_to(out).as_posix()] = stated
     return origins
 
 
+def _chosen(name: str, source: Music21Source, corpus: Path) -> list[Path]:
+    """The files to copy, relative to the corpus, sorted."""
+    found: set[Path] = set()
+    for pattern in source.include:
+        matched = [path.relative_to(corpus) for path in corpus.glob(pattern) if path.is_file()]
+        if not matched:
+            raise ValueError(f"dataset {name}: no file matches {pattern} in music21's corpus")
+        found.update(matched)
+    excluded = source.exclude or {}
+    return sorted(
+        (f for f in found if not any(fnmatch.fnmatch(f.as_posix(), p) for p in excluded)),
+        key=Path.as_posix,
+    )
+
+
 def stated_origin(path: Path) -> dict[str, str]:
-    """Credits, rights and encoding software that a MusicXML score states; empty where it is
-    silent.
-    """
+    """Who encoded a score and what rights it states, in its own words; empty where it is silent."""
+    if path.suffix in LINES:
+        encoding, rights = _lines(path)
+    else:
+        encoding, rights = _elements(path)
+    return {"encoding": "; ".join(_clean(encoding)), "rights": "; ".join(_clean(rights))}
+
+
+def _lines(path: Path) -> tuple[list[str], list[str]]:
+    """Of the kinds of file that hold one statement a line, led by its kind."""
+    encoding: list[str] = []
+    rights: list[str] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        kind, _, text = line.partition(":")
+        encoders, owners = LINES[path.suffix]
+        encoding += [text] if kind in encoders else []
+        rights += [text] if kind in owners else []
+    return encoding, rights
+
+
+def _elements(path: Path) -> tuple[list[str], list[str]]:
     try:
         root = _root(path)
-    except (ParseError, zipfile.BadZipFile, KeyError):
-        return {"encoding": "", "rights": ""}
+    except (ParseError, zipfile.BadZipFile, KeyError, LookupError, ValueError):
+        return [], []
     words = [word.text or "" for word in root.iter("credit-words")]
     credited = [text for text in words if any(mark in text.lower() for mark in CREDIT_WORDS)]
     encoders = [item.text or "" for item in root.iter("encoder")]
     software = [item.text or "" for item in root.iter("software")]
-    rights = [item.text or "" for item in root.iter("rights")]
-    return {
-        "encoding": "; ".join(_clean(credited + encoders + software)),
-        "rights": "; ".join(_clean(rights)),
-    }
+    return credited + encoders + software, [item.text or "" for item in root.iter("rights")]
 
 
 def _clean(texts: list[str]) -> list[str]:

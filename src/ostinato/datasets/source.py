@@ -1,73 +1,145 @@
-"""What a dataset's file in conf/dataset says, and the one place where a kind of source becomes
-code.
-"""
+"""From what a dataset's file in conf/dataset says to its files, verified, with a manifest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
+from ostinato.datasets.contents import config_file, other_contents
+from ostinato.datasets.kinds import (
+    ArchivesSource,
+    Copy,
+    FolderSource,
+    Music21Source,
+    Part,
+    Source,
+)
 from ostinato.datasets.manifest import FORMAT
-from ostinato.execution.files import atomic_folder, checksums, sha256_json, write_json
+from ostinato.datasets.web import SAY, Say
+from ostinato.execution.files import (
+    atomic_folder,
+    checksums,
+    sha256_json,
+    write_json,
+)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A dataset's origin.
-
-    kind: "music21", the corpus inside the installed package. include: patterns below it. exclude:
-    patterns with the reason. digest: of the sorted contents, so that any copy of the same files is
-    the same dataset.
-    """
-
-    kind: str
-    include: tuple[str, ...]
-    digest: str
-    licence: str
-    citation: str
-    url: str
-    exclude: Mapping[str, str] | None = None
+MANIFEST = "manifest.json"
+KINDS: dict[str, type[Source]] = {
+    "music21": Music21Source,
+    "archives": ArchivesSource,
+    "folder": FolderSource,
+}
+Settings = TypeVar("Settings")
 
 
 def source_from(name: str, settings: Mapping[str, Any]) -> Source:
-    """Build a Source, naming what it does not know or lacks."""
-    known = [field.name for field in fields(Source)]
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ValueError(
-            f"dataset {name}: source has no {', '.join(unknown)}; known: {', '.join(known)}"
-        )
-    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    try:
-        return Source(**plain)
-    except TypeError as error:
-        raise ValueError(f"dataset {name}: {error}") from error
-
-
-def download(name: str, source: Source, out: Path) -> dict[str, Any]:
-    """Bring a dataset's files into `out` with a manifest, or leave nothing.
+    """Build a Source from plain settings.
 
     Raises:
-        ValueError: an unknown kind of source, no file, or contents other than the digest promises.
+        ValueError: names the dataset, the key that is unknown, missing or wrong, and valid ones.
     """
-    from ostinato.datasets import music21_corpus
+    kind = settings.get("kind")
+    if kind not in KINDS:
+        raise ValueError(f"dataset {name}: unknown source kind {kind!r}; known: {', '.join(KINDS)}")
+    where = f"dataset {name}: source"
+    values = dict(settings)
+    if isinstance(values.get("parts"), list):
+        values["parts"] = [
+            _part(f"{where}.parts[{n}]", part) for n, part in enumerate(values["parts"])
+        ]
+    return _build(KINDS[kind], values, where)
 
-    kinds = {"music21": music21_corpus}
-    if source.kind not in kinds:
-        raise ValueError(
-            f"dataset {name}: unknown source kind {source.kind!r}; known: {', '.join(kinds)}"
-        )
-    with atomic_folder(out) as folder:
-        origins = kinds[source.kind].copy_files(source, folder)
-        if not origins:
-            raise ValueError(f"dataset {name}: no file matches {', '.join(source.include)}")
-        digests = checksums(folder)
-        digest = sha256_json(digests)
-        if digest != source.digest:
+
+def _part(where: str, settings: Any) -> Part:
+    values = _mapping(where, settings)
+    if isinstance(values.get("copies"), list):
+        values["copies"] = [
+            _build(Copy, _mapping(f"{where}.copies[{n}]", copy), f"{where}.copies[{n}]")
+            for n, copy in enumerate(values["copies"])
+        ]
+    return _build(Part, values, where)
+
+
+def _mapping(where: str, settings: Any) -> dict[str, Any]:
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"{where} must be a mapping of keys to values, not {settings!r}")
+    return dict(settings)
+
+
+def _build(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
+    """A dataclass of plain values; `as_name` stands for the key `as`, a word of Python's own."""
+    known = {_key(field): field for field in fields(kind)}  # type: ignore[arg-type]
+    valid = f"known: {', '.join(known)}"
+    if unknown := sorted(str(key) for key in set(values) - set(known)):
+        raise ValueError(f"{where} has no {', '.join(unknown)}; {valid}")
+    needed = {key for key, field in known.items() if field.default is MISSING}
+    if missing := [key for key in known if key in needed - set(values)]:
+        raise ValueError(f"{where} lacks {', '.join(missing)}; {valid}")
+    plain = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    for key, value in plain.items():
+        if not _fits(value, known[key].type):
             raise ValueError(
-                f"dataset {name}: contents have digest {digest}, conf/dataset/{name}.yaml promises "
-                f"{source.digest}; install the versions of requirements.lock, or correct the file"
+                f"{where}: {key} is {values[key]!r}, not {_described(known[key].type)}"
             )
+    try:
+        return kind(**{known[key].name: value for key, value in plain.items()})
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _key(field: "Field[Any]") -> str:
+    return "as" if field.name == "as_name" else field.name
+
+
+def _fits(value: object, annotation: Any) -> bool:
+    """Whether a plain value is of an annotated type; true and false are no numbers."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is UnionType:
+        return any(_fits(value, each) for each in inner)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, inner[0]) for item in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(
+            isinstance(item, str) for pair in value.items() for item in pair
+        )
+    if annotation in (int, float):
+        number = (int, float) if annotation is float else int
+        return isinstance(value, number) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+def _described(annotation: Any) -> str:
+    if get_origin(annotation) is UnionType:
+        return " or ".join(_described(each) for each in get_args(annotation))
+    names = {str: "a text", int: "a whole number", float: "a number", type(None): "null"}
+    origins = {tuple: "a list", Mapping: "a mapping of texts to texts"}
+    return names.get(annotation) or origins[get_origin(annotation)]
+
+
+def download(name: str, source: Source, out: Path, say: Say = SAY) -> dict[str, Any]:
+    """Bring a dataset's files into `out` with a manifest, or leave nothing.
+
+    say: is told of the licence and of every url before the network is used.
+
+    Raises:
+        ValueError: no file, or contents other than the digest promises.
+    """
+    say(f"{name}: licence: {source.licence}")
+    with atomic_folder(out) as folder:
+        origins = _copy_files(name, source, folder, say)
+        digests = checksums(folder)
+        if MANIFEST in digests:
+            raise ValueError(
+                f"dataset {name}: {MANIFEST} is a name of ours; a part with it needs an into: …"
+            )
+        digest = sha256_json(digests)
+        if source.digest is None:
+            say(
+                f'{name}: to pin these contents, write into {config_file(name)}: digest: "{digest}"'
+            )
+        elif digest != source.digest:
+            raise ValueError(other_contents(name, source, digests, out))
         manifest = {
             "format": FORMAT,
             "dataset": name,
@@ -75,8 +147,20 @@ def download(name: str, source: Source, out: Path) -> dict[str, Any]:
             "licence": source.licence,
             "citation": source.citation,
             "digest": digest,
-            "left_out": dict(source.exclude or {}),
+            "left_out": dict(source.left_out),
             "files": {file: origins[file] | {"sha256": digests[file]} for file in sorted(origins)},
         }
-        write_json(folder / "manifest.json", manifest)
+        write_json(folder / MANIFEST, manifest)
     return manifest
+
+
+def _copy_files(name: str, source: Source, folder: Path, say: Say) -> dict[str, dict[str, str]]:
+    """Fill `folder`; returns what the manifest says of each file beside its checksum."""
+    from ostinato.datasets import archives, music21_corpus, own
+
+    if isinstance(source, Music21Source):
+        return music21_corpus.copy_files(name, source, folder)
+    if isinstance(source, ArchivesSource):
+        return archives.copy_files(name, source, folder, say)
+    assert isinstance(source, FolderSource)
+    return own.copy_files(name, source, folder, say)

@@ -10,13 +10,14 @@ which is faster than torch's fused attention; elsewhere the fused one is used.
 # B batch, T positions, D width, N heads, E width of a head, A = B * N, L layers, S cache's slots
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.models.parts.autoregressive import Autoregressive, StepConfig, TokenShape
+from ostinato.models.parts.layers import matrix, squared_relu
 
 ROTARY_BASE = 10_000.0
 CHUNK = 128
@@ -135,9 +136,7 @@ class Block(nn.Module):
     def forward(self, x_BTD: Tensor, rotation: Tensor, chunks: list["Chunk"]) -> Tensor:
         """Shape (B, T, D)."""
         x_BTD = x_BTD + self.dropout(self.attention(self.norm_attention(x_BTD), rotation, chunks))
-        inner = SquaredReLU.apply(  # type: ignore[no-untyped-call]
-            self.norm_forward(x_BTD) @ self.up
-        )
+        inner = squared_relu(self.norm_forward(x_BTD) @ self.up)
         return x_BTD + self.dropout(inner @ self.down)
 
     def weights(self) -> Weights:
@@ -167,11 +166,6 @@ class Attention(nn.Module):
         y_ATE = torch.cat([attend(q_ATE, k_ATE, v_ATE, chunk) for chunk in chunks], dim=1)
         y_BTD = y_ATE.view(B, self.heads, T, self.head_width).transpose(1, 2).reshape(B, T, D)
         return y_BTD @ self.out
-
-
-def matrix(inputs: int, outputs: int, gain: float = 1.0) -> nn.Parameter:
-    """A projection, (inputs, outputs): so one row multiplies faster than with nn.Linear's order."""
-    return nn.Parameter(torch.randn(inputs, outputs) * gain * inputs**-0.5)
 
 
 class Chunk(NamedTuple):
@@ -226,23 +220,6 @@ def step(x_BD: Tensor, weights: Weights, rotation: Tensor, newest: Tensor, ring:
     x_BD = torch.addmm(x_BD, y_BN1E.reshape(B, D), weights.out)
     positive = F.relu(F.layer_norm(x_BD, (D,), weights.norm_forward) @ weights.up)
     return torch.addmm(x_BD, positive * positive, weights.down)
-
-
-class SquaredReLU(torch.autograd.Function):
-    """max(x, 0)² with one product where autograd's own backward takes four passes over memory."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        """Keeps the positive part."""
-        positive = x.relu()
-        ctx.save_for_backward(positive)
-        return positive * positive
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """2 max(x, 0) times the gradient."""
-        (positive,) = ctx.saved_tensors
-        return (gradient * positive).mul_(2)
 
 
 def rotary_table(length: int, head_width: int, device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from ostinato.music.piece import Notes, Piece
 
@@ -34,10 +35,15 @@ def _highest_at_onset(notes: Notes) -> Notes:
     return ordered[first]
 
 
-def intervals(piece: Piece) -> tuple[int, ...]:
+def steps(piece: Piece) -> npt.NDArray[np.int64]:
     """The melody's pitch steps in semitones, repeated notes left out."""
-    steps = np.diff(melody_of(piece)["pitch"])
-    return tuple(int(step) for step in steps[steps != 0])
+    moves = np.diff(melody_of(piece)["pitch"]).astype(np.int64)
+    return moves[moves != 0]
+
+
+def intervals(piece: Piece) -> tuple[int, ...]:
+    """`steps` as plain numbers."""
+    return tuple(steps(piece).tolist())
 
 
 def fingerprint(piece: Piece) -> str:

@@ -1,67 +1,90 @@
-"""From files as published to a clean, split corpus in which nothing vanishes without a reason.
+"""From one file as published to one clean piece, or to the reason why there is none.
 
-Every file ends in `pieces` or in `rejected`, once; for every piece, notes read = notes kept + notes
-dropped by named reason. The split is decided here and nowhere else: by melody, from a hash, so that
-neither the order of files nor a new file moves a piece that was there.
+For every piece, notes read = notes kept + notes dropped by named reason. What a file needs beyond
+its own content (its name, what its publisher says of it) comes in an `Item`, so that items can be
+worked on anywhere, in any order.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ostinato.execution.files import DamagedFile, seed_of
-from ostinato.execution.parallel import map_items
-from ostinato.music import melody
+from ostinato.execution.files import DamagedFile
+from ostinato.execution.guard import Limits
+from ostinato.music.catalogue import Facts
+from ostinato.music.marks import Marks, marks_of
 from ostinato.music.piece import Piece, sort_notes
-from ostinato.music.read import MIDI_SUFFIXES, XML_SUFFIXES, ReadOptions, read_piece
+from ostinato.music.read import Reading, ReadOptions, read
 from ostinato.music.silence import close_silences
+from ostinato.music.splits import SplitRule, rule_from
 
-SPLITS = ("train", "valid", "test")
 REASONS = {
     "unreadable": "the reader failed; its own words are in `detail`",
     "no notes": "the file holds no note",
     "voices missing": "not every voice the dataset asks for is named in the score",
     "voices not clear": "a voice sounds several notes at once in more than a few places",
+    "time limit": "reading took longer than `limits.seconds`",
+    "memory limit": "reading took more than `limits.megabytes`",
+    "crash": "the file brought the reader's process down; how it ended is in `detail`",
+    "no official split": "the dataset has an official split and says nothing of this piece",
+    "copy": "the same music as the piece in `detail`, and the dataset drops copies",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitRule:
-    """Shares of the splits, and the seed that decides who goes where."""
-
-    train: float = 0.8
-    valid: float = 0.1
-    test: float = 0.1
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        shares = (self.train, self.valid, self.test)
-        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
-            raise ValueError(
-                f"split shares train={self.train}, valid={self.valid}, test={self.test} "
-                "must add up to 1, none below 0"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class NormalizeOptions:
     """What a dataset asks of its pieces.
 
+    reader: "" reads a file by its suffix; else a format that the suffix does not tell.
+    pedal: keep (as annotations), fold (into durations) or ignore.
+    files: patterns of the music files; empty takes all that can be read.
+    facts: rules that give titles, works, official splits and labels (see catalogue).
     voices: roles that every piece must have, one line each; other parts are left out and counted.
     max_divisi: share of a voice's notes that may sound together with another of the same voice.
     longest_silence: quarter notes; whole bars are cut out of a longer rest of all voices.
+    drop_copies: of pieces that are the same music, keep one.
+    limits: time and memory that one file may take.
     """
 
     ticks_per_quarter: int = 480
     expand_repeats: bool = False
+    reader: str = ""
+    pedal: str = "keep"
+    files: tuple[str, ...] = ()
+    facts: tuple[Mapping[str, Any], ...] = ()
     voices: tuple[str, ...] = ()
     max_divisi: float = 0.05
     longest_silence: float = 4.0
     split: SplitRule = field(default_factory=SplitRule)
+    drop_copies: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.reading()  # refuses what no reader knows
+
+    def reading(self) -> ReadOptions:
+        """The part of the options that a reader takes."""
+        return ReadOptions(
+            ticks_per_quarter=self.ticks_per_quarter,
+            expand_repeats=self.expand_repeats,
+            pedal=self.pedal,
+            reader=self.reader,
+        )
+
+
+@dataclass(frozen=True)
+class Item:
+    """One piece to be: its file, its key where the file holds several, and what is said of it."""
+
+    path: Path
+    key: str
+    name: str
+    id: str
+    facts: Facts
 
 
 @dataclass(frozen=True)
@@ -74,61 +97,53 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Normalized:
-    """One piece of the corpus with its split, its melody and what was left out of it."""
+class Kept:
+    """One clean piece, what was left out of it, and the marks by which its copies are found."""
 
     piece: Piece
-    split: str
-    fingerprint: str
-    group: str
+    facts: Facts
     dropped: Mapping[str, int]
+    onset_error: float
+    marks: Marks
 
 
-@dataclass(frozen=True)
-class _Kept:
-    piece: Piece
-    dropped: Mapping[str, int]
-
-
-def normalize_folder(
-    folder: Path, options: NormalizeOptions
-) -> tuple[list[Normalized], list[Rejected]]:
-    """Read, clean and split every music file below `folder`, sorted by name."""
-    files = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in XML_SUFFIXES + MIDI_SUFFIXES
-    )
-    names = [path.relative_to(folder).as_posix() for path in files]
-    results = map_items(_normalize_file, files, names, ids_of(names), [options] * len(files))
-    kept = [result for result in results if isinstance(result, _Kept)]
-    rejected = [result for result in results if isinstance(result, Rejected)]
-    return _split(kept, options.split), rejected
-
-
-def ids_of(names: Sequence[str]) -> list[str]:
-    """File names without suffix, with it where two files differ in nothing else: ids are unique."""
-    short = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
-    counts = Counter(short)
-    return [name if counts[stem] > 1 else stem for name, stem in zip(names, short, strict=True)]
-
-
-def _normalize_file(
-    path: Path, name: str, piece_id: str, options: NormalizeOptions
-) -> _Kept | Rejected:
-    reading = ReadOptions(
-        ticks_per_quarter=options.ticks_per_quarter, expand_repeats=options.expand_repeats
-    )
+def normalize_item(options: NormalizeOptions, keep: int, item: Item) -> Kept | Rejected:
+    """Read and clean one piece, or say why it cannot be had; `keep` is that of its marks."""
     try:
-        piece = read_piece(path, reading)
+        reading = read(item.path, item.key, options.reading())
     except (DamagedFile, ValueError) as error:
-        return Rejected(name, "unreadable", str(error).replace(str(path), name))
-    if not len(piece.notes):
-        return Rejected(name, "no notes", "")
-    piece = replace(piece, id=piece_id, source=name)
-    return keep_voices(piece, options) if options.voices else _Kept(piece, {})
+        return Rejected(item.name, "unreadable", str(error).replace(str(item.path), item.name))
+    if not len(reading.piece.notes):
+        return Rejected(item.name, "no notes", _counted(reading.dropped))
+    piece = replace(
+        reading.piece,
+        id=item.id,
+        source=item.name,
+        title=item.facts.title or reading.piece.title,
+        labels=dict(reading.piece.labels) | dict(item.facts.labels),
+    )
+    reading = replace(reading, piece=piece)
+    if options.voices:
+        voiced = keep_voices(reading, options)
+        if isinstance(voiced, Rejected):
+            return voiced
+        reading = voiced
+    return Kept(
+        reading.piece,
+        item.facts,
+        reading.dropped,
+        reading.onset_error,
+        marks_of(reading.piece, keep),
+    )
 
 
-def keep_voices(piece: Piece, options: NormalizeOptions) -> _Kept | Rejected:
+def _counted(dropped: Mapping[str, int]) -> str:
+    return "; ".join(f"{count} notes dropped: {why}" for why, count in sorted(dropped.items()))
+
+
+def keep_voices(reading: Reading, options: NormalizeOptions) -> Reading | Rejected:
     """Reduce a score to the voices asked for, in their order, or say why that cannot be."""
+    piece = reading.piece
     numbers = {
         role: [i for i, track in enumerate(piece.tracks) if track.role == role]
         for role in options.voices
@@ -137,7 +152,7 @@ def keep_voices(piece: Piece, options: NormalizeOptions) -> _Kept | Rejected:
     if missing:
         names = ", ".join(track.name for track in piece.tracks)
         return Rejected(piece.source, "voices missing", f"no {', '.join(missing)} among: {names}")
-    warnings, parts, dropped = list(piece.warnings), [], Counter[str]()
+    warnings, parts, dropped = list(piece.warnings), [], Counter(reading.dropped)
     for new, role in enumerate(options.voices):
         first, *others = numbers[role]
         notes = piece.notes[piece.notes["track"] == first].copy()
@@ -152,7 +167,7 @@ def keep_voices(piece: Piece, options: NormalizeOptions) -> _Kept | Rejected:
         if shared:
             warnings.append(f"{role} divides: {shared} of its notes sound together with another")
     wanted = [number for found in numbers.values() for number in found]
-    dropped["part is not one of the voices"] = int((~np.isin(piece.notes["track"], wanted)).sum())
+    dropped["part is not one of the voices"] += int((~np.isin(piece.notes["track"], wanted)).sum())
     voiced = replace(
         piece,
         notes=sort_notes(np.concatenate(parts)),
@@ -161,8 +176,11 @@ def keep_voices(piece: Piece, options: NormalizeOptions) -> _Kept | Rejected:
     closed, cut = close_silences(voiced, options.longest_silence)
     if cut:
         warnings.append(f"{cut:g} quarter notes of rests in all voices cut")
-    counted = {reason: count for reason, count in dropped.items() if count}
-    return _Kept(replace(closed, warnings=tuple(warnings)), counted)
+    return replace(
+        reading,
+        piece=replace(closed, warnings=tuple(warnings)),
+        dropped={reason: count for reason, count in dropped.items() if count},
+    )
 
 
 def simultaneous(onsets: np.ndarray, durations: np.ndarray) -> int:
@@ -172,45 +190,26 @@ def simultaneous(onsets: np.ndarray, durations: np.ndarray) -> int:
     return int((onsets[order][1:] < ends[:-1]).sum())
 
 
-def _split(kept: Sequence[_Kept], rule: SplitRule) -> list[Normalized]:
-    lines = [melody.intervals(item.piece) for item in kept]
-    prints = [melody.fingerprint(item.piece) for item in kept]
-    groups = melody.group_by_melody(lines)
-    # a group is named by its smallest fingerprint, which no order of files changes
-    names = {
-        group: min(p for p, g in zip(prints, groups, strict=True) if g == group) for group in groups
-    }
-    return [
-        Normalized(item.piece, split_of(names[group], rule), mark, names[group], item.dropped)
-        for item, mark, group in zip(kept, prints, groups, strict=True)
-    ]
-
-
-def split_of(group: str, rule: SplitRule) -> str:
-    """The split of a melody group: a pure function of its name and the rule."""
-    position = seed_of("split", rule.seed, group) / 2**63
-    if position < rule.train:
-        return "train"
-    return "valid" if position < rule.train + rule.valid else "test"
-
-
 def options_from(dataset: str, settings: Mapping[str, Any]) -> NormalizeOptions:
     """Options from a dataset's file, naming what they do not know.
 
     Raises:
-        ValueError: an unknown option or split rule, with the valid names.
+        ValueError: an unknown option, split rule or limit, with the valid names.
     """
     known = [item.name for item in fields(NormalizeOptions)]
     unknown = sorted(set(settings) - set(known))
-    rule = dict(settings.get("split", {}))
-    shares = [item.name for item in fields(SplitRule)]
-    strange = sorted(set(rule) - set(shares))
-    if unknown or strange:
+    if unknown:
         raise ValueError(
-            f"dataset {dataset}: normalize has no option {', '.join(unknown + strange)}; "
-            f"its options are {', '.join(known)}; of split: {', '.join(shares)}"
+            f"dataset {dataset}: normalize has no option {', '.join(unknown)}; "
+            f"its options are {', '.join(known)}"
         )
     plain: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
+        key: tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+        for key, value in settings.items()
     }
-    return NormalizeOptions(**(plain | {"split": SplitRule(**rule)}))
+    try:
+        plain["split"] = rule_from(plain.get("split", {}))
+        plain["limits"] = Limits(**plain.get("limits", {}))
+        return NormalizeOptions(**plain)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"dataset {dataset}: {error}") from error

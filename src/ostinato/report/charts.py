@@ -63,7 +63,7 @@ def forest(rows: Sequence[Row], label: str) -> Markup:
         return Markup("")
     step, height = 32, 32 * len(rows) + 26
     scale = Scale.around(bounds, 10, WIDTH - 10, log=True)
-    parts = [_x_axis(scale, 4, height - 20)]
+    parts = [x_axis(scale, 4, height - 20)]
     for i, row in enumerate(rows):
         top = i * step
         parts.append(
@@ -73,7 +73,7 @@ def forest(rows: Sequence[Row], label: str) -> Markup:
             f'<text class="value" x="{WIDTH}" y="{top + 14}">{number(row.interval.value)}</text>'
             f"{_dot(scale, row.interval, top + 23)}</g>"
         )
-    return _svg(parts, height, label)
+    return svg(parts, height, label)
 
 
 def distributions(rows: Sequence[Row], label: str) -> Markup:
@@ -86,7 +86,7 @@ def distributions(rows: Sequence[Row], label: str) -> Markup:
         return Markup("")
     step, height = 48, 48 * len(rows) + 28
     scale = Scale.around(bounds, 10, WIDTH - 10)
-    parts = [_x_axis(scale, 4, height - 20)]
+    parts = [x_axis(scale, 4, height - 20)]
     for i, row in enumerate(rows):
         base = i * step + 42
         parts.append(
@@ -95,7 +95,7 @@ def distributions(rows: Sequence[Row], label: str) -> Markup:
             f'<text class="name" x="0" y="{base - 31}">{escape(row.label)}</text>'
             f"{_dot(scale, row.interval, base)}</g>"
         )
-    return _svg(parts, height, label)
+    return svg(parts, height, label)
 
 
 def curves(lines: Sequence[Line], label: str) -> Markup:
@@ -112,7 +112,7 @@ def curves(lines: Sequence[Line], label: str) -> Markup:
     height = 230
     x = Scale(0, max(max(steps), 1), 34, WIDTH - 8)
     y = Scale.around(values, height - 26, 10, log=True)
-    parts = [_y_axis(y), _x_axis(x, height - 26, height - 20, grid=False)]
+    parts = [y_axis(y), x_axis(x, height - 26, height - 20, grid=False)]
     for line in lines:
         c = f"var(--s{line.color % NUM_COLORS})"
         last = [value for value in line.curve.valid if math.isfinite(value)][-1:]
@@ -122,36 +122,48 @@ def curves(lines: Sequence[Line], label: str) -> Markup:
             f'<path class="train" d="{_path(x, y, line.curve.steps, line.curve.train)}"/>'
             f'<path class="valid" d="{_path(x, y, line.curve.steps, line.curve.valid)}"/></g>'
         )
-    return _svg(parts, height, label)
+    return svg(parts, height, label)
 
 
-def _svg(parts: Sequence[str], height: int, label: str) -> Markup:
+def svg(parts: Sequence[str], height: int, label: str) -> Markup:
+    """A chart of parts whose texts are escaped; `label` is what a screen reader says of it."""
     return Markup(  # noqa: S704 - every text in the parts went through escape()
         f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
 
 
-def _x_axis(scale: Scale, top: int, bottom: int, *, grid: bool = True) -> str:
+def x_axis(
+    scale: Scale,
+    top: int,
+    bottom: int,
+    *,
+    grid: bool = True,
+    ticks: Sequence[tuple[float, str]] | None = None,
+) -> str:
+    """Ticks with their numbers below `bottom` and grid lines up to `top`; `ticks` names others."""
+    if ticks is None:
+        ticks = [(tick, number(tick, tick=True)) for tick in scale.ticks(5)]
     marks = []
-    for tick in scale.ticks(5):
+    for tick, text in ticks:
         at = scale(tick)
         if grid:
             marks.append(f'<path class="grid" d="M{at:.1f} {top}V{bottom}"/>')
         anchor = "start" if at < 14 else "end" if at > WIDTH - 14 else "middle"
         marks.append(
             f'<text class="tick" text-anchor="{anchor}" x="{at:.1f}" y="{bottom + 15}">'
-            f"{number(tick, tick=True)}</text>"
+            f"{escape(text)}</text>"
         )
     return "".join(marks)
 
 
-def _y_axis(scale: Scale) -> str:
+def y_axis(scale: Scale, most: int = 6) -> str:
+    """Ticks left of the chart and lines across it, about `most` of them."""
     return "".join(
         f'<path class="grid" d="M34 {scale(tick):.1f}H{WIDTH - 8}"/>'
         f'<text class="tick" text-anchor="end" x="28" y="{scale(tick) + 4:.1f}">'
         f"{number(tick, tick=True)}</text>"
-        for tick in scale.ticks(6)
+        for tick in scale.ticks(most)
     )
 
 

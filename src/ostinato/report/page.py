@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ostinato.report import player, sections
+from ostinato.report import charts, player, sections
 from ostinato.report.data import UNITS, ReportData, Sample, group_by_seed
 from ostinato.report.leaderboard import leaderboard_rows
 from ostinato.report.scales import number
@@ -26,7 +26,7 @@ def build_page(data: ReportData) -> str:
     blocks: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         blocks.setdefault((row["dataset"], row["encoding"]), []).append(row)
-    return _render(
+    return render(
         "page.html",
         data=data,
         datasets=sections.datasets(data),
@@ -42,7 +42,7 @@ def build_page(data: ReportData) -> str:
 
 def listen_page(samples: Sequence[Sample], title: str) -> str:
     """The players alone, for one system; runs in a sandboxed frame that allows scripts only."""
-    return _render("listen.html", samples=tuple(samples), title=title)
+    return render("listen.html", samples=tuple(samples), title=title)
 
 
 def soft(text: str) -> Markup:
@@ -58,7 +58,8 @@ def count(value: int) -> str:
     return f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.0f} k"
 
 
-def _render(template: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
+    """A template of this folder, filled."""
     return _environment().get_template(template).render(**values).strip() + "\n"
 
 
@@ -78,6 +79,6 @@ def _environment() -> Environment:
         "asset": lambda name: Markup((folder / name).read_text(encoding="utf-8")),  # noqa: S704 - ours
         "instrument": player.instrument,
         "voices": player.voices,
-        "num_colors": 8,
+        "num_colors": charts.NUM_COLORS,
     }
     return environment

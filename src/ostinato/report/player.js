@@ -1,4 +1,5 @@
-// Plays note lists with one sampled instrument and draws their piano rolls. Asks no network for anything.
+// Plays note lists with one sampled instrument, or recordings of them, and draws their piano rolls.
+// Asks no network for anything.
 (() => {
   "use strict";
   const SCHEDULE_AHEAD = 1.5; // seconds; timers of a hidden page run once a second
@@ -9,6 +10,7 @@
   const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 
   let context, output, bank, current = null;
+  let decoded = {}; // the last recording that was played; all of them would fill a phone
 
   function openAudio() {
     if (!context) {
@@ -17,24 +19,29 @@
       output = context.createGain();
       output.gain.value = 0.22;
       output.connect(limiter).connect(context.destination);
-      bank = loadBank();
     }
     // resumed while the click is still on the stack: browsers want that
-    return Promise.all([bank, context.resume()]).then(([notes]) => notes);
+    return context.resume();
   }
+
+  const decode = (base64) =>
+    context.decodeAudioData(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer);
+
+  // where the sound begins: encoders put silence before it
+  const attack = (buffer) =>
+    Math.max(0, buffer.getChannelData(0).findIndex((x) => Math.abs(x) > 0.01)) / buffer.sampleRate;
 
   async function loadBank() {
     const recorded = JSON.parse(document.getElementById("instrument").textContent);
     const notes = await Promise.all(Object.entries(recorded).map(async ([pitch, base64]) => {
-      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-      const buffer = await context.decodeAudioData(bytes.buffer);
+      const buffer = await decode(base64);
       return { pitch: Number(pitch), buffer, offset: prepare(buffer) };
     }));
     return notes.sort((a, b) => a.pitch - b.pitch);
   }
 
   // Blend the end of the loop into what precedes its start, so that it repeats without a seam;
-  // return where the sound begins after the encoder's silence.
+  // return where the sound begins.
   function prepare(buffer) {
     const wave = buffer.getChannelData(0), rate = buffer.sampleRate;
     const [start, end, fade] = [LOOP.start, LOOP.end, LOOP.fade].map((s) => Math.round(s * rate));
@@ -42,11 +49,11 @@
       const angle = (i / fade) * (Math.PI / 2), at = end - fade + i;
       wave[at] = wave[at] * Math.cos(angle) + wave[start - fade + i] * Math.sin(angle);
     }
-    return Math.max(0, wave.findIndex((x) => Math.abs(x) > 0.01)) / rate;
+    return attack(buffer);
   }
 
   class Player {
-    constructor(card) {
+    constructor(card, data) {
       this.card = card;
       this.roll = card.querySelector(".roll");
       this.canvas = card.querySelector("canvas");
@@ -55,7 +62,7 @@
       this.button = card.querySelector(".play");
       this.position = 0;
       this.voices = new Set();
-      this.read(JSON.parse(card.querySelector("script").textContent));
+      this.read(data);
       this.listen();
       this.show();
     }
@@ -90,7 +97,10 @@
       });
     }
 
-    toggle() { if (current === this) this.pause(); else this.play(); }
+    toggle() {
+      if (current === this) this.pause();
+      else if (!this.button.disabled) this.play();
+    }
 
     async play() {
       if (current) current.pause();
@@ -99,7 +109,7 @@
       this.card.classList.add("playing", "loading", "touched");
       this.button.setAttribute("aria-pressed", "true");
       try {
-        this.bank = await openAudio();
+        await Promise.all([openAudio(), this.load()]);
       } catch (error) {
         this.pause();
         this.time.textContent = "no sound here";
@@ -108,6 +118,11 @@
       if (current !== this || this.timer) return; // another was pressed meanwhile
       this.card.classList.remove("loading");
       this.begin();
+    }
+
+    async load() {
+      bank ??= loadBank();
+      this.bank = await bank;
     }
 
     begin() {
@@ -143,6 +158,10 @@
       source.connect(gain).connect(output);
       source.start(start, near.offset);
       source.stop(end + 6 * RELEASE);
+      this.keep(source, gain);
+    }
+
+    keep(source, gain) {
       const voice = { source, gain };
       this.voices.add(voice);
       source.onended = () => this.voices.delete(voice);
@@ -205,19 +224,54 @@
       if (this.prompt) pen.fillRect(0, 0, x(this.prompt), height);
       this.bars.slice(1).forEach((bar) => pen.fillRect(Math.round(x(bar)), 0, 1, height));
       for (const note of this.notes) {
-        pen.fillStyle = css(`--v${note.voice % 8}`);
-        const thickness = Math.max(row * 0.9, 2.5), gap = Math.min(1, x(note.end - note.onset) / 4);
+        pen.fillStyle = css(`--v${note.voice}`);
+        const long = x(note.end - note.onset), gap = Math.min(1, long / 4);
+        const thickness = Math.max(row * 0.9, 2.5);
         pen.fillRect(x(note.onset), height - (note.pitch - low + 0.5) * row - thickness / 2,
-          x(note.end - note.onset) - gap, thickness);
+          Math.max(long - gap, 1.5), thickness);
       }
     }
 
     erase() { this.canvas.width = this.canvas.height = 0; }
   }
 
+  // A player of sound that came with its notes: { sound: MP3 in base64, attack: its first audible millisecond }
+  class RecordingPlayer extends Player {
+    read(data) {
+      super.read(data);
+      this.recording = data.sound;
+      this.attack = data.attack / 1000;
+    }
+
+    async load() {
+      if (decoded.player !== this) {
+        const buffer = await decode(this.recording);
+        decoded = { player: this, buffer, lead: attack(buffer) - this.attack };
+      }
+      this.decoded = decoded;
+    }
+
+    schedule() {
+      if (this.next++) return; // one sound for all notes
+      const source = context.createBufferSource(), gain = context.createGain();
+      source.buffer = this.decoded.buffer;
+      source.connect(gain).connect(context.destination);
+      source.start(this.origin + this.from, Math.max(0, this.from + this.decoded.lead));
+      this.keep(source, gain);
+    }
+
+    pause() {
+      super.pause();
+      this.decoded = null;
+    }
+  }
+
   const players = new Map();
   const cards = [...document.querySelectorAll(".sample")].filter((card) => card.querySelector(".roll"));
-  cards.forEach((card) => players.set(card, new Player(card)));
+  for (const card of cards) {
+    const data = JSON.parse(card.querySelector("script").textContent);
+    players.set(card, new (data.sound ? RecordingPlayer : Player)(card, data));
+  }
   const visible = new Set();
   // rolls are drawn while they are near the screen: a phone could not hold hundreds of canvases
   const observer = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => {

@@ -3,22 +3,26 @@
 import base64
 import io
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from ostinato.audio.pianoroll import voice_name, voice_number
 from ostinato.audio.render import synthesize
-from ostinato.audio.timing import bar_onsets, duration_seconds, seconds_at
 from ostinato.music.piece import Piece, Tempo, Track, make_notes
+from ostinato.music.timing import bar_onsets, duration_seconds, seconds_at
 from ostinato.report.data import Sample
 
 CHURCH_ORGAN = 19
 PITCHES = range(36, 85, 4)
 NOTE_SECONDS = 2.5
 SAMPLE_RATE = 24000
+NUM_COLORS = 8
+DRUMS = 8  # their colour, after those of the voices
 
 
 @lru_cache(maxsize=1)
@@ -31,8 +35,6 @@ def instrument() -> Markup:
 
 
 def _recording(pitch: int) -> str:
-    import soundfile
-
     note = Piece(
         id=f"organ-{pitch}",
         ticks_per_quarter=480,
@@ -41,8 +43,15 @@ def _recording(pitch: int) -> str:
         tempos=(Tempo(0, 60.0),),
     )
     sound = synthesize(note, sample_rate=SAMPLE_RATE)[: round(NOTE_SECONDS * SAMPLE_RATE)]
+    return mp3(sound.mean(axis=1), SAMPLE_RATE)
+
+
+def mp3(sound: npt.NDArray[np.float32], sample_rate: int) -> str:
+    """Sound as MP3 in base64, the same bytes every time."""
+    import soundfile
+
     file = io.BytesIO()
-    soundfile.write(file, sound.mean(axis=1), SAMPLE_RATE, format="MP3")
+    soundfile.write(file, sound, sample_rate, format="MP3")
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -53,27 +62,36 @@ def as_json(value: Any) -> Markup:
 
 
 def roll(sample: Sample) -> Markup:
-    """Notes and bars of a sample in milliseconds, for the player.
-
-    `notes` is flat: onset, duration, pitch, voice of the first note, then of the next. Drums are
-    drawn and not sounded: the instrument has none.
-    """
+    """What the player needs of a sample; its instrument has no drums, which are drawn only."""
     piece = sample.piece
     assert piece is not None
+    prompt = sample.prompt_quarters * piece.ticks_per_quarter if sample.prompt else 0
+    colors = [color_of(piece, track) for track in range(len(piece.tracks))]
+    return as_json(roll_of(piece, colors) | {"prompt": int(milliseconds(piece, prompt))})
+
+
+def roll_of(piece: Piece, colors: Sequence[int]) -> dict[str, Any]:
+    """Notes and bars of a piece in milliseconds, as the player reads them.
+
+    `notes` is flat: onset, duration, pitch, colour of the first note, then of the next; `colors`
+    has one for each track.
+    """
     onsets = milliseconds(piece, piece.notes["onset"])
     ends = milliseconds(piece, piece.notes["onset"] + piece.notes["duration"])
-    voices = np.array([voice_number(piece, track) for track in range(len(piece.tracks))])
+    voices = np.array(colors, dtype=int)
     columns = (onsets, ends - onsets, piece.notes["pitch"], voices[piece.notes["track"]])
-    prompt = sample.prompt_quarters * piece.ticks_per_quarter if sample.prompt else 0
-    return as_json(
-        {
-            "notes": np.stack(columns, axis=1).ravel().tolist(),
-            "bars": milliseconds(piece, bar_onsets(piece)).tolist(),
-            "length": round(duration_seconds(piece) * 1000),
-            "prompt": int(milliseconds(piece, prompt)),
-            "drums": [voice_number(piece, i) for i, t in enumerate(piece.tracks) if t.is_drum],
-        }
-    )
+    return {
+        "notes": np.stack(columns, axis=1).ravel().tolist(),
+        "bars": milliseconds(piece, bar_onsets(piece)).tolist(),
+        "length": round(duration_seconds(piece) * 1000),
+        "prompt": 0,
+        "drums": [DRUMS],
+    }
+
+
+def color_of(piece: Piece, track: int) -> int:
+    """The colour of a track: drums have their own."""
+    return DRUMS if piece.tracks[track].is_drum else voice_number(piece, track) % NUM_COLORS
 
 
 def milliseconds(piece: Piece, ticks: Any) -> Any:
@@ -82,12 +100,13 @@ def milliseconds(piece: Piece, ticks: Any) -> Any:
 
 
 def voices(samples: tuple[Sample, ...]) -> list[tuple[int, str]]:
-    """Colour and name of every voice that occurs, in order of their colours."""
-    found: dict[int, str] = {}
+    """Colour and name of every voice that occurs, drums last."""
+    found: dict[tuple[bool, int], tuple[int, str]] = {}
     for piece in (sample.piece for sample in samples if sample.piece):
-        for track in range(len(piece.tracks)):
-            found.setdefault(voice_number(piece, track), voice_name(piece, track))
-    return sorted(found.items())
+        for track, about in enumerate(piece.tracks):
+            place = (about.is_drum, voice_number(piece, track))
+            found.setdefault(place, (color_of(piece, track), voice_name(piece, track)))
+    return [voice for _, voice in sorted(found.items())]
 
 
 def describe(sample: Sample) -> str:

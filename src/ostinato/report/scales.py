@@ -75,7 +75,8 @@ def number(value: float, *, tick: bool = False) -> str:
     if not math.isfinite(value):
         return "–"
     if tick:
-        text = f"{value:.6g}" if abs(value) < 10000 else f"{value / 1000:g}k"
+        short = (value / 1e6, "M") if abs(value) >= 1e6 else (value / 1000, "k")
+        text = f"{value:.6g}" if abs(value) < 10000 else f"{short[0]:g}{short[1]}"
     elif value == 0:
         text = "0"
     elif abs(value) < 0.01:

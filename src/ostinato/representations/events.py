@@ -2,7 +2,8 @@
 
 REMI (Huang & Yang 2020) says bar, position and duration; MIDILike (Oore et al. 2018) says note-on,
 note-off and time shift. Both keep meters: REMI names one in every bar, MIDILike where it changes. A
-voice is a program number of its own in MidiTok's tokens and comes before each of its notes. No
+voice is a program number of its own in MidiTok's tokens and comes before each of its notes, unless
+it is alone. Drums are a voice whose pitches are tokens of their own: transposition leaves them. No
 velocities, no tempos.
 """
 
@@ -21,7 +22,7 @@ from ostinato.representations.events_grammar import (
     MidiLikeGrammar,
     RemiGrammar,
 )
-from ostinato.representations.events_miditok import read_notes, tokenizer, write_tokens
+from ostinato.representations.events_miditok import read_notes, tokenizer
 from ostinato.representations.events_prompt import column, midi_like_to_cut, remi_to_cut
 from ostinato.representations.events_quantize import (
     end_at_repeats,
@@ -31,19 +32,20 @@ from ostinato.representations.events_quantize import (
     missing_steps,
 )
 from ostinato.representations.events_vocabulary import Vocabulary, make_vocabulary, parse_meter
+from ostinato.representations.events_voices import MOST_TRACKS, notes_by_place, notes_of_roles
+from ostinato.representations.events_write import write_midi_like, write_remi
 from ostinato.representations.lines import (
-    check_range,
+    check_notes,
     options_from,
     rebuild,
     settings_of,
     to_steps,
-    voice_notes,
     voice_tracks,
 )
 from ostinato.representations.protocol import Quantized, Tokens, Unencodable
 
 SCHEMES = ("remi", "midi_like")
-MOST_TRACKS = 16
+LATER: dict[str, Any] = {"needed": "all", "merged": False, "programs": ()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +53,14 @@ class Events:
     """Options of the event stream.
 
     scheme: remi or midi_like.
-    voices: roles in the order of their numbers; empty means every track but drums, up to 16, by its
-        place.
+    voices: roles in the order of their numbers; tracks of one role are one voice. Empty means every
+        track but drums, up to 16, by its place.
+    needed: whether a piece must have `all` voices or `any` of them.
+    merged: without voices, whether all tracks but drums are one voice.
     max_quarters: remi's longest note; midi_like's longest shift of time in one token.
     meters: all that can be said; a piece in another one is refused.
     qpm, program, velocity: how decoded music is played; nothing in the tokens says so.
+    programs: of each voice, in place of `program`.
     """
 
     scheme: str = "remi"
@@ -68,6 +73,9 @@ class Events:
     qpm: float = 84.0
     program: int = 19
     velocity: int = 80
+    needed: str = "all"
+    merged: bool = False
+    programs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
@@ -81,12 +89,26 @@ class Events:
                 f"steps_per_quarter={self.steps_per_quarter} and max_quarters={self.max_quarters} "
                 "must be at least 1"
             )
-        if len(set(self.voices)) != len(self.voices):
-            raise ValueError(f"voices={list(self.voices)} names one twice")
+        self._check_voices()
         if not self.meters or len(set(self.meters)) != len(self.meters):
             raise ValueError(f"meters={list(self.meters)} must name one or more, each once")
         for meter in self.meters:
             parse_meter(meter, self.steps_per_quarter)
+
+    def _check_voices(self) -> None:
+        voices, programs = list(self.voices), list(self.programs)
+        if len(set(voices)) != len(voices):
+            raise ValueError(f"voices={voices} names one twice")
+        if self.needed not in ("all", "any"):
+            raise ValueError(f"needed={self.needed!r} must be all or any")
+        if self.merged and voices:
+            raise ValueError(
+                f"merged reads every track; leave voices={voices} empty, or merged out"
+            )
+        if programs and len(programs) != len(voices):
+            raise ValueError(f"programs={programs} must name one for each of voices={voices}")
+        if not all(0 <= program <= 127 for program in (*programs, self.program)):
+            raise ValueError(f"program={self.program} and programs={programs} must be 0 to 127")
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
@@ -95,7 +117,7 @@ class Events:
 
     def codec(self) -> dict[str, Any]:
         """Kind and options as plain settings."""
-        return settings_of("events", self)
+        return settings_of("events", self, unsaid=LATER)
 
     @property
     def width(self) -> int:
@@ -117,11 +139,13 @@ class Events:
         follow from this go to the next bar line. What the pickup moved does not count as moved.
 
         Raises:
-            Unencodable: no notes, a voice missing or too many tracks, a pitch or meter not in the
-            vocabulary.
+            Unencodable: for one of the protocol's REASONS.
         """
-        notes = self._notes(piece)
-        check_range(piece, notes, self.lowest, self.highest)
+        if self.voices:
+            notes = notes_of_roles(piece, self.voices, needed=self.needed == "all")
+        else:
+            notes = notes_by_place(piece, merged=self.merged)
+        check_notes(piece, notes, self.lowest, self.highest)
         stepped, moved = to_steps(notes, piece.ticks_per_quarter, self.steps_per_quarter)
         stepped, doubled = end_at_repeats(stepped)
         longest = self.max_quarters * self.steps_per_quarter if self.scheme == "remi" else FOREVER
@@ -148,7 +172,11 @@ class Events:
 
     def encode(self, piece: Piece) -> Tokens:
         """Tokens of shape (T, 1) with the end token."""
-        return column([*self._write(self.quantize(piece).piece), 0])
+        return self.write(self.quantize(piece).piece)
+
+    def write(self, quantized: Piece) -> Tokens:
+        """Tokens of shape (T, 1), with the end token, of a piece as `quantize` gives it."""
+        return np.append(self._write(quantized), column([0]), axis=0)
 
     def decode(self, tokens: Tokens) -> Piece:
         """The music of a sequence, also of one that breaks off.
@@ -159,7 +187,9 @@ class Events:
         numbers = tokens[:, 0].tolist()
         if isinstance(clock, MidiLikeGrammar):
             for voice, pitch in clock.sounding().tolist():
-                numbers += [vocabulary.token("voice", voice), vocabulary.token("note_off", pitch)]
+                if vocabulary.names_voices:
+                    numbers.append(vocabulary.token("voice", voice))
+                numbers.append(vocabulary.pitches("note_off", voice)[pitch])
         notes = read_notes(_miditok(self), vocabulary, numbers, self.velocity)
         changes = [Meter(onset, *vocabulary.meters[i]) for onset, i in clock.meters or [(0, 0)]]
         return Piece(
@@ -172,7 +202,7 @@ class Events:
         )
 
     def shift(self, semitones: int) -> npt.NDArray[np.int32]:
-        """Transposition of every token; all but pitches, note-ons and note-offs stay."""
+        """Transposition of every token; all but pitches, note-ons and note-offs stay, drums too."""
         vocabulary = _vocabulary(self)
         table = np.arange(len(vocabulary.names), dtype=np.int32)
         for kind in ("pitch", "note_on", "note_off"):
@@ -191,14 +221,14 @@ class Events:
 
         Quarters count from the start of the first full bar, so a pickup and what quantize put
         before it count. In remi a note that sounds at the cut ends there. In midi_like it is left
-        open, as it is at that time in
-        any encoded piece: what comes next may close it there or hold it on.
+        open, as it is at that time in any encoded piece: what comes next may close it there or hold
+        it on.
         """
         whole = self.quantize(piece).piece
         steps = min(round(quarters * self.steps_per_quarter), whole.length)
         if steps <= 0:
             return column([])
-        tokens = self._write(cut(whole, 0, steps))
+        tokens = self._write(cut(whole, 0, steps))[:, 0].tolist()
         to_cut = remi_to_cut if self.scheme == "remi" else midi_like_to_cut
         return column(to_cut(_vocabulary(self), tokens, steps))
 
@@ -206,47 +236,35 @@ class Events:
         chosen = RemiGrammar if self.scheme == "remi" else MidiLikeGrammar
         return chosen(_vocabulary(self), steps, prompt)
 
-    def _write(self, quantized: Piece) -> list[int]:
+    def _write(self, quantized: Piece) -> Tokens:
         vocabulary = _vocabulary(self)
         number = {meter: i for i, meter in enumerate(vocabulary.meters)}
         meters = [(m.onset, number[m.numerator, m.denominator]) for m in quantized.meters]
-        return write_tokens(_miditok(self), vocabulary, quantized.notes, meters)
+        write = write_remi if self.scheme == "remi" else write_midi_like
+        return write(vocabulary, quantized.notes, meters, self.lowest)
 
     def _bar_steps(self, meter: Meter) -> int:
         vocabulary = _vocabulary(self)
         signature = (meter.numerator, meter.denominator)
         if signature not in vocabulary.meters:
             raise Unencodable(
-                f"meter {meter.numerator}/{meter.denominator} is none of {', '.join(self.meters)}"
+                "meter not in the vocabulary",
+                f"meter {meter.numerator}/{meter.denominator} is none of {', '.join(self.meters)}",
             )
         return vocabulary.bar_steps[vocabulary.meters.index(signature)]
-
-    def _notes(self, piece: Piece) -> Notes:
-        """The notes of all voices, with the number of the voice as their track."""
-        if self.voices:
-            parts = [part.copy() for part in voice_notes(piece, self.voices)]
-        else:
-            numbers = [i for i, track in enumerate(piece.tracks) if not track.is_drum]
-            if len(numbers) > MOST_TRACKS:
-                raise Unencodable(f"{piece.id}: {len(numbers)} tracks, more than {MOST_TRACKS}")
-            parts = [piece.notes[piece.notes["track"] == i] for i in numbers]
-        for number, part in enumerate(parts):
-            part["track"] = number
-        if not sum(map(len, parts)):
-            raise Unencodable(f"{piece.id}: no notes")
-        return np.concatenate(parts)
 
     def _tracks(self, notes: Notes) -> tuple[Track, ...]:
         """One for each voice; without named voices, up to the last one that plays."""
         if self.voices:
-            return voice_tracks(self.voices, self.program)
+            return voice_tracks(self.voices, self.program, self.programs)
         count = int(notes["track"].max()) + 1 if len(notes) else 0
         return tuple(Track(name=f"Track {i + 1}", program=self.program) for i in range(count))
 
 
 @lru_cache(maxsize=16)
 def _vocabulary(events: Events) -> Vocabulary:
-    names = events.voices or tuple(str(number + 1) for number in range(MOST_TRACKS))
+    places = range(1 if events.merged else MOST_TRACKS)
+    names = events.voices or tuple(str(number + 1) for number in places)
     return make_vocabulary(
         events.scheme,
         names,
@@ -261,7 +279,7 @@ def _miditok(events: Events) -> Any:
     longest = events.max_quarters * events.steps_per_quarter
     return tokenizer(
         events.scheme,
-        vocabulary.count("voice"),
+        len(vocabulary.drums),
         (events.lowest, events.highest),
         longest,
         vocabulary.bar_steps,

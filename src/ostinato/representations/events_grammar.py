@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.representations.events_vocabulary import END, Vocabulary
+from ostinato.representations.events_vocabulary import END, NoteKind, Vocabulary
 from ostinato.representations.protocol import Mask, Tokens
 
 FOREVER = 1 << 30  # steps: the limit of a grammar that only follows
@@ -28,11 +28,9 @@ class EventGrammar(ABC):
     def __init__(self, vocabulary: Vocabulary, limit: int) -> None:
         self._vocabulary = vocabulary
         self._limit = limit
-        self._pitches = vocabulary.count("pitch" if "pitch" in vocabulary.blocks else "note_on")
         self._previous = ""
-        self._voice = -1
-        self._last_pitch = -1
         self._at_cut = False
+        self._begin_time()
         self.time = 0
         self.meters: list[tuple[int, int]] = []
 
@@ -42,7 +40,8 @@ class EventGrammar(ABC):
         # whatever moved time to the end of the prompt may be prolonged, and all voices may begin
         # there
         self._at_cut = len(prompt) > 0
-        self._voice = -1 if self._previous not in ("voice", "pitch") else self._voice
+        if self._previous not in ("voice", "pitch"):
+            self._begin_time()
 
     @abstractmethod
     def allowed(self, column: int = 0) -> Mask:
@@ -79,6 +78,20 @@ class EventGrammar(ABC):
         block = self._vocabulary.blocks[kind]
         mask[block.start : block.stop] = values
 
+    def _put_pitches(self, mask: Mask, kind: NoteKind, voice: int, values: Mask) -> None:
+        """Allow those pitches of a voice that a mask over them names."""
+        block = self._vocabulary.pitches(kind, voice)
+        mask[block.start : block.stop] = values
+
+    def _table_shape(self, kind: NoteKind) -> tuple[int, int]:
+        """All pitches of all voices."""
+        return len(self._vocabulary.drums), len(self._vocabulary.pitches(kind, 0))
+
+    def _begin_time(self) -> None:
+        """At a new time no voice has been chosen; one that is alone always is."""
+        self._voice = -1 if self._vocabulary.names_voices else 0
+        self._last_pitch = -1
+
     def _choose_voice(self, voice: int) -> None:
         if voice != self._voice:
             self._last_pitch = -1
@@ -86,7 +99,10 @@ class EventGrammar(ABC):
 
 
 class RemiGrammar(EventGrammar):
-    """bar meter (position (voice pitch duration)+)*, again and again, then the end."""
+    """bar meter (position (voice pitch duration)+)*, again and again, then the end.
+
+    A voice that is alone is not named.
+    """
 
     def __init__(self, vocabulary: Vocabulary, limit: int, prompt: Tokens) -> None:
         super().__init__(vocabulary, limit)
@@ -94,7 +110,7 @@ class RemiGrammar(EventGrammar):
         self._position = -1
         self._latest = 0
         # when each pitch of each voice falls silent
-        self._ends = np.zeros((vocabulary.count("voice"), self._pitches), dtype=np.int64)
+        self._ends = np.zeros(self._table_shape("pitch"), dtype=np.int64)
         self._absorb(prompt)
 
     @property
@@ -109,7 +125,7 @@ class RemiGrammar(EventGrammar):
         if previous == "pitch":
             self._allow(mask, "duration", 0, max(1, self._limit - self.time))
         elif previous == "voice":
-            self._put(mask, "pitch", self._free(self._voice))
+            self._put_pitches(mask, "pitch", self._voice, self._free(self._voice))
         elif self.time >= self._limit:
             mask[0] = True
         elif previous == "":
@@ -133,6 +149,9 @@ class RemiGrammar(EventGrammar):
 
     def _allow_voices(self, mask: Mask) -> None:
         """Later voices with a silent pitch, and the current one if a higher pitch is silent."""
+        if not self._vocabulary.names_voices:
+            self._put_pitches(mask, "pitch", 0, self._free(0))
+            return
         voices: Mask = np.less_equal(self._ends.min(axis=1), self.time)
         voices[: max(self._voice, 0)] = False
         if self._voice >= 0:
@@ -151,8 +170,8 @@ class RemiGrammar(EventGrammar):
         elif kind == "meter":
             self.meters.append((self._bar_start, value))
         elif kind == "position":
-            self._position, self._voice = value, -1
-            self.time = self._bar_start + value
+            self._position, self.time = value, self._bar_start + value
+            self._begin_time()
         elif kind == "voice":
             self._choose_voice(value)
         elif kind == "pitch":
@@ -170,7 +189,7 @@ class MidiLikeGrammar(EventGrammar):
         self._longest = vocabulary.count("time_shift")
         self._last_shift = 0
         # onset of what sounds, -1 for silence
-        self._onsets = np.full((vocabulary.count("voice"), self._pitches), -1, dtype=np.int64)
+        self._onsets = np.full(self._table_shape("note_on"), -1, dtype=np.int64)
         self._absorb(prompt)
 
     def sounding(self) -> npt.NDArray[np.int64]:
@@ -181,27 +200,43 @@ class MidiLikeGrammar(EventGrammar):
         """Mask over the vocabulary of what may come next."""
         mask = self._mask()
         if self._previous == "voice":
-            self._put(mask, "note_off", self._ending()[self._voice] & (self._last_pitch < 0))
-            if self.time < self._limit:
-                self._put(mask, "note_on", self._free(self._voice))
+            self._allow_notes(mask)
         elif self.time >= self._limit:
-            # from the lowest voice on, so that each can still be closed
-            sounding = self._ending().any(axis=1)
-            if sounding.any():
-                mask[self._vocabulary.blocks["voice"].start + int(sounding.argmax())] = True
-            else:
-                mask[0] = True
+            self._allow_last(mask)
         elif self._previous == "":
             self._allow(mask, "meter")
         else:
             self._allow_events(mask)
         return mask
 
-    def _allow_events(self, mask: Mask) -> None:
+    def _allow_notes(self, mask: Mask) -> None:
+        """Of the current voice."""
+        ending = self._ending()[self._voice] & (self._last_pitch < 0)
+        self._put_pitches(mask, "note_off", self._voice, ending)
+        if self.time < self._limit:
+            self._put_pitches(mask, "note_on", self._voice, self._free(self._voice))
+
+    def _allow_last(self, mask: Mask) -> None:
+        """What still sounds must end, from the lowest voice on, so that each can be closed."""
+        sounding = self._ending().any(axis=1)
+        if not sounding.any():
+            mask[0] = True
+        elif self._vocabulary.names_voices:
+            mask[self._vocabulary.blocks["voice"].start + int(sounding.argmax())] = True
+        else:
+            self._allow_notes(mask)
+
+    def _allow_voices(self, mask: Mask) -> None:
+        if not self._vocabulary.names_voices:
+            self._allow_notes(mask)
+            return
         self._allow(mask, "voice", max(self._voice, 0))
         if self._voice >= 0:
             more = self._free(self._voice).any() or self._last_pitch < 0
             mask[self._vocabulary.blocks["voice"].start + self._voice] = more
+
+    def _allow_events(self, mask: Mask) -> None:
+        self._allow_voices(mask)
         shifted = self._previous == "time_shift"
         if not shifted or self._at_cut or self._last_shift == self._longest:
             # the limit must find a note to close
@@ -223,7 +258,8 @@ class MidiLikeGrammar(EventGrammar):
     def _take(self, kind: str, value: int) -> None:
         if kind == "time_shift":
             self.time += value
-            self._last_shift, self._voice, self._last_pitch = value, -1, -1
+            self._last_shift = value
+            self._begin_time()
         elif kind == "meter":
             self.meters.append((self.time, value))
         elif kind == "voice":

@@ -9,18 +9,30 @@ us; meters of equal bars stay apart.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
+
+from ostinato.representations.lines import DRUMS
 
 END = "end"
+WIDEST_BAR = 255  # steps: symusic, in which MidiTok reads and writes, keeps a meter in one byte
+NoteKind = Literal["pitch", "note_on", "note_off"]
+_DRUM_KINDS = {"pitch": "drum", "note_on": "drum_on", "note_off": "drum_off"}
 
 
 @dataclass(frozen=True)
 class Vocabulary:
     """Tokens in blocks of one kind each; number 0 ends the music.
 
+    Drums have pitches of their own, so that transposition leaves them alone; what they do is the
+    same. A voice that is alone is not named.
+
+    kinds: by token, what it does: a drum's pitch is a pitch.
     values: by token, what it says: a voice, meter or pitch by its index, a position, duration or
         shift in steps.
-    foreign: by token, MidiTok's name. Meters share names where their bars are equally long.
+    foreign: by token, what MidiTok says for it, names with a space between. Meters share names
+        where their bars are equally long, drums share those of pitches.
     bar_steps: by meter, the steps in its bar.
+    drums: by voice, whether it is one.
     """
 
     names: tuple[str, ...]
@@ -30,6 +42,12 @@ class Vocabulary:
     blocks: Mapping[str, range]
     meters: tuple[tuple[int, int], ...]
     bar_steps: tuple[int, ...]
+    drums: tuple[bool, ...]
+
+    @property
+    def names_voices(self) -> bool:
+        """Whether a token before every note says its voice."""
+        return "voice" in self.blocks
 
     def token(self, kind: str, value: int) -> int:
         """Number of the token of a kind with a value."""
@@ -39,6 +57,10 @@ class Vocabulary:
     def count(self, kind: str) -> int:
         """How many tokens are of a kind."""
         return len(self.blocks[kind])
+
+    def pitches(self, kind: NoteKind, voice: int) -> range:
+        """The tokens of one kind for the pitches of a voice, from the lowest up."""
+        return self.blocks[_DRUM_KINDS[kind] if self.drums[voice] else kind]
 
 
 def parse_meter(text: str, steps_per_quarter: int) -> tuple[int, int, int]:
@@ -55,6 +77,11 @@ def parse_meter(text: str, steps_per_quarter: int) -> tuple[int, int, int]:
         raise ValueError(
             f"a bar of {text} is no whole number of steps; leave it out of meters, "
             f"or choose another steps_per_quarter than {steps_per_quarter}"
+        )
+    if steps > WIDEST_BAR:
+        raise ValueError(
+            f"a bar of {text} has {steps} steps, more than {WIDEST_BAR}; leave it out of meters, "
+            f"or choose a lower steps_per_quarter than {steps_per_quarter}"
         )
     return int(parts[0]), int(parts[1]), int(steps)
 
@@ -76,35 +103,62 @@ def make_vocabulary(
         meters: numerator, denominator and steps in a bar of each.
     """
     blocks: dict[str, list[tuple[str, int, str]]] = {
-        END: [(END, 0, "")],
         "voice": [(f"voice_{name}", i, f"Program_{i}") for i, name in enumerate(voices)],
         "meter": [
             (f"meter_{n}/{d}", i, f"TimeSig_{steps}/4") for i, (n, d, steps) in enumerate(meters)
         ],
     }
     steps = range(1, longest + 1)
+    # MidiTok names the voice of every note
+    alone = "Program_0 " if len(voices) == 1 else ""
+
+    def notes(name: str, foreign: str) -> list[tuple[str, int, str]]:
+        return [(f"{name}_{p}", i, f"{alone}{foreign}_{p}") for i, p in enumerate(pitches)]
+
     if scheme == "remi":
         widest = range(max(steps for _, _, steps in meters))
         blocks |= {
             "bar": [("bar", 0, "Bar_None")],
             "position": [(f"position_{i}", i, f"Position_{i}") for i in widest],
-            "pitch": [(f"pitch_{p}", i, f"Pitch_{p}") for i, p in enumerate(pitches)],
+            "pitch": notes("pitch", "Pitch"),
+            "drum": notes("drum", "Pitch"),
             "duration": [(f"duration_{i}", i, f"Duration_{i}.0.1") for i in steps],
         }
     else:
         blocks |= {
             "time_shift": [(f"time_shift_{i}", i, f"TimeShift_{i}.0.1") for i in steps],
-            "note_on": [(f"note_on_{p}", i, f"NoteOn_{p}") for i, p in enumerate(pitches)],
-            "note_off": [(f"note_off_{p}", i, f"NoteOff_{p}") for i, p in enumerate(pitches)],
+            "note_on": notes("note_on", "NoteOn"),
+            "note_off": notes("note_off", "NoteOff"),
+            "drum_on": notes("drum_on", "NoteOn"),
+            "drum_off": notes("drum_off", "NoteOff"),
         }
-    rows = [(kind, *row) for kind, block in blocks.items() for row in block]
-    first = {kind: [row[0] for row in rows].index(kind) for kind in blocks}
+    drums = tuple(voice == DRUMS for voice in voices)
+    unused = {"voice"} if alone else set()
+    unused |= set() if any(drums) else set(_DRUM_KINDS.values())
+    unused |= set(_DRUM_KINDS) if all(drums) else set()
+    used = {kind: block for kind, block in blocks.items() if kind not in unused}
+    return _laid_out(used, meters, drums)
+
+
+def _laid_out(
+    blocks: Mapping[str, Sequence[tuple[str, int, str]]],
+    meters: Sequence[tuple[int, int, int]],
+    drums: tuple[bool, ...],
+) -> Vocabulary:
+    rows = [(END, END, 0, "")]
+    ranges = {END: range(1)}
+    what = {drum: plain for plain, drum in _DRUM_KINDS.items()}
+    for kind, block in blocks.items():
+        ranges[kind] = range(len(rows), len(rows) + len(block))
+        rows += [(what.get(kind, kind), *row) for row in block]
+    kinds, names, values, foreign = zip(*rows, strict=True)
     return Vocabulary(
-        names=tuple(row[1] for row in rows),
-        kinds=tuple(row[0] for row in rows),
-        values=tuple(row[2] for row in rows),
-        foreign=tuple(row[3] for row in rows),
-        blocks={k: range(first[k], first[k] + len(block)) for k, block in blocks.items()},
+        names=names,
+        kinds=kinds,
+        values=values,
+        foreign=foreign,
+        blocks=ranges,
         meters=tuple((n, d) for n, d, _ in meters),
         bar_steps=tuple(steps for _, _, steps in meters),
+        drums=drums,
     )

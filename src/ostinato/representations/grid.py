@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ostinato.music.piece import VOICES, Meter, Notes, Piece, Tempo, make_notes
 from ostinato.representations.lines import (
-    check_range,
+    DRUMS,
+    check_notes,
     one_line,
     options_from,
     rebuild,
@@ -54,6 +55,8 @@ class Grid:
             raise ValueError(f"steps_per_quarter={self.steps_per_quarter} must be at least 1")
         if not self.voices or len(set(self.voices)) != len(self.voices):
             raise ValueError(f"voices={list(self.voices)} must name one or more, each once")
+        if DRUMS in self.voices:
+            raise ValueError("a grid holds one note of a voice at a time; take events for drums")
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
@@ -80,7 +83,7 @@ class Grid:
         voices = voice_notes(piece, self.voices)
         lines, moved, dropped = [], 0.0, 0
         for number, notes in enumerate(voices):
-            check_range(piece, notes, self.lowest, self.highest)
+            check_notes(piece, notes, self.lowest, self.highest)
             stepped, change = to_steps(notes, piece.ticks_per_quarter, self.steps_per_quarter)
             is_bass = number == len(self.voices) - 1 and number > 0
             line, left_out = one_line(stepped, keep_highest=not is_bass)
@@ -109,13 +112,18 @@ class Grid:
 
     def encode(self, piece: Piece) -> Tokens:
         """Cells of shape (T steps, voices)."""
-        quantized = self.quantize(piece).piece
+        return self.write(self.quantize(piece).piece)
+
+    def write(self, quantized: Piece) -> Tokens:
+        """Cells of shape (T steps, voices) of a piece as `quantize` gives it."""
+        notes = quantized.notes
         cells = np.full((quantized.length, self.width), REST, dtype=np.int32)
-        for note in quantized.notes:
-            start, end = int(note["onset"]), int(note["onset"] + note["duration"])
-            symbol = int(note["pitch"]) - self.lowest + 1
-            cells[start:end, int(note["track"])] = self._hold if self.hold else symbol
-            cells[start, int(note["track"])] = symbol
+        symbols, lengths = notes["pitch"] - self.lowest + 1, notes["duration"]
+        before = np.cumsum(lengths) - lengths  # steps of the notes before
+        steps = np.repeat(notes["onset"] - before, lengths) + np.arange(int(lengths.sum()))
+        voices = np.repeat(notes["track"], lengths)
+        cells[steps, voices] = self._hold if self.hold else np.repeat(symbols, lengths)
+        cells[notes["onset"], notes["track"]] = symbols
         return cells
 
     @property

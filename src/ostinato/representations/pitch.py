@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ostinato.music.piece import NOTE, Meter, Notes, Piece, Tempo, Track
 from ostinato.representations.lines import (
-    check_range,
+    check_notes,
     options_from,
     rebuild,
     settings_of,
@@ -75,7 +75,7 @@ class Pitches:
             Unencodable: a role is missing, or a pitch lies outside the range.
         """
         notes = self._notes(piece)
-        check_range(piece, notes, self.lowest, self.highest)
+        check_notes(piece, notes, self.lowest, self.highest)
         ordered = notes[np.lexsort((-notes["pitch"], notes["onset"]))]
         onsets = ordered["onset"] / piece.ticks_per_quarter
         moved = float(np.abs(np.arange(len(ordered)) - onsets).mean()) if len(ordered) else 0.0
@@ -92,7 +92,11 @@ class Pitches:
 
     def encode(self, piece: Piece) -> Tokens:
         """Tokens of shape (T notes + 1, 1) with the end token."""
-        pitches = self.quantize(piece).piece.notes["pitch"]
+        return self.write(self.quantize(piece).piece)
+
+    def write(self, quantized: Piece) -> Tokens:
+        """Tokens of shape (T notes + 1, 1) of a piece as `quantize` gives it."""
+        pitches = quantized.notes["pitch"]
         return np.append(pitches - self.lowest + 1, END).astype(np.int32)[:, None]
 
     def decode(self, tokens: Tokens) -> Piece:

@@ -19,8 +19,25 @@ Mask = npt.NDArray[np.bool_]
 FORMAT = 1
 
 
+REASONS = {
+    "voice missing": "a voice that every piece must have is not in it",
+    "no notes": "none in the voices that are read",
+    "too many tracks": "more sound than there are voices by place",
+    "pitch out of range": "a note below the lowest or above the highest pitch",
+    "meter not in the vocabulary": "a meter that the representation was not told of",
+    "too long": "it does not lie between quarter note 0 and LONGEST_QUARTERS",
+}
+LONGEST_QUARTERS = 1 << 16  # nine hours at 120 a minute; a stray event must not make a huge array
+
+
 class Unencodable(ValueError):
-    """A piece that a representation cannot hold, with the reason in its words."""
+    """A piece that a representation cannot hold: the reason to count by, and words about it."""
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        if reason not in REASONS:
+            raise ValueError(f"unknown reason {reason!r}; known are {', '.join(REASONS)}")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,10 @@ class Representation(Protocol):
         """The piece as this representation can say it; raises Unencodable."""
 
     def encode(self, piece: Piece) -> Tokens:
-        """The quantized piece as an array of shape (T, W); raises Unencodable."""
+        """`write` of what `quantize` makes of a piece, shape (T, W); raises Unencodable."""
+
+    def write(self, quantized: Piece) -> Tokens:
+        """A piece as `quantize` gives it, as an array of shape (T, W)."""
 
     def decode(self, tokens: Tokens) -> Piece:
         """The piece of an array; any array that the grammar allows decodes."""

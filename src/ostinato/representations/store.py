@@ -3,31 +3,30 @@ them.
 
 `codec.json` holds all that decoding and transposition need; a model carries a copy of it. What
 could not be encoded is listed in `summary.json` with its reason. Splits are copied from the corpus,
-never made here.
+never made here. Tokens are written piece by piece: a corpus may be larger than the memory.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from ostinato.execution.files import atomic_folder, checksums, write_json, write_npz
 from ostinato.music.corpus import Entry
-from ostinato.representations.protocol import FORMAT, Representation, Tokens, Unencodable
+from ostinato.representations.protocol import (
+    FORMAT,
+    Quantized,
+    Representation,
+    Tokens,
+    Unencodable,
+)
 
 SPLITS = ("train", "valid", "test")
 SHIFTS = range(-11, 12)
-
-
-@dataclass
-class _Collected:
-    """Pieces of one split, as they are encoded."""
-
-    tokens: list[Tokens] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+INDEX = ("piece", "length", "notes", "quarters", "shift_low", "shift_high")
 
 
 def write_encoding(
@@ -38,47 +37,53 @@ def write_encoding(
     origin: dict[str, str],
 ) -> dict[str, Any]:
     """Encode a corpus into `folder`, atomically, and return the summary."""
-    shifts = {k: representation.shift(k) for k in SHIFTS}
-    splits = {split: _Collected() for split in SPLITS}
     rejected: list[dict[str, str]] = []
     moved: list[float] = []
     dropped: Counter[str] = Counter()
-    for entry in entries:
-        try:
-            quantized = representation.quantize(entry.piece)
-            tokens = representation.encode(entry.piece)
-        except Unencodable as error:
-            rejected.append({"piece": entry.piece.id, "reason": str(error)})
-            continue
-        moved.append(quantized.moved)
-        dropped.update(quantized.dropped)
-        splits[entry.split].tokens.append(tokens)
-        splits[entry.split].rows.append(
-            {
-                "piece": entry.piece.id,
-                "length": len(tokens),
-                "notes": len(quantized.piece.notes),
-                "quarters": quantized.piece.quarters,
-            }
-            | _shift_range(tokens, shifts)
-        )
-    counts = {
-        "format": FORMAT,
-        "dataset": dataset,
-        "origin": origin,
-        "pieces": {split: len(part.rows) for split, part in splits.items()},
-        "positions": {split: sum(map(len, part.tokens)) for split, part in splits.items()},
-        "rejected": rejected,
-        "notes_dropped": dict(dropped),
-        "mean_onset_error_quarters": float(np.mean(moved)) if moved else 0.0,
-    }
     with atomic_folder(folder) as out:
-        for split, part in splits.items():
-            _write_split(out / split, part, representation.width)
+        with ExitStack() as files:
+            splits = {
+                split: files.enter_context(_SplitWriter(out / split, representation))
+                for split in SPLITS
+            }
+            for entry in entries:
+                try:
+                    quantized = representation.quantize(entry.piece)
+                except Unencodable as error:
+                    row = {"piece": entry.piece.id, "reason": error.reason, "detail": str(error)}
+                    rejected.append(row)
+                    continue
+                splits[entry.split].add(quantized, representation.write(quantized.piece))
+                moved.append(quantized.moved)
+                dropped.update(quantized.dropped)
+        counts: dict[str, Any] = {
+            "format": FORMAT,
+            "dataset": dataset,
+            "origin": origin,
+            "pieces": {split: len(part.rows) for split, part in splits.items()},
+            "positions": {split: part.positions for split, part in splits.items()},
+            "rejected": rejected,
+            "notes_dropped": dict(dropped),
+            "mean_onset_error_quarters": float(np.mean(moved)) if moved else 0.0,
+        }
+        if rejected:  # where nothing is, a summary keeps the bytes that models were trained on
+            counts["rejected_by_reason"] = dict(Counter(row["reason"] for row in rejected))
         write_json(out / "codec.json", codec_of(representation))
         counts["checksums"] = checksums(out)
         write_json(out / "summary.json", counts)
     return counts
+
+
+def describe(name: str, summary: Mapping[str, Any]) -> str:
+    """A summary as a few lines for the terminal: what was set aside by reason, with one example."""
+    rejected = summary["rejected"]
+    lines = [f"{name}: pieces {summary['pieces']}, positions {summary['positions']}"]
+    for reason, count in summary.get("rejected_by_reason", {}).items():
+        example = next(row["detail"] for row in rejected if row["reason"] == reason)
+        lines.append(f"set aside, {reason}: {count} ({example})")
+    lines += [f"notes dropped, {why}: {n}" for why, n in sorted(summary["notes_dropped"].items())]
+    error = summary["mean_onset_error_quarters"]
+    return "\n".join([*lines, f"onsets moved by {error:.5f} quarter notes on average"])
 
 
 def codec_of(representation: Representation) -> dict[str, Any]:
@@ -92,25 +97,62 @@ def codec_of(representation: Representation) -> dict[str, Any]:
     }
 
 
-def _shift_range(tokens: Tokens, shifts: dict[int, Any]) -> dict[str, int]:
-    """How far a piece can be transposed within the vocabulary, as an unbroken range around 0."""
-    possible = {k: bool((table[tokens] >= 0).all()) for k, table in shifts.items()}
-    low = high = 0
-    while possible.get(low - 1, False):
-        low -= 1
-    while possible.get(high + 1, False):
-        high += 1
-    return {"shift_low": low, "shift_high": high}
+class _SplitWriter:
+    """One split's files: `tokens.npy` grows with every piece, `index.npz` is written at the end."""
 
+    def __init__(self, folder: Path, representation: Representation) -> None:
+        self.positions = 0
+        self.rows: list[tuple[Any, ...]] = []
+        self._folder = folder
+        self._width = representation.width
+        names = len(representation.vocabulary)
+        self._dtype = np.dtype(np.int16 if names <= 2**15 else np.int32)
+        self._possible = np.stack([representation.shift(k) for k in SHIFTS]) >= 0
+        self._file: IO[bytes] | None = None
 
-def _write_split(folder: Path, part: _Collected, width: int) -> None:
-    folder.mkdir()
-    empty = np.empty((0, width), np.int32)
-    tokens = np.concatenate(part.tokens) if part.tokens else empty
-    np.save(
-        folder / "tokens.npy",
-        tokens.astype(np.int16 if tokens.max(initial=0) < 2**15 else np.int32),
-    )
-    names = ("piece", "length", "notes", "quarters", "shift_low", "shift_high")
-    index: dict[str, Any] = {name: np.array([row[name] for row in part.rows]) for name in names}
-    write_npz(folder / "index.npz", index)
+    def __enter__(self) -> "_SplitWriter":
+        self._folder.mkdir()
+        self._file = (self._folder / "tokens.npy").open("wb")
+        self._write_header()
+        return self
+
+    def add(self, quantized: Quantized, tokens: Tokens) -> None:
+        """Append one piece."""
+        assert self._file
+        self._file.write(tokens.astype(self._dtype).tobytes())
+        self.positions += len(tokens)
+        piece = quantized.piece
+        sizes = (len(tokens), len(piece.notes), piece.quarters)
+        self.rows.append((piece.id, *sizes, *self._shift_range(tokens)))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        assert self._file
+        with self._file:
+            self._write_header()
+        if kind is None:
+            columns = zip(*self.rows, strict=True) if self.rows else [()] * len(INDEX)
+            index = {name: np.array(column) for name, column in zip(INDEX, columns, strict=True)}
+            write_npz(self._folder / "index.npz", index)
+
+    def _write_header(self) -> None:
+        """In front of the tokens: NumPy leaves room in it for any number of positions."""
+        assert self._file
+        self._file.seek(0)
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self.positions, self._width),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def _shift_range(self, tokens: Tokens) -> tuple[int, int]:
+        """How far tokens can be transposed within the vocabulary: an unbroken range around 0."""
+        used = np.zeros(self._possible.shape[1], dtype=bool)
+        used[tokens] = True
+        possible = np.all(self._possible[:, used], axis=1).tolist()
+        low = high = 0
+        while low - 1 in SHIFTS and possible[low - 1 - SHIFTS.start]:
+            low -= 1
+        while high + 1 in SHIFTS and possible[high + 1 - SHIFTS.start]:
+            high += 1
+        return low, high

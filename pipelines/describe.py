@@ -1,0 +1,37 @@
+"""Beside the pipeline: a page on data/corpus/<dataset>, with counts, histograms, random pieces to
+listen to, rejected files and copies.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ostinato.config import entry
+
+
+@entry("describe")
+def main(config: dict[str, Any]) -> None:
+    from ostinato.execution.files import require, write_text
+    from ostinato.music.corpus import iterate_corpus, read_pieces, read_rejected, read_summary
+    from ostinato.report.corpus_collect import collect
+    from ostinato.report.corpus_data import DescribeOptions
+    from ostinato.report.corpus_page import build_corpus_page
+
+    name = config["choices"]["dataset"]
+    options = DescribeOptions(**{key: config[key] for key in ("pieces", "seed", "seconds")})
+    corpus = Path("data/corpus") / name
+    require(corpus / "summary.json", f"python pipelines/normalize.py dataset={name}")
+    data = collect(
+        read_pieces(corpus),
+        iterate_corpus(corpus),
+        read_summary(corpus),
+        read_rejected(corpus),
+        options,
+    )
+    page = Path("renders/corpora") / name / "index.html"
+    write_text(page, build_corpus_page(data))
+    print(f"{name}: {data.pieces} pieces, {data.notes} notes, {data.seconds / 3600:.1f} hours")
+    print(f"open {page}")
+
+
+if __name__ == "__main__":
+    main()

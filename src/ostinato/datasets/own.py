@@ -1,0 +1,240 @@
+"""A user's own files as a dataset: a folder of MIDI, MusicXML, ABC and kern becomes
+conf/dataset/<name>.yaml.
+
+The folder is read where it lies and never written to. Its digest is over the music in it alone, so
+that a new text file beside the music changes nothing; other files are counted by their suffix.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ostinato.datasets.contents import config_file, difference, earlier
+from ostinato.datasets.kinds import FolderSource
+from ostinato.datasets.unpack import decoded
+from ostinato.datasets.web import SAY, Say
+from ostinato.execution.files import require, sha256_file, sha256_json, write_text
+
+KINDS_OF_MUSIC = {
+    ".mid": "MIDI",
+    ".midi": "MIDI",
+    ".musicxml": "MusicXML",
+    ".mxl": "MusicXML",
+    ".xml": "MusicXML",
+    ".abc": "ABC",
+    ".krn": "kern",
+}
+NAME = re.compile(r"[a-z0-9_]+")
+# what YAML or the command line would read as something else than a name
+NO_NAMES = re.compile(
+    r"null|true|false|yes|no|on|off|y|n|nan|inf|[0-9_]+(e[0-9_]+)?|0x[0-9a-f_]+|0o[0-7_]+|0b[01_]+"
+)
+ABSOLUTE = "The path is one of this machine: elsewhere this file needs another one."
+RELATIVE = "The path counts from the project's folder."
+TEMPLATE = """\
+# Your own files. {kept}
+# After a change in it: python pipelines/download.py update={name}
+source:
+  kind: folder
+  path: {path}
+  digest: "{digest}"
+  licence: "stated by you: not yet; write here what others may do with these files"
+  citation: "stated by you: not yet; write here who made them"
+  url: ""
+normalize:
+  ticks_per_quarter: 480
+  pedal: keep # or fold: into the durations, or ignore
+  split: {{train: 0.8, valid: 0.1, test: 0.1, seed: 1}} # of melodies, never of files
+  drop_copies: false # true leaves out near copies of a piece
+  limits: {{seconds: 60, megabytes: 4096}} # for each file
+"""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What lies in a folder. music: files by the name they get; left_out: how many, by reason."""
+
+    music: Mapping[str, Path]
+    left_out: Mapping[str, int]
+
+    def counts(self) -> str:
+        """How many files of each kind of music."""
+        kinds = Counter(KINDS_OF_MUSIC[Path(name).suffix.lower()] for name in self.music)
+        return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+
+
+def quoted(argument: str) -> str:
+    """`path=…` of a command line in the quotes that Hydra wants around brackets and commas."""
+    value = argument.removeprefix("path=")
+    if value == argument or value[:1] in ("'", '"'):
+        return argument
+    return "path='" + re.sub(r"(\\*)('|$)", _escaped, value) + "'"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """A quote, or the end, with the backslashes before it: each of them doubled."""
+    return 2 * found[1] + (r"\'" if found[2] else "")
+
+
+def add(name: object, path: object, say: Say = SAY) -> None:
+    """Write conf/dataset/<name>.yaml for a folder, and say what to do next.
+
+    Raises:
+        ValueError: a name or folder that cannot be used, or another dataset of that name.
+    """
+    if name is None or path is None:
+        raise ValueError("a dataset of your own files needs both: add=<name> path=<folder>")
+    name, given = str(name), Path(str(path)).expanduser()
+    if not NAME.fullmatch(name) or NO_NAMES.fullmatch(name):
+        raise ValueError(
+            f"add: {name!r} must be of a-z, 0-9 and _, with a letter, and no YAML word"
+        )
+    target = config_file(name)
+    if not target.parent.is_dir():
+        raise ValueError(f"there is no {target.parent} here; run this in the project's folder")
+    stored = _stored(given)
+    contents = read_folder(name, given)
+    text = TEMPLATE.format(
+        name=name,
+        kept=ABSOLUTE if given.is_absolute() else RELATIVE,
+        path=json.dumps(stored, ensure_ascii=False),
+        digest=sha256_json(_checksums(contents)),
+    )
+    if target.exists() and target.read_text(encoding="utf-8") != text:
+        raise ValueError(
+            f"{target} is there already and says something else; choose another name, or, if its "
+            f"folder has changed: python pipelines/download.py update={name}"
+        )
+    write_text(target, text)
+    say(f"{target}: {contents.counts()}")
+    _say_left_out(contents, say)
+    if given.is_absolute():
+        say(f"  its path is absolute, so the file is good on this machine alone: {stored}")
+    _say_next(name, say)
+
+
+def _stored(folder: Path) -> str:
+    path = str(folder.resolve()) if folder.is_absolute() else folder.as_posix()
+    if "${" in path or not path.isprintable():
+        raise ValueError(f"path: {path!r} holds '${{' or characters that do not print; rename it")
+    return path
+
+
+def update(name: str, say: Say = SAY) -> None:
+    """Write the digest of a folder's present contents into its dataset's file."""
+    target = require(config_file(name), f"python pipelines/download.py add={name} path=<folder>")
+    text = target.read_text(encoding="utf-8")
+    source = (yaml.safe_load(text) or {}).get("source") or {}
+    if source.get("kind") != "folder":
+        raise ValueError(f"{target} is of kind {source.get('kind')!r}; only a folder is updated")
+    old = str(source.get("digest"))
+    contents = read_folder(name, Path(str(source.get("path"))).expanduser())
+    found = _checksums(contents)
+    digest = sha256_json(found)
+    if digest == old:
+        say(f"{target}: nothing has changed ({contents.counts()})")
+        return
+    line = re.compile(r"^( *digest: *)\S+(.*)$", re.MULTILINE)
+    if len(line.findall(text)) != 1:
+        raise ValueError(
+            f"{target}: write the digest by hand, it has not one line for it: {digest}"
+        )
+    write_text(target, line.sub(rf'\g<1>"{digest}"\g<2>', text))
+    before = earlier(Path("data/raw") / name, old)
+    say(f"{target}: {contents.counts()}")
+    if before is not None:
+        say(f"  beside the last download: {difference(before, found)}")
+    _say_left_out(contents, say)
+    say(f"next: dvc repro download@{name}, or dvc repro for all that builds on it")
+
+
+def copy_files(
+    name: str, source: FolderSource, out: Path, say: Say = SAY
+) -> dict[str, dict[str, str]]:
+    """Copy a folder's music; of the files nothing is said but their names.
+
+    Raises:
+        ValueError: the folder is missing or holds no music.
+    """
+    contents = read_folder(name, Path(source.path).expanduser())
+    for file, path in contents.music.items():
+        (out / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, out / file)
+    _say_left_out(contents, say)
+    return {file: {} for file in contents.music}
+
+
+def read_folder(name: str, folder: Path) -> Contents:
+    """The music in a folder and the folders in it, under names that are text.
+
+    Hidden files and folders are left out, and links to folders are not followed.
+
+    Raises:
+        ValueError: no folder, no music in it, or a part of it that may not be read.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"dataset {name}: {folder} is no folder; correct path or bring it back")
+    _refuse_own_output(name, folder)
+    music: dict[str, Path] = {}
+    left_out: Counter[str] = Counter()
+    for place, folders, files in os.walk(folder, onerror=_unreadable):
+        for inner in folders:
+            if reason := _passed_over(Path(place, inner)):
+                left_out[f"{reason} folders"] += 1
+        folders[:] = sorted(f for f in folders if not _passed_over(Path(place, f)))
+        for path in (Path(place, file) for file in sorted(files)):
+            if path.name.startswith("."):
+                left_out["hidden files"] += 1
+            elif path.suffix.lower() not in KINDS_OF_MUSIC or not path.is_file():
+                left_out[path.suffix.lower() or "without suffix"] += 1
+            else:
+                music[decoded(os.fsencode(path.relative_to(folder)))] = path
+    if not music:
+        raise ValueError(
+            f"dataset {name}: no music in {folder}; looked for {', '.join(KINDS_OF_MUSIC)}"
+        )
+    return Contents(dict(sorted(music.items())), left_out)
+
+
+def _passed_over(folder: Path) -> str:
+    if folder.name.startswith("."):
+        return "hidden"
+    return "linked" if folder.is_symlink() else ""
+
+
+def _unreadable(error: OSError) -> None:
+    raise ValueError(f"{error.filename} cannot be read ({error.strerror})") from error
+
+
+def _refuse_own_output(name: str, folder: Path) -> None:
+    """A download into the folder it reads would remove what it reads."""
+    source, out = folder.resolve(), (Path("data/raw") / name).resolve()
+    if source in (out, *out.parents) or out in source.parents:
+        raise ValueError(
+            f"dataset {name}: {folder} is, holds or lies in data/raw/{name}, where its copy goes; "
+            "move the files to a folder of their own"
+        )
+
+
+def _checksums(contents: Contents) -> dict[str, str]:
+    return {name: sha256_file(path) for name, path in contents.music.items()}
+
+
+def _say_left_out(contents: Contents, say: Say) -> None:
+    counts = [f"{number} {what}" for what, number in sorted(contents.left_out.items()) if number]
+    if counts:
+        say(f"  left out: {', '.join(counts)}")
+
+
+def _say_next(name: str, say: Say) -> None:
+    say(f"next: state the licence and citation in {config_file(name)}, and write into params.yaml")
+    say(f"  datasets: [..., {name}]")
+    say(f"  encodings: {{..., {name}-remi: {{dataset: {name}, representation: remi}}}}")
+    say(f"then: dvc repro encode@{name}-remi")

@@ -1,0 +1,234 @@
+"""Runs a function over items that may hang, crash the process or eat all memory.
+
+Each Guard supervises one persistent child process, so that a good item costs some microseconds and
+a bad one costs itself alone: it becomes a Failure, and a new child goes on with the rest. The child
+is a plain process and no `multiprocessing` one, since workers of Dask may not have such children.
+POSIX only; the limit on memory needs Linux.
+"""
+
+import atexit
+import os
+import pickle
+import sys
+import weakref
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.execution.guarded_child import CRASH, ERROR, MEMORY, READY, RESULT, TIME, UNUSABLE
+from ostinato.execution.guarded_process import Answer, Child
+
+KINDS = {TIME: "time limit", MEMORY: "memory limit", CRASH: "crash", ERROR: "error"}
+START_SECONDS = 120.0  # for the child's start and the imports of the function's module
+
+
+class GuardError(RuntimeError):
+    """The function cannot run in a guarded process at all, whatever the item."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one item may take.
+
+    seconds: by the clock, of which the first item of a child also spends what the function imports.
+    megabytes: (2**20 bytes) of data beyond the child's own; allocations that go past it fail.
+    """
+
+    seconds: float = 60
+    megabytes: int = 4096
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds < float("inf"):
+            raise ValueError(f"limits.seconds={self.seconds} must be a number greater than 0")
+        if self.megabytes < 1 or int(self.megabytes) != self.megabytes:
+            raise ValueError(f"limits.megabytes={self.megabytes} must be a whole number from 1 on")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item has no result: kind is "time limit", "memory limit", "crash" or "error".
+
+    detail: the limit, the signal and last words of the process, or the error's type and words. It
+    does not depend on what was run before the item.
+    """
+
+    kind: str
+    detail: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS.values():
+            raise ValueError(f"unknown kind {self.kind!r}; known: {', '.join(KINDS.values())}")
+
+
+def packed(function: Callable[[Any], Any]) -> bytes:
+    """A call as it is sent to children: the function by reference, and where to find it.
+
+    Raises:
+        ValueError: the function has no address, such as a lambda or one of the script itself.
+    """
+    inner: Any = function
+    while hasattr(inner, "func"):  # of functools.partial
+        inner = inner.func
+    try:
+        if getattr(inner, "__module__", None) == "__main__":
+            raise ValueError("it is defined in the script that was started")
+        reference = pickle.dumps(function, protocol=5)
+    except (ValueError, TypeError, AttributeError, pickle.PicklingError) as error:
+        raise ValueError(
+            f"{function!r} cannot be sent to another process ({error}); "
+            "define it at the top of a module that can be imported"
+        ) from error
+    installed = (sys.prefix, sys.base_prefix)  # another machine has its own
+    paths = [path for path in sys.path if not path.startswith(installed)]
+    return pickle.dumps((reference, str(Path.cwd()), paths), protocol=5)
+
+
+def opened(answer: Answer) -> Any:
+    """The result or the Failure that an answer holds.
+
+    Raises:
+        GuardError: the answer says that nothing could be run.
+    """
+    kind, body = answer
+    if kind == RESULT:
+        return pickle.loads(body)  # noqa: S301 - our own child wrote it
+    if kind == UNUSABLE:
+        raise GuardError(body.decode())
+    return Failure(KINDS[kind], body.decode())
+
+
+class Guard:
+    """Supervisor of one child process, which is started when it is first needed.
+
+    For one thread at a time; close it, or use it as a context.
+    """
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+        self._busy = False
+        _GUARDS.add(self)
+
+    def __enter__(self) -> "Guard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child; a later run starts another."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.end()
+
+    def forget(self) -> None:
+        """In a fork: the child stays the other process's."""
+        child, self._child, self._busy = self._child, None, False
+        if child is not None:
+            child.forget()
+
+    def run(
+        self, function: Callable[[Any], Any], items: Sequence[Any], limits: Limits
+    ) -> Iterator[Any]:
+        """Yield the result or the Failure of every item, in their order.
+
+        Raises:
+            ValueError: the function cannot be sent to another process.
+            GuardError: the function cannot be imported there, or no process starts.
+        """
+        call, content = packed(function), pickle.dumps(list(items), protocol=5)
+        return map(opened, self.relay(call, content, len(items), limits))
+
+    def relay(
+        self, call: bytes, items: bytes, count: int, limits: Limits
+    ) -> Generator[Answer, None, None]:
+        """As `run`, on a `packed` call and a pickled list of `count` items; the answers stay
+        pickled, for a process that only passes them on.
+        """
+        if self._busy:
+            raise RuntimeError("this Guard is busy with another run: use one Guard for each")
+        self._busy, done = True, 0
+        try:
+            while done < count:
+                child = self._ready(call, items, done, limits)
+                while done < count and self._child is child:
+                    kind, body = _answer(child, limits)
+                    alone, child.used = not child.used, True
+                    if kind in (TIME, MEMORY, CRASH):
+                        self.close()
+                        if kind != TIME and not alone:
+                            continue  # an earlier item may be at fault: judge this one by itself
+                    done += 1
+                    yield kind, body
+        finally:
+            self._busy = False
+            if done < count:
+                self.close()  # given up half-way: what it still sends would be misread
+
+    def _ready(self, call: bytes, items: bytes, first: int, limits: Limits) -> Child:
+        """A child that has taken the request: the one there is, or else a new one."""
+        while True:
+            if self._child is None:
+                self._child = Child()
+            child = self._child
+            try:
+                child.request(call, items, first, int(limits.megabytes), limits.seconds)
+                kind, body = child.answer(START_SECONDS)
+            except TimeoutError:
+                raise GuardError(f"no guarded process within {START_SECONDS:g} s") from None
+            except (EOFError, BrokenPipeError):
+                _, body = child.epitaph()
+                self.close()
+                if child.used:  # it ended itself or was killed while it had nothing to do
+                    continue
+                raise GuardError(f"no guarded process starts: {body.decode()}") from None
+            if kind != READY:
+                raise GuardError(f"the function cannot be run: {body.decode()}")
+            return child
+
+
+def _answer(child: Child, limits: Limits) -> Answer:
+    """What became of the item in flight; late and dead children are answers as well."""
+    try:
+        kind, body = child.answer(limits.seconds)
+    except TimeoutError:
+        kind, body = TIME, b""
+    except EOFError:
+        kind, body = child.epitaph()
+    if kind == TIME:
+        return kind, f"more than {limits.seconds:g} s".encode()
+    if kind == MEMORY:
+        return kind, f"more than {limits.megabytes} MB: ".encode() + body
+    return kind, body
+
+
+_GUARDS: weakref.WeakSet[Guard] = weakref.WeakSet()
+_IDLE: list[Guard] = []  # of this process, kept from call to call with their children
+
+
+@contextmanager
+def borrowed_guard() -> Iterator[Guard]:
+    """A Guard of this process that no other thread uses, with the child of an earlier call."""
+    try:
+        guard = _IDLE.pop()
+    except IndexError:
+        guard = Guard()
+    try:
+        yield guard
+    finally:
+        _IDLE.append(guard)
+
+
+@atexit.register
+def _close_all() -> None:
+    for guard in list(_GUARDS):
+        guard.close()
+
+
+def _forget_all() -> None:
+    for guard in list(_GUARDS):
+        guard.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

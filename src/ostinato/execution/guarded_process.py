@@ -1,0 +1,158 @@
+"""The parent's side of one guarded child: starts it, talks to it, waits with a clock, ends it."""
+
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from ostinato.execution.guarded_child import ANSWER, CRASH, MEMORY, REQUEST, TIME, plain
+
+Answer = tuple[bytes, bytes]  # kind and body, as the child sent them
+TAIL_BYTES, TAIL_LINES = 4096, 3
+PIPE_BYTES = 1 << 20  # many answers fit in, so that the child need not wait for each to be taken
+# what the runtimes of C++, Rust and Python say when they end a process that got no memory
+ALLOCATION = (
+    b"MemoryError",
+    b"bad_alloc",
+    b"emory allocation",
+    b"ut of memory",
+    b"allocate memory",
+)
+# `-m` would look for modules in the working folder first, and not where this process finds them
+BOOTSTRAP = (
+    "import sys; sys.path[:] = {}; from ostinato.execution.guarded_child import serve; serve()"
+)
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Child:
+    """One process, the pipes to it, and what has arrived from it.
+
+    used: whether it has worked on an item already.
+    """
+
+    def __init__(self) -> None:
+        self.used = False
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", BOOTSTRAP.format(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env=dict.fromkeys(THREADS, "1") | {"PYTHONHASHSEED": "0"} | os.environ,
+            start_new_session=True,  # no Ctrl-C, and one group with the processes that items start
+        )
+        pipes = (self.process.stdin, self.process.stdout, self.process.stderr)
+        self._pipes = [pipe for pipe in pipes if pipe is not None]
+        self._in, self._out, self._err = (pipe.fileno() for pipe in self._pipes)
+        with suppress(
+            AttributeError, OSError
+        ):  # other systems; a user with many wide pipes already
+            fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._poll = select.poll()
+        self._poll.register(self._out, select.POLLIN)
+        self._poll.register(self._err, select.POLLIN)
+        self._arrived, self._tail, self._call = bytearray(), b"", b""
+
+    def request(
+        self, call: bytes, items: bytes, first: int, megabytes: int, seconds: float
+    ) -> None:
+        """Send what is to be run from item `first` on, the call only where it is a new one.
+
+        Raises:
+            BrokenPipeError: the child is dead.
+        """
+        news, self._call = b"" if call == self._call else call, call
+        header = REQUEST.pack(len(news), len(items), first, megabytes, seconds)
+        for part in (header, news, items):
+            view = memoryview(part)
+            while view:
+                view = view[os.write(self._in, view) :]
+
+    def answer(self, seconds: float) -> Answer:
+        """The next answer.
+
+        Raises:
+            TimeoutError: nothing of it has arrived for so long.
+            EOFError: the child is dead, or has closed the channel.
+        """
+        deadline = time.monotonic() + seconds
+        while (answer := self._whole_answer()) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            events = self._poll.poll(1000 * min(left, 1.0))
+            # processes that an item has started may hold the pipe open after the child's death
+            if not events and self.process.poll() is not None:
+                raise EOFError
+            for pipe, _ in events:
+                if pipe == self._err:
+                    self._read_errors()
+                else:
+                    self._read_answer()
+                    deadline = time.monotonic() + seconds
+        return answer
+
+    def end(self) -> None:
+        """Kill the child and the processes it has started, and let go of all."""
+        if self.process.returncode is None:
+            self._kill()
+        for pipe in self._pipes:
+            pipe.close()
+
+    def forget(self) -> None:
+        """Let go of a child that belongs to the process from which this one was forked.
+
+        A copy of the pipe's end would keep the child alive after its parent's death.
+        """
+        self.process.returncode = 0  # else Popen warns that it is still running
+        for pipe in self._pipes:
+            pipe.close()
+
+    def epitaph(self) -> Answer:
+        """End the child; TIME, MEMORY or CRASH and the words that tell how it died."""
+        code = self._kill()
+        while self._err in dict(self._poll.poll(0)):
+            self._read_errors()
+        self.end()
+        name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        lines = self._tail.decode(errors="replace").split("\n")
+        last = [line for line in lines if line.strip()][-TAIL_LINES:]
+        words = plain(": ".join([name, *last])).encode()
+        if code == -signal.SIGALRM:  # its own alarm: nobody had waited for the answer
+            return TIME, words
+        return MEMORY if any(sign in self._tail for sign in ALLOCATION) else CRASH, words
+
+    def _kill(self) -> int:
+        """End the whole group; the status of the child, its own if it was dead already."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return self.process.wait()
+
+    def _read_errors(self) -> None:
+        data = os.read(self._err, 1 << 16)
+        self._tail = (self._tail + data)[-TAIL_BYTES:]
+        if not data:
+            self._poll.unregister(self._err)
+
+    def _read_answer(self) -> None:
+        data = os.read(self._out, 1 << 16)
+        if not data:
+            raise EOFError
+        self._arrived += data
+
+    def _whole_answer(self) -> Answer | None:
+        if len(self._arrived) < ANSWER.size:
+            return None
+        kind, size = ANSWER.unpack_from(self._arrived)
+        end = ANSWER.size + size
+        if len(self._arrived) < end:
+            return None
+        with memoryview(self._arrived) as view:
+            body = bytes(view[ANSWER.size : end])
+        del self._arrived[:end]
+        return kind, body

@@ -1,0 +1,150 @@
+"""Relations between two positions that attention may ask for: how far apart, in which place of the
+bar, which interval each voice has moved by (Huang et al. 2018; Shaw et al. 2018).
+
+One head's score of key s for query t, s <= t, is
+
+    ( q_t · k_s  +  (q_t + c) · ( R[t - s] + Σ_w P_w[p_tw - p_sw] ) ) / √E
+    R[d] = near[min(d, F - 1)] + Σ_j metrical_j[d mod period_j]
+
+p_tw is the pitch of voice w in the row that position t was given; a voice that has none in either
+row adds nothing. `c` lets a relation count whatever the query is (Dai et al. 2019). No tensor is
+of size (T, T, E). R: the queries times all distances, then each row shifted to where its distances
+belong, which is a view (the skewing of Huang et al.). P: for each query the score that every pitch
+of every voice would earn, (T, W · P), times the keys' pitches as zeros and ones, (W · P, S).
+"""
+
+# B batch, T positions, N heads, E width of a head, W voices, C queries of a chunk, S its keys,
+# F distances told apart, P pitches, I intervals
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+SPREAD = 0.2
+AMPLITUDE = 1.0
+LONGEST = 1000.0
+
+
+class Pitches(NamedTuple):
+    """What intervals need of all rows, once for all layers.
+
+    keys_BTX: X = W · P zeros and ones, the pitch of each voice. lookup_BTX: which of the W · I
+    intervals such a pitch would be away from the query's, from 1; 0 where the query's has none.
+    """
+
+    keys_BTX: Tensor
+    lookup_BTX: Tensor
+
+
+class Scale(NamedTuple):
+    """Which symbols are pitches: as many as `number` from `first`; intervals to `widest`."""
+
+    first: int
+    number: int
+    widest: int
+
+    def pitch(self, rows: Tensor) -> Tensor:
+        """Of each symbol, from 0; -1 is none."""
+        pitch = rows - self.first
+        return torch.where((pitch >= 0) & (pitch < self.number), pitch, -1)
+
+    def intervals(self, upper: Tensor, lower: Tensor) -> Tensor:
+        """Number of each voice's interval, from 1; 0 where it has no pitch here or there.
+
+        The voices are the last dimension, and count on: I = 2 widest + 1 numbers each.
+        """
+        W = upper.shape[-1]
+        offsets_W = torch.arange(W, device=upper.device) * (2 * self.widest + 1) + 1
+        number = (upper - lower).clamp(-self.widest, self.widest) + self.widest + offsets_W
+        return torch.where((upper >= 0) & (lower >= 0), number, 0)
+
+    def relate(self, rows_BTW: Tensor) -> Pitches:
+        """For whole sequences."""
+        pitch_BTW = self.pitch(rows_BTW)
+        any_P = torch.arange(self.number, device=rows_BTW.device)
+        lookup_BTPW = self.intervals(pitch_BTW[:, :, None], any_P[:, None])
+        keys_BTPW = pitch_BTW[:, :, None] == any_P[:, None]
+        return Pitches(keys_BTPW.flatten(2), lookup_BTPW.flatten(2))
+
+
+class Relations(nn.Module):
+    """One layer's c, R and P, for each head its own."""
+
+    def __init__(
+        self, heads: int, width: int, near: int, periods: Sequence[int], intervals: int
+    ) -> None:
+        super().__init__()
+        self.query_N1E = nn.Parameter(torch.zeros(heads, 1, width))
+        self.near_NFE = nn.Parameter(waves(near, width).repeat(heads, 1, 1) * AMPLITUDE)
+        self.metrical = nn.ParameterList(
+            torch.randn(heads, period, width) * SPREAD for period in periods
+        )
+        self.interval_NEI = (
+            nn.Parameter(torch.randn(heads, width, intervals) * SPREAD) if intervals else None
+        )
+
+    def distances(self, count: int) -> Tensor:
+        """R of the distances count - 1, …, 1, 0, shape (N, count, E)."""
+        d = torch.arange(count - 1, -1, -1, device=self.near_NFE.device)
+        table_NFE = self.near_NFE[:, d.clamp(max=self.near_NFE.shape[1] - 1)]
+        for part in self.metrical:
+            table_NFE = table_NFE + part[:, d % part.shape[1]]
+        return table_NFE
+
+    def intervals(self) -> Tensor:
+        """P of each voice's intervals by their numbers, zero for number 0, (N, E, 1 + W I)."""
+        assert self.interval_NEI is not None
+        return nn.functional.pad(self.interval_NEI, (1, 0))
+
+    def earned(self, q_NBTE: Tensor, pitches: Pitches) -> Tensor:
+        """What every pitch of every voice would earn from each query, shape (B, N, T, X)."""
+        N, B, T, _ = q_NBTE.shape
+        by_interval = torch.bmm(q_NBTE.flatten(1, 2), self.intervals()).view(N, B, T, -1)
+        lookup = pitches.lookup_BTX[:, None].expand(B, N, T, -1)
+        return by_interval.transpose(0, 1).gather(3, lookup)
+
+
+def waves(count: int, width: int) -> Tensor:
+    """Cosines and sines of distances, (count, width): where R begins, so that near is like near.
+
+    From one radian a position to one in LONGEST (Vaswani et al. 2017).
+    """
+    half = (width + 1) // 2
+    angles = torch.arange(count)[:, None] * LONGEST ** -(torch.arange(half) / half)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)[:, :width]
+
+
+class Chunk(NamedTuple):
+    """Queries `start` to `end` see the keys from `first` where `mask` is 0, not -inf."""
+
+    first: int
+    start: int
+    end: int
+    mask: Tensor
+
+
+def query_chunks(length: int, context: int, size: int, device: torch.device) -> list[Chunk]:
+    """Chunks of a sequence whose position t sees the positions s with t - context < s <= t."""
+    chunks = []
+    for start in range(0, length, size):
+        first, end = max(0, start + 1 - context), min(start + size, length)
+        t = torch.arange(start, end, device=device)[:, None]
+        s = torch.arange(first, end, device=device)
+        hidden = (s > t) | (s <= t - context)
+        chunks.append(Chunk(first, start, end, torch.where(hidden, -torch.inf, 0.0)))
+    return chunks
+
+
+def by_distance(q_NBCE: Tensor, table_NFE: Tensor, keys: int) -> Tensor:
+    """q_t · R[t - s] of a chunk for its keys, the last of which is its last query; (B, N, C, S).
+
+    table_NFE: as `distances` gives it. Row i holds distances keys - 1 to 0 and one column more, so
+    that the rows read on from entry C - 1, with one column less, begin each one place earlier than
+    the row before: the skew. Where s > t it holds what belongs to the next row; the mask hides it.
+    """
+    N, B, C, E = q_NBCE.shape
+    table_NSE = nn.functional.pad(table_NFE[:, -keys:], (0, 0, 0, 1))
+    flat = torch.bmm(q_NBCE.reshape(N, B * C, E), table_NSE.transpose(1, 2)).view(N, B, -1)
+    return flat[..., C - 1 : C - 1 + C * keys].view(N, B, C, keys).transpose(0, 1)

@@ -1,0 +1,121 @@
+"""Fields of ABC tunes: meter, unit length, key, tempo, voices, order of parts (standard 2.1)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+_TONICS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
+_MODES = {
+    "": (0, "major"), "maj": (0, "major"), "ion": (0, "ionian"), "m": (-3, "minor"),
+    "min": (-3, "minor"), "aeo": (-3, "aeolian"), "mix": (-1, "mixolydian"), "dor": (-2, "dorian"),
+    "phr": (-4, "phrygian"), "lyd": (1, "lydian"), "loc": (-5, "locrian"),
+}  # fmt: skip
+ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
+_SHARPS = "FCGDAEB"
+_KEY = re.compile(r"([A-G])([#b]?)\s*([A-Za-z]*)")
+PIPES = ("HP", "Hp")  # Highland bagpipes: F and C are sharp
+
+
+@dataclass(frozen=True)
+class KeySign:
+    """A key: sharps or flats, mode, and what every letter is altered by."""
+
+    fifths: int = 0
+    mode: str = ""
+    alters: Mapping[str, int] = field(default_factory=dict)
+
+
+def key_of(text: str) -> KeySign | None:
+    """The key of a K: field; None where it only names a clef."""
+    text = text.strip()
+    if not text or text.lower().startswith("none"):
+        return KeySign(0, "", _alters(0))
+    if text[:2] in PIPES:
+        return KeySign(2, "", _alters(2))
+    found = _KEY.match(text)
+    if not found or text.startswith(("clef", "bass", "alto", "treble")):
+        return None
+    tonic, accidental, word = found.groups()
+    offset, mode = _MODES.get(_mode_word(word), (0, "major"))
+    fifths = _TONICS[tonic] + offset + {"#": 7, "b": -7, "": 0}[accidental]
+    rest = text[found.end() :]
+    if explicit := re.match(r"\s*(?:exp|Exp)\b", text[found.start(3) :]):
+        rest, fifths, mode = text[found.start(3) + explicit.end() :], 0, ""
+    alters = dict(_alters(fifths))
+    for sign, letter in re.findall(r"(\^\^|\^|__|_|=)([A-Ga-g])\b", rest):
+        alters[letter.upper()] = ACCIDENTALS[sign]
+    return KeySign(fifths, mode, alters)
+
+
+def _mode_word(word: str) -> str:
+    """The first three letters, which tell; `m` alone is minor, other words are no mode."""
+    short = word[:3].lower()
+    return short if short in _MODES else ""
+
+
+def _alters(fifths: int) -> dict[str, int]:
+    order = _SHARPS if fifths >= 0 else _SHARPS[::-1]
+    sign = 1 if fifths >= 0 else -1
+    alters = dict.fromkeys(_SHARPS, 0)
+    for number in range(abs(fifths)):
+        alters[order[number % 7]] += sign
+    return alters
+
+
+def octaves_of(text: str) -> int:
+    """Semitones by which a clef or a voice sounds elsewhere (treble-8, octave=1, transpose=-2)."""
+    semitones = 0
+    for name, value in re.findall(r"(octave|transpose)\s*=\s*(-?\d+)", text):
+        semitones += int(value) * (12 if name == "octave" else 1)
+    if clef := re.search(r"(?:treble|bass|alto|tenor)\d?([+-])8", text):
+        semitones += 12 if clef[1] == "+" else -12
+    return semitones
+
+
+def meter_of(text: str) -> tuple[int, int] | None:
+    """Numerator and denominator; None for music without a meter."""
+    text = text.strip()
+    if text in ("C", "c"):
+        return 4, 4
+    if text in ("C|", "c|"):
+        return 2, 2
+    found = re.match(r"\(?([\d+\s]+)\)?\s*/\s*(\d+)", text)
+    if not found or not int(found[2]):
+        return None
+    return sum(int(number) for number in re.findall(r"\d+", found[1])), int(found[2])
+
+
+def unit_of(text: str) -> Fraction | None:
+    """The unit note length in quarter notes."""
+    found = re.match(r"\s*(\d+)\s*/\s*(\d+)|\s*(1)\s*$", text)
+    if not found or found[2] == "0":
+        return None
+    return Fraction(4) if found[3] else Fraction(4 * int(found[1]), int(found[2]))
+
+
+def default_unit(meter: tuple[int, int] | None) -> Fraction:
+    """A sixteenth in meters shorter than 3/4, else an eighth; in quarter notes."""
+    return Fraction(1, 4) if meter and Fraction(*meter) < Fraction(3, 4) else Fraction(1, 2)
+
+
+def qpm_of(text: str, unit: Fraction) -> float | None:
+    """Quarter notes a minute of a Q: field: `1/4=120`, `3/8=60`, `120` (unit notes a minute)."""
+    text = re.sub(r'"[^"]*"', "", text)
+    if found := re.match(r"\s*((?:\d+/\d+\s*)+)=\s*(\d+(?:\.\d+)?)", text):
+        beat = sum(4 * Fraction(part) for part in found[1].split())
+        return float(beat) * float(found[2])
+    found = re.match(r"\s*(?:C\d*\s*=\s*)?(\d+(?:\.\d+)?)\s*$", text)
+    return float(unit) * float(found[1]) if found else None
+
+
+def part_order(text: str) -> list[str]:
+    """The labels of a P: field of the header in order: `A2(BC)2` is A A B C B C."""
+    text = re.sub(r"[.\s]", "", text)
+    while group := re.search(r"\(([^()]*)\)(\d{0,2})", text):
+        text = text[: group.start()] + group[1] * int(group[2] or 1) + text[group.end() :]
+    return [
+        letter
+        for letter, times in re.findall(r"([A-Za-z])(\d{0,2})", text)
+        for _ in range(int(times or 1))
+    ]

@@ -1,0 +1,156 @@
+"""What a corpus sounds like in numbers: notes, time, harmony, instruments, labels."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from ostinato.music.piece import Piece
+from ostinato.report.corpus_count import (
+    Bins,
+    longest,
+    octaves,
+    pitches,
+    ranking,
+    sounding,
+    whole_numbers,
+)
+from ostinato.report.corpus_data import Histogram, Ranking
+from ostinato.report.corpus_names import drum_name, instrument_name, key_name
+
+MOST_VOICES = 16
+STRAIGHT = 5  # bins to the octave: straight, dotted and triplet values fall into one each
+FINE = 10
+SECONDS = [(float(s), f"{s} s") for s in (1, 2, 4, 8, 15, 30)]
+MINUTES = [(60.0 * m, f"{m} min") for m in (1, 2, 4, 8, 15, 30, 60, 120, 240)]
+NOTHING = "none stated"
+
+
+class Music:
+    """Histograms and rankings while they are counted."""
+
+    def __init__(self) -> None:
+        self.pitch = Bins(pitches())
+        self.duration = Bins(octaves(-6, 6, STRAIGHT))
+        self.per_second = Bins(octaves(-5, 8, FINE))
+        self.per_quarter = Bins(octaves(-5, 8, FINE))
+        self.polyphony = Bins(whole_numbers(0, MOST_VOICES, 1, range(MOST_VOICES + 1)))
+        self.seconds = Bins(octaves(-1, 14, FINE, SECONDS + MINUTES))
+        self.quarters = Bins(octaves(-1, 14, FINE))
+        self.tempo = Bins(whole_numbers(10, 399, 10, range(20, 400, 20)))
+        self.no_tempo = 0
+        self.changes = Counter[str]()
+        self.meters, self.keys = Counter[str](), Counter[str]()
+        self.programs, self.roles, self.drums = Counter[str](), Counter[str](), Counter[str]()
+
+    def add(self, piece: Piece, seconds: float) -> None:
+        """Count one piece; `seconds` is its length."""
+        drum = np.array([track.is_drum for track in piece.tracks], bool)
+        beaten = drum[piece.notes["track"]] if len(piece.notes) else np.empty(0, bool)
+        tuned = piece.notes[~beaten]
+        self.pitch.add(tuned["pitch"])
+        self.duration.add(tuned["duration"] / piece.ticks_per_quarter)
+        if len(tuned):
+            notes, ticks = sounding(tuned)
+            self.polyphony.add(notes, ticks / piece.ticks_per_quarter)
+        if piece.length and seconds > 0:
+            self.seconds.add(seconds)
+            self.quarters.add(piece.quarters)
+            self.per_second.add(len(piece.notes) / seconds)
+            self.per_quarter.add(len(piece.notes) / piece.quarters)
+        self._add_marks(piece, seconds)
+        self._add_tracks(piece, beaten)
+
+    def _add_marks(self, piece: Piece, seconds: float) -> None:
+        if piece.tempos and seconds > 0:
+            self.tempo.add(round(60 * piece.quarters / seconds))
+        else:
+            self.no_tempo += 1
+        meter, key = longest(piece.meters, piece.length), longest(piece.keys, piece.length)
+        self.meters[f"{meter.numerator}/{meter.denominator}" if meter else NOTHING] += 1
+        self.keys[key_name(key) if key else NOTHING] += 1
+        for name in ("tempos", "meters", "keys"):
+            self.changes[name] += len(getattr(piece, name)) > 1
+
+    def _add_tracks(self, piece: Piece, beaten: np.ndarray) -> None:
+        notes = np.bincount(piece.notes["track"], minlength=len(piece.tracks)).tolist()
+        for track, count in zip(piece.tracks, notes, strict=True):
+            if count:
+                self.roles[track.role or "no role"] += count
+                name = "Drums" if track.is_drum else instrument_name(track.program)
+                self.programs[name] += count
+        found, counts = np.unique(piece.notes["pitch"][beaten], return_counts=True)
+        for pitch, count in zip(found.tolist(), counts.tolist(), strict=True):
+            self.drums[drum_name(pitch)] += count
+
+    def histograms(self) -> tuple[Histogram | Ranking, ...]:
+        """Everything about notes, time and harmony that was found."""
+        found: list[Histogram | Ranking] = [
+            self.pitch.done("Pitch", "notes", "Drums left out."),
+            self.duration.done(
+                "Duration in quarter notes", "notes", "Drums left out; logarithmic axis."
+            ),
+            self.polyphony.done(
+                "Notes sounding at once",
+                "quarter notes",
+                f"For how long so many sound; 0 is silence, {MOST_VOICES} is {MOST_VOICES} or "
+                "more. Drums left out.",
+            ),
+            self.per_second.done(
+                "Density: notes per second", "pieces", "Drums included; logarithmic axis."
+            ),
+            self.per_quarter.done(
+                "Density: notes per quarter note", "pieces", "Drums included; logarithmic axis."
+            ),
+            self.seconds.done("Length of pieces in time", "pieces", self._untimed()),
+            self.quarters.done("Length of pieces in quarter notes", "pieces", "Logarithmic axis."),
+            self.tempo.done("Tempo: quarter notes per minute", "pieces", self._tempi()),
+            ranking("Meter", "pieces", self.meters, self._main("meter", "meters")),
+            ranking("Key", "pieces", self.keys, self._main("key", "keys")),
+        ]
+        return tuple(item for item in found if item.total)
+
+    def _untimed(self) -> str:
+        if not self.no_tempo:
+            return "Logarithmic axis."
+        return f"Logarithmic axis; {self.no_tempo} without a tempo are played at 120 a minute."
+
+    def _tempi(self) -> str:
+        text = f"The average over each piece that states one; {self.no_tempo} state none"
+        return f"{text}, {self.changes['tempos']} change theirs."
+
+    def _main(self, word: str, name: str) -> str:
+        return f"The {word} each piece is in for longest; {self.changes[name]} change theirs."
+
+    def instruments(self) -> tuple[Ranking, ...]:
+        """Programs, roles and drums that were found."""
+        found = (
+            ranking("Instruments", "notes", self.programs, "By General MIDI program."),
+            ranking("Roles", "notes", self.roles, "The part that tracks play."),
+            ranking("Drums", "notes", self.drums, "By General MIDI's drum kit."),
+        )
+        return tuple(item for item in found if item.total)
+
+
+class Labels:
+    """Values of every label while they are counted."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Counter[str]] = {}
+        self.pieces = 0
+
+    def add(self, labels: Mapping[str, str]) -> None:
+        """Count the labels of one piece."""
+        self.pieces += 1
+        for name, value in labels.items():
+            self.values.setdefault(name, Counter())[value] += 1
+
+    def rankings(self) -> tuple[Ranking, ...]:
+        """One for each label, by its name."""
+        found = []
+        for name, values in sorted(self.values.items()):
+            bare = self.pieces - values.total()
+            text = f"{len(values)} different {'value' if len(values) == 1 else 'values'}"
+            text += f"; {bare} pieces have none." if bare else "."
+            found.append(ranking(name.replace("_", " ").capitalize(), "pieces", values, text))
+        return tuple(found)

@@ -1,0 +1,107 @@
+"""Builds the page of a corpus: one file that opens from a disk and asks no network for anything."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from ostinato.report import corpus_charts as charts
+from ostinato.report.corpus_charts import amount, share
+from ostinato.report.corpus_data import CorpusData, Histogram, Ranking
+from ostinato.report.corpus_excerpt import recordings
+from ostinato.report.page import render
+
+WORDS = 600  # letters of a reader's own words
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart and the table behind it: rows of (what, how many, what share)."""
+
+    title: str
+    text: str
+    chart: Markup
+    unit: str
+    rows: tuple[tuple[str, str, str], ...]
+
+
+def build_corpus_page(data: CorpusData) -> str:
+    """The page as HTML; same data, same bytes."""
+    return render(
+        "corpus.html",
+        data=data,
+        summary=data.summary,
+        origin=data.summary.get("origin", {}),
+        tiles=tiles(data),
+        accounts=accounts(data.summary),
+        leaks=list(flat(data.summary.get("leaks") or {})),
+        music=[figure(item) for item in data.music],
+        instruments=[figure(item) for item in data.instruments],
+        labels=[figure(item) for item in data.labels],
+        warnings=figure(data.warnings) if data.warnings.rows else None,
+        recordings=recordings(data.excerpts),
+        amount=amount,
+        share=share,
+        clock=clock,
+        clean=clean,
+    )
+
+
+def figure(item: Histogram | Ranking) -> Figure:
+    """A histogram or a ranking with its table."""
+    if isinstance(item, Histogram):
+        chart = charts.histogram(item)
+        rows = [(bar.label, bar.count) for bar in item.bins]
+    else:
+        chart = charts.ranking(item)
+        rows = list(item.rows)
+        rows += [(charts.others(item), item.others[1])] if item.others[0] else []
+    table = tuple((clean(name), amount(count), share(count, item.total)) for name, count in rows)
+    return Figure(item.title, item.text, chart, item.unit, table)
+
+
+def tiles(data: CorpusData) -> list[tuple[str, str]]:
+    """The first numbers anyone asks for."""
+    summary = data.summary
+    found = [
+        ("files", amount(summary["files"])) if "files" in summary else None,
+        ("pieces", amount(data.pieces)),
+        ("rejected", amount(sum(reason.count for reason in data.rejected))),
+        ("notes", amount(data.notes)),
+        ("hours", f"{data.seconds / 3600:,.1f}"),
+        ("melodies", amount(summary["melodies"])) if "melodies" in summary else None,
+    ]
+    return [tile for tile in found if tile]
+
+
+def accounts(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Notes read, kept and dropped by reason; a last row for what these leave open, if anything."""
+    if "notes_read" not in summary:
+        return []
+    dropped = summary.get("notes_dropped", {})
+    rows = [("read", summary["notes_read"]), ("kept", summary.get("notes_kept", 0))]
+    rows += [(f"dropped: {why}", count) for why, count in sorted(dropped.items())]
+    unknown = rows[0][1] - sum(count for _, count in rows[1:])
+    return [*rows, ("not accounted for", unknown)] if unknown else rows
+
+
+def flat(table: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Nested tables of counts as lines: names on the way, and the count."""
+    if isinstance(table, Mapping):
+        for name, value in sorted(table.items()):
+            yield from flat(value, (*path, str(name)))
+    else:
+        yield " → ".join(path), str(table)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def clean(text: object, most: int = WORDS) -> str:
+    """Text from files without what cannot be seen (it could turn a line around), cut if endless."""
+    shown = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in str(text))
+    return shown if len(shown) <= most else shown[:most] + " …"

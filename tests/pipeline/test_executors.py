@@ -1,0 +1,136 @@
+"""The same results from two real workers of Dask and of Ray as from this process."""
+
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ostinato.execution.guard import Failure, Limits
+from ostinato.execution.parallel import OPEN_CHUNKS, Executor, WorkersLost, map_guarded
+
+sys.path.append(str(Path(__file__).parents[1]))
+import poison  # children import it by this name
+
+LIMITS = Limits(seconds=1, megabytes=300)
+ITEMS = [*range(40), "segfault", *range(40), "ten_gigabytes", "hang", "folder", *range(20)]
+EXPECTED = [
+    *(n * n for n in range(40)),
+    Failure("crash", "SIGSEGV"),
+    *(n * n for n in range(40)),
+    Failure("memory limit", "more than 300 MB: MemoryError"),
+    Failure("time limit", "more than 1 s"),
+    "where-i-am",
+    *(n * n for n in range(20)),
+]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="limits of memory need Linux"),
+]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder that workers do not know of before they are told."""
+    folder = tmp_path / "where-i-am"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+
+@contextmanager
+def dask_cluster():
+    """Address of two workers of Dask on this machine."""
+    from distributed import LocalCluster
+
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options, silence_logs=50) as cluster:
+        yield cluster.scheduler_address
+
+
+@contextmanager
+def ray_cluster():
+    """Address of two workers of Ray on this machine, started as a user would start them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # a folder of the test would be too long a name for the sockets in it
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block"]
+        command += ["--num-cpus=2", f"--port={port}", f"--temp-dir={folder}"]
+        command += ["--include-dashboard=false", "--disable-usage-stats"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                started = any("Ray runtime started" in line for line in process.stdout)
+                assert started, "Ray does not start"
+                yield f"127.0.0.1:{port}"
+            finally:
+                process.terminate()  # it ends all that it has started
+                process.communicate()
+
+
+CLUSTERS = {"dask": dask_cluster, "ray": ray_cluster}
+
+
+@pytest.fixture(scope="module", params=CLUSTERS)
+def executor(request):
+    """An Executor for a running cluster of two workers."""
+    pytest.importorskip({"dask": "distributed"}.get(request.param, request.param))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # no token in the home of who runs the test
+        with CLUSTERS[request.param]() as address:
+            yield Executor(request.param, address=address)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_cluster_gives_the_same_results_and_survives_the_same_items(executor):
+    found = map_guarded(poison.act, ITEMS, executor=executor, limits=LIMITS, chunk=8)
+    assert list(found) == EXPECTED
+
+
+def test_a_slow_consumer_is_not_buried_under_results_of_a_cluster(executor):
+    taken = 0
+
+    def items():
+        nonlocal taken
+        for number in range(300):
+            taken = number + 1
+            yield number
+
+    ahead = (OPEN_CHUNKS * 2 + 1) * 4
+    found = map_guarded(poison.notes, items(), executor=executor, limits=LIMITS, chunk=4)
+    for done, notes in enumerate(found):
+        assert notes[0, 0] == done
+        assert taken <= done + ahead
+    assert taken == 300
+
+
+def test_a_worker_that_dies_again_and_again_ends_the_run_and_the_next_one_works(executor):
+    items = [*range(10), "kill_worker", *range(10)]
+    with pytest.raises(WorkersLost, match=rf"{executor.backend} is lost; start the run again"):
+        list(map_guarded(poison.act, items, executor=executor, limits=LIMITS, chunk=2))
+    assert list(map_guarded(poison.act, [3], executor=executor, limits=LIMITS)) == [9]
+
+
+@pytest.mark.parametrize("backend", CLUSTERS)
+@pytest.mark.usefixtures("here")
+def test_without_an_address_a_cluster_of_this_machine_is_started_and_ended(backend, monkeypatch):
+    pytest.importorskip({"dask": "distributed"}.get(backend, backend))
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    executor = Executor(backend, workers=2)
+    found = map_guarded(poison.act, ITEMS, executor=executor, limits=LIMITS, chunk=8)
+    assert list(found) == EXPECTED
+
+
+def test_an_address_where_nobody_listens_is_named():
+    pytest.importorskip("distributed")
+    import dask
+
+    executor = Executor("dask", address="tcp://127.0.0.1:9")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(WorkersLost, match=r"no workers of dask at tcp://127.0.0.1:9"),
+    ):
+        list(map_guarded(poison.act, [1], executor=executor, limits=LIMITS))

@@ -1,0 +1,206 @@
+"""A user's own files as a dataset: added, copied, refused after a change, updated."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from ruamel.yaml import YAML
+
+from ostinato.datasets import own
+from ostinato.datasets.manifest import read_manifest
+from ostinato.datasets.source import download, source_from
+
+FILES = {
+    "one.mid": b"1",
+    "Deep/er/Two.MID": b"2",
+    "score.mxl": b"3",
+    "score.musicxml": b"4",
+    "tune.abc": b"5",
+    "Lied.krn": b"6",
+    "notes.txt": b"7",
+    "Deep/readme": b"8",
+    ".hidden.mid": b"9",
+    ".git/x.mid": b"0",
+}
+MUSIC = sorted(name for name in FILES if name[0] != "." and name[-3:] not in ("txt", "dme"))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project's folder, beside it a folder of a user's files."""
+    (tmp_path / "project" / "conf" / "dataset").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    for name, content in FILES.items():
+        (tmp_path / "music" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "music" / name).write_bytes(content)
+    return tmp_path / "project"
+
+
+def added(name="mine", path="../music"):
+    said = []
+    own.add(name, path, said.append)
+    return "\n".join(said)
+
+
+def bring(name="mine"):
+    settings = yaml.safe_load(Path(f"conf/dataset/{name}.yaml").read_text())
+    return download(name, source_from(name, settings["source"]), Path("data/raw") / name)
+
+
+def test_every_kind_that_is_added_can_be_read():
+    from ostinato.music.read import SUFFIXES
+
+    assert set(own.KINDS_OF_MUSIC) <= set(SUFFIXES)
+
+
+def test_a_folder_becomes_a_dataset_of_its_music_alone(project):
+    said = added()
+    assert "conf/dataset/mine.yaml: 1 ABC, 2 MIDI, 2 MusicXML, 1 kern" in said
+    assert "left out: 1 .txt, 1 hidden files, 1 hidden folders, 1 without suffix" in said
+    assert "encodings: {..., mine-remi: {dataset: mine, representation: remi}}" in said
+    assert "dvc repro encode@mine-remi" in said
+    manifest = bring()
+    assert sorted(manifest["files"]) == MUSIC
+    assert read_manifest(project / "data" / "raw" / "mine") == manifest
+    assert (project / "data" / "raw" / "mine" / "Deep" / "er" / "Two.MID").read_bytes() == b"2"
+    assert (project.parent / "music" / "one.mid").stat().st_nlink == 1, "a copy, no link"
+
+
+def test_the_file_says_the_same_in_both_dialects_of_yaml(project):
+    (project.parent / "music").rename(project.parent / 'été: "a" #1')
+    added(path='../été: "a" #1')
+    text = Path("conf/dataset/mine.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text) == YAML(typ="safe").load(text)
+    assert yaml.safe_load(text)["source"]["path"] == '../été: "a" #1'
+    bring()
+
+
+def test_an_absolute_path_is_said_to_be_of_this_machine(project):
+    assert "good on this machine alone" in added(
+        "here", str(project.parent / "music" / "Deep" / "..")
+    )
+    text = Path("conf/dataset/here.yaml").read_text()
+    assert yaml.safe_load(text)["source"]["path"] == str(project.parent / "music")
+    assert "The path is one of this machine" in text
+    bring("here")
+
+
+def test_a_change_is_refused_with_its_remedy_and_updated(project):
+    added()
+    bring()
+    before = Path("conf/dataset/mine.yaml").read_text()
+    Path("conf/dataset/mine.yaml").write_text(before.replace("stated by you: not yet", "CC0"))
+    music = project.parent / "music"
+    (music / "one.mid").write_bytes(b"changed")
+    (music / "tune.abc").rename(music / "song.abc")
+    with pytest.raises(ValueError, match=r"python pipelines/download\.py update=mine$") as refused:
+        bring()
+    changes = r"1 new (song.abc), 1 gone (tune.abc), 1 changed (one.mid)"
+    assert changes in str(refused.value)
+    assert "the folder ../music has changed since" in str(refused.value)
+    said = []
+    own.update("mine", said.append)
+    assert changes in "\n".join(said)
+    assert "CC0" in Path("conf/dataset/mine.yaml").read_text(), "what the user wrote stays"
+    assert bring()["files"]["song.abc"]
+    own.update("mine", said.append)
+    assert said[-1].startswith("conf/dataset/mine.yaml: nothing has changed")
+
+
+def test_what_is_no_music_may_change(project):
+    added()
+    first = bring()
+    (project.parent / "music" / "notes.txt").unlink()
+    (project.parent / "music" / "cover.jpg").write_bytes(b"")
+    assert bring() == first
+
+
+def test_adding_again_changes_nothing_and_another_folder_is_refused(project):
+    added()
+    text = Path("conf/dataset/mine.yaml").read_text()
+    added()
+    assert Path("conf/dataset/mine.yaml").read_text() == text
+    with pytest.raises(ValueError, match=r"conf/dataset/mine\.yaml is there already"):
+        added(path="../music/Deep")
+    assert Path("conf/dataset/mine.yaml").read_text() == text
+
+
+@pytest.mark.parametrize(
+    "name", ["Mine", "my-music", "../mine", "", "é", "a b", "a\n", "null", "1", "1e5", "0x1f", "on"]
+)
+def test_a_name_that_a_file_or_yaml_could_not_bear_is_refused(project, name):
+    with pytest.raises(ValueError, match=r"must be of a-z, 0-9 and _"):
+        added(name)
+    assert not list(Path("conf/dataset").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("../nowhere", "nowhere is no folder"),
+        ("../music/one.mid", "one.mid is no folder"),
+        ("../music/.git/empty", "no music in .*looked for .mid"),
+        ("..", "is, holds or lies in data/raw/mine"),
+        (".", "is, holds or lies in data/raw/mine"),
+        ("data/raw/mine/x", "is, holds or lies in data/raw/mine"),
+        ("../music/${HOME}", "rename it"),
+        (None, "needs both: add=<name> path=<folder>"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused(project, path, message):
+    for folder in ("data/raw/mine/x", "../music/.git/empty"):
+        Path(folder).mkdir(parents=True)
+    with pytest.raises(ValueError, match=message):
+        added(path=path)
+    assert not list(Path("conf/dataset").iterdir())
+
+
+def test_elsewhere_than_in_a_project_nothing_is_written(project, monkeypatch):
+    monkeypatch.chdir(project.parent)
+    with pytest.raises(ValueError, match="run this in the project's folder"):
+        added(path="music")
+
+
+def test_links_to_folders_are_not_followed_and_names_are_text(project):
+    music = project.parent / "music"
+    (music / "loop").symlink_to(music)
+    (music / "linked.mid").symlink_to(music / "one.mid")
+    Path(os.fsdecode(os.fsencode(music) + b"/\x82t\x82.mid")).write_bytes(b"dos")
+    assert "1 linked folders" in added()
+    files = bring()["files"]
+    assert sorted(files) == sorted([*MUSIC, "linked.mid", "été.mid"])
+    assert not (project / "data" / "raw" / "mine" / "linked.mid").is_symlink()
+
+
+def test_only_a_dataset_of_a_folder_is_updated(project):
+    with pytest.raises(FileNotFoundError, match="add=mine path=<folder>"):
+        own.update("mine")
+    Path("conf/dataset/mine.yaml").write_text("source: {kind: music21}")
+    with pytest.raises(ValueError, match="of kind 'music21'; only a folder is updated"):
+        own.update("mine")
+
+
+@pytest.mark.parametrize(
+    "name", ["a (1), b", "it's", "[x]", "a=b", "null", "12", "back\\", "a\\'b"]
+)
+def test_a_folder_may_have_any_name(name):
+    """Quoted for Hydra, whose own parser must read it back."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    override = OverridesParser.create().parse_override(own.quoted(f"path={name}"))
+    assert override.value() == name
+    assert own.quoted('path="a"') == 'path="a"'
+    assert own.quoted("dataset=it's") == "dataset=it's"
+
+
+def test_the_script_adds_and_updates(project, run_script, tmp_path):
+    """Through Hydra, as a user types it."""
+    rc, out, err = run_script("download", "add=typed", "path=../music")
+    assert (rc, err) == (0, "")
+    assert "dvc repro encode@typed-remi" in out
+    (tmp_path / "music" / "one.mid").unlink()
+    assert run_script("download", "update=typed")[0] == 0
+    rc, _, err = run_script("download", "add=typed")
+    assert rc == 1
+    assert err.startswith("error: a dataset of your own files needs both")

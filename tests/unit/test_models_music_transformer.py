@@ -1,0 +1,298 @@
+"""Relative attention is the slow formula, to the last digits of float64; it and GPT-2 see nothing
+that comes later, and a step at a time gives what all at once gives, however long it goes on.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ostinato.models import build, music_transformer
+from ostinato.models.parts.autoregressive import PAD, TokenShape
+from ostinato.models.parts.layers import SquaredReLU
+from ostinato.models.parts.relative import Scale, query_chunks
+from ostinato.representations.grid import Grid
+
+VOCABULARY = 14
+CONF = Path(__file__).parents[2] / "conf" / "model"
+FAMILIES = ("music_transformer", "gpt2")
+CONTEXTS = (2, 5, 8, 64)
+SETTINGS = {
+    "width": 12,
+    "head": 8,
+    "order": [0, 2, 1],
+    "periods": [4, 3],
+    "ages": 3,
+    "layers": 2,
+    "heads": 2,
+}
+OF_FAMILY = {"music_transformer": {"near": 2, "pitches": [2, 11], "intervals": 3}, "gpt2": {}}
+
+
+def make(family, context, **changes):
+    """A small model in float64 whose every weight matters."""
+    torch.manual_seed(0)
+    settings = {**SETTINGS, **OF_FAMILY[family], "context": context, **changes}
+    width = len(settings["order"])
+    model = build(family, settings, TokenShape(width=width, vocabulary=VOCABULARY)).double().eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.3)
+    return model
+
+
+def random_rows(batch, length, width=3):
+    """Symbols of all kinds: pitches, rests, and in the first row "before the piece"."""
+    rows = torch.randint(VOCABULARY, (batch, length, width), generator=seeded(1))
+    rows[:, 0] = VOCABULARY
+    return rows
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def slow_attention(attention, x_BTD, rows_BTW, config):
+    """The formula of parts/relative.py with its relations written out, (B, N, T, T, E)."""
+    B, T, D = x_BTD.shape
+    N, E = config.heads, D // config.heads
+    q, k, v = (
+        part.view(B, T, N, E).transpose(1, 2) for part in (x_BTD @ attention.qkv).split(D, dim=2)
+    )
+    relations, (first, last) = attention.relations, config.pitches or (1, 0)
+    relation = torch.zeros(B, N, T, T, E, dtype=x_BTD.dtype)
+    for t in range(T):
+        for s in range(t + 1):
+            relation[:, :, t, s] += relations.near_NFE[:, min(t - s, config.near - 1)]
+            for period, table in zip(config.periods, relations.metrical, strict=True):
+                relation[:, :, t, s] += table[:, (t - s) % period]
+            for b in range(B if config.pitches else 0):
+                for w, (now, then) in enumerate(zip(rows_BTW[b, t], rows_BTW[b, s], strict=True)):
+                    if first <= now <= last and first <= then <= last:
+                        widest = config.intervals
+                        interval = max(-widest, min(widest, int(now - then)))
+                        entry = w * (2 * widest + 1) + widest + interval
+                        relation[b, :, t, s] += relations.interval_NEI[:, :, entry]
+    asks = q + relations.query_N1E
+    scores = (q @ k.transpose(2, 3) + torch.einsum("bnte,bntse->bnts", asks, relation)) / E**0.5
+    back = torch.arange(T)[:, None] - torch.arange(T)
+    scores = scores.masked_fill((back < 0) | (back >= config.context), -torch.inf)
+    return (scores.softmax(dim=3) @ v).transpose(1, 2).reshape(B, T, D) @ attention.out
+
+
+@pytest.mark.parametrize("changes", [{}, {"pitches": []}, {"periods": []}, {"near": 1}])
+@pytest.mark.parametrize("context", [4, 9, 64])
+@pytest.mark.parametrize("chunk", [1, 3, 128])
+def test_attention_is_the_slow_formula(changes, context, chunk, monkeypatch):
+    monkeypatch.setattr(music_transformer, "CHUNK", chunk)
+    model = make("music_transformer", context, **changes)
+    attention = model.blocks[0].attention
+    for length in (1, 3, 11):
+        x_BTD = torch.randn(2, length, 12, generator=seeded(2), dtype=torch.double)
+        rows_BTW = random_rows(2, length)
+        expected = slow_attention(attention, x_BTD, rows_BTW, model.config)
+        pitches = model.scale.relate(rows_BTW) if model.scale else None
+        chunks = query_chunks(length, context, chunk, x_BTD.device)
+        ours = attention(x_BTD, pitches, chunks)
+        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_attention_has_the_slow_formula_s_gradients():
+    model = make("music_transformer", 5)
+    attention = model.blocks[1].attention
+    x_BTD = torch.randn(2, 9, 12, generator=seeded(2), dtype=torch.double)
+    rows_BTW, chunks = random_rows(2, 9), query_chunks(9, 5, 4, x_BTD.device)
+    weights = list(attention.parameters())
+    ours = attention(x_BTD, model.scale.relate(rows_BTW), chunks).square().sum()
+    slow = slow_attention(attention, x_BTD, rows_BTW, model.config).square().sum()
+    for mine, expected in zip(
+        torch.autograd.grad(ours, weights), torch.autograd.grad(slow, weights), strict=True
+    ):
+        torch.testing.assert_close(mine, expected, rtol=1e-9, atol=1e-11)
+
+
+def inputs_of(model, rows_BTW):
+    """What the trunk is given; ages of zero."""
+    clock_BT = torch.arange(rows_BTW.shape[1]).expand(rows_BTW.shape[:2])
+    return model.step_input(rows_BTW, clock_BT, torch.zeros_like(rows_BTW))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("told", [1, 6, 40])  # a length is only a hint
+@torch.inference_mode()
+def test_the_trunk_s_steps_are_its_parallel_pass(family, context, told):
+    model = make(family, context)
+    x_BTD = inputs_of(model, random_rows(3, 23))
+    cache = model.trunk_cache(3, told)
+    steps = torch.stack([model.trunk_step(x_BD, cache) for x_BD in x_BTD.unbind(1)], dim=1)
+    torch.testing.assert_close(steps, model.trunk(x_BTD), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@torch.inference_mode()
+def test_a_cache_stays_within_the_context(family):
+    model = make(family, 8)
+    cache = model.trunk_cache(1, 10_000)
+    x_BTD = inputs_of(model, random_rows(1, 50))
+    held = [cache.ring] if family == "music_transformer" else [cache.inputs, *cache.layers[0]]
+    sizes = [tensor.shape for tensor in held]
+    for x_BD in x_BTD.unbind(1):
+        model.trunk_step(x_BD, cache)
+    assert [tensor.shape for tensor in held] == sizes
+    assert all(8 in size and max(size) <= 12 for size in sizes)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("context", CONTEXTS)
+@torch.inference_mode()
+def test_a_change_moves_no_logit_before_it(family, context):
+    model = make(family, context)
+    tokens = torch.randint(VOCABULARY, (2, 15, 3), generator=seeded(3))
+    before = model.score(tokens)
+    for at in range(15):
+        other = tokens.clone()
+        other[:, at] = (tokens[:, at] + 5) % VOCABULARY
+        change = (model.score(other) - before).abs()
+        assert change[:, :at].max() < 1e-12 if at else True
+        assert change[:, at].min() > 1e-6
+        assert change[:, at + 1 : at + 2].numel() == 0 or change[:, at + 1].max() > 1e-6
+
+
+@pytest.mark.parametrize("context", [4, 5, 8])
+@torch.inference_mode()
+def test_gpt2_sees_half_a_context_or_more_and_never_more_than_a_whole(context):
+    model = make("gpt2", context, layers=1, ages=0)
+    x_BTD = inputs_of(model, random_rows(1, 21))
+    before = model.trunk(x_BTD)
+    seen = torch.zeros(21, dtype=torch.long)
+    for at in range(21):
+        other = x_BTD.clone()
+        other[:, at, 0] += 1
+        seen += ((model.trunk(other) - before).abs()[0].amax(dim=1) > 1e-9).long()
+    assert seen[:context].tolist() == list(range(1, context + 1))
+    assert int(seen[context:].min()) == context - context // 2 + 1
+    assert int(seen[context:].max()) == context
+
+
+def test_a_block_of_gpt2_is_torch_s_own_layer():
+    model = make("gpt2", 16)
+    block = model.blocks[0]
+    layer = torch.nn.TransformerEncoderLayer(
+        12,
+        2,
+        48,
+        dropout=0.0,
+        activation=lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
+        batch_first=True,
+        norm_first=True,
+        dtype=torch.double,
+    )
+    names = {
+        "self_attn.in_proj_": block.qkv,
+        "self_attn.out_proj.": block.out,
+        "linear1.": block.up,
+        "linear2.": block.down,
+        "norm1.": block.norm_attention,
+        "norm2.": block.norm_forward,
+    }
+    layer.load_state_dict(
+        {f"{name}{kind}": getattr(ours, kind) for name, ours in names.items() for kind in KINDS}
+    )
+    x_BTD = torch.randn(2, 16, 12, generator=seeded(4), dtype=torch.double)
+    mask = torch.nn.Transformer.generate_square_subsequent_mask(16, dtype=torch.double)
+    expected = layer(x_BTD, src_mask=mask, is_causal=True)
+    torch.testing.assert_close(block(x_BTD)[0], expected, rtol=1e-9, atol=1e-12)
+
+
+KINDS = ("weight", "bias")
+
+
+def test_transposing_all_voices_changes_no_interval():
+    model = make("music_transformer", 64, intervals=20)
+    x_BTD = torch.randn(1, 7, 12, generator=seeded(2), dtype=torch.double)
+    rows_BTW = torch.randint(2, 9, (1, 7, 3), generator=seeded(5))
+    rows_BTW[0, 2, 1] = 0  # a rest, which is transposed to a rest
+    moved = torch.where(rows_BTW > 0, rows_BTW + 3, 0)
+    attention, chunks = model.blocks[0].attention, query_chunks(7, 64, 128, x_BTD.device)
+    here, there = (attention(x_BTD, model.scale.relate(rows), chunks) for rows in (rows_BTW, moved))
+    torch.testing.assert_close(here, there, rtol=1e-12, atol=1e-12)
+    one_voice = rows_BTW.clone()
+    one_voice[0, 3:, 1] += 1
+    other = attention(x_BTD, model.scale.relate(one_voice), chunks)
+    assert (other - here)[0, 3:].abs().max() > 1e-3
+
+
+def test_what_is_no_pitch_has_no_interval():
+    scale = Scale(first=2, number=3, widest=5)
+    symbols = torch.tensor([PAD, 0, 1, 2, 3, 4, 5, VOCABULARY])
+    assert scale.pitch(symbols).tolist() == [-1, -1, -1, 0, 1, 2, -1, -1]
+
+
+class Largest(TorchDispatchMode):
+    """The largest tensor that any operation gave."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else [out]:
+            if isinstance(tensor, torch.Tensor):
+                self.numel = max(self.numel, tensor.numel())
+        return out
+
+
+def test_no_tensor_is_of_the_square_of_the_length_for_each_width_of_a_head():
+    """Nor of the square itself: a chunk of queries looks at a time."""
+    length, heads = 1024, 2
+    model = make("music_transformer", length, width=64, layers=1, ages=0)
+    x_BTD = inputs_of(model, random_rows(1, length))
+    with Largest() as largest:
+        model.trunk(x_BTD).sum().backward()
+    assert largest.numel < heads * length * length / 4
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "named"),
+    [
+        ("music_transformer", {"heads": 5}, "heads=5"),
+        ("music_transformer", {"context": 1}, "context=1"),
+        ("music_transformer", {"near": 65}, "near=65 must lie in 1 to context=64"),
+        ("music_transformer", {"near": 0}, "near=0"),
+        ("music_transformer", {"pitches": [1]}, "first and a last"),
+        ("music_transformer", {"pitches": [5, 2]}, "first and a last"),
+        ("music_transformer", {"pitches": [1, 14]}, r"\[1, 14\] must be symbols.* 14: 0 to 13"),
+        ("music_transformer", {"intervals": 0}, "intervals=0"),
+        ("music_transformer", {"dropout": 1.0}, "dropout=1.0"),
+        ("gpt2", {"heads": 5}, "heads=5"),
+        ("gpt2", {"context": 1}, "context=1"),
+        ("gpt2", {"dropout": -0.1}, "dropout=-0.1"),
+        ("gpt2", {"attention_dropout": 1.0}, "attention_dropout=1.0"),
+    ],
+)
+def test_contradictory_settings_are_refused(family, changes, named):
+    with pytest.raises(ValueError, match=named):
+        make(family, **{"context": 64, **changes})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_size_builds_and_names_the_grid_s_pitches(family):
+    grid = Grid()
+    shape = TokenShape(width=grid.width, vocabulary=len(grid.vocabulary))
+    sizes = sorted((CONF / family).glob("*.yaml"))
+    assert sizes
+    for path in sizes:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))["model"]
+        build(family, settings, shape)
+        if settings.get("pitches"):
+            first, last = settings["pitches"]
+            named = [grid.vocabulary[first], grid.vocabulary[last]]
+            assert named == [f"pitch_{grid.lowest}", f"pitch_{grid.highest}"]
+
+
+def test_squared_relu_has_the_gradient_of_its_values():
+    x = torch.linspace(-2, 2, 8, dtype=torch.double, requires_grad=True)
+    assert torch.equal(SquaredReLU.apply(x), x.clamp(min=0) ** 2)
+    assert torch.autograd.gradcheck(SquaredReLU.apply, (x,))

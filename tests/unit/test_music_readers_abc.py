@@ -1,0 +1,206 @@
+"""ABC: one file of many tunes, and what the signs of a tune sound like."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ostinato.execution.files import DamagedFile
+from ostinato.music.piece import Key, Meter, Tempo
+from ostinato.music.read import ReadOptions, keys_in, read
+from ostinato.music.readers.abc_fields import key_of, part_order, qpm_of
+from ostinato.music.readers.repeats import RepeatedBar, last_endings, played_out
+
+NAMES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
+
+
+def tune(tmp_path, music, head="M:4/4\nL:1/4\n", key="C", **options):
+    path = tmp_path / "tune.abc"
+    path.write_text(f"X:1\nT:A tune\n{head}K:{key}\n{music}\n", encoding="utf-8")
+    return read(path, "", ReadOptions(**{"ticks_per_quarter": 24} | options))
+
+
+def rows(result):
+    """Onset, duration and pitch of every note; 24 ticks are a quarter."""
+    return [tuple(row)[1:4] for row in result.piece.notes.tolist()]
+
+
+def pitches(result):
+    return [row[2] for row in rows(result)]
+
+
+def letters(result):
+    return "".join(NAMES[pitch % 12] for pitch in pitches(result))
+
+
+def annotations(result, kind):
+    return [(a.onset, a.value) for a in result.piece.annotations if a.kind == kind]
+
+
+def test_a_file_of_many_tunes_loses_neither_the_first_nor_the_last_line(tmp_path):
+    path = tmp_path / "many.abc"
+    path.write_text(
+        "% a book\nL:1/4\n\nX:3\nT:c\nK:C\nCDE|\n\nwords\n\nX:12\nK:C\nFG|\nX:3\nK:C\nAB"
+    )
+    assert keys_in(path) == ["0003", "0003-2", "0012"]
+    found = {key: letters(read(path, key)) for key in keys_in(path)}
+    assert found == {"0003": "CDE", "0003-2": "AB", "0012": "FG"}
+    piece = read(path, "0012").piece
+    assert (piece.id, int(piece.notes["duration"][0])) == ("many-0012", 480)
+
+
+def test_lengths_tuplets_broken_rhythms_rests_and_chords(tmp_path):
+    music = "C2 D/ E// F3/2 | (3CDE G>A B<<c | z2 [CE]2 x | [C/E/] (3:2:2CD y E"
+    assert rows(tune(tmp_path, music)) == [
+        (0, 48, 60), (48, 12, 62), (60, 6, 64), (66, 36, 65),
+        (102, 16, 60), (118, 16, 62), (134, 16, 64), (150, 36, 67), (186, 12, 69), (198, 6, 71),
+        (204, 42, 72),
+        (294, 48, 60), (294, 48, 64),
+        (366, 12, 60), (366, 12, 64), (378, 16, 60), (394, 16, 62), (410, 24, 64),
+    ]  # fmt: skip
+
+
+def test_accidentals_hold_to_the_bar_line_and_through_ties(tmp_path):
+    assert pitches(tune(tmp_path, "^F F f =F | F f", key="C")) == [66, 66, 78, 65, 65, 77]
+    assert rows(tune(tmp_path, "_B2- | B B", key="C")) == [(0, 72, 70), (72, 24, 71)]
+    assert rows(tune(tmp_path, "[^CE]2- | [CE] [C-E] C")) == [
+        (0, 72, 61), (0, 72, 64), (72, 48, 60), (72, 24, 64),
+    ]  # fmt: skip
+
+
+def test_octaves_clefs_and_voices_with_a_shift(tmp_path):
+    assert pitches(tune(tmp_path, "C, C c c' c''")) == [48, 60, 72, 84, 96]
+    assert pitches(tune(tmp_path, "C", key="C treble-8")) == [48]
+    assert pitches(tune(tmp_path, "C", key="C octave=1")) == [72]
+
+
+@pytest.mark.parametrize(
+    ("text", "fifths", "mode", "altered"),
+    [
+        ("G", 1, "major", "F"), ("Bb", -2, "major", "BE"), ("F#m", 3, "minor", "FCG"),
+        ("D dorian", 0, "dorian", ""), ("Amix", 2, "mixolydian", "FC"),
+        ("E Phr", 0, "phrygian", ""),
+        ("HP", 2, "", "FC"), ("none", 0, "", ""), ("D exp _b ^f", 0, "", "BF"),
+        ("C#", 7, "major", "FCGDAEB"),
+    ],
+)  # fmt: skip
+def test_keys(text, fifths, mode, altered):
+    key = key_of(text)
+    assert (key.fifths, key.mode) == (fifths, mode)
+    assert {letter for letter, alter in key.alters.items() if alter} == set(altered)
+
+
+def test_tempos_and_orders_of_parts():
+    fields = ("1/4=120", '"Fast" 3/8=60', "100", "slow")
+    assert [qpm_of(text, Fraction(1, 2)) for text in fields] == [120.0, 90.0, 50.0, None]
+    assert "".join(part_order("A2.(BC)2D")) == "AABCBCD"
+
+
+def test_fields_within_a_tune_change_what_follows(tmp_path):
+    music = (
+        'C4 |\nM:3/4\nK:G\n"Am7" F3 | [L:1/8] "^slow" "G/B" F6 | [M:4/4][Q:1/4=90] !fermata!F8 |]'
+    )
+    result = tune(tmp_path, music, head="M:C\nL:1/4\nQ:1/4=60\n")
+    assert result.piece.meters == (Meter(0, 4, 4), Meter(96, 3, 4), Meter(240, 4, 4))
+    assert result.piece.keys == (Key(0, 0, "major"), Key(96, 1, "major"))
+    assert result.piece.tempos == (Tempo(0, 60.0), Tempo(240, 90.0))
+    assert rows(result) == [(0, 96, 60), (96, 72, 66), (168, 72, 66), (240, 96, 66)]
+    assert annotations(result, "chord") == [(96, "Am7"), (168, "G/B")]
+    assert annotations(result, "bar") == [(0, ""), (96, ""), (168, ""), (240, "")]
+    assert annotations(result, "fermata") == [(240, "")]
+
+
+def test_the_unit_length_follows_the_meter_where_it_is_not_given(tmp_path):
+    assert rows(tune(tmp_path, "C", head="M:2/4\n"))[0][1] == 6
+    assert rows(tune(tmp_path, "C", head="M:3/4\n"))[0][1] == 12
+
+
+def test_a_repeat_within_a_bar_begins_no_bar(tmp_path):
+    result = tune(tmp_path, "C | D E F G | A B c :| d | e f g a |]")
+    assert annotations(result, "bar") == [(n, "") for n in (0, 24, 120, 216)]
+
+
+REPEATS = {
+    "|:CD:|EF|": ("CDEF", "CDCDEF"),
+    "CD:|EF:|G|": ("CDEFG", "CDCDEFEFG"),
+    "CD::EF:|": ("CDEF", "CDCDEFEF"),
+    "CD:||:EF:|": ("CDEF", "CDCDEFEF"),
+    "|:C|1 D:|2 E|]F|": ("CEF", "CDCEF"),
+    "|:C|[1 D|G:| [2 E||\nF|": ("CEF", "CDGCEF"),
+    "|:C|[1,2 D:|[3 E||F|": ("CEF", None),
+    "|:C|1D:|2E:|F|G:|": ("CEFG", "CDCEFGFG"),
+}
+
+
+@pytest.mark.parametrize("music", REPEATS)
+def test_each_printed_bar_sounds_once_or_the_repeats_are_played_out(tmp_path, music):
+    once, expanded = REPEATS[music]
+    assert letters(tune(tmp_path, music)) == once
+    if expanded:
+        assert letters(tune(tmp_path, music, expand_repeats=True)) == expanded
+
+
+def test_parts_are_played_in_the_order_of_the_header(tmp_path):
+    music = "P:A\nCD|\nP:B\n|:EF:|\n"
+    head = "L:1/4\nP:ABA\n"
+    assert letters(tune(tmp_path, music, head)) == "CDEF"
+    result = tune(tmp_path, music, head, expand_repeats=True)
+    assert letters(result) == "CDEFEFCD"
+    assert [value for _, value in annotations(result, "marker")] == ["A", "B", "B", "A"]
+
+
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_of_the_endings_that_follow_each_other_the_last_remains(endings):
+    kept = last_endings(endings)
+    assert kept == sorted(set(kept))
+    assert [n for n, ending in enumerate(endings) if not ending] == [
+        n for n in kept if not endings[n]
+    ]
+    assert not endings or kept
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.builds(
+            RepeatedBar,
+            opens=st.booleans(),
+            times=st.integers(1, 3),
+            endings=st.sampled_from([(), (), (1,), (2,), (1, 2)]),
+        ),
+        max_size=10,
+    )
+)
+def test_playing_out_ends_and_goes_only_back_or_on(bars):
+    order = played_out(bars)
+    assert len(order) <= 3 * len(bars)
+    assert {n for n, bar in enumerate(bars) if not bar.endings} <= set(order)
+
+
+def test_voices_are_tracks_and_overlays_sound_together(tmp_path):
+    head = 'M:4/4\nL:1/4\nV:S name="Soprano"\nV:B nm="Bass" octave=-1\n'
+    music = "V:S\nCDEF & c4 | G4 |\nV:B\n[V:B] C4 | C4 |\n[V:S] A4 |\n"
+    result = tune(tmp_path, music, head)
+    assert [t.role for t in result.piece.tracks] == ["soprano", "bass"]
+    voices = [[tuple(r)[1:4] for r in result.piece.voice(v).tolist()] for v in ("soprano", "bass")]
+    assert voices[1] == [(0, 96, 48), (96, 96, 48)]
+    assert (0, 96, 72) in voices[0]
+    assert voices[0][-2:] == [(96, 96, 67), (192, 96, 69)]
+
+
+def test_grace_notes_are_counted_and_strange_signs_are_named(tmp_path):
+    result = tune(tmp_path, "{/ga}C {b}D ? E")
+    assert result.dropped == {"grace note": 3}
+    assert letters(result) == "CDE"
+    assert result.piece.warnings == ("1 characters are no ABC music: ?",)
+
+
+def test_a_tune_without_a_key_and_a_file_without_a_tune_are_refused(tmp_path):
+    path = tmp_path / "bad.abc"
+    path.write_text("X:1\nT:t\nCDE|\n")
+    with pytest.raises(DamagedFile, match="no key"):
+        read(path)
+    path.write_text("words\n")
+    with pytest.raises(DamagedFile, match=r"bad\.abc cannot be read: it holds no piece"):
+        keys_in(path)

@@ -1,0 +1,187 @@
+"""Humdrum **kern: spines, ties, sections, signs."""
+
+from fractions import Fraction
+
+import pytest
+
+from ostinato.execution.files import DamagedFile
+from ostinato.music.piece import Key, Meter, Tempo
+from ostinato.music.read import ReadOptions, read
+from ostinato.music.readers.kern_tokens import notes_of, pitch_of
+
+CHORALE = """!!!OTL@@DE: Lobt Gott
+!!!OTL@EN: Praise God
+**kern **kern **kern **kern **dynam
+*Ibass *Itenor *Ialto *Isoprn *
+*I"Bass *I"Tenor *I"Alto *I"Soprano *
+*k[b-] *k[b-] *k[b-] *k[b-] *k[b-]
+*d: *d: *d: *d: *
+*M3/4 *M3/4 *M3/4 *M3/4 *
+*MM90 *MM90 *MM90 *MM90 *
+4D 4A 4f 4dd f
+=1 =1 =1 =1 =1
+4.D [4B- 4f#X 8dd .
+. . . 8ee- .
+. 4B-] 4g 4ff; .
+8E . . . .
+2F 2c 4a_ 2r .
+. . 4a] . .
+== == == == ==
+*- *- *- *- *-
+"""
+
+
+def write(tmp_path, text, **options):
+    """A page whose columns are written with single blanks; `~` stands for a blank in a cell."""
+    path = tmp_path / "song.krn"
+    lines = (
+        line if line.startswith("!") else line.replace(" ", "\t").replace("~", " ")
+        for line in text.splitlines()
+    )
+    path.write_text("\n".join(lines) + "\n")
+    return read(path, "", ReadOptions(**options))
+
+
+def rows(result):
+    return [tuple(row)[:4] for row in result.piece.notes.tolist()]
+
+
+def test_a_chorale_keeps_voices_signs_ties_fermatas_and_bars(tmp_path):
+    piece = write(tmp_path, CHORALE, ticks_per_quarter=2).piece
+    assert [t.role for t in piece.tracks] == ["soprano", "alto", "tenor", "bass"]
+    assert (piece.title, piece.id, piece.source) == ("Lobt Gott", "song", "song.krn")
+    assert piece.meters == (Meter(0, 3, 4),)
+    assert piece.keys == (Key(0, -1, "minor"),)
+    assert piece.tempos == (Tempo(0, 90.0),)
+    assert [a.onset for a in piece.annotations if a.kind == "bar"] == [0, 2]
+    assert [a.onset for a in piece.annotations if a.kind == "fermata"] == [4]
+    voices = [
+        [tuple(row)[1:4] for row in piece.voice(role).tolist()]
+        for role in ("soprano", "alto", "tenor", "bass")
+    ]
+    assert voices == [
+        [(0, 2, 74), (2, 1, 74), (3, 1, 75), (4, 2, 77)],
+        [(0, 2, 65), (2, 2, 66), (4, 2, 67), (6, 4, 69)],
+        [(0, 2, 57), (2, 4, 58), (6, 4, 60)],
+        [(0, 2, 50), (2, 3, 50), (5, 1, 52), (6, 4, 53)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "pitch"),
+    [("c", 60), ("cc", 72), ("C", 48), ("CC", 36), ("b-", 70), ("F##", 55), ("8ee-L", 75)],
+)
+def test_pitches(text, pitch):
+    assert pitch_of(text) == pitch
+
+
+@pytest.mark.parametrize(
+    ("text", "quarters"),
+    [
+        ("4c", 1),
+        ("8.c", Fraction(3, 4)),
+        ("2..c", Fraction(7, 2)),
+        ("12c", Fraction(1, 3)),
+        ("3%2c", Fraction(8, 3)),
+        ("0c", 8),
+        ("00c", 16),
+    ],
+)
+def test_lengths(text, quarters):
+    assert notes_of(text)[0].duration == quarters
+
+
+def test_spines_that_divide_join_and_change_places_lose_no_note(tmp_path):
+    page = """**kern **kern
+*M4/4 *M4/4
+4C 4c
+*^ *
+4D 8F 4d
+. 8G .
+* * *^
+4E 4A 4e 8g
+. . . 8a
+*v *v * *
+* *v *v
+4F 4f
+*x *x
+4g 4G
+*- *-
+"""
+    result = write(tmp_path, page, ticks_per_quarter=2)
+    low = [row[1:] for row in rows(result) if row[0] == 1]
+    high = [row[1:] for row in rows(result) if row[0] == 0]
+    assert low == [
+        (0, 2, 48), (2, 2, 50), (2, 1, 53), (3, 1, 55), (4, 2, 52), (4, 2, 57), (6, 2, 53),
+        (8, 2, 55),
+    ]  # fmt: skip
+    assert high == [
+        (0, 2, 60),
+        (2, 2, 62),
+        (4, 2, 64),
+        (4, 1, 67),
+        (5, 1, 69),
+        (6, 2, 65),
+        (8, 2, 67),
+    ]
+
+
+def test_grace_notes_and_chords_of_them_are_counted_and_take_no_time(tmp_path):
+    page = "**kern **kern\n4C 4c~e~4g\n. 8qd\n. 8qe~g\n4D 2d\n4E .\n*- *-\n"
+    result = write(tmp_path, page, ticks_per_quarter=1)
+    assert result.dropped == {"grace note": 3}
+    assert rows(result) == [
+        (0, 0, 1, 60), (0, 0, 1, 64), (0, 0, 1, 67), (1, 0, 1, 48), (0, 1, 2, 62), (1, 1, 1, 50),
+        (1, 2, 1, 52),
+    ]  # fmt: skip
+
+
+SECTIONS = """**kern
+{lists}*M1/4
+*>A
+4c
+=:|!
+*>A1
+4d
+=:|!
+*>A2
+[4e
+=2
+*>B
+4e]
+==
+*-
+"""
+
+
+@pytest.mark.parametrize(
+    ("lists", "once", "expanded"),
+    [
+        ("*>[A,A1,A,A2,B]\n*>norep[A,A2,B]\n", "ce", "cdce"),
+        ("*>[A,A1,A,A2,B]\n", "ce", "cdce"),
+        ("", "ce", "cde"),
+    ],
+)
+def test_sections_are_played_by_the_files_list_and_ties_lead_into_the_next(
+    tmp_path, lists, once, expanded
+):
+    names = {60: "c", 62: "d", 64: "e"}
+    for expand, expected in ((False, once), (True, expanded)):
+        text = SECTIONS.format(lists=lists)
+        piece = write(tmp_path, text, ticks_per_quarter=1, expand_repeats=expand).piece
+        assert "".join(names[int(p)] for p in piece.notes["pitch"]) == expected
+        assert int(piece.notes["duration"][-1]) == 2
+    assert bool(piece.warnings) == (not lists)
+
+
+def test_where_a_section_returns_its_key_and_meter_return(tmp_path):
+    page = "**kern\n*>[A,B,A]\n*k[]\n*M2/4\n*>A\n2c\n*>B\n*k[f#]\n*M3/4\n2.d\n*-\n"
+    piece = write(tmp_path, page, ticks_per_quarter=1, expand_repeats=True).piece
+    assert piece.keys == (Key(0, 0), Key(2, 1), Key(5, 0))
+    assert piece.meters == (Meter(0, 2, 4), Meter(2, 3, 4), Meter(5, 2, 4))
+
+
+@pytest.mark.parametrize("page", ["**text\nla\n*-\n", "**kern **kern\n4c\n*- *-\n", ""])
+def test_what_is_no_kern_is_refused(tmp_path, page):
+    with pytest.raises(DamagedFile, match=r"song\.krn cannot be read"):
+        write(tmp_path, page)

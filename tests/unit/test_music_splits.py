@@ -1,0 +1,98 @@
+"""Splits: what belongs together stays together; official ones are kept, and their leaks counted."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ostinato.music.copies import Sketches
+from ostinato.music.splits import Pieces, SplitRule, decide, rule_from, split_of, superfluous
+
+
+def pieces_of(count, *, works=None, official=None):
+    """Pieces that have nothing in common."""
+    rng = np.random.default_rng(1)
+    sketches = [np.unique(rng.integers(0, 2**63, 40, np.uint64)) for _ in range(count)]
+    names = [f"{n:016x}" for n in range(count)]
+    return Pieces(
+        ids=[f"piece-{n}" for n in range(count)],
+        names=names,
+        textures=[name[::-1] + "t" for name in names],
+        melody=Sketches.of(sketches),
+        texture=Sketches.of(sketches),
+        works=works or [""] * count,
+        official=official or [""] * count,
+    )
+
+
+def alike(pieces, a, b):
+    """The same with piece b a copy of piece a."""
+    return replace(
+        pieces,
+        names=[pieces.names[a] if n == b else name for n, name in enumerate(pieces.names)],
+        textures=[pieces.textures[a] if n == b else t for n, t in enumerate(pieces.textures)],
+    )
+
+
+def test_pieces_of_one_work_share_a_group_and_a_split():
+    works = ["sonata", "", "sonata", "étude", "étude"]
+    decision = decide(pieces_of(5, works=works), SplitRule(train=0.4, valid=0.3, test=0.3))
+    assert decision.groups[0] == decision.groups[2] == f"{0:016x}"
+    assert decision.groups[3] == decision.groups[4]
+    assert len(set(decision.groups)) == 3
+    for group, split in zip(decision.groups, decision.splits, strict=True):
+        assert split == split_of(group, SplitRule(train=0.4, valid=0.3, test=0.3))
+    assert decision.copies == [""] * 5
+    assert decision.leaks == {}
+
+
+def test_an_official_split_is_kept_and_what_crosses_it_is_counted_and_named():
+    official = ["train", "train", "valid", "test", ""]
+    pieces = alike(pieces_of(5, official=official), 0, 2)
+    decision = decide(pieces, rule_from("official"))
+    assert decision.splits == official
+    assert decision.leaks["copy"] == {
+        "pieces": {"train": {"valid": 1}, "valid": {"train": 1}},
+        "groups": [{"train": ["piece-0"], "valid": ["piece-2"]}],
+        "groups_in_all": 1,
+    }
+    assert decision.copies == ["piece-0", "", "piece-0", "", ""]
+    assert superfluous(decision, pieces) == {"piece-0": "piece-2"}
+
+
+def test_of_copies_in_one_split_the_longest_stays_and_then_the_first():
+    pieces = alike(alike(pieces_of(4), 3, 1), 3, 2)
+    decision = decide(pieces, SplitRule(train=1, valid=0, test=0))
+    assert superfluous(decision, pieces) == {"piece-2": "piece-1", "piece-3": "piece-1"}
+    sizes = np.diff(pieces.texture.offsets)
+    shorter = [pieces.texture.hashes[o : o + n - (i < 3)] for i, (o, n) in
+               enumerate(zip(pieces.texture.offsets, sizes, strict=False))]  # fmt: skip
+    pieces = replace(pieces, texture=Sketches.of(shorter))
+    assert superfluous(decision, pieces) == {"piece-1": "piece-3", "piece-2": "piece-3"}
+
+
+def test_a_split_that_is_given_is_kept_while_its_file_is_what_was_promised(tmp_path):
+    path = tmp_path / "own.split.csv"
+    path.write_text("piece,split\npiece-0,test\npiece-1,train\n")
+    rule = SplitRule(given=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert decide(pieces_of(3), rule).splits == ["test", "train", ""]
+    path.write_text("piece,split\npiece-0,dev\n")
+    with pytest.raises(
+        ValueError, match=r"own\.split\.csv has changed: its sha256 is [0-9a-f]{64}"
+    ):
+        decide(pieces_of(3), rule)
+    changed = replace(rule, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(ValueError, match="names split 'dev'; valid are train, valid, test"):
+        decide(pieces_of(3), changed)
+
+
+@pytest.mark.parametrize("settings", ["officious", 3, {"dev": 0.1}])
+def test_a_rule_that_is_none_is_refused_with_what_is_known(settings):
+    with pytest.raises(ValueError, match=r"official"):
+        rule_from(settings)
+
+
+def test_a_corpus_without_pieces_is_decided_too():
+    decision = decide(pieces_of(0), SplitRule())
+    assert decision.splits == decision.groups == []

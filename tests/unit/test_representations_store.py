@@ -1,0 +1,108 @@
+"""What encode writes: the bytes of NumPy, one piece at a time, and what was set aside by reason."""
+
+import io
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from ostinato.data.tokens import open_tokens
+from ostinato.execution.files import read_json
+from ostinato.music.corpus import Entry
+from ostinato.music.piece import Piece, Track, make_notes
+from ostinato.representations.events import Events
+from ostinato.representations.grid import Grid
+from ostinato.representations.store import describe, write_encoding
+
+ORIGIN = {"licence": "none", "citation": "none", "url": "none"}
+KINDS = {"grid": Grid(), "remi": Events(), "band": Events(voices=("alto", "drums"), needed="any")}
+
+
+def entries_of(pieces, splits):
+    pairs = zip(pieces, splits, strict=True)
+    return [Entry(piece, split, piece.id, piece.id) for piece, split in pairs]
+
+
+@pytest.fixture
+def corpus(chorale):
+    """Three splits, the last of them empty."""
+    pieces = [chorale(seed) for seed in range(5)]
+    return entries_of(pieces, ["train", "valid", "train", "train", "valid"])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_tokens_have_the_bytes_that_numpy_saves(tmp_path, corpus, name):
+    representation = KINDS[name]
+    write_encoding(tmp_path / "out", "made", iter(corpus), representation, ORIGIN)
+    for split in ("train", "valid", "test"):
+        tokens = [representation.encode(e.piece) for e in corpus if e.split == split]
+        whole = np.concatenate([np.empty((0, representation.width), np.int32), *tokens])
+        expected = io.BytesIO()
+        np.save(expected, whole.astype(np.int16))
+        assert (tmp_path / "out" / split / "tokens.npy").read_bytes() == expected.getvalue()
+    opened = open_tokens(tmp_path / "out")
+    assert {split: len(part) for split, part in opened.splits.items()} == {
+        "train": 3,
+        "valid": 2,
+        "test": 0,
+    }
+    assert np.array_equal(
+        opened.splits["valid"].tokens_of(1), representation.encode(corpus[4].piece)
+    )
+
+
+def test_a_piece_can_be_shifted_as_far_as_its_pitches_allow(tmp_path, chorale):
+    write_encoding(tmp_path / "out", "made", entries_of([chorale(1)], ["train"]), Grid(), ORIGIN)
+    part = open_tokens(tmp_path / "out").splits["train"]
+    pitches = chorale(1).notes["pitch"]
+    assert part.shift_low[0] == max(-11, 36 - pitches.min())
+    assert part.shift_high[0] == min(11, 81 - pitches.max())
+
+
+def test_what_is_set_aside_is_counted_by_reason(tmp_path, chorale):
+    def odd(name, row, role="soprano"):
+        return Piece(name, 1, make_notes([row] if row else []), (Track(role=role),))
+
+    pieces = [
+        chorale(1),
+        odd("low", (0, 0, 1, 20, 80)),
+        odd("high", (0, 0, 1, 99, 80)),
+        odd("silent", None),
+        odd("other", (0, 0, 1, 60, 80), "melody"),
+    ]
+    representation = Events(voices=("soprano",), needed="any")
+    entries = entries_of(pieces, ["train"] * len(pieces))
+    summary = write_encoding(tmp_path / "out", "made", entries, representation, ORIGIN)
+    assert summary == read_json(tmp_path / "out" / "summary.json", expect_format=1, made_by="")
+    assert summary["rejected_by_reason"] == {"pitch out of range": 2, "no notes": 2}
+    assert [row["piece"] for row in summary["rejected"]] == ["low", "high", "silent", "other"]
+    assert summary["pieces"] == {"train": 1, "valid": 0, "test": 0}
+    said = describe("made", summary)
+    assert "set aside, pitch out of range: 2 (low: pitch 20 lies outside 36 to 81)" in said
+    assert f"notes dropped, in none of the voices: {sum(chorale(1).notes['track'] > 0)}" in said
+
+
+def test_memory_does_not_grow_with_the_corpus(tmp_path, chorale):
+    piece, representation = chorale(1, bars=200), Grid()
+    size = len(representation.encode(piece)) * representation.width * 4
+
+    def peak(count):
+        entries = (Entry(piece, "train", "", "") for _ in range(count))
+        tracemalloc.start()
+        write_encoding(tmp_path / "out", "made", entries, representation, ORIGIN)
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return used
+
+    few, many = peak(80), peak(240)  # files of more than a megabyte, the chunk of a checksum
+    assert many - few < 5 * size  # of 160 more pieces
+
+
+def test_a_corpus_that_breaks_leaves_no_encoding(tmp_path, corpus):
+    def broken():
+        yield corpus[0]
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        write_encoding(tmp_path / "out", "made", broken(), Grid(), ORIGIN)
+    assert not list(tmp_path.iterdir())
