@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ostinato.execution.files import DamagedFile, MissingInput, checksums
 from ostinato.music.build import build_corpus
+from ostinato.music.copies import Sketches, similar_groups
 from ostinato.music.corpus import (
     read_corpus,
     read_notes,
@@ -19,10 +20,11 @@ from ostinato.music.corpus import (
     read_rejected,
     read_summary,
 )
-from ostinato.music.melody import SHARED, SHINGLE, fingerprint, group_by_melody, intervals
+from ostinato.music.melody import SHARED, SHINGLE, fingerprint, intervals
 from ostinato.music.normalize import REASONS, NormalizeOptions, options_from, simultaneous
 from ostinato.music.piece import VOICES, Track, make_notes, sort_notes
 from ostinato.music.read import read_piece
+from ostinato.music.sketch import steps_sketch
 from ostinato.music.splits import SplitRule, split_of
 from ostinato.music.summary import describe
 from ostinato.music.write import write_midi
@@ -247,17 +249,18 @@ def test_the_melody_is_the_soprano_or_else_the_highest_notes_without_drums(chora
 
 
 def naive_groups(melodies):
-    """The definition: connected where half of the shorter one's passages are shared."""
+    """The definition: connected where half of the shorter one's passages are shared, or all."""
 
     def passages(line):
-        return {line[i : i + SHINGLE] for i in range(max(1, len(line) - SHINGLE + 1))}
+        return {line[i : i + SHINGLE] for i in range(len(line) - SHINGLE + 1)}
 
     sets = [passages(line) for line in melodies]
     group = list(range(len(melodies)))
     for _ in melodies:
         for a, b in itertools.combinations(range(len(melodies)), 2):
             common = len(sets[a] & sets[b])
-            if common and common >= SHARED * min(len(sets[a]), len(sets[b])):
+            near = common and common >= SHARED * min(len(sets[a]), len(sets[b]))
+            if near or melodies[a] == melodies[b]:
                 group[a] = group[b] = min(group[a], group[b])
     return group
 
@@ -277,7 +280,9 @@ def pieces_of_one_stream(draw_seed, count):
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_groups_are_what_their_definition_says(seed, count):
     melodies = pieces_of_one_stream(seed, count)
-    assert group_by_melody(melodies) == naive_groups(melodies)
+    sketches = Sketches.of([steps_sketch(np.array(line, np.int64)) for line in melodies])
+    groups = similar_groups(sketches, [str(line) for line in melodies], SHARED)
+    assert groups.tolist() == naive_groups(melodies)
 
 
 def test_shares_must_add_up_and_unknown_options_are_named():

@@ -1,14 +1,11 @@
-"""Finds pieces that share a melody, whatever their key, so that a split never separates them.
+"""What the melody of a piece is, and what it is known by, whatever its key.
 
 A melody is its chain of pitch intervals, repeated notes left out: transposition, rhythm and
-repeated syllables do not change it. Two pieces belong together when half of the shorter one's
-passages of `SHINGLE` intervals occur in the other; groups are the connected components.
+repeated syllables do not change it. Two pieces share one when `SHARED` of the shorter one's
+passages of `SHINGLE` intervals occur in the other (see copies).
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -50,37 +47,3 @@ def fingerprint(piece: Piece) -> str:
     """Sixteen hex digits that are equal for equal melodies in any key."""
     text = ",".join(str(step) for step in intervals(piece))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def group_by_melody(melodies: Sequence[tuple[int, ...]]) -> list[int]:
-    """Give every melody the index of the first melody of its group."""
-    shingles = [_shingles(melody) for melody in melodies]
-    holders: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for index, passages in enumerate(shingles):
-        for passage in sorted(passages):
-            holders[passage].append(index)
-    shared: dict[tuple[int, int], int] = defaultdict(int)
-    for indices in holders.values():
-        for pair in combinations(indices, 2):
-            shared[pair] += 1
-    parent = list(range(len(melodies)))
-    for (a, b), count in sorted(shared.items()):
-        if count >= SHARED * min(len(shingles[a]), len(shingles[b])):
-            _join(parent, a, b)
-    return [_root(parent, index) for index in range(len(melodies))]
-
-
-def _shingles(melody: tuple[int, ...]) -> set[tuple[int, ...]]:
-    count = max(1, len(melody) - SHINGLE + 1)
-    return {melody[start : start + SHINGLE] for start in range(count)}
-
-
-def _root(parent: list[int], index: int) -> int:
-    while parent[index] != index:
-        index = parent[index]
-    return index
-
-
-def _join(parent: list[int], a: int, b: int) -> None:
-    low, high = sorted((_root(parent, a), _root(parent, b)))
-    parent[high] = low
