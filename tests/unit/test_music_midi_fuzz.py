@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ostinato.execution.guard import Limits
+from ostinato.music.build import build_corpus
+from ostinato.music.corpus import read_pieces, read_rejected
+from ostinato.music.normalize import NormalizeOptions
 from ostinato.music.readers.base import ReadOptions
 
 
@@ -57,3 +61,25 @@ def test_a_hang_and_a_lost_note_would_be_seen(mutate, monkeypatch):
     assert "became" in mutate.check(seed, ReadOptions()).violation
     monkeypatch.setattr(mutate, "read_midi_bytes", lambda *_: [None for _ in iter(int, 1)])
     assert "Overtime" in mutate.check(seed, ReadOptions(), limit=0.05).violation
+
+
+def test_every_damaged_file_is_in_the_corpus_or_rejected(mutate, tmp_path):
+    seeds, names = mutate.small_files(), set()
+    for number in range(500):
+        names.add(f"{number:03}.mid")
+        path = tmp_path / "raw" / f"{number:03}.mid"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(mutate.mutant(seeds, 5, number))
+    out = tmp_path / "corpus"
+    origin = {"licence": "none", "citation": "none", "url": "none"}
+    options = NormalizeOptions(limits=Limits(seconds=20, megabytes=1000))
+    summary = build_corpus(
+        tmp_path / "raw", out, options, origin=origin, workspace=tmp_path / "work"
+    )
+    seen = [row["source"] for row in read_pieces(out)]
+    seen += [row["file"] for row in read_rejected(out)]
+    assert sorted(seen) == sorted(names)
+    assert summary["pieces"] > 200
+    assert set(summary["rejected"]) == {"unreadable", "no notes"}
+    for row in read_pieces(out):
+        assert row["notes"] > 0
