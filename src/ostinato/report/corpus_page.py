@@ -35,7 +35,7 @@ def build_corpus_page(data: CorpusData) -> str:
         origin=data.summary.get("origin", {}),
         tiles=tiles(data),
         accounts=accounts(data.summary),
-        leaks=list(flat(data.summary.get("leaks") or {})),
+        leaks=list(crossings(data.summary.get("leaks") or {})),
         music=[figure(item) for item in data.music],
         instruments=[figure(item) for item in data.instruments],
         labels=[figure(item) for item in data.labels],
@@ -86,13 +86,12 @@ def accounts(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [*rows, ("not accounted for", unknown)] if unknown else rows
 
 
-def flat(table: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Nested tables of counts as lines: names on the way, and the count."""
-    if isinstance(table, Mapping):
-        for name, value in sorted(table.items()):
-            yield from flat(value, (*path, str(name)))
-    else:
-        yield " → ".join(path), str(table)
+def crossings(leaks: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """What crosses an official split, as lines: what of which split is in which, and how often."""
+    for kind, found in sorted(leaks.items()):
+        for split, others in sorted(found["pieces"].items()):
+            for other, count in sorted(others.items()):
+                yield f"{kind}: pieces of {split} that are also in {other}", count
 
 
 def clock(seconds: float) -> str:
