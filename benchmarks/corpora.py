@@ -25,7 +25,7 @@ from ostinato.music.shards import write_shard
 from ostinato.music.write import write_midi
 
 FILES = 40
-COPIES = 30  # of the files, where two processes share the work
+COPIES = 75  # of the files, where two processes share the work
 NOTES = 400  # of each of four tracks
 PIECES = 10_000
 ORIGIN = {"licence": "none", "citation": "none", "url": "none"}

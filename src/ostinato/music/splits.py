@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ostinato.execution.files import require, seed_of, sha256_file
 from ostinato.music.catalogue import SPLITS
@@ -169,6 +167,10 @@ def _given(ids: Sequence[str], rule: SplitRule) -> list[str]:
 
 def _joined(*groupings: Any) -> Any:
     """The connected components of several groupings, each by the index of its first member."""
+    # loading scipy takes a fifth of a second, and whoever reads pieces imports this module
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     count = len(groupings[0])
     rows = np.concatenate([np.arange(count)] * len(groupings))
     columns = np.concatenate(groupings)
