@@ -1,0 +1,126 @@
+"""Every folder of reproductions/ is a DVC repository of its own whose stages are the root's, or
+depend on what they import.
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = sorted(path.parent for path in ROOT.glob("reproductions/*/dvc.yaml"))
+UNTRACKED = ("execution", "tracking")  # they never change a result
+folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+def read(path):
+    return YAML(typ="safe").load(path)
+
+
+def stages(folder):
+    """As dvc.yaml writes them, without what makes several of one."""
+    found = read(folder / "dvc.yaml")["stages"]
+    return {name: stage.get("do", stage) for name, stage in found.items()}
+
+
+def at_root(stage):
+    """A stage as it would stand in the root's dvc.yaml."""
+    text = repr({key: stage[key] for key in ("cmd", "deps", "params", "outs")})
+    return text.replace("../../", "")
+
+
+def imported(path):
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def reached(folder, script):
+    """Files that a script of the folder imports, relative to it; families are found by name."""
+    files, waiting = set(), [folder / script]
+    while waiting:
+        path = waiting.pop()
+        if path in files:
+            continue
+        files.add(path)
+        for name in imported(path):
+            parts = name.split(".")
+            base = folder if len(parts) == 1 else folder / "src"
+            for end in range(len(parts)):
+                stem = base.joinpath(*parts[: end + 1])
+                found = (stem.with_suffix(".py"), stem / "__init__.py")
+                waiting += [file for file in found if file.is_file()]
+    relative = {path.relative_to(folder).as_posix() for path in files if holds_code(path)}
+    return {
+        name
+        for name in relative
+        if not name.startswith(tuple(f"src/ostinato/{u}/" for u in UNTRACKED))
+    }
+
+
+def holds_code(path):
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return not all(isinstance(node, ast.Expr) for node in body)
+
+
+@folders
+def test_it_is_a_repository_of_its_own_with_the_root_s_cache_and_ignores(folder):
+    config = (folder / ".dvc" / "config").read_text(encoding="utf-8")
+    assert "dir = ../../../.dvc/cache" in config
+    assert "autostage = false" in config
+    ours, root = ((place / ".dvcignore").read_text(encoding="utf-8") for place in (folder, ROOT))
+    assert ours == root
+    assert (folder / "src").is_symlink()
+    assert (folder / "src").resolve() == ROOT / "src"
+
+
+@folders
+def test_no_folder_outside_is_a_dependency(folder):
+    """.dvcignore would not reach it, and a stray .pyc would re-run the stage."""
+    for stage in stages(folder).values():
+        outside = [dep for dep in stage["deps"] if dep.startswith("../")]
+        assert all(dep.endswith(".py") for dep in outside)
+
+
+@folders
+def test_the_root_s_stages_are_the_root_s(folder):
+    root, ours = stages(ROOT), stages(folder)
+    shared = [name for name in ours if name in root]
+    assert shared
+    for name in shared:
+        assert at_root(ours[name]) == at_root(root[name])
+
+
+@folders
+def test_its_own_stages_depend_on_what_they_import(folder):
+    own = {name: stage for name, stage in stages(folder).items() if name not in stages(ROOT)}
+    for name, stage in own.items():
+        files = reached(folder, stage["cmd"].split()[1])
+        code = [dep for dep in stage["deps"] if dep.startswith("src/") or dep.endswith(".py")]
+        plain = {dep for dep in code if "${" not in dep}
+        covered = {file for file in files if any((file + "/").startswith(d + "/") for d in plain)}
+        assert covered == files, f"{name}: add to deps {sorted(files - covered)}"
+        needless = {d for d in plain if not any((f + "/").startswith(d + "/") for f in files)}
+        assert not needless, f"{name}: take from deps {sorted(needless)}"
+        if "src/ostinato/models/__init__.py" in files and "${key}" in stage["cmd"]:
+            assert "src/ostinato/models/${item.family}.py" in code
+
+
+@folders
+def test_its_systems_name_what_exists_and_its_scripts_shadow_nothing(folder):
+    params = read(folder / "params.yaml")
+    for name, item in (params["systems"] | params.get("frozen", {})).items():
+        size = ROOT / "conf" / "model" / item["family"] / f"{item['size']}.yaml"
+        assert size.exists(), name
+        assert item["encoding"] in params["encodings"], name
+    for item in params["encodings"].values():
+        assert item["dataset"] in params["datasets"]
+    groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
+    assert not groups & set(params)
+    assert not {path.stem for path in folder.glob("*.py")} & set(sys.stdlib_module_names)
