@@ -63,7 +63,7 @@ sweep: setup ## the small named study conf/sweep/learning_rate.yaml
 
 bench: setup ## training and sampling speed beside other implementations, under five minutes
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.lock
-	python -m benchmarks
+	python -m benchmarks --only training --only sampling --only music
 
 lock: ## pin anew what is installed in .venv
 	{ head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --all | grep -viE "^(pip|wheel)==" | sed "s,^\(torch==[0-9.]*\)+cpu,\1,"; } > requirements.new

@@ -17,7 +17,7 @@ from benchmarks.corpora import ORIGIN, random_piece
 COPIES = (1, 4, 16)
 FILES = 1000  # of one copy: a shard
 NOTES = 60  # of each of four tracks
-RESULTS = Path(__file__).parent / "results" / "memory.md"
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
     parser.add_argument("--one", metavar="FOLDER", help="normalize this folder and print figures")
     parser.add_argument("--files", type=int, default=FILES, help="files of one copy")
+    parser.add_argument("--name", default="memory", help="of the results")
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measure(Path(arguments.one))))
@@ -53,7 +54,7 @@ def main() -> None:
                 f"| {found['seconds']:.0f} |"
             )
             print(lines[-1], flush=True)
-    write_text(RESULTS, "\n".join(lines) + "\n")
+    write_text(RESULTS / f"{arguments.name}.md", "\n".join(lines) + "\n")
 
 
 def measure(folder: Path) -> dict[str, float]:

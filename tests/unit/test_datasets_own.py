@@ -58,8 +58,8 @@ def test_a_folder_becomes_a_dataset_of_its_music_alone(project):
     said = added()
     assert "conf/dataset/mine.yaml: 1 ABC, 2 MIDI, 2 MusicXML, 1 kern" in said
     assert "left out: 1 .txt, 1 hidden files, 1 hidden folders, 1 without suffix" in said
-    assert "encodings: {..., mine-remi: {dataset: mine, representation: remi}}" in said
-    assert "dvc repro encode@mine-remi" in said
+    assert "encodings: {..., mine-tracks: {dataset: mine, representation: tracks}}" in said
+    assert "dvc repro encode@mine-tracks" in said
     manifest = bring()
     assert sorted(manifest["files"]) == MUSIC
     assert read_manifest(project / "data" / "raw" / "mine") == manifest
@@ -198,7 +198,7 @@ def test_the_script_adds_and_updates(project, run_script, tmp_path):
     """Through Hydra, as a user types it."""
     rc, out, err = run_script("download", "add=typed", "path=../music")
     assert (rc, err) == (0, "")
-    assert "dvc repro encode@typed-remi" in out
+    assert "dvc repro encode@typed-tracks" in out
     (tmp_path / "music" / "one.mid").unlink()
     assert run_script("download", "update=typed")[0] == 0
     rc, _, err = run_script("download", "add=typed")

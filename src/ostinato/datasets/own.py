@@ -236,5 +236,5 @@ def _say_left_out(contents: Contents, say: Say) -> None:
 def _say_next(name: str, say: Say) -> None:
     say(f"next: state the licence and citation in {config_file(name)}, and write into params.yaml")
     say(f"  datasets: [..., {name}]")
-    say(f"  encodings: {{..., {name}-remi: {{dataset: {name}, representation: remi}}}}")
-    say(f"then: dvc repro encode@{name}-remi")
+    say(f"  encodings: {{..., {name}-tracks: {{dataset: {name}, representation: tracks}}}}")
+    say(f"then: dvc repro encode@{name}-tracks")
