@@ -9,7 +9,16 @@ from typing import TypeVar
 
 from ostinato.execution.files import DamagedFile
 from ostinato.music.piece import Piece
-from ostinato.music.readers import abc, kern, midi, musicxml, roll_mat, voices_json, wjazzd
+from ostinato.music.readers import (
+    abc,
+    kern,
+    midi,
+    musicxml,
+    roll_mat,
+    through_muspy,
+    voices_json,
+    wjazzd,
+)
 from ostinato.music.readers.base import Reading, ReadOptions
 
 __all__ = [
@@ -32,6 +41,7 @@ _READ: dict[str, Read] = {
     "musicxml": lambda path, _, options: musicxml.read_musicxml(path, options),
     "kern": lambda path, _, options: kern.read_kern(path, options),
     "abc": abc.read_abc,
+    "muspy": lambda path, _, options: through_muspy.read_muspy(path, options),
     "voices_json": voices_json.read_voices,
     "roll_mat": roll_mat.read_roll,
     "wjazzd": lambda path, _, options: wjazzd.read_wjazzd(path, options),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ostinato.music.piece import Piece
 
 PEDALS = ("keep", "fold", "ignore")
-READERS = ("", "voices_json", "roll_mat", "wjazzd")
+READERS = ("", "muspy", "voices_json", "roll_mat", "wjazzd")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class ReadOptions:
     only.
     pedal: the sustain pedal of MIDI files: `keep` as annotations, `fold` into the durations of the
     notes it holds, or `ignore`.
-    reader: "" reads a file by its suffix; else the name of a format that its suffix does not tell.
+    reader: "" reads a file by its suffix; `muspy` through MusPy's own readers; else the name of a
+    format that its suffix does not tell.
     """
 
     ticks_per_quarter: int = 480
