@@ -4,11 +4,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from ostinato.execution import engines
 from ostinato.execution.guard import Failure, Limits
 from ostinato.execution.parallel import OPEN_CHUNKS, Executor, WorkersLost, map_guarded
 
@@ -45,8 +47,8 @@ def dask_cluster():
     """Address of two workers of Dask on this machine."""
     from distributed import LocalCluster
 
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with LocalCluster(**options, silence_logs=50) as cluster:
+    options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
+    with LocalCluster(n_workers=2, **options) as cluster:
         yield cluster.scheduler_address
 
 
@@ -112,6 +114,38 @@ def test_a_worker_that_dies_again_and_again_ends_the_run_and_the_next_one_works(
     with pytest.raises(WorkersLost, match=rf"{executor.backend} is lost; start the run again"):
         list(map_guarded(poison.act, items, executor=executor, limits=LIMITS, chunk=2))
     assert list(map_guarded(poison.act, [3], executor=executor, limits=LIMITS)) == [9]
+
+
+def test_a_worker_that_is_killed_from_outside_costs_no_result(executor):
+    """Its work, and what it had finished and not handed over, goes to another one."""
+    psutil = pytest.importorskip("psutil")
+    items = ["pid", *["nap"] * 60, *range(20)]
+    found = map_guarded(poison.act, items, executor=executor, limits=LIMITS, chunk=2)
+    psutil.Process(next(found)).parent().kill()
+    assert list(found) == [*[None] * 60, *(n * n for n in range(20))]
+
+
+def test_who_stops_in_the_middle_need_not_wait_for_the_rest(executor):
+    found = map_guarded(poison.act, ["nap"] * 4000, executor=executor, limits=LIMITS, chunk=200)
+    assert next(found) is None
+    start = time.monotonic()
+    found.close()
+    assert time.monotonic() - start < 8  # chunks of two hundred naps take 10 s each
+    assert list(map_guarded(poison.act, [3], executor=executor, limits=LIMITS)) == [9]
+
+
+def test_a_cluster_that_has_no_workers_any_more_ends_the_run(monkeypatch):
+    """Dask itself would wait for new ones for ever."""
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(engines, "JOIN_SECONDS", 4)
+    options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
+    with distributed.LocalCluster(n_workers=1, **options) as cluster:
+        executor = Executor("dask", address=cluster.scheduler_address)
+        found = map_guarded(poison.act, ["nap"] * 400, executor=executor, limits=LIMITS, chunk=2)
+        assert next(found) is None
+        cluster.scale(0)
+        with pytest.raises(WorkersLost, match=r"dask is lost; start .*no workers for 4 s"):
+            list(found)
 
 
 @pytest.mark.parametrize("backend", CLUSTERS)

@@ -50,6 +50,13 @@ def test_a_table_is_joined_by_its_key_and_values_are_cut_and_renamed(tmp_path):
     assert facts["set.json#test/000"].labels == {"origin": "here", "style": "none"}
 
 
+def test_a_row_about_a_file_is_about_every_piece_in_it(tmp_path):
+    (tmp_path / "info.csv").write_text("file,style\ntunes.abc,reel\ntunes.abc#2,jig\n")
+    rule = {"table": "info.csv", "key": "file", "columns": {"style": "style"}}
+    facts = facts_of(tmp_path, ["tunes.abc#1", "tunes.abc#2", "tunes.abc#3"], [rule])
+    assert [facts[f"tunes.abc#{n}"].labels["style"] for n in (1, 2, 3)] == ["reel", "jig", "reel"]
+
+
 def test_a_table_without_a_header_and_with_another_delimiter_is_read(tmp_path):
     (tmp_path / "list").write_text("old_0; a-Q1.mid; Me;  A Title\n")
     rule = {

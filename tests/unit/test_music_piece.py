@@ -90,6 +90,14 @@ def test_chords_of_one_track_are_dealt_from_the_top_and_drums_are_left_out():
     assert lines == [[72, 71], [60], [48], []]
 
 
+def test_fewer_lines_than_voices_are_not_torn_apart():
+    """A held upper line stays the upper line while the lower one moves."""
+    rows = [(0, 0, 16, 76, 80)] + [(1, 4 * n, 4, 48 + n, 80) for n in range(4)]
+    named = with_voices(piece_of(rows, 2), VOICES)
+    lines = [named.voice(voice)["pitch"].tolist() for voice in VOICES]
+    assert lines == [[76], [], [], [48, 49, 50, 51]]
+
+
 def test_more_notes_or_tracks_than_voices_are_refused():
     chord = piece_of([(0, 0, 4, 60 + n, 80) for n in range(5)])
     with pytest.raises(ValueError, match="5 notes at once, the model has 4 voices"):

@@ -1,37 +1,27 @@
 """One function over many items: on the cores of this machine, or on a cluster of Dask or Ray.
 
 `map_items` is for code of ours that is known to end; `map_guarded` for libraries that read what
-others wrote. Engines are asked through their own futures, of which a bounded number is open:
-`joblib.Parallel` hands out the next task when one is done, not when its result is taken, so that
-results pile up before a slow consumer, and over Dask it waits for ever for a worker that was
-killed (joblib 1.6).
+others wrote. Both go through joblib; a bounded number of chunks is open in its backends (see
+engines.py).
 """
 
 import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import partial
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from ostinato.execution.guard import GuardError, Limits, borrowed_guard, opened, packed
-from ostinato.execution.guarded_child import UNUSABLE, plain
+from ostinato.execution.engines import WorkersLost, engine
+from ostinato.execution.guard import Limits, opened, packed
+from ostinato.execution.guarded_child import plain
 from ostinato.execution.guarded_process import Answer
 
 BACKENDS = ("loky", "dask", "ray")
 OPEN_CHUNKS = 4  # for each worker: computed, being computed, or waiting to be taken
 CHUNKS_PER_WORKER = 8  # of a short list, so that all workers end at about the same time
-JOIN_SECONDS = 60  # in which a cluster must have its first worker
-Submit = Callable[[bytes, bytes, int, Limits], Callable[[], list[Answer]]]
-
-
-class WorkersLost(RuntimeError):
-    """Workers died or the cluster is out of reach, which is not the fault of any item."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +110,8 @@ def _stream(
             answers = waiting.popleft()()
         return map(opened, answers)
 
-    with _engine(executor) as (submit, workers):
+    workers = executor.workers or _default_workers()
+    with engine(executor.backend, workers, executor.address) as (submit, workers):
         if isinstance(items, Sized):
             chunk = max(1, min(chunk, len(items) // (workers * CHUNKS_PER_WORKER)))
         for content, count in _chunks(items, chunk):
@@ -130,23 +121,6 @@ def _stream(
                 yield from oldest()
         while waiting:
             yield from oldest()
-
-
-def run_chunk(
-    call: bytes, items: bytes, count: int, limits: Limits, stop: Path | None = None
-) -> list[Answer]:
-    """Answers of a pickled list of `count` items; runs in the workers and raises no error.
-
-    stop: a file whose appearance says that nobody wants the rest any more.
-    """
-    answers: list[Answer] = []
-    try:
-        with borrowed_guard() as guard, closing(guard.relay(call, items, count, limits)) as relay:
-            while not (stop and stop.exists()) and (answer := next(relay, None)):
-                answers.append(answer)
-    except GuardError as error:
-        return [(UNUSABLE, str(error).encode())]
-    return answers
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[tuple[bytes, int]]:
@@ -170,89 +144,3 @@ def _blamed_on(executor: Executor) -> Iterator[None]:
 
 def _default_workers() -> int:
     return int(os.environ.get("OSTINATO_WORKERS", os.cpu_count() or 1))
-
-
-def _engine(executor: Executor) -> AbstractContextManager[tuple[Submit, int]]:
-    """An open engine: how a chunk is submitted, and the number of workers."""
-    workers = executor.workers or _default_workers()
-    if executor.address is None and workers == 1:
-        return _here()
-    if executor.backend == "dask":
-        return _dask(executor.address, workers)
-    if executor.backend == "ray":
-        return _ray(executor.address, workers)
-    return _loky(workers)
-
-
-@contextmanager
-def _here() -> Iterator[tuple[Submit, int]]:
-    """This process, one chunk after the other, each when it is wanted."""
-    yield (lambda *arguments: partial(run_chunk, *arguments)), 1
-
-
-@contextmanager
-def _loky(workers: int) -> Iterator[tuple[Submit, int]]:
-    """Processes of an own pool: the one that joblib shares may be replaced by its next user."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    with TemporaryDirectory(prefix="ostinato-") as folder:
-        pool, stop = ProcessPoolExecutor(workers), Path(folder, "stop")
-        try:
-            yield (lambda *chunk: pool.submit(run_chunk, *chunk, stop).result), workers
-        finally:
-            # not by killing workers: what one of them has half sent would be waited for (loky 3.6)
-            stop.touch()
-            pool.shutdown(wait=True)
-
-
-@contextmanager
-def _dask(address: str | None, workers: int) -> Iterator[tuple[Submit, int]]:
-    try:
-        from distributed import Client, LocalCluster
-    except ModuleNotFoundError as error:
-        raise _missing("dask") from error
-    with ExitStack() as stack:
-        if address is None:
-            cluster = LocalCluster(
-                n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None
-            )
-            address = stack.enter_context(cluster).scheduler_address
-        with _reached("dask", address):
-            client = stack.enter_context(Client(address, set_as_default=False))
-            client.wait_for_workers(1, timeout=JOIN_SECONDS)
-        submit = partial(client.submit, run_chunk, pure=False)
-        yield (lambda *arguments: submit(*arguments).result), sum(client.nthreads().values())
-
-
-@contextmanager
-def _ray(address: str | None, workers: int) -> Iterator[tuple[Submit, int]]:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise _missing("ray") from error
-    own = {} if address else {"num_cpus": workers, "include_dashboard": False}
-    hint = "; a cluster that wants a token needs RAY_AUTH_MODE=token here as well"
-    with _reached("ray", address, hint if address else ""):
-        ray.init(address or "local", log_to_driver=False, logging_level="error", **own)
-    try:
-        remote = ray.remote(run_chunk)
-        slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        yield (lambda *arguments: partial(ray.get, remote.remote(*arguments))), slots
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _reached(backend: str, address: str | None, hint: str = "") -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        place = address or "this machine"
-        raise WorkersLost(
-            f"no workers of {backend} at {place} ({plain(str(error))}){hint}"
-        ) from error
-
-
-def _missing(extra: str) -> ModuleNotFoundError:
-    return ModuleNotFoundError(f"{extra} is not installed: pip install 'ostinato[{extra}]'")

@@ -290,7 +290,7 @@ def _move(
         else:
             shutil.copyfile(source, target)
     stays = _without(pieces, "id", going)
-    pq.write_table(stays, folder / f"pieces-{number:05}.parquet")
+    pq.write_table(stays.drop_columns(["compared"]), folder / f"pieces-{number:05}.parquet")
     return stays
 
 

@@ -91,10 +91,12 @@ def _apply(
         return
     rows = _table(folder, rule) if kind == "table" else _database(folder, rule)
     before, after = rule.get("prefix", ""), rule.get("suffix", "")
-    known = {name.split("#")[0]: name for name in names} | {name: name for name in names}
+    known: dict[str, list[str]] = {}
+    for name in names:  # a row may name a piece, or the file that holds several
+        for key in {name, name.split("#")[0]}:
+            known.setdefault(key, []).append(name)
     for key, row in rows:
-        piece = known.get(f"{before}{key}{after}")
-        if piece is not None:
+        for piece in known.get(f"{before}{key}{after}", ()):
             yield piece, _columns(row, rule["columns"])
 
 

@@ -41,6 +41,7 @@ class NormalizeOptions:
 
     reader: "" reads a file by its suffix; else a format that the suffix does not tell.
     pedal: keep (as annotations), fold (into durations) or ignore.
+    muspy_share: of the MIDI files (0 to 1) that MusPy's reader reads as well, to compare the notes.
     files: patterns of the music files; empty takes all that can be read.
     facts: rules that give titles, works, official splits and labels (see catalogue).
     voices: roles that every piece must have, one line each; other parts are left out and counted.
@@ -54,6 +55,7 @@ class NormalizeOptions:
     expand_repeats: bool = False
     reader: str = ""
     pedal: str = "keep"
+    muspy_share: float = 0.01
     files: tuple[str, ...] = ()
     facts: tuple[Mapping[str, Any], ...] = ()
     voices: tuple[str, ...] = ()
@@ -73,6 +75,7 @@ class NormalizeOptions:
             expand_repeats=self.expand_repeats,
             pedal=self.pedal,
             reader=self.reader,
+            muspy_share=self.muspy_share,
         )
 
 
@@ -98,13 +101,17 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Kept:
-    """One clean piece, what was left out of it, and the marks by which its copies are found."""
+    """One clean piece, what was left out of it, and the marks by which its copies are found.
+
+    compared: by which readers, and whether they disagree (see readers/midi_check).
+    """
 
     piece: Piece
     facts: Facts
     dropped: Mapping[str, int]
     onset_error: float
     marks: Marks
+    compared: Mapping[str, bool] = field(default_factory=dict)
 
 
 def normalize_item(options: NormalizeOptions, keep: int, item: Item) -> Kept | Rejected:
@@ -134,6 +141,7 @@ def normalize_item(options: NormalizeOptions, keep: int, item: Item) -> Kept | R
         reading.dropped,
         reading.onset_error,
         marks_of(reading.piece, keep),
+        reading.compared,
     )
 
 

@@ -1,7 +1,8 @@
 """Writes pieces as Parquet shards: columns that any tool can read.
 
 A shard is `notes`, `tracks`, `annotations` and `pieces` of some pieces in order, one table each.
-`marks.npz` goes with it until copies are found and splits decided.
+`marks.npz` and the column `compared` of `pieces` go with it until copies are found, splits decided
+and all is counted.
 """
 
 import json
@@ -48,6 +49,7 @@ PIECES = pa.schema(
         ("keys", pa.list_(pa.struct([("onset", _int), ("fifths", _int), ("mode", _text)]))),
         ("labels", _text),
         ("warnings", pa.list_(_text)),
+        ("compared", _text),
     ]
 )
 
@@ -96,6 +98,7 @@ def _piece_row(item: Kept) -> dict[str, Any]:
         "keys": [vars(key) for key in piece.keys],
         "labels": json.dumps(dict(piece.labels), sort_keys=True, ensure_ascii=False),
         "warnings": list(piece.warnings),
+        "compared": json.dumps(dict(item.compared), sort_keys=True),
     }
 
 

@@ -25,6 +25,8 @@ class Tally:
     clusters: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
+    compared: Counter[str] = field(default_factory=Counter)
+    disagree: Counter[str] = field(default_factory=Counter)
     notes: int = 0
     quarters: float = 0.0
     seconds: float = 0.0
@@ -40,6 +42,9 @@ class Tally:
                 self.clusters[row["copies"]] += 1
             self.dropped.update(json.loads(row["dropped"]))
             self.warnings.update({kind_of(text) for text in row["warnings"]})
+            compared = json.loads(row["compared"])
+            self.compared.update(compared.keys())
+            self.disagree.update(name for name, differs in compared.items() if differs)
             self.notes += row["notes"]
             self.quarters += row["length"] / row["ticks_per_quarter"]
             self.seconds += row["seconds"]
@@ -48,8 +53,14 @@ class Tally:
     def summary(
         self, files: int, rejected: Sequence[Rejected], leaks: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """All counts as plain data; `warnings` counts pieces by what is said, numbers left out."""
-        return {
+        """All counts as plain data; `warnings` counts pieces by what is said, numbers left out, and
+        `compared`, where there is any, those whose notes other readers read as well.
+        """
+        compared = {
+            name: {"pieces": count, "disagree": self.disagree[name]}
+            for name, count in self.compared.items()
+        }
+        return ({"compared": compared} if compared else {}) | {
             "dataset": self.dataset,
             "files": files,
             "pieces": self.splits.total(),
@@ -96,6 +107,10 @@ def describe(summary: Mapping[str, Any], seconds: float | None = None) -> str:
             "onsets moved by",
             f"{summary['mean_onset_error_quarters']:.6f}",
             "quarter notes on average, by the corpus' time unit",
+        ),
+        *(
+            (f"compared by {name}", f"{found['pieces']:,}", f"{found['disagree']:,} disagree")
+            for name, found in sorted(summary.get("compared", {}).items())
         ),
         ("warnings", f"{len(summary['warnings']):,}", "kinds, each of so many pieces:"),
         *(("", f"{n:,}", text) for text, n in sorted(summary["warnings"].items())),

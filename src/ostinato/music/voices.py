@@ -12,8 +12,10 @@ def with_voices(piece: Piece, voices: Sequence[str]) -> Piece:
     """Name the voices of a piece: by its track names, else by its tracks' mean pitch, else note by
     note.
 
-    A single line stays with the first voice and leaves the others silent. Chords of one track are
-    dealt out from the top, at most as many notes at an onset as there are voices.
+    Fewer tracks than voices, if each is a line, keep together: the highest is the first voice, the
+    lowest the last, those between follow the first, and what remains is silent. A single line is
+    the first voice. Chords are dealt out from the top, at most as many notes at an onset as there
+    are voices.
 
     Raises:
         ValueError: more tracks or simultaneous notes than voices.
@@ -28,10 +30,12 @@ def with_voices(piece: Piece, voices: Sequence[str]) -> Piece:
             f"{len(voices)} voices ({', '.join(voices)}); name or remove tracks"
         )
     notes = piece.notes[np.isin(piece.notes["track"], pitched)].copy()
-    if len(pitched) == len(voices):
+    lines = len(np.unique(notes[["track", "onset"]])) == len(notes)
+    if len(pitched) == len(voices) or (lines and len(pitched) > 1):
         height = {n: notes["pitch"][notes["track"] == n].mean() for n in pitched}
         order = sorted(pitched, key=lambda n: -height[n])
-        notes["track"] = [order.index(n) for n in notes["track"]]
+        place = {n: rank for rank, n in enumerate(order)} | {order[-1]: len(voices) - 1}
+        notes["track"] = [place[n] for n in notes["track"]]
     else:
         notes["track"] = _deal(piece, notes, len(voices))
     tracks = tuple(Track(name=voice.capitalize(), role=voice) for voice in voices)

@@ -20,12 +20,14 @@ class ReadOptions:
     notes it holds, or `ignore`.
     reader: "" reads a file by its suffix; `muspy` through MusPy's own readers; else the name of a
     format that its suffix does not tell.
+    muspy_share: of the MIDI files, 0 to 1, that MusPy's reader reads as well for a comparison.
     """
 
     ticks_per_quarter: int = 480
     expand_repeats: bool = False
     pedal: str = "keep"
     reader: str = ""
+    muspy_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.ticks_per_quarter < 1:
@@ -35,6 +37,8 @@ class ReadOptions:
         if self.reader not in READERS:
             names = ", ".join(repr(name) for name in READERS)
             raise ValueError(f"reader={self.reader!r} is unknown; use one of {names}")
+        if not 0 <= self.muspy_share <= 1:
+            raise ValueError(f"muspy_share={self.muspy_share} must lie between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,10 @@ class Reading:
     notes are all notes of the file.
     onset_error: mean absolute change of onsets in quarter notes that the rescaling to
     ticks_per_quarter made.
+    compared: by which readers the notes were compared, and whether they disagree (see midi_check).
     """
 
     piece: Piece
     dropped: Mapping[str, int] = field(default_factory=dict)
     onset_error: float = 0.0
+    compared: Mapping[str, bool] = field(default_factory=dict)

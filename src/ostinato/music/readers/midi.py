@@ -2,7 +2,7 @@
 
 Notes follow MusPy's documented rules (see midi_notes), in a tenth of its time: MusPy reads
 through mido, which makes an object of every event. What MusPy refuses or reads otherwise is said in
-the piece's warnings, and so is what symusic, as a second reader, reads otherwise.
+the piece's warnings, and so is what other readers read otherwise (see midi_check).
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from ostinato.music.piece import NOTE, Notes, Piece
 from ostinato.music.readers.base import Reading, ReadOptions
-from ostinato.music.readers.midi_check import disagreement
+from ostinato.music.readers.midi_check import opinions
 from ostinato.music.readers.midi_events import Ints, MidiEvents, read_events
 from ostinato.music.readers.midi_meta import read_metas
 from ostinato.music.readers.midi_notes import Flags, RawNotes, pair_notes
@@ -55,6 +55,7 @@ def read_midi_bytes(data: bytes, name: str, options: ReadOptions) -> Reading:
     arranged, error = _arrange(notes, number, events, options.ticks_per_quarter)
     hanging = int(every.hanging.sum())
     unended = [f"notes never ended, closed with their track: {hanging}"] if hanging else []
+    others = opinions(data, events, every, options.muspy_share)
     piece = Piece(
         id=Path(name).stem,
         ticks_per_quarter=options.ticks_per_quarter,
@@ -71,10 +72,10 @@ def read_midi_bytes(data: bytes, name: str, options: ReadOptions) -> Reading:
             *meta.warnings,
             *unended,
             *kits,
-            *disagreement(data, events, every),
+            *others.warnings,
         ),
     )
-    return Reading(piece, dropped, error)
+    return Reading(piece, dropped, error, others.compared)
 
 
 def _drop(notes: RawNotes, events: MidiEvents) -> tuple[RawNotes, dict[str, int]]:

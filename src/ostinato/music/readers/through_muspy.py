@@ -2,7 +2,7 @@
 
 Slower by an order of magnitude than our readers, without their repairs: what MusPy refuses is
 rejected, and what it bends (see docs/architecture.md) stays bent. `reader: muspy` in a dataset's
-file chooses it.
+file chooses it. Where symusic reads other notes in a MIDI file, the piece carries a warning.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.execution.files import DamagedFile
 from ostinato.music.piece import (
     DEFAULT_VELOCITY,
     NOTE,
@@ -23,6 +24,14 @@ from ostinato.music.piece import (
     sort_notes,
 )
 from ostinato.music.readers.base import Reading, ReadOptions
+from ostinato.music.readers.midi_check import (
+    BOTH,
+    Opinions,
+    music_notes,
+    muspy_and_symusic,
+    symusic_notes,
+)
+from ostinato.music.readers.midi_events import read_events
 from ostinato.music.roles import role_of
 
 
@@ -34,20 +43,29 @@ def read_muspy(path: Path, options: ReadOptions) -> Reading:
     """
     import muspy
 
-    music = (
-        muspy.read_midi(path)
-        if path.suffix.lower() in (".mid", ".midi", ".kar")
-        else muspy.read_musicxml(path)
-    )
+    is_midi = path.suffix.lower() in (".mid", ".midi", ".kar")
+    music = muspy.read_midi(path) if is_midi else muspy.read_musicxml(path)
+    second = _second_opinion(path.read_bytes(), music) if is_midi else Opinions()
     before = [note.time / music.resolution for track in music.tracks for note in track.notes]
     if music.resolution != options.ticks_per_quarter:
         music.adjust_resolution(options.ticks_per_quarter)
     after = [note.time / music.resolution for track in music.tracks for note in track.notes]
     moved = float(np.abs(np.subtract(before, after)).mean()) if before else 0.0
-    return _reading(music, path, moved)
+    return _reading(music, path, moved, second)
 
 
-def _reading(music: Any, path: Path, moved: float) -> Reading:
+def _second_opinion(data: bytes, music: Any) -> Opinions:
+    """What symusic makes of the file, which is asked of whole tracks only."""
+    try:
+        symusics = symusic_notes(data, read_events(data))
+    except DamagedFile:
+        return Opinions(("not compared with symusic, which may crash on damaged tracks",))
+    if isinstance(symusics, str):
+        return Opinions((symusics,), {BOTH: True} if "refuses" in symusics else {})
+    return muspy_and_symusic(music_notes(music), symusics)
+
+
+def _reading(music: Any, path: Path, moved: float, second: Opinions) -> Reading:
     rows, dropped = [], Counter[str]()
     tracks = [track for track in music.tracks if track.notes]
     for number, track in enumerate(tracks):
@@ -81,8 +99,9 @@ def _reading(music: Any, path: Path, moved: float) -> Reading:
         annotations=tuple(Annotation(bar.time, "bar") for bar in music.barlines),
         title="" if title in (None, "None") else str(title),
         source=path.name,
+        warnings=second.warnings,
     )
-    return Reading(piece, dict(dropped), moved)
+    return Reading(piece, dict(dropped), moved, second.compared)
 
 
 def _last(changes: dict[int, Any]) -> tuple[Any, ...]:
