@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.models import build, families, gpt
-from ostinato.models.parts.autoregressive import PAD, TokenShape
+from ostinato.models.parts.config import PAD, TokenShape
 from ostinato.models.parts.layers import squared_relu
 
 VOCABULARY = 11
@@ -182,7 +182,7 @@ def test_torch_s_fused_attention_is_ours():
     with torch.inference_mode():
         ours = model.score(tokens)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gpt, "query_chunks", lambda length, *_: [gpt.Chunk(0, 0, length, None)])
+            patch.setattr(gpt, "query_chunks", lambda *_: None)
             assert torch.allclose(model.score(tokens), ours, atol=1e-5)
 
 
@@ -244,3 +244,15 @@ def test_tokens_need_a_width_and_a_vocabulary():
     for width, vocabulary in ((0, 5), (4, 1)):
         with pytest.raises(ValueError, match=f"width={width} and vocabulary={vocabulary}"):
             TokenShape(width=width, vocabulary=vocabulary)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "named"),
+    [
+        (torch.zeros(1, 3, 4, dtype=torch.long), "4 sub-tokens a position, the model reads 1"),
+        (torch.full((1, 3, 1), VOCABULARY), f"sub-token {VOCABULARY} is not of the model's"),
+    ],
+)
+def test_tokens_of_another_encoding_are_refused(tokens, named):
+    with pytest.raises(ValueError, match=named):
+        make("lstm", 1).score(tokens)

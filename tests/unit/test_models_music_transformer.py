@@ -9,10 +9,11 @@ import torch
 import yaml
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ostinato.models import build, music_transformer
-from ostinato.models.parts.autoregressive import PAD, TokenShape
+from ostinato.models import build
+from ostinato.models.parts.attention import query_chunks
+from ostinato.models.parts.config import PAD, TokenShape
 from ostinato.models.parts.layers import SquaredReLU
-from ostinato.models.parts.relative import Scale, query_chunks
+from ostinato.models.parts.relative import Scale
 from ostinato.representations.grid import Grid
 
 VOCABULARY = 14
@@ -85,8 +86,7 @@ def slow_attention(attention, x_BTD, rows_BTW, config):
 @pytest.mark.parametrize("changes", [{}, {"pitches": []}, {"periods": []}, {"near": 1}])
 @pytest.mark.parametrize("context", [4, 9, 64])
 @pytest.mark.parametrize("chunk", [1, 3, 128])
-def test_attention_is_the_slow_formula(changes, context, chunk, monkeypatch):
-    monkeypatch.setattr(music_transformer, "CHUNK", chunk)
+def test_attention_is_the_slow_formula(changes, context, chunk):
     model = make("music_transformer", context, **changes)
     attention = model.blocks[0].attention
     for length in (1, 3, 11):
@@ -94,7 +94,7 @@ def test_attention_is_the_slow_formula(changes, context, chunk, monkeypatch):
         rows_BTW = random_rows(2, length)
         expected = slow_attention(attention, x_BTD, rows_BTW, model.config)
         pitches = model.scale.relate(rows_BTW) if model.scale else None
-        chunks = query_chunks(length, context, chunk, x_BTD.device)
+        chunks = query_chunks(length, context, x_BTD.device, chunk)
         ours = attention(x_BTD, pitches, chunks)
         torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
 
@@ -103,7 +103,7 @@ def test_attention_has_the_slow_formula_s_gradients():
     model = make("music_transformer", 5)
     attention = model.blocks[1].attention
     x_BTD = torch.randn(2, 9, 12, generator=seeded(2), dtype=torch.double)
-    rows_BTW, chunks = random_rows(2, 9), query_chunks(9, 5, 4, x_BTD.device)
+    rows_BTW, chunks = random_rows(2, 9), query_chunks(9, 5, x_BTD.device, 4)
     weights = list(attention.parameters())
     ours = attention(x_BTD, model.scale.relate(rows_BTW), chunks).square().sum()
     slow = slow_attention(attention, x_BTD, rows_BTW, model.config).square().sum()
@@ -125,10 +125,12 @@ def inputs_of(model, rows_BTW):
 @torch.inference_mode()
 def test_the_trunk_s_steps_are_its_parallel_pass(family, context, told):
     model = make(family, context)
-    x_BTD = inputs_of(model, random_rows(3, 23))
+    rows_BTW = random_rows(3, 23)
+    x_BTD = inputs_of(model, rows_BTW)
     cache = model.trunk_cache(3, told)
-    steps = torch.stack([model.trunk_step(x_BD, cache) for x_BD in x_BTD.unbind(1)], dim=1)
-    torch.testing.assert_close(steps, model.trunk(x_BTD), rtol=1e-9, atol=1e-12)
+    pairs = zip(x_BTD.unbind(1), rows_BTW.unbind(1), strict=True)
+    steps = torch.stack([model.trunk_step(x_BD, row_BW, cache) for x_BD, row_BW in pairs], dim=1)
+    torch.testing.assert_close(steps, model.trunk(x_BTD, rows_BTW), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -136,11 +138,12 @@ def test_the_trunk_s_steps_are_its_parallel_pass(family, context, told):
 def test_a_cache_stays_within_the_context(family):
     model = make(family, 8)
     cache = model.trunk_cache(1, 10_000)
-    x_BTD = inputs_of(model, random_rows(1, 50))
-    held = [cache.ring] if family == "music_transformer" else [cache.inputs, *cache.layers[0]]
+    rows_BTW = random_rows(1, 50)
+    x_BTD = inputs_of(model, rows_BTW)
+    held = [cache.ring.kept] if family == "music_transformer" else [cache.inputs, *cache.layers[0]]
     sizes = [tensor.shape for tensor in held]
-    for x_BD in x_BTD.unbind(1):
-        model.trunk_step(x_BD, cache)
+    for x_BD, row_BW in zip(x_BTD.unbind(1), rows_BTW.unbind(1), strict=True):
+        model.trunk_step(x_BD, row_BW, cache)
     assert [tensor.shape for tensor in held] == sizes
     assert all(8 in size and max(size) <= 12 for size in sizes)
 
@@ -165,13 +168,14 @@ def test_a_change_moves_no_logit_before_it(family, context):
 @torch.inference_mode()
 def test_gpt2_sees_half_a_context_or_more_and_never_more_than_a_whole(context):
     model = make("gpt2", context, layers=1, ages=0)
-    x_BTD = inputs_of(model, random_rows(1, 21))
-    before = model.trunk(x_BTD)
+    rows_BTW = random_rows(1, 21)
+    x_BTD = inputs_of(model, rows_BTW)
+    before = model.trunk(x_BTD, rows_BTW)
     seen = torch.zeros(21, dtype=torch.long)
     for at in range(21):
         other = x_BTD.clone()
         other[:, at, 0] += 1
-        seen += ((model.trunk(other) - before).abs()[0].amax(dim=1) > 1e-9).long()
+        seen += ((model.trunk(other, rows_BTW) - before).abs()[0].amax(dim=1) > 1e-9).long()
     assert seen[:context].tolist() == list(range(1, context + 1))
     assert int(seen[context:].min()) == context - context // 2 + 1
     assert int(seen[context:].max()) == context
@@ -216,7 +220,7 @@ def test_transposing_all_voices_changes_no_interval():
     rows_BTW = torch.randint(2, 9, (1, 7, 3), generator=seeded(5))
     rows_BTW[0, 2, 1] = 0  # a rest, which is transposed to a rest
     moved = torch.where(rows_BTW > 0, rows_BTW + 3, 0)
-    attention, chunks = model.blocks[0].attention, query_chunks(7, 64, 128, x_BTD.device)
+    attention, chunks = model.blocks[0].attention, query_chunks(7, 64, x_BTD.device)
     here, there = (attention(x_BTD, model.scale.relate(rows), chunks) for rows in (rows_BTW, moved))
     torch.testing.assert_close(here, there, rtol=1e-12, atol=1e-12)
     one_voice = rows_BTW.clone()
@@ -248,9 +252,10 @@ def test_no_tensor_is_of_the_square_of_the_length_for_each_width_of_a_head():
     """Nor of the square itself: a chunk of queries looks at a time."""
     length, heads = 1024, 2
     model = make("music_transformer", length, width=64, layers=1, ages=0)
-    x_BTD = inputs_of(model, random_rows(1, length))
+    rows_BTW = random_rows(1, length)
+    x_BTD = inputs_of(model, rows_BTW)
     with Largest() as largest:
-        model.trunk(x_BTD).sum().backward()
+        model.trunk(x_BTD, rows_BTW).sum().backward()
     assert largest.numel < heads * length * length / 4
 
 

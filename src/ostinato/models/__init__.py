@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from ostinato.models.parts.autoregressive import Autoregressive, TokenShape
+from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.models.parts.config import TokenShape
 
 
 def families() -> list[str]:

@@ -16,35 +16,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.parts.autoregressive import Autoregressive, StepConfig, TokenShape
+from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.models.parts.config import TokenShape
+from ostinato.models.parts.transformer import TransformerConfig, check_rate
 
 DEVIATION = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(StepConfig):
-    """Settings of the family; dropout is on the input, after attention and after feed-forward.
+class Config(TransformerConfig):
+    """Settings of the family.
 
     attention_dropout: on attention's weights, as published; torch's fused attention on a CPU knows
     none, so that it costs time and memory of the length squared.
     """
 
-    layers: int = 3
-    heads: int = 4
-    context: int = 256
-    dropout: float = 0.1
     attention_dropout: float = 0.1
-    expansion: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.width % self.heads:
-            raise ValueError(f"width={self.width} must be a multiple of heads={self.heads}")
-        if self.context < 2:
-            raise ValueError(f"context={self.context} must be at least 2")
-        for name in ("dropout", "attention_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must lie in [0, 1)")
+        check_rate("attention_dropout", self.attention_dropout)
 
 
 @dataclass
@@ -70,7 +61,7 @@ class Model(Autoregressive):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
-    def trunk(self, x_BTD: Tensor) -> Tensor:
+    def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
         """Outputs of shape (B, T, D)."""
         B, length, D = x_BTD.shape
         context, half = self.config.context, self.config.context // 2
@@ -87,12 +78,11 @@ class Model(Autoregressive):
         """Room for one window, or for all of a shorter sequence."""
         like = self.norm.weight
         slots = min(length + 1, self.config.context)
-        heads, width = self.config.heads, self.config.width
-        size = (batch, heads, slots, width // heads)
+        size = (batch, self.config.heads, slots, self.config.head_width)
         layers = [(like.new_zeros(size), like.new_zeros(size)) for _ in self.blocks]
-        return Cache(like.new_zeros(batch, slots, width), layers)
+        return Cache(like.new_zeros(batch, slots, self.config.width), layers)
 
-    def trunk_step(self, x_BD: Tensor, cache: Cache) -> Tensor:
+    def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: Cache) -> Tensor:
         """One more position; where a window ends, the next begins with the latest half again."""
         self._make_room(cache)
         place = cache.filled
@@ -102,6 +92,14 @@ class Model(Autoregressive):
             x_BD = cast(Block, block).step(x_BD, keys, values, place)
         cache.filled += 1
         return self.norm(x_BD)
+
+    def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
+        """These of the sequences."""
+        cache.inputs = cache.inputs.index_select(0, index_B)
+        cache.layers = [
+            (keys.index_select(0, index_B), values.index_select(0, index_B))
+            for keys, values in cache.layers
+        ]
 
     def _window(self, x_BTD: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """Outputs, and each layer's keys and values, of positions counted from 0."""
@@ -140,12 +138,10 @@ class Block(nn.Module):
         self.heads, self.rate = config.heads, config.attention_dropout
         self.norm_attention = nn.LayerNorm(config.width)
         self.qkv = linear(config.width, 3 * config.width)
-        self.out = linear(config.width, config.width, (2 * config.layers) ** -0.5)
+        self.out = linear(config.width, config.width, config.gain)
         self.norm_forward = nn.LayerNorm(config.width)
         self.up = linear(config.width, config.expansion * config.width)
-        self.down = linear(
-            config.expansion * config.width, config.width, (2 * config.layers) ** -0.5
-        )
+        self.down = linear(config.expansion * config.width, config.width, config.gain)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:

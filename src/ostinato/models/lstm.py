@@ -11,15 +11,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ostinato.models.parts.autoregressive import Autoregressive, StepConfig, TokenShape
+from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.models.parts.config import StepConfig, TokenShape
 
 LayerState = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(StepConfig):
-    """Settings of the family; dropout is between layers and before the head."""
+    """Settings of the family; dropout is before every layer and before the head.
 
+    embedding: width of what the first layer reads, where that is not the layers' own width; 0 is.
+    """
+
+    embedding: int = 0
     layers: int = 2
     dropout: float = 0.2
     residual: bool = False
@@ -30,6 +35,18 @@ class Config(StepConfig):
             raise ValueError(f"layers={self.layers} must be at least 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+        if self.embedding < 0:
+            raise ValueError(f"embedding={self.embedding} must be at least 0")
+        if self.residual and self.embedding not in (0, self.width):
+            raise ValueError(
+                f"residual adds what a layer reads to what it gives: embedding={self.embedding} "
+                f"must be width={self.width}, or 0; or set residual to false"
+            )
+
+    @property
+    def read_width(self) -> int:
+        """Width of what the first layer reads."""
+        return self.embedding or self.width
 
 
 class Model(Autoregressive):
@@ -38,9 +55,8 @@ class Model(Autoregressive):
     def __init__(self, config: Config, shape: TokenShape) -> None:
         super().__init__(config, shape)
         self.width, self.residual = config.width, config.residual
-        self.layers = nn.ModuleList(
-            nn.LSTM(config.width, config.width, batch_first=True) for _ in range(config.layers)
-        )
+        reads = [config.read_width] + [config.width] * (config.layers - 1)
+        self.layers = nn.ModuleList(nn.LSTM(read, config.width, batch_first=True) for read in reads)
         self.norms = nn.ModuleList(
             nn.LayerNorm(config.width) if config.residual else nn.Identity()
             for _ in range(config.layers + 1)
@@ -51,19 +67,23 @@ class Model(Autoregressive):
             bias = layer.get_parameter("bias_hh_l0")
             nn.init.ones_(bias[config.width : 2 * config.width])
 
-    def trunk(self, x_BTD: Tensor) -> Tensor:
+    def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
         """Outputs of shape (B, T, D)."""
         return self._run(x_BTD, None)[0]
 
     def trunk_cache(self, batch: int, length: int) -> list[LayerState]:
         """Hidden and cell state of every layer, zero; the length does not matter."""
-        zero = torch.zeros(1, batch, self.width, device=next(self.parameters()).device)
+        zero = next(self.parameters()).new_zeros(1, batch, self.width)
         return [(zero, zero) for _ in self.layers]
 
-    def trunk_step(self, x_BD: Tensor, cache: list[LayerState]) -> Tensor:
+    def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: list[LayerState]) -> Tensor:
         """One more position."""
         out_B1D, cache[:] = self._run(x_BD[:, None], cache)
         return out_B1D[:, 0]
+
+    def trunk_select(self, cache: list[LayerState], index_B: Tensor) -> None:
+        """States are (1, B, D)."""
+        cache[:] = [(h.index_select(1, index_B), c.index_select(1, index_B)) for h, c in cache]
 
     def _run(
         self, x_BTD: Tensor, states: list[LayerState] | None
@@ -79,5 +99,5 @@ class Model(Autoregressive):
         """Variational dropout: one mask for all positions of a sequence (Gal & Ghahramani 2016)."""
         if not self.training or not self.rate:
             return x_BTD
-        keep_B1D = torch.rand(len(x_BTD), 1, self.width, device=x_BTD.device) >= self.rate
+        keep_B1D = torch.rand(len(x_BTD), 1, x_BTD.shape[2], device=x_BTD.device) >= self.rate
         return x_BTD * (keep_B1D / (1 - self.rate)).to(x_BTD.dtype)

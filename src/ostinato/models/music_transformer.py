@@ -1,37 +1,31 @@
 """Music Transformer: relative self-attention (Huang et al. 2018), over rows of voices.
 
 Attention asks how far back a position is, whether it is at the same place in the bar, and by which
-interval each voice has moved since; the formula is in parts/relative.py. Notable: otherwise the
-body of the family gpt, without rotation. A position sees itself and the `context` - 1 before it, in
-training and in sampling alike.
+interval each voice has moved since; the formula is in parts/relative.py, the body around it
+parts/transformer.py's. A position sees itself and the `context` - 1 before it, in training and in
+sampling alike.
 """
 
-# B batch, T positions, D width, N heads, E width of a head, W voices, L layers, S cache's slots
+# B batch, T positions, D width, N heads, E width of a head, W voices, S slots of the ring
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.parts.autoregressive import Autoregressive, StepConfig, StepInput, TokenShape
-from ostinato.models.parts.layers import matrix, squared_relu
-from ostinato.models.parts.relative import (
-    Chunk,
-    Pitches,
-    Relations,
-    Scale,
-    by_distance,
-    query_chunks,
-)
-
-CHUNK = 128
+from ostinato.models.parts.attention import Chunk, Ring, query_chunks
+from ostinato.models.parts.config import TokenShape
+from ostinato.models.parts.layers import matrix
+from ostinato.models.parts.relative import Pitches, Relations, Scale, by_distance
+from ostinato.models.parts.transformer import Stack, StackConfig, Weights, step
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(StepConfig):
-    """Settings of the family; dropout is on the input, after attention and after feed-forward.
+class Config(StackConfig):
+    """Settings of the family.
 
     near: how many distances are told apart, 0 being the position itself; farther ones are as the
     last, but for their place in the `periods`. pitches: first and last of the symbols that are
@@ -39,134 +33,108 @@ class Config(StepConfig):
     apart, in semitones.
     """
 
-    layers: int = 3
-    heads: int = 4
-    context: int = 256
     near: int = 128
     pitches: tuple[int, ...] = ()
     intervals: int = 24
-    dropout: float = 0.1
-    expansion: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.width % self.heads:
-            raise ValueError(f"width={self.width} must be a multiple of heads={self.heads}")
-        if self.context < 2:
-            raise ValueError(f"context={self.context} must be at least 2")
         if not 1 <= self.near <= self.context:
             raise ValueError(f"near={self.near} must lie in 1 to context={self.context}")
         if self.pitches and (len(self.pitches) != 2 or self.pitches[0] >= self.pitches[1]):
             raise ValueError(f"pitches={list(self.pitches)} must be a first and a last symbol")
         if self.intervals < 1:
             raise ValueError(f"intervals={self.intervals} must be at least 1; or leave out pitches")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
-
-
-class RowsBeside(StepInput):
-    """The input's vector with the row itself in its last W channels, for the intervals."""
-
-    def forward(self, rows_BTW: Tensor, clock_BT: Tensor, ages_BTW: Tensor | None) -> Tensor:
-        """Shape (B, T, D + W)."""
-        x_BTD = super().forward(rows_BTW, clock_BT, ages_BTW)
-        return torch.cat([x_BTD, rows_BTW.to(x_BTD.dtype)], dim=-1)
-
-    def step(self, rows_BW: Tensor, position: int, ages_BW: Tensor) -> Tensor:
-        """Shape (B, D + W)."""
-        x_BD = super().step(rows_BW, position, ages_BW)
-        return torch.cat([x_BD, rows_BW.to(x_BD.dtype)], dim=-1)
 
 
 class Tables(NamedTuple):
     """One layer's relations as its step looks them up.
 
-    around: R around the ring, twice, so that any turn of it is one piece, (N, E, 2S). intervals:
-    P by number, (N, E, 1 + W I).
+    query_N1E: c. around: R around the ring, twice, so that any turn of it is one piece,
+    (N, E, 2S). intervals: P by number, (N, E, 1 + W I).
     """
 
+    query_N1E: Tensor
     around: Tensor
     intervals: Tensor | None
 
 
 @dataclass
 class Cache:
-    """Keys and values of the last S positions of every layer in a ring, (L, 2, B, N, S, E), and
-    those positions' pitches, (B, S, W).
-    """
+    """The ring, its positions' pitches (B, S, W), and the blocks' weights and tables."""
 
-    ring: Tensor
+    ring: Ring
     pitches: Tensor
+    weights: list[Weights]
     tables: list[Tables]
-    position: int = 0
 
 
-class Model(Autoregressive):
+class Model(Stack):
     """Stack of relative attention and feed-forward blocks."""
 
-    def __init__(self, config: Config, shape: TokenShape) -> None:
-        super().__init__(config, shape)
-        self.config = config
-        self.head_width = config.width // config.heads
-        self.scale = pitch_scale(config, shape)
-        if self.scale:
-            self.step_input = RowsBeside(config, shape)
-        self.dropout = nn.Dropout(config.dropout)
-        intervals = shape.width * (2 * config.intervals + 1) if self.scale else 0
-        self.blocks = nn.ModuleList(Block(config, intervals) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width, bias=False)
+    config: Config
 
-    def trunk(self, x_BTD: Tensor) -> Tensor:
+    def __init__(self, config: Config, shape: TokenShape) -> None:
+        scale = pitch_scale(config, shape)
+        intervals = shape.width * (2 * config.intervals + 1) if scale else 0
+        attention = partial(Attention, config, intervals)
+        # seeds give the weights of the figures we published, when this input was another than gpt's
+        super().__init__(config, shape, attention, redraw_input=scale is not None)
+        self.scale = scale
+
+    def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
         """Outputs of shape (B, T, D)."""
-        pitches = None
-        if self.scale:
-            x_BTD, rows_BTW = torch.split(x_BTD, [self.config.width, self.shape.width], dim=-1)
-            pitches = self.scale.relate(rows_BTW.long())
-        chunks = query_chunks(x_BTD.shape[1], self.config.context, CHUNK, x_BTD.device)
-        x_BTD = self.dropout(x_BTD)
-        for block in self.blocks:
-            x_BTD = block(x_BTD, pitches, chunks)
-        return self.norm(x_BTD)
+        pitches = self.scale.relate(rows_BTW) if self.scale else None
+        chunks = query_chunks(x_BTD.shape[1], self.config.context, x_BTD.device)
+        return self.run(x_BTD, pitches, chunks)
 
     def trunk_cache(self, batch: int, length: int) -> Cache:
         """Room for the last `context` positions, or for all of a shorter sequence."""
-        like = self.norm.weight
-        slots = min(length + 1, self.config.context)
-        size = (self.config.layers, 2, batch, self.config.heads, slots, self.head_width)
-        pitches = torch.full((batch, slots, self.shape.width), -1, device=like.device)
-        return Cache(like.new_zeros(size), pitches, self._tables(slots))
+        ring = self.ring(batch, length)
+        size = (batch, ring.slots, self.shape.width)
+        pitches = torch.full(size, -1, device=ring.kept.device)
+        return Cache(ring, pitches, self.weights(), self._tables(ring.slots))
 
-    def trunk_step(self, x_BD: Tensor, cache: Cache) -> Tensor:
+    def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: Cache) -> Tensor:
         """One more position."""
-        position, slots = cache.position, cache.ring.shape[4]
-        if position == slots < self.config.context:  # full, but it may still grow
-            more = min(slots, self.config.context - slots)
-            slots += more
-            cache.ring = F.pad(cache.ring, (0, 0, 0, more))
-            cache.pitches = F.pad(cache.pitches, (0, 0, 0, more), value=-1)
-            cache.tables = self._tables(slots)
-        here, seen = position % slots, min(position + 1, slots)
+        ring = cache.ring
+        before = ring.slots
+        if ring.grow():
+            cache.pitches = F.pad(cache.pitches, (0, 0, 0, ring.slots - before), value=-1)
+            cache.tables = self._tables(ring.slots)
+        here, seen = ring.place()
         between = None
         if self.scale:
-            x_BD, rows_BW = torch.split(x_BD, [self.config.width, self.shape.width], dim=-1)
-            cache.pitches[:, here] = self.scale.pitch(rows_BW.long())
+            cache.pitches[:, here] = self.scale.pitch(rows_BW)
             newest_B1W = cache.pitches[:, here : here + 1]
             between = self.scale.intervals(newest_B1W, cache.pitches[:, :seen])
-        for block, ring, tables in zip(self.blocks, cache.ring, cache.tables, strict=True):
-            turned = tables._replace(around=tables.around.narrow(2, -position % slots, seen))
-            x_BD = cast(Block, block).step(x_BD, ring, (here, seen), turned, between)
-        cache.position += 1
+        turn = -ring.position % ring.slots
+        newest = ring.kept.select(4, here).unbind(0)
+        filled = ring.kept.narrow(4, 0, seen).unbind(0)
+        for weights, tables, new, kept in zip(
+            cache.weights, cache.tables, newest, filled, strict=True
+        ):
+            turned = tables._replace(around=tables.around.narrow(2, turn, seen))
+            x_BD = step(x_BD, weights, partial(attend_step, turned, between, new, kept))
+        ring.position += 1
         return self.norm(x_BD)
+
+    def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
+        """These of the sequences."""
+        cache.ring.select(index_B)
+        cache.pitches = cache.pitches.index_select(0, index_B)
 
     def _tables(self, slots: int) -> list[Tables]:
         """Column z of R is the distance -z mod slots: slot s is (position - s) mod slots back."""
         tables = []
         for block in self.blocks:
-            relations = cast(Block, block).attention.relations
+            relations = cast(Relations, block.get_submodule("attention.relations"))
             down_NSE = relations.distances(slots)  # slots - 1, … 1, 0
             around = down_NSE.roll(1, dims=1).transpose(1, 2)  # 0, slots - 1, … 1
             intervals = relations.intervals() if self.scale else None
-            tables.append(Tables(torch.cat([around, around], dim=2), intervals))
+            tables.append(
+                Tables(relations.query_N1E, torch.cat([around, around], dim=2), intervals)
+            )
         return tables
 
 
@@ -183,51 +151,14 @@ def pitch_scale(config: Config, shape: TokenShape) -> Scale | None:
     return Scale(first, last - first + 1, config.intervals)
 
 
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
-
-    def __init__(self, config: Config, intervals: int) -> None:
-        super().__init__()
-        inner = config.expansion * config.width
-        self.attention = Attention(config, intervals)
-        self.norm_attention = nn.LayerNorm(config.width, bias=False)
-        self.norm_forward = nn.LayerNorm(config.width, bias=False)
-        self.up = matrix(config.width, inner)
-        self.down = matrix(inner, config.width, (2 * config.layers) ** -0.5)
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, x_BTD: Tensor, pitches: Pitches | None, chunks: list[Chunk]) -> Tensor:
-        """Shape (B, T, D)."""
-        x_BTD = x_BTD + self.dropout(self.attention(self.norm_attention(x_BTD), pitches, chunks))
-        return x_BTD + self.dropout(self._feed_forward(x_BTD))
-
-    def step(
-        self,
-        x_BD: Tensor,
-        ring: Tensor,
-        place: tuple[int, int],
-        tables: Tables,
-        between_BSW: Tensor | None,
-    ) -> Tensor:
-        """One position; place: its slot of the ring, and how many are filled with it. tables:
-        R turned to that place.
-        """
-        normed = self.norm_attention(x_BD)
-        x_BD = x_BD + self.attention.step(normed, ring, place, tables, between_BSW)
-        return x_BD + self._feed_forward(x_BD)
-
-    def _feed_forward(self, x: Tensor) -> Tensor:
-        return squared_relu(self.norm_forward(x) @ self.up) @ self.down
-
-
 class Attention(nn.Module):
     """Causal self-attention with relations."""
 
     def __init__(self, config: Config, intervals: int) -> None:
         super().__init__()
-        self.heads, self.head_width = config.heads, config.width // config.heads
+        self.heads, self.head_width = config.heads, config.head_width
         self.qkv = matrix(config.width, 3 * config.width)
-        self.out = matrix(config.width, config.width, (2 * config.layers) ** -0.5)
+        self.out = matrix(config.width, config.width, config.gain)
         self.relations = Relations(
             config.heads, self.head_width, config.near, config.periods, intervals
         )
@@ -260,29 +191,26 @@ class Attention(nn.Module):
         y_BNTE = torch.cat(parts, dim=1).view(B, N, T, E)
         return y_BNTE.transpose(1, 2).reshape(B, T, D) @ self.out
 
-    def step(
-        self,
-        x_BD: Tensor,
-        ring: Tensor,
-        place: tuple[int, int],
-        tables: Tables,
-        between_BSW: Tensor | None,
-    ) -> Tensor:
-        """Puts one position's key and value into the ring and attends to all that is filled."""
-        B, D = x_BD.shape
-        here, seen = place
-        q, k, v = (x_BD @ self.qkv).view(B, 3, self.heads, -1).unbind(1)
-        ring[0, :, :, here], ring[1, :, :, here] = k, v
-        keys, values = ring[:, :, :, :seen].unbind(0)
-        scale = self.head_width**-0.5
-        asks_NBE = (q.transpose(0, 1) + self.relations.query_N1E) * scale
-        bias_BNS = torch.bmm(asks_NBE, tables.around).transpose(0, 1)
-        if between_BSW is not None and tables.intervals is not None:
-            by_interval = torch.bmm(asks_NBE, tables.intervals).transpose(0, 1)
-            numbers = between_BSW.view(B, 1, -1).expand(B, self.heads, -1)
-            earned = by_interval.gather(2, numbers).view(B, self.heads, seen, -1)
-            bias_BNS = bias_BNS + earned.sum(dim=-1)
-        y_BN1E = F.scaled_dot_product_attention(
-            q[:, :, None], keys, values, attn_mask=bias_BNS[:, :, None], scale=scale
-        )
-        return y_BN1E.reshape(B, D) @ self.out
+
+def attend_step(
+    tables: Tables, between_BSW: Tensor | None, newest: Tensor, filled: Tensor, qkv_BX: Tensor
+) -> Tensor:
+    """One position, (B, D): puts its key and value into `newest` (2, B, N, E) and attends to all
+    that is `filled` (2, B, N, S, E). tables: R turned to that position; between: its intervals.
+    """
+    _, B, N, S, E = filled.shape
+    qkv_3BNE = qkv_BX.view(B, 3, N, E).transpose(0, 1)
+    newest.copy_(qkv_3BNE[1:])
+    q_BNE, (keys, values) = qkv_3BNE[0], filled.unbind(0)
+    scale = E**-0.5
+    asks_NBE = (q_BNE.transpose(0, 1) + tables.query_N1E) * scale
+    bias_BNS = torch.bmm(asks_NBE, tables.around).transpose(0, 1)
+    if between_BSW is not None and tables.intervals is not None:
+        by_interval = torch.bmm(asks_NBE, tables.intervals).transpose(0, 1)
+        numbers = between_BSW.view(B, 1, -1).expand(B, N, -1)
+        earned = by_interval.gather(2, numbers).view(B, N, S, -1)
+        bias_BNS = bias_BNS + earned.sum(dim=-1)
+    y_BN1E = F.scaled_dot_product_attention(
+        q_BNE[:, :, None], keys, values, attn_mask=bias_BNS[:, :, None], scale=scale
+    )
+    return y_BN1E.reshape(B, N * E)

@@ -1,9 +1,16 @@
-"""Layers that transformers share: projections as plain matrices, and a squared ReLU."""
+"""Layers that transformers share: projections as plain matrices, norms, and what stands between the
+two projections of a feed-forward.
+"""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPSILON = 1e-5
 
 
 def matrix(inputs: int, outputs: int, gain: float = 1.0) -> nn.Parameter:
@@ -11,8 +18,32 @@ def matrix(inputs: int, outputs: int, gain: float = 1.0) -> nn.Parameter:
     return nn.Parameter(torch.randn(inputs, outputs) * gain * inputs**-0.5)
 
 
+# by their names in a config: modules whose only weight is `weight`, and the same as functions of
+# a row and that weight, which spare a step the module's own work
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "layer": partial(nn.LayerNorm, eps=EPSILON, bias=False),
+    "rms": partial(nn.RMSNorm, eps=EPSILON),
+}
+
+
+def layer_norm(x: Tensor, weight_D: Tensor) -> Tensor:
+    """To mean 0 and deviation 1, then scaled (Ba 2016, without its shift)."""
+    return F.layer_norm(x, weight_D.shape, weight_D, eps=EPSILON)
+
+
+def rms_norm(x: Tensor, weight_D: Tensor) -> Tensor:
+    """To a mean square of 1, then scaled (Zhang & Sennrich 2019)."""
+    return F.rms_norm(x, weight_D.shape, weight_D, eps=EPSILON)
+
+
+NORM_STEPS = {"layer": layer_norm, "rms": rms_norm}
+
+
 def squared_relu(x: Tensor) -> Tensor:
     """max(x, 0)² (So 2021)."""
+    if not torch.is_grad_enabled():  # no need of the function's bookkeeping, which a step feels
+        positive = x.relu()
+        return positive * positive
     result: Tensor = SquaredReLU.apply(x)  # type: ignore[no-untyped-call]
     return result
 
@@ -32,3 +63,17 @@ class SquaredReLU(torch.autograd.Function):
         """2 max(x, 0) times the gradient."""
         (positive,) = ctx.saved_tensors
         return (gradient * positive).mul_(2)
+
+
+def swiglu(x: Tensor) -> Tensor:
+    """SiLU of the first half times the second (Shazeer 2020)."""
+    gate, value = x.chunk(2, dim=-1)
+    return F.silu(gate) * value
+
+
+# by their names in a config: the function between the two projections, how many columns of the
+# first give one row of the second, and inner width beside squared_relu's for as many weights
+FEED_FORWARDS: dict[str, tuple[Callable[[Tensor], Tensor], int, float]] = {
+    "squared_relu": (squared_relu, 1, 1.0),
+    "swiglu": (swiglu, 2, 2 / 3),
+}

@@ -116,27 +116,6 @@ def waves(count: int, width: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], dim=1)[:, :width]
 
 
-class Chunk(NamedTuple):
-    """Queries `start` to `end` see the keys from `first` where `mask` is 0, not -inf."""
-
-    first: int
-    start: int
-    end: int
-    mask: Tensor
-
-
-def query_chunks(length: int, context: int, size: int, device: torch.device) -> list[Chunk]:
-    """Chunks of a sequence whose position t sees the positions s with t - context < s <= t."""
-    chunks = []
-    for start in range(0, length, size):
-        first, end = max(0, start + 1 - context), min(start + size, length)
-        t = torch.arange(start, end, device=device)[:, None]
-        s = torch.arange(first, end, device=device)
-        hidden = (s > t) | (s <= t - context)
-        chunks.append(Chunk(first, start, end, torch.where(hidden, -torch.inf, 0.0)))
-    return chunks
-
-
 def by_distance(q_NBCE: Tensor, table_NFE: Tensor, keys: int) -> Tensor:
     """q_t · R[t - s] of a chunk for its keys, the last of which is its last query; (B, N, C, S).
 

@@ -1,0 +1,183 @@
+"""What the transformers share: their settings, and the pre-norm body of those that attend within a
+sliding context.
+
+Notable of the body: no biases, norms without a shift, one projection for queries, keys and values;
+layer norm or RMSNorm (Zhang & Sennrich 2019), squared ReLU (So 2021) or SwiGLU (Shazeer 2020).
+Which learns and runs how well: benchmarks/results/variants.md.
+"""
+
+# B batch, T positions, D width, N heads, E width of a head, L layers, S slots of the ring
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.models.parts.attention import Ring
+from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.models.parts.config import StepConfig, TokenShape
+from ostinato.models.parts.layers import FEED_FORWARDS, NORM_STEPS, NORMS, matrix
+from ostinato.models.parts.step_input import StepInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(StepConfig):
+    """Settings of all transformers.
+
+    dropout: on the input, after attention and after feed-forward. expansion: inner width of a
+    feed-forward, in widths.
+    """
+
+    layers: int = 3
+    heads: int = 4
+    context: int = 256
+    dropout: float = 0.1
+    expansion: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("layers", "heads", "expansion"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.width % self.heads:
+            raise ValueError(f"width={self.width} must be a multiple of heads={self.heads}")
+        if self.context < 2:
+            raise ValueError(f"context={self.context} must be at least 2")
+        check_rate("dropout", self.dropout)
+
+    @property
+    def head_width(self) -> int:
+        """E."""
+        return self.width // self.heads
+
+    @property
+    def gain(self) -> float:
+        """Of projections into the residual stream: one over the root of its additions."""
+        return (2 * self.layers) ** -0.5
+
+
+def check_rate(name: str, rate: float) -> None:
+    """Raise ValueError where a rate of dropout is no share below 1."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"{name}={rate} must lie in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackConfig(TransformerConfig):
+    """Settings of the body.
+
+    norm: layer or rms. feed_forward: squared_relu, or swiglu, whose inner width is two thirds, so
+    that it has as many weights.
+    """
+
+    norm: str = "layer"
+    feed_forward: str = "squared_relu"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, known in (("norm", NORMS), ("feed_forward", FEED_FORWARDS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)} must be one of {', '.join(known)}")
+
+
+class Stack(Autoregressive):
+    """The body: blocks of one attention each, and a norm at the end.
+
+    attention: makes one layer's; called after the input's weights are drawn. redraw_input: draw
+    these once more, which decides all that are drawn after them.
+    """
+
+    def __init__(
+        self,
+        config: StackConfig,
+        shape: TokenShape,
+        attention: Callable[[], nn.Module],
+        *,
+        redraw_input: bool = False,
+    ) -> None:
+        super().__init__(config, shape)
+        self.config = config
+        if redraw_input:
+            self.step_input = StepInput(config, shape)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config, attention()) for _ in range(config.layers))
+        self.norm = NORMS[config.norm](config.width)
+
+    def run(self, x_BTD: Tensor, *seen: object) -> Tensor:
+        """Outputs of shape (B, T, D); seen: what attention is given besides its input."""
+        x_BTD = self.dropout(x_BTD)
+        for block in self.blocks:
+            x_BTD = block(x_BTD, *seen)
+        return self.norm(x_BTD)
+
+    def ring(self, batch: int, length: int) -> Ring:
+        """Room for the last `context` positions, or for all of a shorter sequence."""
+        config, like = self.config, self.norm.get_parameter("weight")
+        slots = min(length + 1, config.context)
+        size = (config.layers, 2, batch, config.heads, slots, config.head_width)
+        return Ring(like.new_zeros(size), config.context)
+
+    def weights(self) -> list["Weights"]:
+        """Of the blocks, looked up once: beside the work of a step, finding them would show."""
+        return [cast(Block, block).weights() for block in self.blocks]
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x)).
+
+    attention: a module with weights `qkv` (D, 3 D) and `out` (D, D).
+    """
+
+    def __init__(self, config: StackConfig, attention: nn.Module) -> None:
+        super().__init__()
+        self.kinds = config.norm, config.feed_forward
+        self.between, columns, share = FEED_FORWARDS[config.feed_forward]
+        inner = int(share * config.expansion * config.width)
+        self.attention = attention
+        self.norm_attention = NORMS[config.norm](config.width)
+        self.norm_forward = NORMS[config.norm](config.width)
+        self.up = matrix(config.width, columns * inner)
+        self.down = matrix(inner, config.width, config.gain)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x_BTD: Tensor, *seen: object) -> Tensor:
+        """Shape (B, T, D)."""
+        x_BTD = x_BTD + self.dropout(self.attention(self.norm_attention(x_BTD), *seen))
+        inner = self.between(self.norm_forward(x_BTD) @ self.up)
+        return x_BTD + self.dropout(inner @ self.down)
+
+    def weights(self) -> "Weights":
+        """For `step`."""
+        return Weights(
+            norm=NORM_STEPS[self.kinds[0]],
+            norm_attention=self.norm_attention.get_parameter("weight"),
+            qkv=self.attention.get_parameter("qkv"),
+            out=self.attention.get_parameter("out"),
+            norm_forward=self.norm_forward.get_parameter("weight"),
+            up=self.up,
+            between=self.between,
+            down=self.down,
+        )
+
+
+class Weights(NamedTuple):
+    """One block as its step computes it; matrices are (inputs, outputs)."""
+
+    norm: Callable[[Tensor, Tensor], Tensor]
+    norm_attention: Tensor
+    qkv: Tensor
+    out: Tensor
+    norm_forward: Tensor
+    up: Tensor
+    between: Callable[[Tensor], Tensor]
+    down: Tensor
+
+
+def step(x_BD: Tensor, weights: Weights, attend: Callable[[Tensor], Tensor]) -> Tensor:
+    """A block at one position; attend: from queries, keys and values (B, 3 D) to (B, D)."""
+    qkv_BX = weights.norm(x_BD, weights.norm_attention) @ weights.qkv
+    x_BD = torch.addmm(x_BD, attend(qkv_BX), weights.out)
+    inner = weights.between(weights.norm(x_BD, weights.norm_forward) @ weights.up)
+    return torch.addmm(x_BD, inner, weights.down)
