@@ -1,6 +1,5 @@
-"""A training that is killed, interrupted or shared by two processes, beside one left alone."""
+"""A training that is killed or interrupted, beside one left alone."""
 
-import csv
 import json
 import multiprocessing
 import random
@@ -93,28 +92,3 @@ def test_ctrl_c_ends_a_training_in_one_line_and_without_a_model(script, project)
     assert err.rstrip().splitlines()[-1] == "interrupted; nothing half-written is left"
     assert not (project / "models").exists()
     assert saved_step(project / ".cache" / "resume") >= 10
-
-
-def curve(folder):
-    with (folder / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_two_processes_compute_what_one_does(run_script, project):
-    from safetensors.numpy import load_file
-
-    steps = ("training.steps=4", "training.validate_every=1")
-    for trainer, name in (("cpu", "one"), ("ddp_cpu", "two")):
-        out = f"models/{name}"
-        code, printed, err = run_script("train", *TINY, *steps, f"trainer={trainer}", f"out={out}")
-        assert code == 0, err
-        assert printed.count("best ") == 1, "more than one process reported"
-    one, two = (curve(project / "models" / name) for name in ("one", "two"))
-    assert [row["step"] for row in one] == [row["step"] for row in two] == ["1", "2", "3", "4"]
-    assert float(two[0]["train_nats"]) == pytest.approx(float(one[0]["train_nats"]), abs=2e-6)
-    for key in ("train_nats", "valid_nats"):
-        ours, theirs = ([float(row[key]) for row in rows] for rows in (one, two))
-        assert ours == pytest.approx(theirs, abs=1e-4)
-    weights = [load_file(project / "models" / n / "weights.safetensors") for n in ("one", "two")]
-    for name, value in weights[0].items():
-        assert weights[1][name] == pytest.approx(value, abs=1e-3), name

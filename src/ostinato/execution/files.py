@@ -8,6 +8,7 @@ absolute path.
 import hashlib
 import io
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ class DamagedFile(ValueError):
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path; on success it replaces `path`, on any error it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
         partial.replace(path)
@@ -49,6 +50,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     old = path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():  # killed between the two renames below
+        old.replace(path)
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir()

@@ -1,7 +1,8 @@
 """The learning problem of all autoregressive families: next sub-token, mean nats.
 
 Dropout is seeded from (seed, step) before every step, so a resumed run draws the masks it would
-have drawn. What is validated and exported is a moving average of the weights.
+have drawn. What is validated and exported is a moving average of the weights. A step may be made of
+several parts, whose gradients are accumulated: Lightning calls each of them a batch.
 """
 
 import copy
@@ -10,12 +11,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 
 from ostinato.data.batches import PAD, Batch
 from ostinato.execution.files import seed_of
 from ostinato.models.parts.autoregressive import Autoregressive
 from ostinato.training.settings import Settings
+from ostinato.training.shards import shard, whole
 
 
 class AutoregressiveTraining(pl.LightningModule):
@@ -38,8 +41,14 @@ class AutoregressiveTraining(pl.LightningModule):
         if stage == "fit" and self.settings.training.compile:
             self.model.compile()
 
+    def configure_model(self) -> None:
+        """Share the weights among the devices where the strategy wants that."""
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            for module in (self.model, self.average):
+                shard(module, self.device_mesh["data_parallel"])  # type: ignore[index]
+
     def configure_optimizers(self) -> Any:
-        """AdamW, decaying matrices only, with the schedule by steps."""
+        """AdamW, decaying all but vectors (norms, single biases), with the schedule by steps."""
         chosen = self.settings.optimizer
         matrices = [p for p in self.model.parameters() if p.ndim >= 2]
         vectors = [p for p in self.model.parameters() if p.ndim < 2]
@@ -66,19 +75,21 @@ class AutoregressiveTraining(pl.LightningModule):
         self._train_nats.clear()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed dropout for this step and this device."""
-        torch.manual_seed(
-            seed_of("dropout", self.settings.seed, self.global_step, self.global_rank)
-        )
+        """Seed dropout for this step, this device and this part of the step."""
+        part = batch_idx % self.trainer.accumulate_grad_batches
+        place = (self.global_rank, part) if part else (self.global_rank,)
+        torch.manual_seed(seed_of("dropout", self.settings.seed, self.global_step, *place))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean nats over the sub-tokens of the global batch.
 
-        Each device divides by the global count times the number of devices' inverse, so that the
-        average of the devices' gradients is the gradient of one device that holds the whole batch.
+        Gradients are averaged over the devices and over the parts of a step, so each part counts as
+        often as there are of both: the average is the gradient of one device that holds the whole
+        batch at once.
         """
         nats: Tensor = self.model(batch["inputs"], batch["targets"], batch["start"])
-        loss = nats.sum() * self.trainer.world_size / batch["count"]
+        shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        loss = nats.sum() * shares / batch["count"]
         self._train_nats.append(loss.detach())
         return loss
 
@@ -87,8 +98,10 @@ class AutoregressiveTraining(pl.LightningModule):
         if self.settings.optimizer.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.optimizer.clip)
 
-    def on_train_batch_end(self, *args: object) -> None:
+    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
         """Move the average after every step; early on it follows faster, (1 + n) / (10 + n)."""
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches:
+            return
         step = self.global_step
         decay = min(self.settings.training.average, (1 + step) / (10 + step))
         ours: list[Tensor] = list(self.average.parameters())
@@ -112,6 +125,12 @@ class AutoregressiveTraining(pl.LightningModule):
         """Add a row to the history: means since the last validation."""
         if self.trainer.sanity_checking:
             return
+        if not math.isfinite(float(self._valid_nats)):
+            raise ValueError(
+                f"training diverged: the loss on valid is {float(self._valid_nats)} at step "
+                f"{self.global_step}; lower optimizer.lr={self.settings.optimizer.lr} or raise "
+                f"optimizer.warmup={self.settings.optimizer.warmup}"
+            )
         mean = self.trainer.strategy.reduce(torch.stack(self._train_nats).mean(), reduce_op="mean")
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         row = {
@@ -140,5 +159,8 @@ def rate_at(step: int, steps: int, warmup: int, floor: float) -> float:
 
 
 def trained_weights(module: nn.Module) -> dict[str, Tensor]:
-    """The weights to export: contiguous, on the CPU, by their plain names."""
-    return {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    """The weights to export: whole, contiguous, on the CPU, by their plain names.
+
+    Where they are shared among devices, all of these must take part.
+    """
+    return {name: whole(value.detach()) for name, value in module.state_dict().items()}

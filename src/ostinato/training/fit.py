@@ -2,15 +2,18 @@
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
@@ -18,11 +21,14 @@ from ostinato.data.batches import Batch, Crops, CropSettings, whole_pieces
 from ostinato.data.tokens import TokenSet
 from ostinato.execution.files import seed_of
 from ostinato.models import build
-from ostinato.models.parts.autoregressive import TokenShape
+from ostinato.models.parts.config import TokenShape
 from ostinato.training.autoregressive import AutoregressiveTraining
+from ostinato.training.devices import Devices, devices_from, precision_note
 from ostinato.training.export import export
+from ostinato.training.identity import Identity, fingerprint, identity
+from ostinato.training.patience import Patience
 from ostinato.training.progress import Progress, Record
-from ostinato.training.resume import Resume, fingerprint
+from ostinato.training.resume import Resume
 from ostinato.training.settings import Settings, TrainingSettings
 
 Track = Callable[[str], AbstractContextManager[Record]]
@@ -32,18 +38,19 @@ class StepSampler(Sampler[int]):
     """The numbers of the steps of one stretch between validations, from where the run stands.
 
     `position` is asked whenever a stretch begins: Lightning's epoch counter is not yet restored
-    when it opens the first iterator after a resume.
+    when it opens the first iterator after a resume. A step has `parts` numbers, one after the
+    other.
     """
 
-    def __init__(self, steps: int, position: Callable[[], int]) -> None:
-        self.steps, self.position = steps, position
+    def __init__(self, steps: int, parts: int, position: Callable[[], int]) -> None:
+        self.steps, self.parts, self.position = steps, parts, position
 
     def __iter__(self) -> Iterator[int]:
         start = self.position()
-        return iter(range(start, start + self.steps))
+        return iter(range(start * self.parts, (start + self.steps) * self.parts))
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps * self.parts
 
 
 class EncodingModule(pl.LightningDataModule):
@@ -58,19 +65,21 @@ class EncodingModule(pl.LightningDataModule):
             batch=settings.training.batch,
             crop=settings.training.crop,
             transpose=settings.training.transpose,
+            packing=settings.training.packing,
             seed=seed_of("crops", settings.seed),
         )
         self.stretch = settings.training.validate_every
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """One item is one batch: the order of batches is a function of the step alone."""
+        """One item is one batch, or a part of one: the order is a function of the step alone."""
         trainer = self.trainer
         assert trainer is not None
-        crops = Crops(self.tokens, self.crops, rank=trainer.global_rank, world=trainer.world_size)
+        rank, parts = trainer.global_rank, trainer.accumulate_grad_batches
+        crops = Crops(self.tokens, self.crops, rank=rank, world=trainer.world_size, parts=parts)
         # own generator: otherwise the loader draws its base seed from the global one, once more
         # on the first epoch after a resume than without it
         generator = torch.Generator().manual_seed(0)
-        steps = StepSampler(self.stretch, lambda: trainer.global_step)
+        steps = StepSampler(self.stretch, parts, lambda: trainer.global_step)
         return DataLoader(crops, batch_size=None, sampler=steps, generator=generator)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
@@ -95,10 +104,15 @@ def fit(
 
     Args:
         settings: all that decides the weights. tokens: what to learn from. out: the model folder.
-        trainer_options: how to run (accelerator, devices, strategy, num_nodes): never changes a
-        result. resume_root: where the states of unfinished trainings lie. track: opens the record
-        of this training, given its fingerprint.
+        trainer_options: how to run, the fields of Devices: never changes a result. resume_root:
+        where the states of unfinished trainings lie. track: opens the record of this training,
+        given its fingerprint.
+
+    Raises:
+        ValueError: settings, data or devices that contradict each other, or an unfinished training
+            of this model folder under other settings.
     """
+    run_on = devices_from(trainer_options)
     torch.set_num_threads(settings.training.threads)
     torch.manual_seed(seed_of("init", settings.seed))
     shape = TokenShape(width=tokens.codec["width"], vocabulary=len(tokens.codec["vocabulary"]))
@@ -106,17 +120,17 @@ def fit(
     if not len(tokens.splits["valid"]):
         raise ValueError(f"encoding {tokens.name} has no piece to validate on")
     module = AutoregressiveTraining(model, settings)
-    trainer = make_trainer(settings, trainer_options)
-    device = trainer.strategy.root_device.type
-    mark = fingerprint(settings, tokens, device=device, world=trainer.world_size)
-    resume = Resume(resume_root / mark[:16])
+    data = EncodingModule(tokens, settings)
+    trainer = make_trainer(settings, run_on)
+    resume = Resume(resume_root, _identity(settings, tokens, trainer), out)
     state = resume.last_state()
-    if state and trainer.is_global_zero:
-        print(f"{settings.system}: going on from step {resume.record['step']}")  # noqa: T201
+    if trainer.is_global_zero:
+        _announce(settings, trainer, resume)
     with ExitStack() as stack:
+        mark = fingerprint(resume.what)
         run = stack.enter_context(track(mark)) if track and trainer.is_global_zero else None
-        trainer.callbacks.extend([Progress(run), resume])  # type: ignore[attr-defined]
-        data = EncodingModule(tokens, settings)
+        callbacks = [Progress(run), resume, Patience(settings.training.patience)]
+        trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
         try:
             trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
         except SystemExit as error:  # Lightning (2.6.6) makes Ctrl-C exit status 1
@@ -132,7 +146,27 @@ def fit(
     return card
 
 
-def make_trainer(settings: Settings, options: Mapping[str, Any]) -> pl.Trainer:
+def _identity(settings: Settings, tokens: TokenSet, trainer: pl.Trainer) -> Identity:
+    return identity(
+        settings,
+        tokens,
+        device=trainer.strategy.root_device.type,
+        world=trainer.world_size,
+        parts=trainer.accumulate_grad_batches,
+        sharded=isinstance(trainer.strategy, ModelParallelStrategy),
+    )
+
+
+def _announce(settings: Settings, trainer: pl.Trainer, resume: Resume) -> None:
+    """Say what a reader of the terminal would not expect."""
+    if resume.record:
+        print(f"{settings.system}: going on from step {resume.record['step']}")  # noqa: T201
+    note = precision_note(settings.training.precision, trainer.strategy.root_device.type)
+    if note:
+        print(note, file=sys.stderr)  # noqa: T201
+
+
+def make_trainer(settings: Settings, run_on: Devices) -> pl.Trainer:
     """A Trainer that writes nothing of its own, validates between stretches and stops at
     `steps`.
     """
@@ -140,19 +174,23 @@ def make_trainer(settings: Settings, options: Mapping[str, Any]) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # of FSDP2, for outputs that are views: nothing here changes one in place
+    warnings.filterwarnings("ignore", message=".*returned a view tensor.*")
     training = settings.training
     try:
-        return _trainer(training, options)
+        trainer = _trainer(training, run_on)
     except MisconfigurationException as error:
         raise ValueError(
-            f"this machine cannot run trainer {dict(options)}: {error}; choose another with "
-            "OSTINATO_TRAINER=cpu, auto, gpu, ddp, ddp_cpu or slurm"
+            f"this machine cannot run trainer {asdict(run_on)}: {error}; choose another with "
+            "OSTINATO_TRAINER=cpu, auto, gpu, ddp, ddp_cpu, fsdp or slurm"
         ) from error
+    trainer.accumulate_grad_batches = run_on.parts(training.batch, trainer.world_size)
+    return trainer
 
 
-def _trainer(training: TrainingSettings, options: Mapping[str, Any]) -> pl.Trainer:
+def _trainer(training: TrainingSettings, run_on: Devices) -> pl.Trainer:
     return pl.Trainer(
-        **options,
+        **run_on.for_trainer(),
         precision=training.precision,  # type: ignore[arg-type]
         # the budget is counted in stretches: with max_steps Lightning (2.6.6) ends the last stretch
         # a second time when it resumes, and skips the next one

@@ -51,8 +51,8 @@ class Progress(pl.Callback):
             )
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-        """One step more."""
-        if self._bar is not None:
+        """One step more, unless this was a part of it."""
+        if self._bar is not None and trainer.global_step > self._bar.n:
             rate = self._bar.format_dict["rate"]
             if rate:
                 self._shown["tokens/s"] = f"{rate * self._tokens:,.0f}"

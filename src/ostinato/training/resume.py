@@ -3,65 +3,44 @@ shaped it.
 
 The folder `<root>/<fingerprint>/` holds `resume.json`, written last and atomically, which names the
 state and the best weights with their SHA-256. Whatever it does not name is a leftover of a kill and
-is removed.
+is removed. It also keeps what was hashed into the fingerprint and the model folder that the run was
+to write: a run into the same folder under any other settings is refused, with both values.
 """
 
-import platform
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from safetensors.torch import save_file
 
-from ostinato.data.tokens import TokenSet
 from ostinato.execution.files import (
     DamagedFile,
+    MissingInput,
     atomic_file,
-    checksums,
     read_json,
     sha256_file,
-    sha256_json,
     write_json,
 )
 from ostinato.training.autoregressive import AutoregressiveTraining, trained_weights
-from ostinato.training.settings import Settings
+from ostinato.training.identity import Identity, differences, fingerprint
 
-FORMAT = 1
-SOURCE = Path(__file__).parents[1]
-
-
-def fingerprint(settings: Settings, tokens: TokenSet, *, device: str, world: int) -> str:
-    """Hash of config, codec, data, code of the train stage, torch, device type and world size."""
-    code = {
-        room: {
-            name: digest
-            for name, digest in checksums(SOURCE / room).items()
-            if name.endswith(".py")
-        }
-        for room in ("data", "models/parts", "training")
-    }
-    family = SOURCE / "models" / f"{settings.family}.py"
-    return sha256_json(
-        {
-            "settings": settings.plain(),
-            "tokens": tokens.digest,
-            "codec": tokens.codec_digest,
-            "code": code | {"family": sha256_file(family)},
-            "torch": torch.__version__,
-            "machine": platform.machine(),
-            "device": device,
-            "world": world,
-        }
-    )
+FORMAT = 2
 
 
 class Resume(pl.Callback):
-    """Saves the state after every validation and keeps the best weights beside it."""
+    """Saves the state after every validation and keeps the best weights beside it.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    root: where the states of all trainings lie; what: all that shapes this one; out: the model
+    folder that it is to write.
+    """
+
+    def __init__(self, root: Path, what: Identity, out: Path) -> None:
+        self.root, self.what = root, what
+        self.folder = root / fingerprint(what)[:16]
+        # as seen from the states, so that both can be moved together
+        self.out = Path(os.path.relpath(out.resolve(), root.resolve())).as_posix()
         self.record: dict[str, Any] = {}
 
     def last_state(self) -> Path | None:
@@ -69,9 +48,12 @@ class Resume(pl.Callback):
 
         Raises:
             DamagedFile: the state is not what was written; it names the folder to delete.
+            ValueError: the model folder has an unfinished training under other settings; it names
+                each with both values.
         """
         path = self.folder / "resume.json"
         if not path.exists():
+            self._refuse_changed()
             shutil.rmtree(self.folder, ignore_errors=True)
             return None
         remedy = f"rm -r {self.folder}  (training then starts again)"
@@ -82,12 +64,28 @@ class Resume(pl.Callback):
                 raise DamagedFile(f"{file} is damaged or missing; remove the state with: {remedy}")
         return self.folder / self.record["state"]
 
+    def _refuse_changed(self) -> None:
+        for path in sorted(self.root.glob("*/resume.json")):
+            try:
+                found = read_json(path, expect_format=FORMAT, made_by="")
+            except (MissingInput, DamagedFile):
+                continue  # finished meanwhile, or of another version: not of this model folder
+            if found["out"] != self.out or not (changed := differences(found["what"], self.what)):
+                continue
+            raise ValueError(
+                f"{Path(self.out).name} has an unfinished training, saved at step {found['step']}, "
+                "that differs:\n  " + "\n  ".join(changed) + "\n"
+                "set that back to go on with it, or remove its state to begin anew: "
+                f"rm -r {path.parent}"
+            )
+
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Save, then point to what was saved, then forget what was before."""
         assert isinstance(module, AutoregressiveTraining)
         row = module.history[-1]
         state = self.folder / f"state-{row['step']}.ckpt"
         trainer.save_checkpoint(state)  # every rank takes part
+        weights = trained_weights(module.average)  # here as well
         if not trainer.is_global_zero:
             return
         best = self.record.get("best")
@@ -95,10 +93,12 @@ class Resume(pl.Callback):
             best = {"file": f"best-{row['step']}.safetensors"} | row
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_file(self.folder / best["file"]) as partial:
-                save_file(trained_weights(module.average), partial)
+                save_file(weights, partial)
         names = (state.name, best["file"])
         self.record = {
             "format": FORMAT,
+            "what": self.what,
+            "out": self.out,
             "step": row["step"],
             "state": state.name,
             "best": best,

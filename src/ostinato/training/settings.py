@@ -26,10 +26,15 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         if self.lr <= 0:
             raise ValueError(f"optimizer.lr={self.lr} must be above 0")
-        if self.warmup < 0 or self.clip < 0:
+        if self.warmup < 0 or self.clip < 0 or self.weight_decay < 0:
             raise ValueError(
-                f"optimizer.warmup={self.warmup} and clip={self.clip} cannot be negative"
+                f"optimizer.warmup={self.warmup}, clip={self.clip} and "
+                f"weight_decay={self.weight_decay} cannot be negative"
             )
+        if not 0 <= self.floor <= 1:
+            raise ValueError(f"optimizer.floor={self.floor} must lie in [0, 1], a share of lr")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"optimizer.betas={list(self.betas)} must lie in [0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,9 @@ class TrainingSettings:
     steps between validations; a killed run goes on from the last one. average: decay of the moving
     average of weights, which is what is validated and exported; 0 is none. transpose: range of
     semitones for augmentation. threads: of torch on a CPU, because they change sums.
+    patience: validations without a better one after which training ends early; 0 never does.
+    packing: "bucket" makes batches of pieces of like length, which saves padding where pieces are
+    shorter than a crop; "none" draws them all alike.
     """
 
     steps: int
@@ -51,6 +59,8 @@ class TrainingSettings:
     precision: str = "32-true"
     threads: int = 2
     compile: bool = False
+    patience: int = 0
+    packing: str = "none"
 
     def __post_init__(self) -> None:
         if self.validate_every < 1 or self.threads < 1:
@@ -65,6 +75,8 @@ class TrainingSettings:
             )
         if not 0 <= self.average < 1:
             raise ValueError(f"training.average={self.average} must lie in [0, 1)")
+        if self.patience < 0:
+            raise ValueError(f"training.patience={self.patience} cannot be negative; 0 is for ever")
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"training.precision={self.precision!r} is none of {', '.join(PRECISIONS)}"

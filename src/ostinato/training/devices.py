@@ -1,0 +1,157 @@
+"""How a training is run: on which devices, how many, and what fits on one of them at once.
+
+None of this changes what is computed but for rounding, so none of it is tracked: the batch is
+global, and the parts of a step whose gradients are accumulated follow from it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from pytorch_lightning.strategies import ModelParallelStrategy
+
+CORES = "CPU cores"
+ALL = (-1, "-1", "auto")
+CPUINFO = Path("/proc/cpuinfo")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86, x86 and ARM
+
+
+@dataclass(frozen=True, kw_only=True)
+class Devices:
+    """What conf/trainer says, checked against this machine.
+
+    accelerator, devices (of each node; -1 is all there are, a list names them), num_nodes and
+    strategy are those of Lightning's Trainer, but "fsdp" is FSDP2, which also runs on CPUs.
+    micro_batch: pieces that fit on a device at once; None is all of its share of the batch.
+    """
+
+    accelerator: str = "cpu"
+    devices: int | str | tuple[int, ...] = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    micro_batch: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_nodes < 1 or (self.micro_batch is not None and self.micro_batch < 1):
+            raise ValueError(
+                f"trainer.num_nodes={self.num_nodes} and micro_batch={self.micro_batch} must be at "
+                "least 1; micro_batch=null takes a device's whole share"
+            )
+        here = present(self.accelerator)
+        if here is None:
+            return
+        kind, there = here
+        if max(1, self.count()) > there:
+            fewer = f"set trainer.devices to at most {there}, or " if there else ""
+            raise ValueError(
+                f"trainer.accelerator={self.accelerator} with trainer.devices={self.devices} needs "
+                f"{max(1, self.count())} {kind}, this machine has {there}; {fewer}choose another "
+                "trainer, as with OSTINATO_TRAINER=cpu or auto"
+            )
+
+    def count(self) -> int:
+        """Devices of one node; of a list that names them, as many as its highest one needs."""
+        if isinstance(self.devices, tuple):
+            return max(self.devices, default=0) + 1
+        if self.devices in ALL:
+            here = present(self.accelerator)
+            return here[1] if here and here[0] != CORES else 1
+        return int(self.devices)
+
+    def parts(self, batch: int, world: int) -> int:
+        """How many micro batches make a device's share of the global batch.
+
+        Raises:
+            ValueError: it is no whole number of them.
+        """
+        if self.micro_batch is None:
+            return 1
+        share, left = divmod(batch, world)
+        if left or share % self.micro_batch:
+            fitting = [str(n) for n in range(1, share + 1) if share % n == 0]
+            remedy = (
+                f"other devices or a batch that is a multiple of {world}"
+                if left
+                else f"trainer.micro_batch={' or '.join(fitting)}"
+            )
+            raise ValueError(
+                f"training.batch={batch} cannot be shared equally by {world} devices in micro "
+                f"batches of trainer.micro_batch={self.micro_batch}; choose {remedy}"
+            )
+        return share // self.micro_batch
+
+    def for_trainer(self) -> dict[str, Any]:
+        """Arguments of Lightning's Trainer."""
+        devices = list(self.devices) if isinstance(self.devices, tuple) else self.devices
+        strategy: Any = self.strategy
+        if strategy == "fsdp":
+            world = self.num_nodes * (len(devices) if isinstance(devices, list) else self.count())
+            strategy = ModelParallelStrategy(
+                data_parallel_size=world, tensor_parallel_size=1, save_distributed_checkpoint=False
+            )
+        # Lightning's own requeueing saves amid a stretch, from where nothing here goes on
+        slurm = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
+        plugins = [SLURMEnvironment(auto_requeue=False)] if slurm else []
+        return {
+            "accelerator": self.accelerator,
+            "devices": devices,
+            "num_nodes": self.num_nodes,
+            "strategy": strategy,
+            "plugins": plugins,
+        }
+
+
+def present(accelerator: str) -> tuple[str, int] | None:
+    """What an accelerator is counted in and how many are here; None where Lightning alone knows."""
+    gpus = torch.cuda.device_count()
+    if accelerator == "gpu" or (accelerator == "auto" and gpus):
+        return "GPUs", gpus or int(torch.backends.mps.is_available())
+    if accelerator == "cuda":
+        return "GPUs", gpus
+    return (CORES, os.cpu_count() or 1) if accelerator == "cpu" else None
+
+
+def devices_from(options: Mapping[str, Any]) -> Devices:
+    """Devices from the settings of conf/trainer/<name>.yaml.
+
+    Raises:
+        ValueError: an unknown setting, or more devices than there are.
+    """
+    known = [field.name for field in fields(Devices)]
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(
+            f"trainer has no setting {', '.join(unknown)}; its settings are {', '.join(known)}"
+        )
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
+    }
+    return Devices(**plain)
+
+
+def precision_note(precision: str, device: str) -> str:
+    """Words on bf16 where this machine only imitates it, which is slow; empty where all is well.
+
+    It is no error: the imitation computes the same numbers.
+    """
+    if not precision.startswith("bf16") or has_bf16(device):
+        return ""
+    name = "this GPU" if device == "cuda" else "this CPU"
+    return (
+        f"training.precision={precision}, but {name} has no bf16 arithmetic and imitates it, which "
+        "is slow; training.precision=32-true is faster here, and ends with somewhat other weights"
+    )
+
+
+def has_bf16(device: str) -> bool:
+    """Whether a kind of device multiplies bf16 by itself; True where nothing says."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device != "cpu" or not CPUINFO.exists():
+        return True
+    words = CPUINFO.read_text(encoding="utf-8", errors="replace").split()
+    return bool(BF16_FLAGS & set(words))

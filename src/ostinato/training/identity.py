@@ -1,0 +1,91 @@
+"""What a state of a training belongs to, and how it differs from what is wanted now.
+
+A state goes on only under the settings, data, code and machine that made it: under any other the
+end would not be that of a run which was never stopped.
+"""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ostinato.data.tokens import TokenSet
+from ostinato.execution.files import checksums, sha256_file, sha256_json
+from ostinato.training.settings import Settings
+
+SOURCE = Path(__file__).parents[1]
+ROOMS = ("data", "models/parts", "training")
+HASH = 64
+Identity = dict[str, Any]
+
+
+def identity(
+    settings: Settings,
+    tokens: TokenSet,
+    *,
+    device: str,
+    world: int,
+    parts: int = 1,
+    sharded: bool = False,
+) -> Identity:
+    """Config, codec, data, code of the train stage, torch, and how it is run, as plain JSON.
+
+    world: devices; parts: micro batches of a step on each; sharded: whether weights lie in shares.
+    """
+    code = {
+        f"{room}/{name}": digest
+        for room in ROOMS
+        for name, digest in checksums(SOURCE / room).items()
+        if name.endswith(".py")
+    }
+    family = f"models/{settings.family}.py"
+    found = {
+        "settings": settings.plain(),
+        "tokens": tokens.digest,
+        "codec": tokens.codec_digest,
+        "code": code | {family: sha256_file(SOURCE / family)},
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "device": device,
+        "world": world,
+        "parts": parts,
+        "sharded": sharded,
+    }
+    plain: Identity = json.loads(json.dumps(found))
+    return plain
+
+
+def fingerprint(what: Identity) -> str:
+    """The hash by which a state is found again."""
+    return sha256_json(what)
+
+
+def differences(saved: Identity, wanted: Identity) -> list[str]:
+    """A line for each setting, file of code or circumstance that is not the same, with both
+    values; of hashes the beginnings.
+    """
+    theirs, ours = (dict(_flat(what)) for what in (saved, wanted))
+    return [
+        f"{name}: {_shown(theirs, name)} in the state, {_shown(ours, name)} now"
+        for name in sorted(theirs.keys() | ours.keys())
+        if theirs.get(name, _flat) != ours.get(name, _flat)
+    ]
+
+
+def _flat(what: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in what.items():
+        name = key if prefix in ("", "settings.") else f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    if name not in values:
+        return "nothing"
+    value = values[name]
+    return f"{value[:8]}…" if isinstance(value, str) and len(value) == HASH else str(value)
