@@ -13,13 +13,14 @@ def main(config: dict[str, Any]) -> None:
     from ostinato import tracking
     from ostinato.data.tokens import open_tokens
     from ostinato.evaluation.system import EvaluationSettings, evaluate_system
-    from ostinato.sampling.load import load_trained
+    from ostinato.sampling.load import check_trained_on, load_trained
 
     system = config["system"]
     item = entry_of(config["systems"], system, "system")
-    trained = load_trained(Path("models") / system)
+    trained = load_trained(Path("models") / system, family=item["family"])
     torch.set_num_threads(trained.card["training"]["threads"])
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
+    check_trained_on(trained, tokens)
     settings = EvaluationSettings(**config["evaluation"])
     out = Path("evaluation") / system
     metrics = evaluate_system(out, trained, tokens, Path("samples") / system, settings)

@@ -1,5 +1,5 @@
-"""Verb: make music by hand from a model folder: weights=<folder> bars=16 n=4 seed=1
-prompt=some.mid.
+"""Verb: make music by hand from a model folder: weights=<folder> bars=16 n=4 seed=1, with
+prompt=some.mid going on from it, or with infill.bars=[4,8] infill.voices=[alto] filling it.
 """
 
 from pathlib import Path
@@ -18,19 +18,22 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.sampling.settings import Decoding
 
     generator = Generator.load(Path(config["weights"]))
-    decoding = Decoding(**{key: config[key] for key in ("temperature", "top_k", "top_p")})
-    prompt = None
+    gap, prompt = config["infill"], None
     if config["prompt"]:
         voices = generator.trained.card["codec"]["representation"].get("voices") or ()
         prompt = with_voices(read_piece(Path(config["prompt"])), voices)
+    fills = gap["bars"] is not None or bool(gap["voices"])
     request = Request(
-        task="continue" if prompt else "unconditional",
+        task="infill" if fills else "continue" if prompt else "unconditional",
         bars=config["bars"],
         n=config["n"],
         seed=config["seed"],
         prompt=prompt,
         prompt_quarters=config["prompt_bars"] * BEATS_PER_BAR,
-        decoding=decoding,
+        infill_bars=None if gap["bars"] is None else tuple(gap["bars"]),
+        infill_voices=tuple(gap["voices"]),
+        particles=gap["particles"] if fills else Request.particles,
+        decoding=Decoding.of(config),
     )
     out = Path(config["out"])
     for sample in generator.generate(request):
@@ -39,8 +42,11 @@ def main(config: dict[str, Any]) -> None:
             print(f"{name} failed: {sample.row['failed']}")
             continue
         write_midi(out / f"{name}.mid", sample.piece)
-        render(sample.piece, out, name)
-        print(f"{out / name}.mid  .mp3  .png   {sample.row['nats']:.1f} nats")
+        made = ".mid (rests alone)"
+        if len(sample.piece.notes):
+            render(sample.piece, out, name)
+            made = ".mid  .mp3  .png"
+        print(f"{out / name}{made}   {sample.row['nats']:.1f} nats")
 
 
 if __name__ == "__main__":

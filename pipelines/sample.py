@@ -1,8 +1,5 @@
-"""Stage: sample music from models/<system>, unconditional and continuing held-out pieces, and
-render it.
-"""
+"""Stage: sample music from models/<system>, from nothing and continuing held-out pieces."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +13,46 @@ def main(config: dict[str, Any]) -> None:
     from ostinato import tracking
     from ostinato.data.tokens import open_tokens
     from ostinato.generator import Generator, planned_requests
+    from ostinato.sampling.load import check_trained_on
+    from ostinato.sampling.prompts import EncodedPiece
     from ostinato.sampling.write import write_samples
 
     system = config["system"]
     item = entry_of(config["systems"], system, "system")
     generator = Generator.load(Path("models") / system)
     torch.set_num_threads(generator.trained.card["training"]["threads"])
-    test = open_tokens(Path("data/tokens") / item["encoding"]).splits["test"]
+    tokens = open_tokens(Path("data/tokens") / item["encoding"])
+    check_trained_on(generator.trained, tokens)
+    test = tokens.splits["test"]
     heldout = [
-        replace(generator.representation.decode(test.tokens_of(n)), id=str(test.piece[n]))
+        EncodedPiece(str(test.piece[n]), test.tokens_of(n), tokens.codec)
         for n in range(min(len(test), config["sampling"]["continue"]))
     ]
     samples = generator.generate_all(planned_requests(config["sampling"], heldout))
-    rows = write_samples(Path("samples") / system, system, samples)
-    failed = [row for row in rows if row["failed"]]
+    out = Path("samples") / system
+    rows = write_samples(out, system, samples)
     renders = render(system, samples, config["renders"])
     run = tracking.system_run(Path(), system)
-    for file in sorted((Path("samples") / system).glob("*.mid")):
+    for file in sorted(out.glob("*.mid")):
         run.artifact(file, "samples")
     tracking.log_samples(run, renders)
+    failed = [row for row in rows if row["failed"]]
     print(f"samples/{system}: {len(rows) - len(failed)} pieces, {len(failed)} failed")
-    for row in failed:
-        print(f"  {row['id']}: {row['failed']}")
+    print("".join(f"  {row['id']}: {row['failed']}\n" for row in failed), end="")
     print(f"listen to {renders / 'unconditional-0.mp3'}")
 
 
 def render(system: str, samples: list[Any], count: int) -> Path:
-    from ostinato.audio.render import render as render_piece
+    from ostinato.audio import render as audio
 
     folder = Path("renders") / system
     for sample in samples:
-        task, index = sample.row["task"], sample.row["index"]
+        name, index = f"{sample.row['task']}-{sample.row['index']}", sample.row["index"]
         if sample.piece and len(sample.piece.notes) and index < count:
-            render_piece(sample.piece, folder, f"{task}-{index}")
+            try:
+                audio.render(sample.piece, folder, name)
+            except audio.RenderError as error:  # the music is written all the same
+                print(f"  {name} has no sound: {error}")
     return folder
 
 

@@ -1,8 +1,10 @@
 """A copied model folder makes music, says what it can do, and names what it cannot."""
 
+import copy
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +12,13 @@ import pytest
 from ostinato.execution.files import DamagedFile
 from ostinato.generator import Generator, Request, planned_requests
 from ostinato.music.piece import VOICES, cut, make_notes, same_music
+from ostinato.representations.events import Events
 from ostinato.representations.grid import Grid, GridGrammar
+from ostinato.representations.pitch import Pitches
 from ostinato.representations.protocol import Unencodable
+from ostinato.representations.store import codec_of
 from ostinato.sampling.load import Trained
+from ostinato.sampling.prompts import EncodedPiece
 from ostinato.sampling.settings import Decoding
 
 
@@ -43,8 +49,9 @@ def test_it_does_what_it_says_it_can(generator, chorale):
     can = generator.capabilities()
     assert can["conditions"] == []
     for task in can["tasks"]:
-        prompt = chorale(1) if task == "continue" else None
-        request = Request(task=task, bars=2, prompt=prompt, prompt_quarters=2)
+        prompt = None if task == "unconditional" else chorale(1)
+        gap = {"infill_voices": ("alto",), "particles": 4} if task == "infill" else {}
+        request = Request(task=task, bars=2, prompt=prompt, prompt_quarters=2, **gap)
         (sample,) = generator.generate(request)
         assert sample.row["failed"] is None
         assert sample.piece.quarters <= 8
@@ -53,8 +60,8 @@ def test_it_does_what_it_says_it_can(generator, chorale):
 
 
 def test_what_it_cannot_do_is_named_with_what_it_can(generator, chorale):
-    with pytest.raises(ValueError, match="'infill' is none of unconditional, continue"):
-        generator.generate(Request(task="infill"))
+    with pytest.raises(ValueError, match="'compose' is none of unconditional, continue, infill"):
+        generator.generate(Request(task="compose"))
     with pytest.raises(ValueError, match="lstm takes no conditions; asked for: key, style"):
         generator.generate(Request(conditions={"style": "x", "key": "y"}))
     with pytest.raises(ValueError, match="task='continue' and prompt=None disagree"):
@@ -65,6 +72,8 @@ def test_what_it_cannot_do_is_named_with_what_it_can(generator, chorale):
         ValueError, match=r"prompt_quarters=8 .* less than the 8 quarters of bars=2"
     ):
         Request(task="continue", prompt=chorale(1), bars=2, prompt_quarters=8)
+    with pytest.raises(ValueError, match="ask for more bars or a shorter prompt"):
+        Request(task="continue", prompt=chorale(1), bars=2, prompt_quarters=9)
     with pytest.raises(ValueError, match="bars=0 and n=1"):
         Request(bars=0)
     with pytest.raises(ValueError, match="agree in bars and decoding"):
@@ -86,6 +95,102 @@ def test_a_prompt_that_the_model_cannot_hold_is_named(generator, chorale):
     silent = replace(piece, notes=make_notes([]))
     with pytest.raises(ValueError, match=r"prompt chorale-1\.mid holds no music to continue"):
         generator.generate(replace(request, prompt=silent))
+
+
+def with_context(generator, positions):
+    """The same generator, whose model says that it sees so many positions."""
+    model = copy.copy(generator.trained.model)
+    model.config = SimpleNamespace(context=positions)
+    return Generator(replace(generator.trained, model=model))
+
+
+def test_a_prompt_longer_than_the_context_is_refused_with_both(generator, chorale):
+    request = Request(task="continue", bars=4, prompt=chorale(1), prompt_quarters=10)
+    words = r"prompt chorale-1\.mid has 40 positions in 10 quarters, the model's context is 30; "
+    with pytest.raises(ValueError, match=words + r"take about 7 quarters .* longer context"):
+        with_context(generator, 30).generate(request)
+    (found,) = with_context(generator, 40).generate(request)
+    (without,) = generator.generate(request)
+    assert found.row == without.row
+
+
+def test_tokens_of_the_models_own_encoding_are_a_prompt_like_their_piece(generator, chorale):
+    piece = generator.representation.quantize(chorale(1)).piece
+    tokens, codec = generator.representation.encode(piece), generator.trained.card["codec"]
+    request = Request(task="continue", bars=2, prompt=piece, prompt_quarters=2)
+    (from_piece,) = generator.generate(request)
+    (found,) = generator.generate(replace(request, prompt=EncodedPiece(piece.id, tokens, codec)))
+    assert found.row == from_piece.row
+
+
+def test_tokens_of_another_encoding_are_refused_with_both(generator, chorale):
+    codec = generator.trained.card["codec"]
+    lower = Grid(lowest=30)
+    request = Request(task="continue", bars=2, prompt=chorale(1), prompt_quarters=2)
+    for other, words in (
+        (lower, r"grid, 4 of 53 sub-tokens \(codec \w+\), .* on grid, 4 of 47 sub-tokens"),
+        (Pitches(), r"encoded as pitch, 1 of 47 .* trained on grid, 4 of 47 .* give the piece"),
+    ):
+        prompt = EncodedPiece("x", other.encode(chorale(1)), codec_of(other))
+        with pytest.raises(ValueError, match=words):
+            generator.generate(replace(request, prompt=prompt))
+    for tokens, words in (
+        (np.zeros((8, 3), np.int32), r"shape \(8, 3\), its representation \(T, 4\)"),
+        (np.full((8, 4), 99), "the token 99, the vocabulary 0 to 46"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            generator.generate(replace(request, prompt=EncodedPiece("x", tokens, codec)))
+
+
+GAP = {"task": "infill", "bars": 3, "particles": 4, "n": 2}
+
+
+def test_a_filled_gap_keeps_all_around_it(generator, chorale):
+    encoded = generator.representation.encode(chorale(1))[:48]
+    made = {}
+    for name, gap, free in (
+        ("bar", {"infill_bars": (1, 2)}, np.s_[16:32, :]),
+        ("voices", {"infill_voices": ("alto", "bass")}, np.s_[:, 1::2]),
+        ("both", {"infill_bars": (2, 3), "infill_voices": ("tenor",)}, np.s_[32:, 2]),
+    ):
+        made[name] = generator.generate(Request(prompt=chorale(1), **GAP, **gap))
+        for sample in made[name]:
+            expected = sample.tokens.copy()
+            expected[free] = encoded[free]
+            assert np.array_equal(expected, encoded)
+            assert not np.array_equal(sample.tokens, encoded)
+            assert same_music(sample.piece, generator.representation.decode(sample.tokens))
+        assert not np.array_equal(made[name][0].tokens, made[name][1].tokens)
+    row = made["both"][0].row
+    assert (row["infill_bars"], row["infill_voices"], row["particles"]) == ([2, 3], ["tenor"], 4)
+    assert "particles" not in generator.generate(Request(bars=1))[0].row
+    again = generator.generate(Request(prompt=chorale(1), infill_bars=(1, 2), **GAP | {"n": 1}))
+    assert again[0].row == made["bar"][0].row
+
+
+def test_gaps_that_are_none_are_refused(generator, chorale):
+    prompt = chorale(1)
+    for gap, words in (
+        ({}, r"infill needs infill_bars=\[first, end\), infill_voices, or both"),
+        ({"infill_bars": (2, 4)}, r"infill_bars=\[2, 4\] must .* within 0 to bars=3"),
+        ({"infill_bars": (2, 2)}, r"infill_bars=\[2, 2\]"),
+        ({"infill_bars": (0, 1), "particles": 0}, "particles=0 must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            Request(prompt=prompt, **GAP | gap)
+    with pytest.raises(ValueError, match=r"'unconditional' takes no infill_bars=\(0, 1\)"):
+        Request(infill_bars=(0, 1))
+    with pytest.raises(ValueError, match="no voice oboe; there are soprano, alto, tenor, bass"):
+        generator.generate(Request(prompt=prompt, **GAP, infill_voices=("oboe",)))
+    late = Request(prompt=prompt, **GAP | {"bars": 9}, infill_bars=(6, 7))
+    with pytest.raises(ValueError, match=r"\[6, 7\] lie outside .*-1\.mid, which has 4 bars"):
+        generator.generate(late)
+
+
+def test_only_what_stands_at_known_places_can_be_filled(generator):
+    events = Generator(Trained(generator.trained.model, Events(), generator.trained.card))
+    assert "infill" in generator.capabilities()["tasks"]
+    assert "infill" not in events.capabilities()["tasks"]
 
 
 def test_a_continuation_begins_with_its_prompt(generator, chorale):
@@ -129,6 +234,8 @@ def test_an_id_is_of_the_request_and_the_tokens(generator):
 
 class Endless(Grid):
     """A representation whose music is never finished."""
+
+    grammars = None
 
     def grammar(self, quarters, prompt):
         return GridGrammar(self, 10**6, prompt)

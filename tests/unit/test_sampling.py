@@ -12,10 +12,11 @@ import torch
 
 from ostinato.execution.files import DamagedFile, MissingInput
 from ostinato.models import build
-from ostinato.models.parts.autoregressive import TokenShape
+from ostinato.models.parts.config import TokenShape
 from ostinato.music.read import read_piece
 from ostinato.representations.grid import Grid, GridGrammar
-from ostinato.sampling.decode import Uniforms, decode, draw
+from ostinato.sampling.decode import decode
+from ostinato.sampling.draw import Uniforms, draw
 from ostinato.sampling.load import load_trained
 from ostinato.sampling.settings import Decoding
 from ostinato.sampling.write import write_samples
@@ -36,6 +37,8 @@ def by_hand(logits, uniform, decoding):
     for symbol in order:
         if probs[symbol] == 0 or (kept and reached >= decoding.top_p * probs[order].sum()):
             break
+        if probs[symbol] < decoding.min_p * probs[order[0]]:
+            break
         kept.append(symbol)
         reached += probs[symbol]
     walked = 0.0
@@ -49,9 +52,10 @@ def by_hand(logits, uniform, decoding):
 @pytest.mark.parametrize("uniform", [0.0, 0.3, 0.7, 0.999999])
 @pytest.mark.parametrize("top_p", [1.0, 0.9, 0.31, 1e-6])
 @pytest.mark.parametrize("top_k", [0, 1, 3, 50])
+@pytest.mark.parametrize("min_p", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
-def test_a_draw_is_what_it_is_by_hand(temperature, top_k, top_p, uniform):
-    decoding = Decoding(temperature=temperature, top_k=top_k, top_p=top_p)
+def test_a_draw_is_what_it_is_by_hand(temperature, min_p, top_k, top_p, uniform):
+    decoding = Decoding(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(12, 9)) * 2
     logits[4:8, rng.permutation(9)[:5]] = -np.inf  # masked by a grammar
@@ -70,6 +74,10 @@ def test_draws_have_the_frequencies_of_the_distribution():
     assert shares == pytest.approx(probs, abs=1e-3)
     nucleus = np.bincount(draw(logits, numbers, Decoding(top_p=0.8)), minlength=4) / 10_000
     assert nucleus == pytest.approx([0.625, 0.375, 0, 0], abs=1e-3)
+    likely = np.bincount(draw(logits, numbers, Decoding(min_p=0.29)), minlength=4) / 10_000
+    assert likely == pytest.approx([0.526, 0.316, 0.158, 0], abs=1e-3)
+    both = np.bincount(draw(logits, numbers, Decoding(min_p=0.29, top_p=0.5)), minlength=4)
+    assert both.tolist() == [10_000, 0, 0, 0]
 
 
 @pytest.mark.parametrize("uniform", [0.0, 1.0 - 2**-24, 1.0])
@@ -86,17 +94,35 @@ def test_contradictions_of_decoding_name_their_values():
         ({"top_k": -1}, "top_k=-1"),
         ({"top_p": 0.0}, r"top_p=0\.0 must lie in \(0, 1\]"),
         ({"top_p": 1.1}, r"top_p=1\.1"),
+        ({"min_p": 1.1}, r"min_p=1\.1 must lie in \[0, 1\]; 0 keeps all"),
+        ({"temperature": float("nan")}, "temperature=nan"),
+        ({"no_repeat": 1}, "no_repeat=1 must be the 2 or more positions of a passage, or 0"),
+        ({"no_repeat": -4}, "no_repeat=-4"),
     ):
         with pytest.raises(ValueError, match=words):
             Decoding(**options)
 
 
 def test_uniform_numbers_are_a_stream_of_their_seed():
-    first, second = Uniforms(5), Uniforms(5)
-    numbers = [first.next() for _ in range(3000)]
-    assert numbers == [second.next() for _ in range(3000)]
-    assert numbers == np.random.default_rng(5).random(3072)[:3000].tolist()
-    assert Uniforms(6).next() != numbers[0]
+    streams = Uniforms([5, 6, 5])
+    drawing = np.array([True, False, False])
+    first = [streams.next(drawing) for _ in range(3000)]
+    assert [row[1:].tolist() for row in first] == [[0.0, 0.0]] * 3000
+    numbers = np.random.default_rng(5).random(3072)[:3000].tolist()
+    assert [row[0] for row in first] == numbers
+    later = [streams.next(~drawing) for _ in range(3000)]
+    assert [row[2] for row in later] == numbers
+    assert [row[1] for row in later] == np.random.default_rng(6).random(3072)[:3000].tolist()
+    assert streams.next(drawing)[0] == np.random.default_rng(5).random(3072)[3000]
+
+
+def test_settings_that_came_later_are_said_only_where_they_are_on():
+    """An id is a hash of what is said: samples of old settings keep theirs."""
+    assert Decoding(top_p=0.9).said() == {"temperature": 1.0, "top_k": 0, "top_p": 0.9}
+    assert Decoding(min_p=0.1).said()["min_p"] == 0.1
+    given = {"bars": 3, "top_p": 0.9, "no_repeat": 16}
+    assert Decoding.of(given) == Decoding(top_p=0.9, no_repeat=16)
+    assert Decoding.of(given).said()["no_repeat"] == 16
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +196,9 @@ class EndlessGrammar(GridGrammar):
 
 
 class EndlessForPrompts(Grid):
-    """Sequences with a prompt never end, others do."""
+    """Sequences with a prompt never end, others do; they are asked one by one."""
+
+    grammars = None
 
     def grammar(self, quarters, prompt):
         kind = EndlessGrammar if len(prompt) else GridGrammar
@@ -268,3 +296,46 @@ def test_a_piece_is_not_changed_by_being_a_prompt(models, chorale):
     kept = prompt.copy()
     sample(models["gpt"], [prompt], [1])
     assert np.array_equal(prompt, kept)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        (np.zeros((3, 1), np.int32), r"shape \(3, 1\), its representation \(T, 4\): encode it"),
+        (np.full((3, 4), 47), "the token 47, the vocabulary 0 to 46: encode it"),
+        (np.full((3, 4), -1), "the token -1, the vocabulary 0 to 46"),
+    ],
+)
+def test_a_prompt_of_another_representation_is_refused_with_both_values(models, prompt, words):
+    with pytest.raises(ValueError, match=words):
+        sample(models["lstm"], [no_prompt(), prompt], [1, 2])
+
+
+@families
+def test_caches_are_made_once_and_never_grow(models, family, monkeypatch):
+    """The model is told how many positions a sequence can have, and makes room for no more."""
+    model, told, sizes = models[family], [], set()
+    start, push = model.start, model.push
+
+    def starting(batch, length):
+        told.append(length)
+        return start(batch, length)
+
+    def pushing(state, chosen):
+        push(state, chosen)
+        sizes.add(sum(tensor.numel() for tensor in tensors_of(state.cache)))
+
+    monkeypatch.setattr(model, "start", starting)
+    monkeypatch.setattr(model, "push", pushing)
+    decode(model, GRID, [no_prompt()] * 2, [1, 2], 12.0, Decoding())
+    assert told == [48]
+    assert len(sizes) == 1
+
+
+def tensors_of(cache):
+    """All tensors in a cache of any family."""
+    if isinstance(cache, torch.Tensor):
+        return [cache]
+    if isinstance(cache, list | tuple):
+        return [tensor for part in cache for tensor in tensors_of(part)]
+    return tensors_of(list(vars(cache).values())) if hasattr(cache, "__dict__") else []

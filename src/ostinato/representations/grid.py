@@ -5,7 +5,7 @@ holds the pitch that sounds or a rest. A repeated note looks like a held one, un
 symbol for "goes on".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import VOICES, Meter, Notes, Piece, Tempo, make_notes
+from ostinato.representations.grammars import Index
 from ostinato.representations.lines import (
     DRUMS,
     check_notes,
@@ -165,6 +166,23 @@ class Grid:
         """Ends after `quarters`; with `hold`, only a sounding voice may hold."""
         return GridGrammar(self, round(quarters * self.steps_per_quarter), prompt)
 
+    def grammars(self, quarters: float, prompts: Sequence[Tokens]) -> "GridGrammars":
+        """As `grammar`, side by side."""
+        return GridGrammars(self, round(quarters * self.steps_per_quarter), prompts)
+
+    def cells(self, length: int, quarters: tuple[float, float], voices: Sequence[str]) -> Mask:
+        """Which cells of `length` rows lie in a span of quarter notes and in the named voices.
+
+        Raises:
+            ValueError: a voice that the grid does not have, naming those it has.
+        """
+        unknown = [voice for voice in voices if voice not in self.voices]
+        if unknown:
+            raise ValueError(f"no voice {', '.join(unknown)}; there are {', '.join(self.voices)}")
+        steps = np.arange(length) / self.steps_per_quarter
+        inside = (steps >= quarters[0]) & (steps < quarters[1])
+        return inside[:, None] & np.isin(self.voices, voices)
+
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
         """The first rows."""
         return self.encode(piece)[: round(quarters * self.steps_per_quarter)]
@@ -213,3 +231,36 @@ class GridGrammar:
     def finished(self) -> bool:
         """Whether all steps are there."""
         return self._cells_left <= 0
+
+
+class GridGrammars:
+    """The same for many sequences: two masks, with a hold and without."""
+
+    def __init__(self, grid: Grid, steps: int, prompts: Sequence[Tokens]) -> None:
+        self.most = max([steps, *map(len, prompts)])
+        self._cells_left = (steps - np.array([len(prompt) for prompt in prompts])) * grid.width
+        self._sounds = np.zeros((len(prompts), grid.width), dtype=np.int64)
+        for number, prompt in enumerate(prompts):
+            self._sounds[number] = prompt[-1] != REST if len(prompt) else 0
+        self._table = np.ones((2, len(grid.vocabulary)), dtype=bool)
+        self._table[0, -1] = not grid.hold
+        self._hold = grid.hold
+
+    def allowed(self, column: int = 0) -> Mask | None:
+        """Without holds everything; else by whether the voice sounds."""
+        return self._table[self._sounds[:, column]] if self._hold else None
+
+    def advance(self, tokens_B: npt.NDArray[np.integer], moving_B: Mask, column: int = 0) -> None:
+        """Take one cell of a row of each sequence that moves."""
+        sounds = np.not_equal(tokens_B, REST)
+        self._sounds[:, column] = np.where(moving_B, sounds, self._sounds[:, column])
+        self._cells_left -= moving_B
+
+    def finished(self) -> Mask:
+        """Whether all steps are there."""
+        done: Mask = np.less_equal(self._cells_left, 0)
+        return done
+
+    def select(self, index: Index) -> None:
+        """Follow these of the sequences."""
+        self._cells_left, self._sounds = self._cells_left[index], self._sounds[index]

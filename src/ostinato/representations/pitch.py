@@ -5,7 +5,7 @@ Schmidhuber 2002, who learned pitches on a fixed pulse). Rhythm is lost: decoded
 follows another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import NOTE, Meter, Notes, Piece, Tempo, Track
+from ostinato.representations.grammars import Index
 from ostinato.representations.lines import (
     check_notes,
     options_from,
@@ -123,6 +124,10 @@ class Pitches:
         """As many notes as `quarters`, then the end."""
         return PitchGrammar(len(self.vocabulary), round(quarters), prompt)
 
+    def grammars(self, quarters: float, prompts: Sequence[Tokens]) -> "PitchGrammars":
+        """As `grammar`, side by side."""
+        return PitchGrammars(len(self.vocabulary), round(quarters), prompts)
+
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
         """The first notes, one a quarter: time is that of the quantized piece, not of the score."""
         return self.encode(piece)[:-1][: round(quarters)]
@@ -167,3 +172,33 @@ class PitchGrammar:
     def finished(self) -> bool:
         """Whether the end was taken."""
         return self._ended
+
+
+class PitchGrammars:
+    """The same for many sequences: two masks, of the end and of all else."""
+
+    def __init__(self, size: int, notes: int, prompts: Sequence[Tokens]) -> None:
+        lengths = np.array([len(prompt) for prompt in prompts])
+        self.most = max(notes, int(lengths.max())) + 1
+        self._left = notes - lengths
+        self._ended = np.zeros(len(prompts), dtype=bool)
+        self._table = np.zeros((2, size), dtype=bool)
+        self._table[0, END] = True
+        self._table[1] = ~self._table[0]
+
+    def allowed(self, column: int = 0) -> Mask | None:
+        """Every note name, then only the end."""
+        return self._table[(self._left > 0).astype(np.int64)]
+
+    def advance(self, tokens_B: npt.NDArray[np.integer], moving_B: Mask, column: int = 0) -> None:
+        """Take one note or the end of each sequence that moves."""
+        self._left -= moving_B
+        self._ended = np.where(moving_B, np.equal(tokens_B, END), self._ended)
+
+    def finished(self) -> Mask:
+        """Whether the end was taken."""
+        return self._ended
+
+    def select(self, index: Index) -> None:
+        """Follow these of the sequences."""
+        self._left, self._ended = self._left[index], self._ended[index]

@@ -5,9 +5,9 @@ for a stream of events. `decode(encode(piece))` equals `quantize(piece)` exactly
 representation cannot say, `quantize` changes first, and says how much.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,20 @@ class Representation(Protocol):
         """Plain settings, kind included, from which `build` makes an equal representation."""
 
 
+@runtime_checkable
+class Fillable(Protocol):
+    """A representation whose cells stand at known times and in known voices: parts of a piece can
+    be filled while the others stay where they are.
+    """
+
+    @property
+    def voices(self) -> Sequence[str]:
+        """Names of the voices."""
+
+    def cells(self, length: int, quarters: tuple[float, float], voices: Sequence[str]) -> Mask:
+        """Which cells of `length` positions lie in a span of quarters and in the named voices."""
+
+
 def build(settings: Mapping[str, Any]) -> Representation:
     """A representation from its settings: `kind` chooses the class, the rest are its options.
 
@@ -118,12 +132,16 @@ def build(settings: Mapping[str, Any]) -> Representation:
     """
     from ostinato.representations.events import Events
     from ostinato.representations.grid import Grid
+    from ostinato.representations.grid_flat import GridFlat
     from ostinato.representations.pitch import Pitches
+    from ostinato.representations.roll import Roll
 
     kinds: dict[str, Callable[[Mapping[str, Any]], Representation]] = {
         "events": Events.from_settings,
         "grid": Grid.from_settings,
+        "grid_flat": GridFlat.from_settings,
         "pitch": Pitches.from_settings,
+        "roll": Roll.from_settings,
     }
     options = dict(settings)
     kind = options.pop("kind", None)

@@ -1,25 +1,29 @@
 """The one decoding loop of all autoregressive families.
 
-Every sequence has a generator of its own, so a sample depends on its seed and not on its neighbours
-in the batch. Prompts of different lengths run side by side: where a sequence still has prompt, that
-is pushed instead of a draw. A grammar masks what would not decode.
+Every sequence has a stream of random numbers of its own, so a sample depends on its seed and not on
+its neighbours in the batch. Prompts of different lengths run side by side: where a sequence still
+has prompt, that is pushed instead of a draw. Grammars mask what would not decode.
 """
 
-# B batch, V vocabulary
+# B batch, W sub-tokens of a position, V vocabulary
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ostinato.models.parts.autoregressive import Autoregressive
-from ostinato.representations.protocol import Grammar, Representation, Tokens
+from ostinato.representations.grammars import Grammars, side_by_side
+from ostinato.representations.protocol import Mask, Representation, Tokens
+from ostinato.sampling.draw import Uniforms, draw
+from ostinato.sampling.prompts import check_tokens
+from ostinato.sampling.repeats import NoRepeat
 from ostinato.sampling.settings import Decoding
 
-DRAWS = 1024
-BELOW_ONE = 1 - 2**-24  # a number close to 1 rounds up to it in single precision
+POSITIONS_PER_QUARTER = 32
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,60 @@ class Sampled:
     failed: str | None
 
 
-class Uniforms:
-    """A stream of uniform numbers in [0, 1) of one sequence."""
+class Chooser:
+    """Chooses the sub-tokens of B sequences under their grammars, each from its own stream.
 
-    def __init__(self, seed: int) -> None:
-        self._rng = np.random.default_rng(seed)
-        self._numbers: list[float] = []
+    row_BW: the position in the making.
+    """
 
-    def next(self) -> float:
-        """The next number."""
-        if not self._numbers:
-            self._numbers = self._rng.random(DRAWS).tolist()[::-1]
-        return self._numbers.pop()
+    def __init__(
+        self,
+        model: Autoregressive,
+        grammars: Grammars,
+        uniforms: Uniforms,
+        decoding: Decoding,
+        batch: int,
+    ) -> None:
+        width = model.shape.width
+        self.grammars, self.uniforms, self.decoding = grammars, uniforms, decoding
+        self.row_BW = np.zeros((batch, width), np.int32)
+        self._last = model.order[-1]
+        passage = decoding.no_repeat
+        self.repeats = NoRepeat(batch, width, passage, self._last) if passage else None
+
+    def draw(self, logits_BV: Tensor, column: int, drawing_B: Mask) -> Tensor:
+        """A sub-token for each sequence that draws, told to its grammar; any for the others."""
+        mask_BV = self._mask(column, drawing_B, logits_BV.shape[1])
+        if mask_BV is not None and not mask_BV.all():
+            forbidden = torch.from_numpy(~mask_BV).to(logits_BV.device)
+            logits_BV = logits_BV.masked_fill(forbidden, -torch.inf)
+        numbers_B = torch.from_numpy(self.uniforms.next(drawing_B)).to(logits_BV.device)
+        return draw(logits_BV, numbers_B, self.decoding)
+
+    def take(self, chosen_B: npt.NDArray[np.integer], column: int, moving_B: Mask) -> None:
+        """Put a sub-token into the row of every sequence; the grammars of those that move take
+        it.
+        """
+        self.row_BW[:, column] = chosen_B
+        self.grammars.advance(chosen_B, moving_B, column)
+
+    def end_row(self) -> Tokens:
+        """The row, now that it is whole; the next one begins."""
+        row_BW, self.row_BW = self.row_BW, np.zeros_like(self.row_BW)
+        if self.repeats:
+            self.repeats.push(row_BW)
+        return row_BW
+
+    def _mask(self, column: int, drawing_B: Mask, size: int) -> Mask | None:
+        """What may be drawn, (B, V): by the grammar, and if anything is left, without a passage
+        that was there before. None: everything.
+        """
+        mask_BV = self.grammars.allowed(column)
+        if self.repeats and column == self._last:
+            allowed_BV = np.ones((len(drawing_B), size), dtype=bool) if mask_BV is None else mask_BV
+            fresh_BV = allowed_BV & ~self.repeats.forbidden(self.row_BW, size)
+            mask_BV = np.where(fresh_BV.any(axis=1, keepdims=True), fresh_BV, allowed_BV)
+        return None if mask_BV is None else mask_BV | ~drawing_B[:, None]
 
 
 @torch.inference_mode()
@@ -60,121 +106,85 @@ def decode(
 ) -> list[Sampled]:
     """Sample one sequence for each prompt (of shape (T, W), possibly T = 0), all in one batch.
 
-    Every sequence becomes `quarters` long, its prompt included; one that is not done after 32
-    positions a quarter is returned as failed.
+    Every sequence becomes `quarters` long, its prompt included. Where the representation does not
+    bound its positions, one that is not done after 32 a quarter is returned as failed. The model's
+    caches are made once, for as many positions as a sequence can have.
+
+    Raises:
+        ValueError: a prompt that is not of this representation.
     """
-    batch, width = len(prompts), representation.width
+    for prompt in prompts:
+        check_tokens(representation, prompt)
     longest = max(map(len, prompts))
-    limit = max(int(32 * quarters), 2 * longest + 1)
-    grammars = [representation.grammar(quarters, prompt) for prompt in prompts]
-    uniforms = [Uniforms(seed) for seed in seeds]
-    device = next(model.parameters()).device
+    grammars = side_by_side(representation, quarters, prompts)
+    limit = grammars.most
+    if limit is None:
+        limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * longest + 1)
     model.eval()
-    state = model.start(batch, max(int(8 * quarters), longest))
+    chooser = Chooser(model, grammars, Uniforms(seeds), decoding, len(prompts))
+    state = model.start(len(prompts), limit)
+    device = next(model.parameters()).device
+    given = _Given(prompts, representation.width)
     rows: list[np.ndarray] = []
     costs: list[np.ndarray] = []
-    lengths = [limit] * batch
-    done = [grammar.finished() for grammar in grammars]
-    for number, prompt in enumerate(prompts):
-        if done[number]:
-            lengths[number] = len(prompt)
+    done_B = grammars.finished()
+    lengths_B = np.where(done_B, given.lengths, limit)
     for position in range(limit):
-        if all(done) and position >= longest:
+        if done_B.all() and position >= longest:
             break
-        row, cost = np.zeros((batch, width), np.int32), np.zeros((batch, width), np.float32)
+        drawing_B = ~done_B & (position >= given.lengths)
+        cost_BW = np.zeros((len(prompts), representation.width), np.float32)
         for column in model.order:
             logits_BV = model.next_logits(state).float()
-            given = [
-                int(prompt[position, column]) if position < len(prompt) else None
-                for prompt in prompts
-            ]
-            chosen = _choose(logits_BV, grammars, uniforms, given, done, column, decoding)
-            nats = torch.logsumexp(logits_BV, 1) - logits_BV.gather(1, chosen[:, None])[:, 0]
-            row[:, column], cost[:, column] = chosen.cpu().numpy(), nats.cpu().numpy()
-            model.push(state, chosen.to(device))
-        rows.append(row)
-        costs.append(cost)
-        for number, grammar in enumerate(grammars):
-            if not done[number] and position + 1 >= len(prompts[number]) and grammar.finished():
-                done[number], lengths[number] = True, position + 1
-    return _collect(rows, costs, lengths, done, width)
+            chosen_B = given.at(position, column).to(device)
+            if drawing_B.any():
+                drawn_B = chooser.draw(logits_BV, column, drawing_B)
+                chosen_B = torch.where(torch.from_numpy(drawing_B).to(device), drawn_B, chosen_B)
+            cost_BW[:, column] = nats_of(logits_BV, chosen_B)
+            chooser.take(chosen_B.cpu().numpy(), column, drawing_B)
+            model.push(state, chosen_B)
+        rows.append(chooser.end_row())
+        costs.append(cost_BW)
+        ended_B = ~done_B & (position + 1 >= given.lengths) & grammars.finished()
+        lengths_B[ended_B] = position + 1
+        done_B |= ended_B
+    return _collect(rows, costs, lengths_B, done_B, representation.width)
 
 
-def _choose(
-    logits_BV: Tensor,
-    grammars: Sequence[Grammar],
-    uniforms: Sequence[Uniforms],
-    given: Sequence[int | None],
-    done: Sequence[bool],
-    column: int,
-    decoding: Decoding,
-) -> Tensor:
-    """The next sub-token of every sequence: given, drawn, or 0 for one that is done."""
-    drawing = [value is None and not over for value, over in zip(given, done, strict=True)]
-    masks = [
-        grammar.allowed(column) if draws else None
-        for grammar, draws in zip(grammars, drawing, strict=True)
-    ]
-    if any(mask is not None and not mask.all() for mask in masks):
-        everything = np.ones(logits_BV.shape[1], dtype=bool)
-        stacked = np.stack([everything if mask is None else mask for mask in masks])
-        forbidden = torch.from_numpy(~stacked).to(logits_BV.device)
-        logits_BV = logits_BV.masked_fill(forbidden, -torch.inf)
-    numbers = [
-        source.next() if draws else 0.0 for source, draws in zip(uniforms, drawing, strict=True)
-    ]
-    drawn = draw(logits_BV, torch.tensor(numbers, device=logits_BV.device), decoding)
-    if not all(drawing):
-        fixed = torch.tensor([value or 0 for value in given], device=drawn.device)
-        drawn = torch.where(torch.tensor(drawing, device=drawn.device), drawn, fixed)
-    tokens = drawn.tolist()
-    for token, grammar, draws in zip(tokens, grammars, drawing, strict=True):
-        if draws:
-            grammar.advance(token, column)
-    return drawn
+def nats_of(logits_BV: Tensor, chosen_B: Tensor) -> np.ndarray:
+    """What the chosen sub-tokens cost under the model, (B,)."""
+    nats_B = torch.logsumexp(logits_BV, 1) - logits_BV.gather(1, chosen_B[:, None])[:, 0]
+    found: np.ndarray = nats_B.cpu().numpy()
+    return found
 
 
-def draw(logits_BV: Tensor, uniform_B: Tensor, decoding: Decoding) -> Tensor:
-    """One sub-token for each row by inverting the cumulative distribution at `uniform_B`.
+class _Given:
+    """Prompts of different lengths as one array, zero after their ends."""
 
-    Likeliest first, so that truncation keeps a prefix: top_k of it, then the nucleus.
-    """
-    probs_BV = torch.softmax(logits_BV.float() / decoding.temperature, dim=1)
-    sorted_BV, order_BV = _likeliest_first(probs_BV)
-    if decoding.top_k:
-        sorted_BV = sorted_BV[:, : decoding.top_k]
-    cumulative_BV = sorted_BV.cumsum(dim=1)
-    total_B1 = cumulative_BV[:, -1:]
-    if decoding.top_p < 1:
-        inside_BV = cumulative_BV - sorted_BV < decoding.top_p * total_B1
-        total_B1 = cumulative_BV.gather(1, inside_BV.sum(dim=1, keepdim=True) - 1)
-    point_B1 = uniform_B.float().clamp(max=BELOW_ONE)[:, None] * total_B1
-    rank_B1 = torch.searchsorted(cumulative_BV, point_B1, right=True)
-    return order_BV.gather(1, rank_B1)[:, 0]
+    def __init__(self, prompts: Sequence[Tokens], width: int) -> None:
+        self.lengths = np.array([len(prompt) for prompt in prompts])
+        self._none = torch.zeros(len(prompts), dtype=torch.long)
+        self._tokens_TWB = torch.zeros(
+            (int(self.lengths.max()), width, len(prompts)), dtype=torch.long
+        )
+        for number, prompt in enumerate(prompts):
+            self._tokens_TWB[: len(prompt), :, number] = torch.from_numpy(prompt.astype(np.int64))
 
-
-def _likeliest_first(probs_BV: Tensor) -> tuple[Tensor, Tensor]:
-    """Probabilities in falling order with their sub-tokens, equal ones by number.
-
-    Sorts integers: above, the bits of the probability, which order as it does; below, the
-    sub-token. NumPy does it with vector instructions, 4x faster than torch's stable sort.
-    """
-    bits_BV = probs_BV.cpu().numpy().view(np.int32).astype(np.int64)
-    last = bits_BV.shape[1] - 1
-    keys_BV = (bits_BV << 32) | np.arange(last, -1, -1)
-    keys_BV.sort(axis=1)
-    order_BV = torch.from_numpy(last - (keys_BV[:, ::-1] & 0xFFFFFFFF)).to(probs_BV.device)
-    return probs_BV.gather(1, order_BV), order_BV
+    def at(self, position: int, column: int) -> Tensor:
+        """The sub-token of every prompt there, (B,)."""
+        if position >= len(self._tokens_TWB):
+            return self._none
+        return self._tokens_TWB[position, column]
 
 
 def _collect(
     rows: Sequence[np.ndarray],
     costs: Sequence[np.ndarray],
-    lengths: Sequence[int],
-    done: Sequence[bool],
+    lengths_B: npt.NDArray[np.integer],
+    done_B: Mask,
     width: int,
 ) -> list[Sampled]:
-    shape = (0, len(lengths), width)
+    shape = (0, len(lengths_B), width)
     tokens = np.stack(rows) if rows else np.zeros(shape, np.int32)
     nats = np.stack(costs) if costs else np.zeros(shape, np.float32)
     return [
@@ -183,5 +193,7 @@ def _collect(
             nats=nats[:length, number],
             failed=None if whole else f"not finished after {len(rows)} positions",
         )
-        for number, (length, whole) in enumerate(zip(lengths, done, strict=True))
+        for number, (length, whole) in enumerate(
+            zip(lengths_B.tolist(), done_B.tolist(), strict=True)
+        )
     ]

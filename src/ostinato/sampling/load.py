@@ -1,16 +1,24 @@
 """Loads a trained model from its folder alone."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from ostinato.data.tokens import TokenSet
 from ostinato.execution.files import DamagedFile, read_json, require, sha256_file
-from ostinato.models import build
-from ostinato.models.parts.autoregressive import Autoregressive, TokenShape
+from ostinato.models import build, families
+from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.models.parts.config import StepConfig, TokenShape
 from ostinato.representations.protocol import Representation
 from ostinato.representations.protocol import build as build_representation
 
 FORMAT = 1
+ANY_WIDTH = 192  # which every family's default number of heads divides
 
 
 @dataclass(frozen=True)
@@ -22,26 +30,45 @@ class Trained:
     card: dict[str, Any]
 
 
-def load_trained(folder: Path) -> Trained:
+def check_trained_on(trained: Trained, tokens: TokenSet) -> None:
+    """Raise ValueError where an encoding is not, or no longer, what a model was trained on."""
+    card = trained.card
+    if card["tokens_digest"] != tokens.digest:
+        raise ValueError(
+            f"models/{card['system']} was trained on other tokens ({card['tokens_digest'][:12]}…) "
+            f"than encoding {tokens.name} holds ({tokens.digest[:12]}…); "
+            f"train it again with: dvc repro train@{card['system']}"
+        )
+
+
+def load_trained(folder: Path, *, family: str | None = None) -> Trained:
     """Load `model.json` and the weights, after checking the weights' SHA-256.
+
+    family: what the caller knows the model to be, if anything.
 
     Raises:
         MissingInput, DamagedFile: naming the file and the command that makes it.
+        ValueError: the model is of another family.
     """
     from safetensors.torch import load_file
 
     made_by = f"dvc repro train@{folder.name}"
     card = read_json(folder / "model.json", expect_format=FORMAT, made_by=made_by)
     weights = require(folder / "weights.safetensors", made_by)
-    if sha256_file(weights) != card["weights_sha256"]:
+    if family not in (None, card["family"]):
+        raise ValueError(
+            f"{folder} holds a model of family {card['family']!r}, wanted is {family!r}; "
+            f"name another folder, or train that one with: {made_by}"
+        )
+    if (digest := sha256_file(weights)) != card["weights_sha256"]:
         raise DamagedFile(
-            f"{weights} is damaged or belongs to another model.json; make it again with: {made_by}"
+            f"{weights} is damaged or belongs to another model.json: its SHA-256 is "
+            f"{digest[:12]}…, model.json names {card['weights_sha256'][:12]}…; "
+            f"make it again with: {made_by}"
         )
     codec = card["codec"]
     shape = TokenShape(width=codec["width"], vocabulary=len(codec["vocabulary"]))
-    model = build(card["family"], card["model"], shape)
-    model.load_state_dict(load_file(weights))
-    model.eval()
+    model = _built(card, shape, load_file(weights), folder)
     representation = build_representation(codec["representation"])
     if list(representation.vocabulary) != codec["vocabulary"]:
         raise DamagedFile(
@@ -49,3 +76,62 @@ def load_trained(folder: Path) -> Trained:
             f"{codec['representation']['kind']} makes; train again with: {made_by}"
         )
     return Trained(model, representation, card)
+
+
+def _built(
+    card: Mapping[str, Any], shape: TokenShape, weights: Mapping[str, Tensor], folder: Path
+) -> Autoregressive:
+    """The model of `model.json` with its weights, in evaluation mode.
+
+    Raises:
+        DamagedFile: they are not of one model; it names the family of each.
+    """
+    try:
+        model = build(card["family"], card["model"], shape)
+        wrong = _first_difference(model.state_dict(), weights)
+    except ValueError as error:
+        wrong = str(error)
+    if wrong:
+        raise DamagedFile(
+            f"{folder / 'model.json'} is of family {card['family']!r} and weights.safetensors of "
+            f"family {_likely_family(weights, card, shape)!r}, but they are not of one model: "
+            f"{wrong}; put the two of one training together, or make both with: "
+            f"dvc repro train@{folder.name}"
+        )
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def _first_difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """The first weight, by name, that only one of two has, or that has two shapes."""
+    for name in sorted(wanted.keys() | found.keys()):
+        ours, theirs = (
+            f"has shape {tuple(weights[name].shape)}" if name in weights else "is not there"
+            for weights in (wanted, found)
+        )
+        if ours != theirs:
+            return f"{name} {ours} by model.json, and {theirs} in weights.safetensors"
+    return ""
+
+
+def _likely_family(
+    weights: Mapping[str, Tensor], card: Mapping[str, Any], shape: TokenShape
+) -> str:
+    """The family whose weights have the most names in common with these."""
+    shared = {field.name for field in fields(StepConfig)}
+    settings = {key: value for key, value in card["model"].items() if key in shared}
+    found, likeness = _plain_names(weights), {}
+    for family in families():
+        try:
+            with torch.device("meta"):
+                model = build(family, settings | {"width": ANY_WIDTH}, shape)
+        except ValueError:
+            continue  # this one cannot be of these tokens
+        names = _plain_names(model.state_dict())
+        likeness[family] = len(names & found) / len(names | found)
+    return max(likeness, key=lambda family: likeness[family], default="unknown")
+
+
+def _plain_names(names: Iterable[str]) -> set[str]:
+    """Without the numbers of layers, which are a matter of size."""
+    return {re.sub(r"\d+", "#", name) for name in names}

@@ -1,0 +1,208 @@
+"""The grid as one stream of cells: step by step, within a step voice by voice.
+
+Music Transformer's serialization of the JSB Chorales (Huang et al. 2018); there it is soprano,
+alto, tenor, bass. The cells, the symbols and what `quantize` changes are the grid's own, so
+likelihoods of both forms are of the same cells, and nats per cell stand side by side. One position
+is one cell: sequences are as many times as long as there are voices, and a model's `periods`,
+`context` and `crop` count cells. With four voices on sixteenths, a period of 4 tells which voice is
+next and 64 is a bar of 4/4; `ages` would compare one voice with another and mean nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.music.piece import Piece
+from ostinato.representations.grammars import Grammars, Index
+from ostinato.representations.grid import Grid
+from ostinato.representations.lines import settings_of
+from ostinato.representations.protocol import Grammar, Mask, Quantized, Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderedGrid(Grid):
+    """Options of the flat grid: the grid's, and the order of a step's voices, all of them by name.
+
+    Empty is as `voices`, which also say whose lowest note is kept: the order says nothing of that.
+    """
+
+    order: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.order and sorted(self.order) != sorted(self.voices):
+            raise ValueError(
+                f"order={list(self.order)} must name each of voices={list(self.voices)} once"
+            )
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The grid's columns in the order in which a step tells them."""
+        return tuple(self.voices.index(voice) for voice in self.order or self.voices)
+
+
+@dataclass(frozen=True)
+class GridFlat:
+    """A grid told cell by cell."""
+
+    grid: OrderedGrid
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """From plain settings, refusing what is not an option."""
+        return cls(OrderedGrid.from_settings(settings))
+
+    def codec(self) -> dict[str, Any]:
+        """Kind and options as plain settings."""
+        return settings_of("grid_flat", self.grid)
+
+    @property
+    def width(self) -> int:
+        """One cell at a time."""
+        return 1
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The grid's."""
+        return self.grid.vocabulary
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """The grid's."""
+        return self.grid.voices
+
+    def quantize(self, piece: Piece) -> Quantized:
+        """As the grid does.
+
+        Raises:
+            Unencodable: a voice is missing, or a pitch lies outside the grid.
+        """
+        return self.grid.quantize(piece)
+
+    def encode(self, piece: Piece) -> Tokens:
+        """Cells of shape (steps * voices, 1)."""
+        return self.write(self.quantize(piece).piece)
+
+    def write(self, quantized: Piece) -> Tokens:
+        """Cells of shape (steps * voices, 1) of a piece as `quantize` gives it."""
+        return self.grid.write(quantized)[:, self.grid.columns].reshape(-1, 1)
+
+    def decode(self, tokens: Tokens) -> Piece:
+        """The music of whole steps; one that breaks off in the middle is left out."""
+        return self.grid.decode(self._rows(tokens))
+
+    def shift(self, semitones: int) -> npt.NDArray[np.int32]:
+        """Transposition of every symbol; rests and holds stay."""
+        return self.grid.shift(semitones)
+
+    def grammar(self, quarters: float, prompt: Tokens) -> "FlatGrammar":
+        """Ends after `quarters`, with a whole step; with `hold`, only a sounding voice may hold."""
+        rows = self._rows(prompt)
+        grammar = FlatGrammar(self.grid.grammar(quarters, rows), self.grid.columns)
+        for token in prompt[rows.size :, 0].tolist():  # of a step that the prompt only begins
+            grammar.advance(token)
+        return grammar
+
+    def grammars(self, quarters: float, prompts: Sequence[Tokens]) -> "FlatGrammars":
+        """As `grammar`, side by side."""
+        rows = [self._rows(prompt) for prompt in prompts]
+        of_rows = self.grid.grammars(quarters, rows)
+        most = max([of_rows.most * self.grid.width, *map(len, prompts)])
+        grammars = FlatGrammars(of_rows, self.grid.columns, len(prompts), most)
+        rests = [prompt[row.size :, 0] for prompt, row in zip(prompts, rows, strict=True)]
+        for place in range(max(map(len, rests))):
+            told = np.array([len(rest) > place for rest in rests])
+            cells = [rest[place] if len(rest) > place else 0 for rest in rests]
+            grammars.advance(np.array(cells), told)
+        return grammars
+
+    def cells(self, length: int, quarters: tuple[float, float], voices: Sequence[str]) -> Mask:
+        """Which of `length` cells lie in a span of quarter notes and in the named voices, (T, 1).
+
+        Raises:
+            ValueError: a voice that the grid does not have, naming those it has.
+        """
+        rows = self.grid.cells(-(-length // self.grid.width), quarters, voices)
+        return rows[:, self.grid.columns].reshape(-1, 1)[:length]
+
+    def prefix(self, piece: Piece, quarters: float) -> Tokens:
+        """The cells of the first steps."""
+        return self.encode(piece)[: round(quarters * self.grid.steps_per_quarter) * self.grid.width]
+
+    def _rows(self, tokens: Tokens) -> Tokens:
+        """Whole steps as the grid has them, shape (steps, voices)."""
+        steps = len(tokens) // self.grid.width
+        rows = np.empty((steps, self.grid.width), dtype=np.int32)
+        rows[:, self.grid.columns] = tokens[: rows.size].reshape(rows.shape)
+        return rows
+
+
+class FlatGrammar:
+    """The grid's grammar, asked for one column after another."""
+
+    def __init__(self, rows: Grammar, columns: tuple[int, ...]) -> None:
+        self._rows = rows
+        self._columns = columns
+        self._cells = 0
+
+    def allowed(self, column: int = 0) -> Mask:
+        """What the grid allows in the voice that is next; there is one column only."""
+        return self._rows.allowed(self._voice)
+
+    def advance(self, token: int, column: int = 0) -> None:
+        """Take one cell."""
+        self._rows.advance(token, self._voice)
+        self._cells += 1
+
+    def finished(self) -> bool:
+        """Whether all steps are there, whole."""
+        return self._rows.finished()
+
+    @property
+    def _voice(self) -> int:
+        return self._columns[self._cells % len(self._columns)]
+
+
+class FlatGrammars:
+    """The same for many sequences, each of which may be at another voice."""
+
+    def __init__(self, rows: Grammars, columns: tuple[int, ...], batch: int, most: int) -> None:
+        self.most = most
+        self._rows = rows
+        self._columns_W = np.array(columns)
+        self._cells_B = np.zeros(batch, dtype=np.int64)
+
+    def allowed(self, column: int = 0) -> Mask | None:
+        """What the grid allows in the voice that is next in each sequence."""
+        mask_BV = None
+        for voice, here_B in self._by_voice():
+            theirs_BV = self._rows.allowed(voice)
+            if theirs_BV is None:
+                return None
+            if mask_BV is None:
+                mask_BV = theirs_BV.copy()
+            mask_BV[here_B] = theirs_BV[here_B]
+        return mask_BV
+
+    def advance(self, tokens_B: npt.NDArray[np.integer], moving_B: Mask, column: int = 0) -> None:
+        """Take one cell of each sequence that moves."""
+        for voice, here_B in self._by_voice():
+            self._rows.advance(tokens_B, moving_B & here_B, voice)
+        self._cells_B += moving_B
+
+    def finished(self) -> Mask:
+        """Whether all steps are there, whole."""
+        return self._rows.finished()
+
+    def select(self, index: Index) -> None:
+        """Follow these of the sequences."""
+        self._rows.select(index)
+        self._cells_B = self._cells_B[index]
+
+    def _by_voice(self) -> list[tuple[int, Mask]]:
+        """The voices that are next anywhere, and in which sequences."""
+        next_B = self._columns_W[self._cells_B % len(self._columns_W)]
+        return [(voice, np.equal(next_B, voice)) for voice in np.unique(next_B).tolist()]
