@@ -15,7 +15,7 @@ from ostinato.evaluation.system import EvaluationSettings, evaluate_system
 from ostinato.execution.files import DamagedFile, MissingInput, checksums
 from ostinato.generator import Generator, Request
 from ostinato.models import build
-from ostinato.models.parts.autoregressive import TokenShape
+from ostinato.models.parts.config import TokenShape
 from ostinato.representations.grid import Grid
 from ostinato.sampling.load import load_trained
 from ostinato.sampling.write import write_samples

@@ -16,8 +16,10 @@ from ostinato.data.batches import PAD
 from ostinato.evaluation import exact
 from ostinato.evaluation.exact import InexactLikelihood, check_exact, count_cells, extreme_pieces
 from ostinato.evaluation.likelihood import Scored, score_split
+from ostinato.evaluation.protocol import Protocol, check_units, figures
+from ostinato.evaluation.published import Column, cell, csv_text, our_rows, published_rows
 from ostinato.models import build, families, lstm
-from ostinato.models.parts.autoregressive import TokenShape
+from ostinato.models.parts.config import TokenShape
 
 FOLDER = Path(__file__).parents[2] / "reproductions" / "jsb_chorales"
 SETTINGS = {"width": 16, "head": 8, "order": (0, 3, 1, 2), "periods": (16,), "ages": 4}
@@ -54,15 +56,15 @@ def test_every_family_is_exact(tokens, family):
 class SeesTheNextStep(lstm.Model):
     """Its trunk reads one position ahead, which is the very row that it predicts."""
 
-    def trunk(self, x_BTD):
-        return super().trunk(torch.cat([x_BTD[:, 1:], x_BTD[:, -1:]], dim=1))
+    def trunk(self, x_BTD, rows_BTW):
+        return super().trunk(torch.cat([x_BTD[:, 1:], x_BTD[:, -1:]], dim=1), rows_BTW)
 
 
 class SeesTheWholePiece(lstm.Model):
     """A glance at the mean of all positions, the least a trunk can see of the future."""
 
-    def trunk(self, x_BTD):
-        return super().trunk(x_BTD + 0.1 * x_BTD.mean(dim=1, keepdim=True))
+    def trunk(self, x_BTD, rows_BTW):
+        return super().trunk(x_BTD + 0.1 * x_BTD.mean(dim=1, keepdim=True), rows_BTW)
 
 
 class SeesTheWholeRow(lstm.Model):
@@ -76,8 +78,8 @@ class SeesTheWholeRow(lstm.Model):
 class SeesItsNeighbour(lstm.Model):
     """What it is given beside a piece changes what the piece costs."""
 
-    def trunk(self, x_BTD):
-        return super().trunk(x_BTD - x_BTD.mean(dim=0, keepdim=True))
+    def trunk(self, x_BTD, rows_BTW):
+        return super().trunk(x_BTD - x_BTD.mean(dim=0, keepdim=True), rows_BTW)
 
 
 class CountsPadding(lstm.Model):
@@ -145,11 +147,13 @@ def test_cells_are_all_there_once(tokens, monkeypatch):
 
 
 def test_another_split_than_the_official_one_is_refused(tokens):
-    protocol = script("protocol")
     cells = {split: tokens.splits[split].tokens.size for split in ("valid", "test")}
-    protocol.check_cells(tokens, cells)
-    with pytest.raises(InexactLikelihood, match="not the official split"):
-        protocol.check_cells(tokens, cells | {"test": 75600})
+    settings = {"cells": cells, "resamples": 20, "seed": 1}
+    protocol_of = script("protocol").protocol_of
+    check_units(tokens, protocol_of(settings, "jsb-grid"))
+    wrong = protocol_of(settings | {"cells": cells | {"test": 75600}}, "jsb-grid")
+    with pytest.raises(InexactLikelihood, match="75600: this is not the official split"):
+        check_units(tokens, wrong)
 
 
 def leaks(tmp_path, groups):
@@ -161,7 +165,6 @@ def leaks(tmp_path, groups):
 
 
 def test_both_averages_with_and_without_what_leaks(tokens, tmp_path, monkeypatch):
-    protocol = script("protocol")
     part = tokens.splits["valid"]
     first, second = (str(piece) for piece in part.piece)
     # copies of each other within held-out music are no leak
@@ -170,7 +173,8 @@ def test_both_averages_with_and_without_what_leaks(tokens, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     cells = np.array([10, 30])
     scored = Scored(np.array([5.0, 60.0]), cells, part.notes, part.quarters)
-    found = protocol.figures(scored, tokens, "valid", {"seed": 1, "resamples": 20})
+    protocol = Protocol(unit="cell", units={}, resamples=20, seed=1)
+    found = figures(scored, tokens, "valid", protocol)
     assert (found["cells"], found["pieces"], found["leaked"]) == (40, 2, [second])
     assert found["all"]["token_weighted"]["value"] == pytest.approx(65 / 40)
     assert found["all"]["piece_weighted"]["value"] == pytest.approx((0.5 + 2) / 2)
@@ -184,11 +188,11 @@ def test_a_leaked_piece_that_is_not_there_is_no_silent_zero(tokens, tmp_path, mo
     part = tokens.splits["valid"]
     scored = Scored(np.ones(2), np.ones(2), part.notes, part.quarters)
     with pytest.raises(ValueError, match="of another name"):
-        script("protocol").figures(scored, tokens, "valid", {"seed": 1, "resamples": 20})
+        figures(scored, tokens, "valid", Protocol(unit="cell", units={}, resamples=20, seed=1))
 
 
 def test_seeds_of_one_size_are_one_row_with_their_mean_and_spread(tmp_path, monkeypatch):
-    table = script("table")
+    columns = [Column("valid", "valid", "valid", "all", "token_weighted")]
 
     def figure(value):
         ends = {"value": value, "low": value - 0.1, "high": value + 0.1}
@@ -206,17 +210,16 @@ def test_seeds_of_one_size_are_one_row_with_their_mean_and_spread(tmp_path, monk
     item = {"family": "lstm", "size": "jsb", "encoding": "jsb-grid"}
     systems = {f"lstm-{seed}": item | {"seed": seed} for seed in (1, 2)}
     frozen = {"gpt-1": {"family": "gpt", "size": "large", "encoding": "jsb-grid", "seed": 1}}
-    ours, not_run = table.our_rows({"systems": systems, "frozen": frozen})
+    ours, not_run = our_rows(systems, frozen, columns)
     assert (ours["model"], ours["seeds"]) == ("lstm jsb", "1 2")
     assert ours["valid"] == pytest.approx(0.45)
     assert ours["valid_spread"] == pytest.approx(0.1 / math.sqrt(2))
-    assert table.cell(ours, "valid") == "0.450 ±0.071 [0.350, 0.550]"
-    assert table.cell(not_run, "valid") == "not run"
-    assert table.csv_text([ours, not_run]).count("\n") == 3
+    assert cell(ours, "valid") == "0.450 ±0.071 [0.350, 0.550]"
+    assert cell(not_run, "valid") == "not run"
+    assert csv_text([ours, not_run], columns).count("\n") == 3
 
 
-def test_published_figures_say_how_they_are_known(monkeypatch):
-    monkeypatch.chdir(FOLDER)
-    rows = script("table").published_rows()
+def test_published_figures_say_how_they_are_known():
+    rows = published_rows(FOLDER / "published.csv")
     assert {row["known"] for row in rows} == {"memory", "derived", "not comparable", "counted"}
     assert all(row["note"] for row in rows)

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from ostinato.config import load_config
 from ostinato.models import build as build_model
-from ostinato.models.parts.autoregressive import TokenShape
+from ostinato.models.parts.config import TokenShape
 from ostinato.representations.protocol import build as build_representation
 from ostinato.training.settings import OptimizerSettings, TrainingSettings, section
 

@@ -2,17 +2,18 @@
 smoothing.
 
 uniform: every sub-token alike. unigram: by frequency in its column. bigram: given the same column
-of the position before. hold: given that, the step's place in the beat, and whether the columns to
-the left moved; on a grid this is "a voice goes on" and nothing else, so whoever is not clearly
-below it has learned only to hold notes.
+of the position before. hold: given that, the place among four positions (a beat of sixteenths), and
+whether the columns to the left moved; on a grid this is "a voice goes on" and nothing else, so
+whoever is not clearly below it has learned only to hold notes.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from ostinato.data.tokens import TokenSet
-from ostinato.evaluation.likelihood import Scored, pieces_of, scored
+from ostinato.evaluation.likelihood import Scored, check_given, pieces_of, scored
 
 ALPHA = 0.05
 STEPS_IN_BEAT = 4
@@ -45,43 +46,58 @@ CONTEXTS: dict[str, Contexts] = {
 }
 
 
-def score_baselines(tokens: TokenSet, split: str) -> dict[str, Scored]:
-    """Every baseline on a split; `hold` only where a position has several sub-tokens."""
+def score_baselines(tokens: TokenSet, split: str, *, given: int = 0) -> dict[str, Scored]:
+    """Every baseline on a split; `hold` only where a position has several sub-tokens.
+
+    given: positions at the start of every piece that are told and cost nothing (see score_split);
+    all of train is counted.
+    """
+    check_given(tokens, split, given)
     vocabulary = len(tokens.codec["vocabulary"])
     width = tokens.codec["width"]
-    lengths = tokens.splits[split].length
-    results = {"uniform": scored(tokens, split, lengths * width * np.log(vocabulary))}
+    lengths = tokens.splits[split].length - given
+    uniform = lengths * width * np.log(vocabulary)
+    results = {"uniform": scored(tokens, split, uniform, given=given)}
     for name, contexts in CONTEXTS.items():
         if name == "hold" and width == 1:
             continue
-        train = list(pieces_of(tokens, "train"))
-        nats = _count_and_score(train, pieces_of(tokens, split), contexts, vocabulary)
-        results[name] = scored(tokens, split, nats)
+        costs = _count(pieces_of(tokens, "train"), contexts, vocabulary)
+        nats = _score(pieces_of(tokens, split), costs, contexts, vocabulary, given)
+        results[name] = scored(tokens, split, nats, given=given)
     return results
 
 
-def _count_and_score(
-    train: Iterable[np.ndarray],
+def _count(
+    train: Iterable[np.ndarray], contexts: Contexts, vocabulary: int
+) -> dict[int, np.ndarray]:
+    """Nats of every sub-token after every context that is in train."""
+    seen: Counter[int] = Counter()
+    for piece in train:
+        pairs = contexts(piece, vocabulary).ravel() * vocabulary + piece.ravel()
+        keys, counts = np.unique(pairs, return_counts=True)
+        seen.update(dict(zip(keys.tolist(), counts.tolist(), strict=True)))
+    rows: dict[int, np.ndarray] = {}
+    for key, count in seen.items():
+        rows.setdefault(key // vocabulary, np.full(vocabulary, ALPHA))[key % vocabulary] += count
+    return {context: -np.log(row / row.sum()) for context, row in rows.items()}
+
+
+def _score(
     pieces: Iterable[np.ndarray],
+    costs: dict[int, np.ndarray],
     contexts: Contexts,
     vocabulary: int,
+    given: int,
 ) -> np.ndarray:
-    rows: dict[int, np.ndarray] = {}
-    pairs = [(contexts(piece, vocabulary).ravel(), piece.ravel()) for piece in train]
-    seen = np.concatenate([context for context, _ in pairs])
-    chosen = np.concatenate([token for _, token in pairs])
-    keys, counts = np.unique(seen * vocabulary + chosen, return_counts=True)
-    for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-        rows.setdefault(key // vocabulary, np.full(vocabulary, ALPHA))[key % vocabulary] += count
-    costs = {context: -np.log(row / row.sum()) for context, row in rows.items()}
+    """Nats of every piece; a context that train does not have tells nothing."""
     unseen = np.full(vocabulary, np.log(vocabulary))
     return np.array(
         [
             sum(
                 costs.get(context, unseen)[token]
                 for context, token in zip(
-                    contexts(piece, vocabulary).ravel().tolist(),
-                    piece.ravel().tolist(),
+                    contexts(piece, vocabulary)[given:].ravel().tolist(),
+                    piece[given:].ravel().tolist(),
                     strict=True,
                 )
             )

@@ -5,6 +5,8 @@ softmax sums to one. A parallel pass that charges the same for every sub-token i
 chain rule's product, and its sum over whole pieces is their likelihood.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from torch.nn import functional as F
 
 from ostinato.data.batches import PAD, whole_pieces
 from ostinato.data.tokens import TokenSet
-from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.evaluation.mixture import Predictor
 
 TOLERANCE = 1e-4  # relative, and in nats: what sums in another order cost in single precision
 PADDING = 5
@@ -23,9 +25,9 @@ class InexactLikelihood(ValueError):
 
 
 @torch.inference_mode()
-def stepwise_nats(model: Autoregressive, piece_TW: Tensor) -> Tensor:
+def stepwise_nats(model: Predictor, piece_TW: Tensor) -> Tensor:
     """Nats of every sub-token of one piece, each asked for before it is told; shape (T, W)."""
-    state = model.start(1, len(piece_TW))
+    state: Any = model.start(1, len(piece_TW))
     nats = torch.zeros(piece_TW.shape)
     for position, row in enumerate(piece_TW):
         for column in model.order:
@@ -36,8 +38,9 @@ def stepwise_nats(model: Autoregressive, piece_TW: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def check_exact(model: Autoregressive, piece_TW: Tensor) -> None:
-    """Compare a model's parallel score of a piece, padded beside a longer one, with its steps.
+def check_exact(model: Predictor, piece_TW: Tensor) -> None:
+    """Compare a model's parallel score of a piece, padded beside a longer one, with the steps of
+    both.
 
     Raises:
         InexactLikelihood: naming the first sub-token that costs something else, or padding that
@@ -60,16 +63,17 @@ def check_exact(model: Autoregressive, piece_TW: Tensor) -> None:
         raise InexactLikelihood(
             f"padding costs {float(paid.sum()):.4f} nats; it must cost none: leave it out of score"
         )
-    steps = stepwise_nats(model, piece_TW)
-    close = torch.isclose(scored[0, :length], steps, rtol=TOLERANCE, atol=TOLERANCE)
-    if not close.all():
-        position, column = (~close).nonzero()[0].tolist()
-        raise InexactLikelihood(
-            f"sub-token {column} of position {position} costs "
-            f"{float(scored[0, position, column]):.4f} nats in one pass and "
-            f"{float(steps[position, column]):.4f} step by step, where nothing sees the future: "
-            "score and the steps of this model must say the same"
-        )
+    steps = stepwise_nats(model, longer)  # which begins with the piece
+    for found in (scored[0, :length], scored[1]):
+        close = torch.isclose(found, steps[: len(found)], rtol=TOLERANCE, atol=TOLERANCE)
+        if not close.all():
+            position, column = (~close).nonzero()[0].tolist()
+            raise InexactLikelihood(
+                f"sub-token {column} of position {position} costs "
+                f"{float(found[position, column]):.4f} nats in one pass and "
+                f"{float(steps[position, column]):.4f} step by step, where nothing sees the "
+                "future: score and the steps of this model must say the same"
+            )
 
 
 def count_cells(tokens: TokenSet, split: str) -> int:

@@ -15,8 +15,8 @@ import torch
 
 from ostinato.data.batches import PAD, whole_pieces
 from ostinato.data.tokens import TokenSet
+from ostinato.evaluation.mixture import Predictor
 from ostinato.metrics.bootstrap import ratio_interval
-from ostinato.models.parts.autoregressive import Autoregressive
 
 
 @dataclass(frozen=True)
@@ -45,30 +45,49 @@ class Scored:
         return intervals | {"pieces": len(self.nats), "tokens": int(self.tokens.sum())}
 
 
-def scored(tokens: TokenSet, split: str, nats: np.ndarray) -> Scored:
-    """Join the nats of a split's pieces with the lengths its index knows."""
+def scored(tokens: TokenSet, split: str, nats: np.ndarray, *, given: int = 0) -> Scored:
+    """Join the nats of a split's pieces with the lengths its index knows.
+
+    given: positions at the start of every piece that were told and are not in `nats`.
+    """
     part = tokens.splits[split]
     width = part.tokens.shape[1]
-    return Scored(nats, part.length * width, part.notes, part.quarters)
+    return Scored(nats, (part.length - given) * width, part.notes, part.quarters)
 
 
 @torch.inference_mode()
-def score_split(model: Autoregressive, tokens: TokenSet, split: str) -> Scored:
+def score_split(model: Predictor, tokens: TokenSet, split: str, *, given: int = 0) -> Scored:
     """Score a split's pieces with a model, in full precision.
 
+    Args:
+        given: positions at the start of every piece that the model is told and that cost nothing,
+            where a protocol asks for that; notes and quarters stay those of the whole piece.
+
     Raises:
-        ValueError: a piece whose nats are not a finite, positive number.
+        ValueError: a piece whose nats are not a finite number, or that is all given.
     """
+    check_given(tokens, split, given)
     model.eval()
     nats = np.zeros(len(tokens.splits[split]))
     for numbers, batch in whole_pieces(tokens, split):
-        costs = model.score(batch).sum(dim=(1, 2), dtype=torch.float64)
+        costs = model.score(batch)[:, given:].sum(dim=(1, 2), dtype=torch.float64)
         nats[numbers] = costs.numpy()
     bad = np.flatnonzero(~np.isfinite(nats))
     if len(bad):
         piece = tokens.splits[split].piece[bad[0]]
         raise ValueError(f"{split} piece {piece}: the likelihood is {nats[bad[0]]}; train again")
-    return scored(tokens, split, nats)
+    return scored(tokens, split, nats, given=given)
+
+
+def check_given(tokens: TokenSet, split: str, given: int) -> None:
+    """Raise ValueError where a piece has nothing but what is given."""
+    part = tokens.splits[split]
+    short = np.flatnonzero(part.length <= given)
+    if given and len(short):
+        raise ValueError(
+            f"{split} piece {part.piece[short[0]]} has {part.length[short[0]]} positions and "
+            f"given={given} of them are not scored; lower given or leave the piece out"
+        )
 
 
 def pieces_of(tokens: TokenSet, split: str) -> Iterator[np.ndarray]:

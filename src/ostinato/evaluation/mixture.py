@@ -1,0 +1,69 @@
+"""Several models as one: the mean of their probabilities, sub-token by sub-token.
+
+p(x_k | past) = 1/M Σ_m p_m(x_k | past) is a distribution again, asked before the sub-token is told,
+so the mixture has an exact likelihood like its members: never worse than the mean of theirs, by
+Jensen's inequality.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ostinato.data.batches import PAD
+from ostinato.models.parts.autoregressive import Autoregressive
+
+
+class Mixture:
+    """Models of one representation that predict sub-tokens in one order; offers what scoring asks.
+
+    Raises:
+        ValueError: no model, or models that differ in shape or order.
+    """
+
+    def __init__(self, models: Sequence[Autoregressive]) -> None:
+        if not models:
+            raise ValueError("a mixture needs at least one model")
+        for model in models[1:]:
+            for name in ("shape", "order"):
+                if getattr(model, name) != getattr(models[0], name):
+                    raise ValueError(
+                        f"models of a mixture must agree in {name}: {getattr(models[0], name)} "
+                        f"and {getattr(model, name)}"
+                    )
+        self.models = list(models)
+        self.shape, self.order = models[0].shape, models[0].order
+
+    def eval(self) -> "Mixture":
+        """Without dropout."""
+        for model in self.models:
+            model.eval()
+        return self
+
+    def score(self, tokens_BTW: Tensor) -> Tensor:
+        """Nats of every sub-token of whole pieces, 0 where it is PAD; shape (B, T, W)."""
+        nats_MBTW = torch.stack([model.score(tokens_BTW) for model in self.models])
+        mixed_BTW = math.log(len(self.models)) - torch.logsumexp(-nats_MBTW, dim=0)
+        return torch.where(tokens_BTW == PAD, 0.0, mixed_BTW)
+
+    def start(self, batch: int, length: int) -> list[Any]:
+        """The members' states."""
+        return [model.start(batch, length) for model in self.models]
+
+    def next_logits(self, states: list[Any]) -> Tensor:
+        """Log of the mean probability, shape (B, V)."""
+        logits = [
+            model.next_logits(state) for model, state in zip(self.models, states, strict=True)
+        ]
+        logs_MBV = torch.stack(logits).log_softmax(dim=-1)
+        return torch.logsumexp(logs_MBV, dim=0) - math.log(len(self.models))
+
+    def push(self, states: list[Any], subtoken_B: Tensor) -> None:
+        """Append one sub-token to every sequence of every member."""
+        for model, state in zip(self.models, states, strict=True):
+            model.push(state, subtoken_B)
+
+
+Predictor = Autoregressive | Mixture  # what has an exact likelihood, and steps to show it by
