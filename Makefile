@@ -61,7 +61,7 @@ ui: setup ## MLflow on the local store: every run, curve, picture and sound
 sweep: setup ## the small named study conf/sweep/learning_rate.yaml
 	python pipelines/train.py +sweep=learning_rate
 
-bench: setup ## training and sampling speed beside other implementations, under five minutes
+bench: setup ## training and sampling speed beside other implementations
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.lock
 	python -m benchmarks --only training --only sampling --only music
 

@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -19,7 +19,8 @@ class Race:
     """One question: who does more `unit` a second.
 
     seconds: of every contestant in every round; the first round, which warms up, is not in it.
-    amount: units of one run. aims: how many times as fast as a peer we mean to be.
+    amount: units of one run. aims: how many times as fast as a peer we mean to be. peak_mb: what a
+    contestant's run added to its process's memory, where that was asked.
     """
 
     question: str
@@ -27,6 +28,7 @@ class Race:
     amount: float
     seconds: Mapping[str, Sequence[float]]
     aims: Mapping[str, float]
+    peak_mb: Mapping[str, float] = field(default_factory=dict)
 
     def speeds(self) -> dict[str, float]:
         """Median units a second of each contestant."""
@@ -49,15 +51,29 @@ class Race:
         return {name: min(times) / ours for name, times in self.seconds.items() if name != OURS}
 
 
+@dataclass(frozen=True)
+class Case:
+    """One race by its name; it is run with a number of rounds."""
+
+    name: str
+    run: Callable[[int], Race]
+
+
+class Clock:
+    """What races are timed by: seconds on the wall, or of the processor where others use it too."""
+
+    now = staticmethod(time.perf_counter)
+
+
 def in_turn(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Seconds of every contestant in every round, after one round that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
         for name, run in contestants.items():
-            start = time.perf_counter()
+            start = Clock.now()
             run()
             if number:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(Clock.now() - start)
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""Four-voice music: bars a second of the step-wise form against the flat form of the same trunk."""
+"""Four-voice music: bars a second of the step-wise form beside flat forms, our own and a GPT-2."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,40 +8,62 @@ import numpy as np
 import torch
 import yaml
 
-from benchmarks.measure import OURS, Race, in_turn
+from benchmarks import peers
+from benchmarks.measure import OURS, Case, Race, in_turn
+from benchmarks.sampling import generate
 from ostinato.models import build
-from ostinato.models.parts.autoregressive import TokenShape
+from ostinato.models.parts.config import TokenShape
 from ostinato.representations.grid import Grid
 from ostinato.sampling.decode import decode
 from ostinato.sampling.settings import Decoding
 
-BARS, BEATS = 8, 4
+BARS, BEATS, STEPS = 8, 4, 4  # steps of the grid in a beat
 BATCHES = (1, 16)
+FLAT_GPT2 = "flat GPT-2 of transformers"
+AIMS = {FLAT_GPT2: 6.0}
 CONFIG = Path(__file__).parents[1] / "conf/model/gpt/small.yaml"
 
 
-def races(rounds: int) -> list[Race]:
-    """Through the real decoding loop and the real grid, grammar included."""
-    settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["model"]
-    voices = len(Grid().voices)
+def cases() -> list[Case]:
+    """One piece, and many at once."""
     return [
-        Race(
-            question=f"four-voice music, batch {batch}",
-            unit="bars",
-            amount=batch * BARS,
-            seconds=in_turn(
-                {
-                    OURS: _sampler(settings, Grid(), batch, BARS * BEATS),
-                    "our flat form": _sampler(
-                        flat(settings, voices), Grid(voices=("all",)), batch, voices * BARS * BEATS
-                    ),
-                },
-                rounds,
-            ),
-            aims={},
-        )
+        Case(f"music, batch {batch}", lambda rounds, batch=batch: race(rounds, batch))
         for batch in BATCHES
     ]
+
+
+def race(rounds: int, batch: int) -> Race:
+    """Ours through the real decoding loop and the real grid, grammar included; the flat GPT-2 by
+    its own generate, without any grammar.
+    """
+    settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["model"]
+    voices, beats = len(Grid().voices), BARS * BEATS
+    contestants = {
+        OURS: _sampler(settings, Grid(), batch, beats),
+        "our flat form": _sampler(
+            flat(settings, voices), Grid(voices=("all",)), batch, voices * beats
+        ),
+        FLAT_GPT2: _flat_gpt2(settings, batch, voices * beats * STEPS),
+    }
+    return Race(
+        question=f"four-voice music, batch {batch}",
+        unit="bars",
+        amount=batch * BARS,
+        seconds=in_turn(contestants, rounds),
+        aims=AIMS,
+    )
+
+
+def _flat_gpt2(settings: dict[str, Any], batch: int, tokens: int) -> Callable[[], None]:
+    """The published shape of as many layers, as wide, over the same symbols one by one."""
+    model = peers.gpt2(
+        tokens + 1,
+        settings["layers"],
+        settings["width"],
+        settings["heads"],
+        len(Grid().vocabulary),
+    ).eval()
+    return lambda: generate(model, batch, tokens)
 
 
 def flat(settings: dict[str, Any], voices: int) -> dict[str, Any]:

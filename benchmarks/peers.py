@@ -1,38 +1,56 @@
-"""The same decoder in three implementations: 4 layers of width 256, 4 heads, 512 symbols, context
-512.
-"""
+"""The same decoder in several implementations: 4 layers of width 256, 4 heads, 512 symbols."""
 
+from collections.abc import Callable
 from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.measure import OURS
 from ostinato.models import build
-from ostinato.models.parts.autoregressive import Autoregressive, TokenShape
+from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.models.parts.config import TokenShape
 
 LAYERS, WIDTH, HEADS, VOCABULARY, CONTEXT = 4, 256, 4, 512, 512
+OUR_GPT2 = "our gpt2"
+OUR_QUICKEST = "our gpt, squared ReLU"
+BODY = {"width": WIDTH, "layers": LAYERS, "heads": HEADS, "dropout": 0.0}
 
 
-def ours() -> Autoregressive:
-    """Our transformer in its flat form, one sub-token a position."""
+def ours(context: int = CONTEXT, family: str = "gpt", **settings: object) -> Autoregressive:
+    """A family of ours in its flat form, one sub-token a position."""
     torch.manual_seed(0)
-    settings = {
-        "width": WIDTH, "layers": LAYERS, "heads": HEADS, "context": CONTEXT, "dropout": 0.0,
-    }  # fmt: skip
-    return build("gpt", settings, TokenShape(width=1, vocabulary=VOCABULARY))
+    shape = TokenShape(width=1, vocabulary=VOCABULARY)
+    return build(family, BODY | {"context": context} | settings, shape)
 
 
-def gpt2() -> nn.Module:
+def our_gpt2(context: int = CONTEXT) -> Autoregressive:
+    """Our family gpt2; without dropout on attention's weights, like the peers."""
+    return ours(context, "gpt2", attention_dropout=0.0)
+
+
+def quickest(context: int = CONTEXT) -> Autoregressive:
+    """Our family gpt with the feed-forward that takes the least time; its default learns more."""
+    return ours(context, norm="layer", feed_forward="squared_relu")
+
+
+def gpt2(
+    context: int = CONTEXT,
+    layers: int = LAYERS,
+    width: int = WIDTH,
+    heads: int = HEADS,
+    symbols: int = VOCABULARY,
+) -> nn.Module:
     """GPT2LMHeadModel of Hugging Face's transformers, its attention torch's fused one."""
     transformers = _peer("transformers")
     torch.manual_seed(0)
     config = transformers.GPT2Config(
-        vocab_size=VOCABULARY,
-        n_positions=CONTEXT,
-        n_embd=WIDTH,
-        n_layer=LAYERS,
-        n_head=HEADS,
+        vocab_size=symbols,
+        n_positions=context,
+        n_embd=width,
+        n_layer=layers,
+        n_head=heads,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
@@ -43,7 +61,7 @@ def gpt2() -> nn.Module:
     return model
 
 
-def x_transformer() -> nn.Module:
+def x_transformer(context: int = CONTEXT) -> nn.Module:
     """Decoder of x-transformers with its flash attention and learned positions, its fastest
     form.
     """
@@ -53,7 +71,7 @@ def x_transformer() -> nn.Module:
         dim=WIDTH, depth=LAYERS, heads=HEADS, attn_dim_head=WIDTH // HEADS, attn_flash=True
     )
     model: nn.Module = library.TransformerWrapper(
-        num_tokens=VOCABULARY, max_seq_len=CONTEXT, attn_layers=layers
+        num_tokens=VOCABULARY, max_seq_len=context, attn_layers=layers
     )
     return model
 
@@ -76,6 +94,18 @@ def loss_of_x_transformer(model: nn.Module, tokens_BT: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1).float(), tokens_BT[:, 1:].flatten())
 
 
+Maker = Callable[[int], nn.Module]
+Loss = Callable[[nn.Module, Tensor], Tensor]
+# by name: what makes the model for a context, and what its loss is
+CONTESTANTS: dict[str, tuple[Maker, Loss]] = {
+    OURS: (ours, loss_of_ours),
+    OUR_QUICKEST: (quickest, loss_of_ours),
+    OUR_GPT2: (our_gpt2, loss_of_ours),
+    "transformers": (gpt2, loss_of_gpt2),
+    "x-transformers": (x_transformer, loss_of_x_transformer),
+}
+
+
 def _peer(name: str) -> ModuleType:
     import importlib
 
@@ -84,5 +114,5 @@ def _peer(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise SystemExit(
             f"{error.name} is not installed; `make bench` installs requirements-bench.lock and "
-            "runs this (python -m benchmarks --only music needs no other library)"
+            "runs this (python -m benchmarks --only relative needs no other library)"
         ) from error

@@ -1,5 +1,5 @@
-"""Sampling with a cache of keys and values: tokens a second, at temperature 1 without
-truncation.
+"""Sampling with a cache of keys and values: tokens a second, at temperature 1 without truncation;
+and what a token costs us late in a long piece beside early in it.
 """
 
 from collections.abc import Callable
@@ -7,75 +7,119 @@ from collections.abc import Callable
 import torch
 
 from benchmarks import peers
-from benchmarks.measure import OURS, Race, in_turn
-from ostinato.sampling.decode import draw
+from benchmarks.measure import OURS, Case, Clock, Race, in_turn
+from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.sampling.draw import draw
 from ostinato.sampling.settings import Decoding
 
-LENGTH = 256
-AIMS = {1: {"transformers": 3.0}, 32: {"transformers": 2.0}}
+BATCHES, LENGTHS = (1, 8, 64), (256, 2048)
+AIMS = {1: {"transformers": 3.0}, 64: {"transformers": 2.0}}
+SPAN, WINDOW, LATE = 256, 256, 8192  # tokens that are timed, our context, where the late ones end
 
 
-def races(rounds: int) -> list[Race]:
-    """For one sequence and for 32 in a batch."""
-    makers = {OURS: _ours(), "transformers": _gpt2(), "x-transformers": _x_transformer()}
+def cases() -> list[Case]:
+    """Every length and batch, then the cost of a token along a piece."""
+    pairs = [(batch, length) for length in LENGTHS for batch in BATCHES]
     return [
-        Race(
-            question=f"sampling {LENGTH} tokens, batch {batch}",
-            unit="tokens",
-            amount=batch * LENGTH,
-            seconds=in_turn({name: _of(make, batch) for name, make in makers.items()}, rounds),
-            aims=AIMS[batch],
-        )
-        for batch in AIMS
+        *[Case(name(*pair), lambda rounds, pair=pair: race(rounds, *pair)) for pair in pairs],
+        Case("cost of a token along a piece", along_a_piece),
     ]
 
 
-def _of(make: Callable[[int], None], batch: int) -> Callable[[], None]:
-    return lambda: make(batch)
+def name(batch: int, length: int) -> str:
+    return f"sampling, batch {batch}, length {length}"
 
 
-def _ours() -> Callable[[int], None]:
-    model = peers.ours().eval()
+def race(rounds: int, batch: int, length: int) -> Race:
+    makers = {
+        OURS: _ours(peers.ours(length), length),
+        peers.OUR_GPT2: _ours(peers.our_gpt2(length), length),
+        "transformers": _gpt2(length),
+        "x-transformers": _x_transformer(length),
+    }
+    return Race(
+        question=name(batch, length),
+        unit="tokens",
+        amount=batch * length,
+        seconds=in_turn(
+            {who: (lambda make=make: make(batch)) for who, make in makers.items()}, rounds
+        ),
+        aims=AIMS.get(batch, {}),
+    )
+
+
+@torch.inference_mode()
+def along_a_piece(rounds: int) -> Race:
+    """A context of 256: tokens 7,937 to 8,192 beside tokens 257 to 512 of the same piece."""
+    model = peers.ours(WINDOW).eval()
+    seconds: dict[str, list[float]] = {OURS: [], "early in the piece": []}
+    for number in range(rounds + 1):
+        state = model.start(1, LATE)
+        _tokens(model, state, SPAN)
+        early = _tokens(model, state, SPAN)
+        _tokens(model, state, LATE - 3 * SPAN)
+        late = _tokens(model, state, SPAN)
+        if number:
+            seconds[OURS].append(late)
+            seconds["early in the piece"].append(early)
+    return Race(
+        question=f"a token late in a piece of {LATE:,}",
+        unit="tokens",
+        amount=SPAN,
+        seconds=seconds,
+        aims={"early in the piece": 1.0},
+    )
+
+
+def _tokens(model: Autoregressive, state: object, number: int) -> float:
+    """Sample so many more; the seconds it took."""
+    start = Clock.now()
+    for _ in range(number):
+        logits_BV = model.next_logits(state)
+        model.push(state, draw(logits_BV, torch.rand(len(logits_BV)), Decoding()))
+    return Clock.now() - start
+
+
+def _ours(model: Autoregressive, length: int) -> Callable[[int], None]:
+    model.eval()
 
     @torch.inference_mode()
     def make(batch: int) -> None:
-        state = model.start(batch, LENGTH)
-        for _ in range(LENGTH):
-            logits_BV = model.next_logits(state)
-            model.push(state, draw(logits_BV, torch.rand(batch), Decoding()))
+        _tokens(model, model.start(batch, length), length)
 
     return make
 
 
-def _gpt2() -> Callable[[int], None]:
-    model = peers.gpt2().eval()
-
-    def make(batch: int) -> None:
-        begin = torch.zeros(batch, 1, dtype=torch.long)
-        made = model.generate(
-            begin,
-            attention_mask=torch.ones_like(begin),
-            do_sample=True,
-            top_k=0,
-            max_new_tokens=LENGTH,
-            pad_token_id=0,
-        )
-        assert made.shape == (batch, LENGTH + 1)
-
-    return make
+def _gpt2(length: int) -> Callable[[int], None]:
+    model = peers.gpt2(length + 1).eval()
+    return lambda batch: generate(model, batch, length)
 
 
-def _x_transformer() -> Callable[[int], None]:
+def generate(model: torch.nn.Module, batch: int, length: int) -> None:
+    """`length` tokens by the generate of Hugging Face's transformers."""
+    begin = torch.zeros(batch, 1, dtype=torch.long)
+    made = model.generate(
+        begin,
+        attention_mask=torch.ones_like(begin),
+        do_sample=True,
+        top_k=0,
+        max_new_tokens=length,
+        pad_token_id=0,
+    )
+    assert made.shape == (batch, length + 1)
+
+
+def _x_transformer(length: int) -> Callable[[int], None]:
     from x_transformers import AutoregressiveWrapper
 
-    wrapped = AutoregressiveWrapper(peers.x_transformer().eval())
+    wrapped = AutoregressiveWrapper(peers.x_transformer(length + 1).eval())
 
     def make(batch: int) -> None:
         begin = torch.zeros(batch, 1, dtype=torch.long)
         made = wrapped.generate(
-            begin, LENGTH, temperature=1.0, filter_logits_fn=_unchanged, cache_kv=True
+            begin, length, temperature=1.0, filter_logits_fn=_unchanged, cache_kv=True
         )
-        assert made.shape == (batch, LENGTH)
+        assert made.shape == (batch, length)
 
     return make
 

@@ -78,8 +78,7 @@ class Model(Stack):
         scale = pitch_scale(config, shape)
         intervals = shape.width * (2 * config.intervals + 1) if scale else 0
         attention = partial(Attention, config, intervals)
-        # seeds give the weights of the figures we published, when this input was another than gpt's
-        super().__init__(config, shape, attention, redraw_input=scale is not None)
+        super().__init__(config, shape, attention)
         self.scale = scale
 
     def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:

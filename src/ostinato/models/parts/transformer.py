@@ -19,7 +19,6 @@ from ostinato.models.parts.attention import Ring
 from ostinato.models.parts.autoregressive import Autoregressive
 from ostinato.models.parts.config import StepConfig, TokenShape
 from ostinato.models.parts.layers import FEED_FORWARDS, NORM_STEPS, NORMS, matrix
-from ostinato.models.parts.step_input import StepInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +71,8 @@ class StackConfig(TransformerConfig):
     that it has as many weights.
     """
 
-    norm: str = "layer"
-    feed_forward: str = "squared_relu"
+    norm: str = "rms"
+    feed_forward: str = "swiglu"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,22 +84,14 @@ class StackConfig(TransformerConfig):
 class Stack(Autoregressive):
     """The body: blocks of one attention each, and a norm at the end.
 
-    attention: makes one layer's; called after the input's weights are drawn. redraw_input: draw
-    these once more, which decides all that are drawn after them.
+    attention: makes one layer's; called after the input's weights are drawn.
     """
 
     def __init__(
-        self,
-        config: StackConfig,
-        shape: TokenShape,
-        attention: Callable[[], nn.Module],
-        *,
-        redraw_input: bool = False,
+        self, config: StackConfig, shape: TokenShape, attention: Callable[[], nn.Module]
     ) -> None:
         super().__init__(config, shape)
         self.config = config
-        if redraw_input:
-            self.step_input = StepInput(config, shape)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, attention()) for _ in range(config.layers))
         self.norm = NORMS[config.norm](config.width)

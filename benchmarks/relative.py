@@ -1,0 +1,97 @@
+"""Relative attention beside plain: music_transformer beside gpt, of the same shape, on rows of four
+voices; a training step, and sampling.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import yaml
+
+from benchmarks.measure import OURS, Case, Race, in_turn
+from ostinato.models import build
+from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.models.parts.config import TokenShape
+
+SHAPE = TokenShape(width=4, vocabulary=48)
+PEER, AIM = "plain attention", {"plain attention": 1 / 1.3}
+CONF = Path(__file__).parents[1] / "conf/model"
+BATCH, LENGTHS, STEPS = 8, (128, 512, 2048), 256
+# a switch for each kind of relation, so that each has its price
+KINDS = {"distances, bars and intervals": {}, "distances and bars": {"pitches": ()}}
+
+
+def cases() -> list[Case]:
+    """Training at each length and with each kind of relation, then sampling."""
+    return [
+        *[
+            Case(
+                f"relative, training, {kind}, length {length}",
+                lambda rounds, case=(kind, length): training(rounds, *case),
+            )
+            for length in LENGTHS
+            for kind in KINDS
+        ],
+        Case("relative, sampling", sampling),
+    ]
+
+
+def models(context: int, **changes: object) -> dict[str, Autoregressive]:
+    """Both families with the settings of their size small, but for the context."""
+    made = {}
+    for who, family in ((OURS, "music_transformer"), (PEER, "gpt")):
+        text = (CONF / family / "small.yaml").read_text(encoding="utf-8")
+        settings = yaml.safe_load(text)["model"] | {"context": context, "dropout": 0.0}
+        settings |= changes if family == "music_transformer" else {}
+        torch.manual_seed(0)
+        made[who] = build(family, settings, SHAPE)
+    return made
+
+
+def training(rounds: int, kind: str, length: int) -> Race:
+    batch = max(1, BATCH * 128 // length)
+    contestants = models(length, **KINDS[kind])
+    return Race(
+        question=f"relative attention, training, {kind}, length {length}",
+        unit="positions",
+        amount=batch * length,
+        seconds=in_turn(
+            {who: _step(model, batch, length) for who, model in contestants.items()}, rounds
+        ),
+        aims=AIM,
+    )
+
+
+def _step(model: Autoregressive, batch: int, length: int) -> Callable[[], None]:
+    generator = torch.Generator().manual_seed(0)
+    rows_BTW = torch.randint(48, (batch, length, SHAPE.width), generator=generator)
+
+    def run() -> None:
+        model.score(rows_BTW).mean().backward()
+        model.zero_grad(set_to_none=True)
+
+    return run
+
+
+def sampling(rounds: int) -> Race:
+    """One sequence."""
+    contestants = models(128)
+    return Race(
+        question=f"relative attention, sampling {STEPS} positions, batch 1",
+        unit="positions",
+        amount=STEPS,
+        seconds=in_turn({who: _sampler(model) for who, model in contestants.items()}, rounds),
+        aims=AIM,
+    )
+
+
+def _sampler(model: Autoregressive) -> Callable[[], None]:
+    model.eval()
+
+    @torch.inference_mode()
+    def run() -> None:
+        state = model.start(1, STEPS)
+        for _ in range(STEPS * SHAPE.width):
+            model.push(state, model.next_logits(state).argmax(dim=1))
+
+    return run
