@@ -63,7 +63,9 @@ sweep: setup ## the small named study conf/sweep/learning_rate.yaml
 
 bench: setup ## training and sampling speed beside other implementations
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.lock
-	python -m benchmarks --only training --only sampling --only music
+	python -m benchmarks --case "batch 8, length 512" --name bench-training
+	python -m benchmarks --case "length 256" --name bench-sampling
+	python -m benchmarks --only music --name bench-music
 
 lock: ## pin anew what is installed in .venv
 	{ head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --all | grep -viE "^(pip|wheel)==" | sed "s,^\(torch==[0-9.]*\)+cpu,\1,"; } > requirements.new
