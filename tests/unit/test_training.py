@@ -219,7 +219,7 @@ def test_leftovers_of_a_kill_before_the_first_state_do_not_matter(
     settings_of, train, tmp_path, tokens, model_folder
 ):
     settings = settings_of()
-    mark = fingerprint(identity(settings, tokens, device="cpu", world=1))
+    mark = fingerprint(identity(settings, tokens, device="cpu", precision="32-true", world=1))
     folder = tmp_path / "resume" / mark[:16]
     folder.mkdir(parents=True)
     (folder / "state-10.ckpt").write_bytes(b"half")

@@ -11,7 +11,14 @@ import torch
 from ostinato.execution.files import DamagedFile, sha256_file
 from ostinato.sampling.load import load_trained
 from ostinato.training import devices
-from ostinato.training.devices import Devices, devices_from, has_bf16, precision_note
+from ostinato.training.devices import (
+    Devices,
+    devices_from,
+    has_bf16,
+    precision_note,
+    precision_on,
+)
+from ostinato.training.fit import make_trainer
 from ostinato.training.identity import differences, fingerprint, identity
 
 CPU = {"accelerator": "cpu", "devices": 1}
@@ -106,14 +113,22 @@ def test_parts_that_do_not_fill_a_batch_are_refused(world, micro, words):
 @pytest.mark.parametrize(
     ("flags", "known"), [("fma avx512f", False), ("avx512_bf16 fma", True), ("bf16 sve", True)]
 )
-def test_imitated_bf16_is_noted_in_words(monkeypatch, tmp_path, flags, known):
+def test_bf16_is_used_where_the_hardware_has_it_and_noted_where_not(
+    settings_of, monkeypatch, tmp_path, flags, known
+):
     (tmp_path / "cpuinfo").write_text(f"flags\t: {flags}\n")
     monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
     assert has_bf16("cpu") is known
     assert precision_note("32-true", "cpu") == ""
     note = precision_note("bf16-mixed", "cpu")
     assert bool(note) is not known
-    assert known or ("bf16-mixed" in note and "training.precision=32-true" in note)
+    assert known or ("bf16-mixed" in note and "trains in full precision" in note)
+    assert precision_on("bf16-mixed", "cpu") == ("bf16-mixed" if known else "32-true")
+    assert precision_on("bf16-true", "cpu") == "bf16-true"
+    assert known or "imitates it" in precision_note("bf16-true", "cpu")
+    assert make_trainer(settings_of(precision="bf16-mixed"), Devices()).precision == (
+        "bf16-mixed" if known else "32-true"
+    )
 
 
 def test_the_note_is_said_when_a_training_starts(settings_of, train, tmp_path, monkeypatch, capsys):
@@ -124,7 +139,7 @@ def test_the_note_is_said_when_a_training_starts(settings_of, train, tmp_path, m
 
 
 def test_a_state_belongs_to_its_settings_data_and_way_to_run(settings_of, tokens):
-    base = {"device": "cpu", "world": 1}
+    base = {"device": "cpu", "precision": "32-true", "world": 1}
     other_data = type(tokens)(**{**vars(tokens), "digest": "x"})
     known = [
         identity(settings_of(), tokens, **base),
@@ -132,8 +147,9 @@ def test_a_state_belongs_to_its_settings_data_and_way_to_run(settings_of, tokens
         identity(settings_of(optimizer={"lr": 0.02}), tokens, **base),
         identity(settings_of("gpt"), tokens, **base),
         identity(settings_of(), other_data, **base),
-        identity(settings_of(), tokens, device="cuda", world=1),
-        identity(settings_of(), tokens, device="cpu", world=2),
+        identity(settings_of(), tokens, **base | {"device": "cuda"}),
+        identity(settings_of(), tokens, **base | {"world": 2}),
+        identity(settings_of(), tokens, **base | {"precision": "bf16-mixed"}),
         identity(settings_of(), tokens, **base, parts=2),
         identity(settings_of(), tokens, **base, sharded=True),
     ]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.parts.attention import Chunk, Ring, query_chunks
+from ostinato.models.parts.attention import Chunk, Ring, Slot, query_chunks
 from ostinato.models.parts.config import TokenShape
 from ostinato.models.parts.layers import matrix
 from ostinato.models.parts.transformer import Stack, StackConfig, Weights, step
@@ -55,9 +55,9 @@ class Model(Stack):
         chunks = None if fused else query_chunks(length, context, x_BTD.device)
         return self.run(x_BTD, rotation, chunks)
 
-    def trunk_cache(self, batch: int, length: int) -> Cache:
+    def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Cache:
         """Room for the last `context` positions, or for all of a shorter sequence."""
-        ring = self.ring(batch, length)
+        ring = self.ring(batch, length, fixed)
         rotation = rotary_table(length + 1, self.config.head_width, ring.kept.device)
         return Cache(ring, self.weights(), rotation)
 
@@ -65,16 +65,22 @@ class Model(Stack):
         """One more position."""
         ring = cache.ring
         ring.grow()
-        if ring.position == len(cache.rotation):
-            cache.rotation = rotary_table(2 * ring.position, self.config.head_width, x_BD.device)
-        here, seen = ring.place()
-        rotation = cache.rotation[ring.position]
-        newest = ring.kept.select(4, here).unbind(0)
-        filled = ring.kept.narrow(4, 0, seen).unbind(0)
-        for weights, new, kept in zip(cache.weights, newest, filled, strict=True):
-            x_BD = step(x_BD, weights, partial(attend_step, rotation, new, kept))
-        ring.position += 1
+        rotation = self._rotation(cache)
+        for weights, slot in zip(cache.weights, ring.open(), strict=True):
+            x_BD = step(x_BD, weights, partial(attend_step, rotation, slot))
+        ring.close()
         return self.norm(x_BD)
+
+    def _rotation(self, cache: Cache) -> Tensor:
+        """Of the next position, (1, E/2)."""
+        position, clock = cache.ring.position, cache.ring.clock
+        if clock is not None:
+            return rotations(clock[:, None], self.config.head_width)
+        if position == len(cache.rotation):
+            cache.rotation = rotary_table(
+                2 * position, self.config.head_width, cache.rotation.device
+            )
+        return cache.rotation[position]
 
     def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
         """These of the sequences."""
@@ -99,18 +105,17 @@ class Attention(nn.Module):
         qkv = (x_BTD @ self.qkv).view(B, T, 3 * self.heads, self.head_width)
         qk, v = torch.split(qkv, [2 * self.heads, self.heads], dim=2)
         q, k = torch.split(rotate(qk, rotation), self.heads, dim=2)
-        q_ATE, k_ATE, v_ATE = (
-            part.transpose(1, 2).reshape(B * self.heads, T, self.head_width) for part in (q, k, v)
-        )
-        y_ATE = (
-            torch.cat([attend(q_ATE, k_ATE, v_ATE, chunk) for chunk in chunks], dim=1)
-            if chunks
-            else F.scaled_dot_product_attention(
-                q_ATE[None], k_ATE[None], v_ATE[None], is_causal=True
-            )[0]
-        )
-        y_BTD = y_ATE.view(B, self.heads, T, self.head_width).transpose(1, 2).reshape(B, T, D)
-        return y_BTD @ self.out
+        q_BNTE, k_BNTE, v_BNTE = (part.transpose(1, 2) for part in (q, k, v))
+        if chunks is None:
+            y_BNTE = F.scaled_dot_product_attention(q_BNTE, k_BNTE, v_BNTE, is_causal=True)
+        else:
+            q_ATE, k_ATE, v_ATE = (
+                part.reshape(B * self.heads, T, self.head_width)
+                for part in (q_BNTE, k_BNTE, v_BNTE)
+            )
+            y_ATE = torch.cat([attend(q_ATE, k_ATE, v_ATE, chunk) for chunk in chunks], dim=1)
+            y_BNTE = y_ATE.view(B, self.heads, T, self.head_width)
+        return y_BNTE.transpose(1, 2).reshape(B, T, D) @ self.out
 
 
 def attend(q_ATE: Tensor, k_ATE: Tensor, v_ATE: Tensor, chunk: Chunk) -> Tensor:
@@ -122,27 +127,34 @@ def attend(q_ATE: Tensor, k_ATE: Tensor, v_ATE: Tensor, chunk: Chunk) -> Tensor:
     return torch.bmm(scores.softmax(dim=-1), v_ATE[:, first:end])
 
 
-def attend_step(rotation: Tensor, newest: Tensor, filled: Tensor, qkv_BX: Tensor) -> Tensor:
-    """One position, (B, D): puts its key and value into `newest` (2, B, N, E) and attends to all
-    that is `filled` (2, B, N, S, E), which holds them too.
-    """
-    _, B, N, E = newest.shape
+def attend_step(rotation: Tensor, slot: Slot, qkv_BX: Tensor) -> Tensor:
+    """One position, (B, D): puts its key and value into the slot and attends to all it sees."""
+    _, B, N, E = slot.newest.shape[:3] + slot.newest.shape[-1:]
     torch.view_as_complex(qkv_BX.view(B, 3 * N, E // 2, 2)).narrow(1, 0, 2 * N).mul_(rotation)
-    qkv_3BN1E = qkv_BX.view(B, 3, N, 1, E).transpose(0, 1)
-    newest.copy_(qkv_3BN1E[1:, :, :, 0])
-    keys, values = filled.unbind(0)
-    return F.scaled_dot_product_attention(qkv_3BN1E[0], keys, values).reshape(B, N * E)
+    qkv_3BNE = qkv_BX.view(B, 3, N, E).transpose(0, 1)
+    slot.put(qkv_3BNE[1:])
+    return slot.attend(qkv_3BNE[0]).reshape(B, N * E)
 
 
 def rotary_table(length: int, head_width: int, device: torch.device) -> Tensor:
     """e^(i t rate), shape (T, 1, E/2), for RoFormer's rotation of pairs (Su 2021, eq. 34)."""
-    rates = ROTARY_BASE ** -(torch.arange(0, head_width, 2, device=device) / head_width)
-    angles = torch.arange(length, device=device)[:, None, None] * rates
+    return rotations(torch.arange(length, device=device)[:, None, None], head_width)
+
+
+def rotations(positions: Tensor, head_width: int) -> Tensor:
+    """e^(i t rate) of positions (…, 1), shape (…, E/2)."""
+    exponents = torch.arange(0, head_width, 2, device=positions.device) / head_width
+    angles = positions * ROTARY_BASE**-exponents
     return torch.polar(torch.ones_like(angles), angles)
 
 
 def rotate(x_BTNE: Tensor, rotation: Tensor) -> Tensor:
     """Turn the pairs (2i, 2i + 1) of the last dimension by the angles of their positions."""
     wide = x_BTNE if x_BTNE.dtype == torch.double else x_BTNE.float()  # no half has complex numbers
-    pairs = torch.view_as_complex(wide.view(*x_BTNE.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * rotation).flatten(-2).to(x_BTNE.dtype)
+    pairs = wide.view(*x_BTNE.shape[:-1], -1, 2)
+    if torch.compiler.is_compiling():  # which fuses what is real, and no complex numbers
+        (a, b), (cos, sin) = pairs.unbind(-1), torch.view_as_real(rotation).unbind(-1)
+        turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    else:
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * rotation)
+    return turned.flatten(-2).to(x_BTNE.dtype)

@@ -53,6 +53,8 @@ class Cache:
 class Model(Autoregressive):
     """Stack of attention and feed-forward blocks over embedded positions."""
 
+    recordable = False  # where a window ends, a step computes half of one anew
+
     def __init__(self, config: Config, shape: TokenShape) -> None:
         super().__init__(config, shape)
         self.config = config
@@ -74,7 +76,7 @@ class Model(Autoregressive):
         later_BTD = y_BKCD[:, 1:, context - half :].reshape(B, -1, D)
         return torch.cat([y_BKCD[:, 0], later_BTD], dim=1)[:, :length]
 
-    def trunk_cache(self, batch: int, length: int) -> Cache:
+    def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Cache:
         """Room for one window, or for all of a shorter sequence."""
         like = self.norm.weight
         slots = min(length + 1, self.config.context)

@@ -71,10 +71,10 @@ class Model(Autoregressive):
         """Outputs of shape (B, T, D)."""
         return self._run(x_BTD, None)[0]
 
-    def trunk_cache(self, batch: int, length: int) -> list[LayerState]:
-        """Hidden and cell state of every layer, zero; the length does not matter."""
-        zero = next(self.parameters()).new_zeros(1, batch, self.width)
-        return [(zero, zero) for _ in self.layers]
+    def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> list[LayerState]:
+        """Hidden and cell state of every layer, zero; neither length nor `fixed` matter."""
+        like, size = next(self.parameters()), (1, batch, self.width)
+        return [(like.new_zeros(size), like.new_zeros(size)) for _ in self.layers]
 
     def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: list[LayerState]) -> Tensor:
         """One more position."""
@@ -90,7 +90,12 @@ class Model(Autoregressive):
     ) -> tuple[Tensor, list[LayerState]]:
         after = []
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms[:-1], strict=True)):
-            out_BTD, state = layer(self._drop(norm(x_BTD)), states[number] if states else None)
+            read_BTD, state = self._drop(norm(x_BTD)), states[number] if states else None
+            if lacks_bf16(x_BTD.device):
+                with torch.autocast("cpu", enabled=False):
+                    out_BTD, state = layer(read_BTD.float(), state)
+            else:
+                out_BTD, state = layer(read_BTD, state)
             x_BTD = x_BTD + out_BTD if self.residual else out_BTD
             after.append(state)
         return self._drop(self.norms[-1](x_BTD)), after
@@ -101,3 +106,13 @@ class Model(Autoregressive):
             return x_BTD
         keep_B1D = torch.rand(len(x_BTD), 1, x_BTD.shape[2], device=x_BTD.device) >= self.rate
         return x_BTD * (keep_B1D / (1 - self.rate)).to(x_BTD.dtype)
+
+
+def lacks_bf16(device: torch.device) -> bool:
+    """Whether autocast asks for bf16 of a CPU for which oneDNN has no such LSTM, and would raise.
+
+    Seen of torch 2.13 where the widest vector instructions are AVX2.
+    """
+    if device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return False
+    return not torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.parts.attention import Chunk, Ring, query_chunks
+from ostinato.models.parts.attention import CHUNK, Chunk, Ring, Slot, query_chunks
 from ostinato.models.parts.config import TokenShape
 from ostinato.models.parts.layers import matrix
 from ostinato.models.parts.relative import Pitches, Relations, Scale, by_distance
@@ -84,12 +84,16 @@ class Model(Stack):
     def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
         """Outputs of shape (B, T, D)."""
         pitches = self.scale.relate(rows_BTW) if self.scale else None
-        chunks = query_chunks(x_BTD.shape[1], self.config.context, x_BTD.device)
-        return self.run(x_BTD, pitches, chunks)
+        length, context = x_BTD.shape[1], self.config.context
+        whole = (
+            x_BTD.device.type != "cpu" and length <= context
+        )  # a GPU is busy with one large chunk
+        size = length if whole else CHUNK
+        return self.run(x_BTD, pitches, query_chunks(length, context, x_BTD.device, size))
 
-    def trunk_cache(self, batch: int, length: int) -> Cache:
+    def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Cache:
         """Room for the last `context` positions, or for all of a shorter sequence."""
-        ring = self.ring(batch, length)
+        ring = self.ring(batch, length, fixed)
         size = (batch, ring.slots, self.shape.width)
         pitches = torch.full(size, -1, device=ring.kept.device)
         return Cache(ring, pitches, self.weights(), self._tables(ring.slots))
@@ -101,22 +105,23 @@ class Model(Stack):
         if ring.grow():
             cache.pitches = F.pad(cache.pitches, (0, 0, 0, ring.slots - before), value=-1)
             cache.tables = self._tables(ring.slots)
-        here, seen = ring.place()
-        between = None
-        if self.scale:
-            cache.pitches[:, here] = self.scale.pitch(rows_BW)
-            newest_B1W = cache.pitches[:, here : here + 1]
-            between = self.scale.intervals(newest_B1W, cache.pitches[:, :seen])
-        turn = -ring.position % ring.slots
-        newest = ring.kept.select(4, here).unbind(0)
-        filled = ring.kept.narrow(4, 0, seen).unbind(0)
-        for weights, tables, new, kept in zip(
-            cache.weights, cache.tables, newest, filled, strict=True
-        ):
-            turned = tables._replace(around=tables.around.narrow(2, turn, seen))
-            x_BD = step(x_BD, weights, partial(attend_step, turned, between, new, kept))
-        ring.position += 1
+        slots = ring.open()
+        between = self._intervals(rows_BW, cache, slots[0].seen.shape[3]) if self.scale else None
+        for weights, tables, slot in zip(cache.weights, cache.tables, slots, strict=True):
+            attend = partial(attend_step, tables, ring, between, slot)
+            x_BD = step(x_BD, weights, attend)
+        ring.close()
         return self.norm(x_BD)
+
+    def _intervals(self, rows_BW: Tensor, cache: Cache, seen: int) -> Tensor:
+        """Numbers of the voices' intervals from what is seen, (B, S, W); keeps the new pitches."""
+        assert self.scale is not None
+        ring, newest_B1W = cache.ring, self.scale.pitch(rows_BW)[:, None]
+        if ring.clock is None:
+            cache.pitches[:, ring.position % ring.slots] = newest_B1W[:, 0]
+        else:
+            cache.pitches.index_copy_(1, ring.clock % ring.slots, newest_B1W)
+        return self.scale.intervals(newest_B1W, cache.pitches[:, :seen])
 
     def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
         """These of the sequences."""
@@ -185,31 +190,44 @@ class Attention(nn.Module):
                 keys = pitches.keys_BTX[:, first:end].transpose(1, 2).to(q.dtype)
                 scores = torch.baddbmm(scores.flatten(1, 2), earned[i].flatten(1, 2), keys)
             scores = scores.reshape(B * N, end - start, end - first)
-            scores = torch.baddbmm(scores, queries[i], k_ATE[:, first:end].transpose(1, 2))
-            parts.append(torch.bmm(scores.softmax(dim=-1), v_ATE[:, first:end]))
+            parts.append(attend(scores, queries[i], k_ATE[:, first:end], v_ATE[:, first:end]))
         y_BNTE = torch.cat(parts, dim=1).view(B, N, T, E)
         return y_BNTE.transpose(1, 2).reshape(B, T, D) @ self.out
 
 
+def attend(bias_ACS: Tensor, q_ACE: Tensor, k_ASE: Tensor, v_ASE: Tensor) -> Tensor:
+    """Means of values by softmax of q · k + bias, (A, C, E); on a GPU torch's fused one."""
+    if q_ACE.device.type == "cpu":
+        scores_ACS = torch.baddbmm(bias_ACS, q_ACE, k_ASE.transpose(1, 2))
+        return torch.bmm(scores_ACS.softmax(dim=-1), v_ASE)
+    q, k, v, bias = q_ACE[None], k_ASE[None], v_ASE[None], bias_ACS[None]
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)[0]
+
+
 def attend_step(
-    tables: Tables, between_BSW: Tensor | None, newest: Tensor, filled: Tensor, qkv_BX: Tensor
+    tables: Tables, ring: Ring, between_BSW: Tensor | None, slot: Slot, qkv_BX: Tensor
 ) -> Tensor:
-    """One position, (B, D): puts its key and value into `newest` (2, B, N, E) and attends to all
-    that is `filled` (2, B, N, S, E). tables: R turned to that position; between: its intervals.
+    """One position, (B, D): puts its key and value into the slot and attends to all it sees;
+    between: the intervals.
     """
-    _, B, N, S, E = filled.shape
+    _, B, N, S, E = slot.seen.shape
     qkv_3BNE = qkv_BX.view(B, 3, N, E).transpose(0, 1)
-    newest.copy_(qkv_3BNE[1:])
-    q_BNE, (keys, values) = qkv_3BNE[0], filled.unbind(0)
-    scale = E**-0.5
-    asks_NBE = (q_BNE.transpose(0, 1) + tables.query_N1E) * scale
-    bias_BNS = torch.bmm(asks_NBE, tables.around).transpose(0, 1)
+    slot.put(qkv_3BNE[1:])
+    q_BNE = qkv_3BNE[0]
+    asks_NBE = (q_BNE.transpose(0, 1) + tables.query_N1E) * E**-0.5
+    bias_BNS = distance_bias(tables.around, asks_NBE, ring, S).transpose(0, 1)
     if between_BSW is not None and tables.intervals is not None:
         by_interval = torch.bmm(asks_NBE, tables.intervals).transpose(0, 1)
         numbers = between_BSW.view(B, 1, -1).expand(B, N, -1)
         earned = by_interval.gather(2, numbers).view(B, N, S, -1)
         bias_BNS = bias_BNS + earned.sum(dim=-1)
-    y_BN1E = F.scaled_dot_product_attention(
-        q_BNE[:, :, None], keys, values, attn_mask=bias_BNS[:, :, None], scale=scale
-    )
-    return y_BN1E.reshape(B, N * E)
+    return slot.attend(q_BNE, bias_BNS).reshape(B, N * E)
+
+
+def distance_bias(around_NEZ: Tensor, asks_NBE: Tensor, ring: Ring, seen: int) -> Tensor:
+    """Of every slot for the newest position, (N, B, S): R turned to where that position is."""
+    slots = ring.slots
+    if ring.clock is None:
+        return torch.bmm(asks_NBE, around_NEZ.narrow(2, -ring.position % slots, seen))
+    turned_S = (torch.arange(slots, device=ring.clock.device) - ring.clock) % slots
+    return torch.bmm(asks_NBE, around_NEZ[:, :, :slots]).index_select(2, turned_S)

@@ -9,6 +9,7 @@ has prompt, that is pushed instead of a draw. Grammars mask what would not decod
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from ostinato.representations.grammars import Grammars, side_by_side
 from ostinato.representations.protocol import Mask, Representation, Tokens
 from ostinato.sampling.draw import Uniforms, draw
 from ostinato.sampling.prompts import check_tokens
+from ostinato.sampling.recorded import stepper
 from ostinato.sampling.repeats import NoRepeat
 from ostinato.sampling.settings import Decoding
 
@@ -122,7 +124,8 @@ def decode(
         limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * longest + 1)
     model.eval()
     chooser = Chooser(model, grammars, Uniforms(seeds), decoding, len(prompts))
-    state = model.start(len(prompts), limit)
+    steps = stepper(model)
+    state: Any = steps.start(len(prompts), limit)
     device = next(model.parameters()).device
     given = _Given(prompts, representation.width)
     rows: list[np.ndarray] = []
@@ -135,14 +138,14 @@ def decode(
         drawing_B = ~done_B & (position >= given.lengths)
         cost_BW = np.zeros((len(prompts), representation.width), np.float32)
         for column in model.order:
-            logits_BV = model.next_logits(state).float()
+            logits_BV = steps.next_logits(state).float()
             chosen_B = given.at(position, column).to(device)
             if drawing_B.any():
                 drawn_B = chooser.draw(logits_BV, column, drawing_B)
                 chosen_B = torch.where(torch.from_numpy(drawing_B).to(device), drawn_B, chosen_B)
             cost_BW[:, column] = nats_of(logits_BV, chosen_B)
             chooser.take(chosen_B.cpu().numpy(), column, drawing_B)
-            model.push(state, chosen_B)
+            steps.push(state, chosen_B)
         rows.append(chooser.end_row())
         costs.append(cost_BW)
         ended_B = ~done_B & (position + 1 >= given.lengths) & grammars.finished()

@@ -63,6 +63,12 @@ class Devices:
             return here[1] if here and here[0] != CORES else 1
         return int(self.devices)
 
+    def kind(self) -> str:
+        """What torch calls such a device."""
+        if self.accelerator in ("gpu", "cuda", "auto") and torch.cuda.device_count():
+            return "cuda"
+        return {"auto": "cpu", "gpu": "mps"}.get(self.accelerator, self.accelerator)
+
     def parts(self, batch: int, world: int) -> int:
         """How many micro batches make a device's share of the global batch.
 
@@ -133,17 +139,25 @@ def devices_from(options: Mapping[str, Any]) -> Devices:
     return Devices(**plain)
 
 
-def precision_note(precision: str, device: str) -> str:
-    """Words on bf16 where this machine only imitates it, which is slow; empty where all is well.
+def precision_on(precision: str, device: str) -> str:
+    """The precision that a kind of device trains in: mixed with bf16 where it multiplies bf16.
 
-    It is no error: the imitation computes the same numbers.
+    Where it only imitates that, each product takes several times as long as in full precision.
     """
+    return "32-true" if precision == "bf16-mixed" and not has_bf16(device) else precision
+
+
+def precision_note(precision: str, device: str) -> str:
+    """Words on bf16 where this machine only imitates it; empty where all is well."""
     if not precision.startswith("bf16") or has_bf16(device):
         return ""
     name = "this GPU" if device == "cuda" else "this CPU"
+    why = f"training.precision={precision}, but {name} has no bf16 arithmetic"
+    if precision_on(precision, device) == precision:
+        return f"{why} and imitates it, which is slow; training.precision=32-true is faster here"
     return (
-        f"training.precision={precision}, but {name} has no bf16 arithmetic and imitates it, which "
-        "is slow; training.precision=32-true is faster here, and ends with somewhat other weights"
+        f"{why}: this trains in full precision, 32-true, and ends with somewhat other weights than "
+        "on a machine that has it"
     )
 
 

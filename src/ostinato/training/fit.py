@@ -23,7 +23,7 @@ from ostinato.execution.files import seed_of
 from ostinato.models import build
 from ostinato.models.parts.config import TokenShape
 from ostinato.training.autoregressive import AutoregressiveTraining
-from ostinato.training.devices import Devices, devices_from, precision_note
+from ostinato.training.devices import Devices, devices_from, precision_note, precision_on
 from ostinato.training.export import export
 from ostinato.training.identity import Identity, fingerprint, identity
 from ostinato.training.patience import Patience
@@ -151,6 +151,7 @@ def _identity(settings: Settings, tokens: TokenSet, trainer: pl.Trainer) -> Iden
         settings,
         tokens,
         device=trainer.strategy.root_device.type,
+        precision=precision_on(settings.training.precision, trainer.strategy.root_device.type),
         world=trainer.world_size,
         parts=trainer.accumulate_grad_batches,
         sharded=isinstance(trainer.strategy, ModelParallelStrategy),
@@ -191,7 +192,7 @@ def make_trainer(settings: Settings, run_on: Devices) -> pl.Trainer:
 def _trainer(training: TrainingSettings, run_on: Devices) -> pl.Trainer:
     return pl.Trainer(
         **run_on.for_trainer(),
-        precision=training.precision,  # type: ignore[arg-type]
+        precision=precision_on(training.precision, run_on.kind()),  # type: ignore[arg-type]
         # the budget is counted in stretches: with max_steps Lightning (2.6.6) ends the last stretch
         # a second time when it resumes, and skips the next one
         max_epochs=training.steps // training.validate_every,

@@ -27,13 +27,15 @@ def identity(
     tokens: TokenSet,
     *,
     device: str,
+    precision: str,
     world: int,
     parts: int = 1,
     sharded: bool = False,
 ) -> Identity:
     """Config, codec, data, code of the train stage, torch, and how it is run, as plain JSON.
 
-    world: devices; parts: micro batches of a step on each; sharded: whether weights lie in shares.
+    precision: what such a device trains in. world: devices; parts: micro batches of a step on each;
+    sharded: whether weights lie in shares.
     """
     code = {
         f"{room}/{name}": digest
@@ -50,6 +52,7 @@ def identity(
         "torch": torch.__version__,
         "machine": platform.machine(),
         "device": device,
+        "precision in use": precision,
         "world": world,
         "parts": parts,
         "sharded": sharded,

@@ -41,16 +41,50 @@ def query_chunks(length: int, context: int, device: torch.device, size: int = CH
     return chunks
 
 
+class Slot(NamedTuple):
+    """One layer's room for the newest position, and what that position sees, itself included.
+
+    newest: a view of the slot, (2, B, N, E). seen: keys and values, (2, B, N, S, E). Where a step
+    is recorded nothing may depend on a number that Python knows, so `newest` is all slots, `number`
+    says which of them, (1,), and `mask_S` hides those not yet filled.
+    """
+
+    newest: Tensor
+    seen: Tensor
+    number: Tensor | None = None
+    mask_S: Tensor | None = None
+
+    def put(self, kv_2BNE: Tensor) -> None:
+        """Take the newest position's key and value."""
+        if self.number is None:
+            self.newest.copy_(kv_2BNE)
+        else:
+            self.newest.index_copy_(3, self.number, kv_2BNE[:, :, :, None])
+
+    def attend(self, q_BNE: Tensor, bias_BNS: Tensor | None = None) -> Tensor:
+        """The means of the values, (B, N, 1, E), by softmax of q · k / √E + bias."""
+        keys, values = self.seen.unbind(0)
+        if self.mask_S is None:
+            mask = None if bias_BNS is None else bias_BNS[:, :, None]
+            return F.scaled_dot_product_attention(q_BNE[:, :, None], keys, values, attn_mask=mask)
+        scores_BNS = (keys @ q_BNE[..., None])[..., 0] * q_BNE.shape[-1] ** -0.5 + self.mask_S
+        if bias_BNS is not None:
+            scores_BNS = scores_BNS + bias_BNS
+        return scores_BNS.softmax(dim=-1)[:, :, None] @ values
+
+
 @dataclass
 class Ring:
     """Keys and values of the last S positions of every layer, shape (L, 2, B, N, S, E).
 
-    Position p is in slot p mod S; `position` is the next one. S grows up to `context`.
+    Position p is in slot p mod S; `position` is the next one. S grows up to `context`, but not
+    where `clock` is there: the next position as a tensor, (1,), for steps that are recorded.
     """
 
     kept: Tensor
     context: int
     position: int = 0
+    clock: Tensor | None = None
 
     @property
     def slots(self) -> int:
@@ -59,16 +93,33 @@ class Ring:
 
     def grow(self) -> bool:
         """Double what is full, where it may still grow; says whether it did."""
-        if self.position != self.slots or self.slots == self.context:
+        if self.clock is not None or self.position != self.slots or self.slots == self.context:
             return False
         more = min(self.slots, self.context - self.slots)
         self.kept = F.pad(self.kept, (0, 0, 0, more))
         return True
 
+    def open(self) -> list[Slot]:
+        """Room for the next position in every layer."""
+        if self.clock is None:
+            here, seen = self.position % self.slots, min(self.position + 1, self.slots)
+            newest = self.kept.select(4, here).unbind(0)
+            return [
+                Slot(*pair)
+                for pair in zip(newest, self.kept.narrow(4, 0, seen).unbind(0), strict=True)
+            ]
+        empty_S = torch.arange(self.slots, device=self.kept.device) > self.clock
+        mask_S = self.kept.new_zeros(()).where(~empty_S, -torch.inf)
+        number = self.clock % self.slots
+        return [Slot(layer, layer, number, mask_S) for layer in self.kept.unbind(0)]
+
+    def close(self) -> None:
+        """That position is there; go on to the next."""
+        if self.clock is None:
+            self.position += 1
+        else:
+            self.clock += 1
+
     def select(self, index_B: Tensor) -> None:
         """Hold these of the sequences, in this order."""
         self.kept = self.kept.index_select(2, index_B)
-
-    def place(self) -> tuple[int, int]:
-        """The next position's slot, and how many slots are filled with it."""
-        return self.position % self.slots, min(self.position + 1, self.slots)

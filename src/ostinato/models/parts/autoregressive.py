@@ -27,11 +27,12 @@ from ostinato.models.parts.step_input import StepInput, running_ages
 class State:
     """Where a batch of sequences stands while it is generated.
 
-    `row_BW` is the position in the making, `context_BWH` what the chain knows of it, `cache` what
-    the trunk keeps, `memory` what was heard, for echoes.
+    `position` is a number, or a tensor (1,) where steps are recorded. `row_BW` is the position in
+    the making, `context_BWH` what the chain knows of it, `cache` what the trunk keeps, `memory`
+    what was heard, for echoes.
     """
 
-    position: int
+    position: int | Tensor
     filled: int
     row_BW: Tensor
     previous_BW: Tensor
@@ -42,7 +43,12 @@ class State:
 
 
 class Autoregressive(nn.Module):
-    """Base of the families; a family brings `trunk`, `trunk_cache` and `trunk_step`."""
+    """Base of the families; a family brings `trunk`, `trunk_cache` and `trunk_step`.
+
+    recordable: whether its steps can be `fixed`, see `start`.
+    """
+
+    recordable = True
 
     def __init__(self, config: StepConfig, shape: TokenShape) -> None:
         super().__init__()
@@ -78,7 +84,7 @@ class Autoregressive(nn.Module):
         """
 
     @abstractmethod
-    def trunk_cache(self, batch: int, length: int) -> Any:
+    def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Any:
         """What the trunk carries from position to position, for sequences of about `length`."""
 
     @abstractmethod
@@ -132,14 +138,19 @@ class Autoregressive(nn.Module):
         starts = torch.zeros(len(tokens_BTW), dtype=torch.long, device=tokens_BTW.device)
         return self(inputs, tokens_BTW, starts)
 
-    def start(self, batch: int, length: int) -> State:
-        """The state before the first sub-token of `batch` pieces of about `length` positions."""
+    def start(self, batch: int, length: int, fixed: bool = False) -> State:
+        """The state before the first sub-token of `batch` pieces of about `length` positions.
+
+        fixed: of at most `length` positions, and every step does the same whatever its number, so
+        that one can be recorded and replayed.
+        """
         device = next(self.parameters()).device
         blank = torch.full((batch, self.shape.width), self.shape.vocabulary, device=device)
         ages = torch.zeros_like(blank)
         memory = empty_memory(batch, self.reach, self.shape.width, device) if self.reach else None
-        cache = self.trunk_cache(batch, length)
-        state = State(0, 0, blank.clone(), blank, ages, torch.empty(0), cache, memory)
+        cache = self.trunk_cache(batch, length, fixed)
+        position = torch.zeros(1, dtype=torch.long, device=device) if fixed else 0
+        state = State(position, 0, blank.clone(), blank, ages, torch.empty(0), cache, memory)
         self._open_position(state)
         return state
 

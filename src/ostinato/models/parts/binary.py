@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ostinato.models.parts.step_input import row_of
+
 ON = 1
 KEYS_ON = 0.04  # of 88 keys, three and a half sound in a frame of music: where learning starts
 
@@ -44,11 +46,11 @@ class BinaryInput(nn.Module):
             x_BTD = x_BTD + table(clock_BT % period)
         return x_BTD
 
-    def step(self, rows_BW: Tensor, position: int, ages_BW: Tensor) -> Tensor:
+    def step(self, rows_BW: Tensor, position: int | Tensor, ages_BW: Tensor) -> Tensor:
         """The same for one position, of the same number in all sequences: shape (B, D)."""
         x_BD = self._rows(rows_BW)
         for period, table in zip(self.periods, self.clocks, strict=True):
-            x_BD = x_BD + cast(nn.Embedding, table).weight[position % period]
+            x_BD = x_BD + row_of(cast(nn.Embedding, table), position % period)
         return x_BD
 
     def _rows(self, rows: Tensor) -> Tensor:

@@ -40,14 +40,22 @@ class StepInput(nn.Module):
             x_BTD = x_BTD + self.ages(ages_BTW + self.age_offsets_W).sum(dim=2)
         return x_BTD
 
-    def step(self, rows_BW: Tensor, position: int, ages_BW: Tensor) -> Tensor:
-        """The same for one position, of the same number in all sequences: shape (B, D)."""
+    def step(self, rows_BW: Tensor, position: int | Tensor, ages_BW: Tensor) -> Tensor:
+        """The same for one position, of the same number in all sequences: shape (B, D).
+
+        position: a number, or a tensor (1,).
+        """
         x_BD = F.embedding_bag(rows_BW + self.offsets_W, self.rows.weight, mode="sum")
         for period, table in zip(self.periods, self.clocks, strict=True):
-            x_BD += cast(nn.Embedding, table).weight[position % period]
+            x_BD += row_of(cast(nn.Embedding, table), position % period)
         if self.ages is not None:
             x_BD += F.embedding_bag(ages_BW + self.age_offsets_W, self.ages.weight, mode="sum")
         return x_BD
+
+
+def row_of(table: nn.Embedding, number: int | Tensor) -> Tensor:
+    """A row of a table, (D,), or (1, D) where the number is a tensor (1,)."""
+    return table.weight[number] if isinstance(number, int) else table(number)
 
 
 def running_ages(rows_BTW: Tensor, max_age: int) -> Tensor:
