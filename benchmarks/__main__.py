@@ -13,6 +13,7 @@ from pathlib import Path
 THREADS = 2
 RESULTS = Path(__file__).parent / "results"
 KINDS = ["training", "sampling", "relative", "flex", "music", "variants", "corpora", "encoding"]
+KINDS += ["gpu"]
 # libgomp's threads spin while they wait, which costs most where two cores do other work as well
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -73,6 +74,7 @@ def main() -> None:
     )
     libraries = ", ".join(f"{key} {value}" for key, value in described["libraries"].items())
     about = f"{described['processor']}, {described['threads']} threads; {libraries}"
+    about += f"; {described['gpu']}" if described["gpu"] else ""
     about += "; seconds of the processor" if arguments.processor_time else ""
     note = f"\n{arguments.note}\n" if arguments.note else ""
     write_text(RESULTS / f"{name}.md", f"{about}\n{note}\n{text}\n")

@@ -82,6 +82,7 @@ def machine() -> dict[str, Any]:
     libraries = ("numpy", "torch", "transformers", "x-transformers")
     return {
         "processor": _processor(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),

@@ -78,7 +78,7 @@ def x_transformer(context: int = CONTEXT) -> nn.Module:
 
 def loss_of_ours(model: nn.Module, tokens_BT: Tensor) -> Tensor:
     """Mean nats of the next token."""
-    starts = torch.zeros(len(tokens_BT), dtype=torch.long)
+    starts = torch.zeros(len(tokens_BT), dtype=torch.long, device=tokens_BT.device)
     return model(tokens_BT[:, :-1, None], tokens_BT[:, 1:, None], starts).mean()
 
 

@@ -42,7 +42,7 @@ def models(context: int, **changes: object) -> dict[str, Autoregressive]:
     for who, family in ((OURS, "music_transformer"), (PEER, "gpt")):
         text = (CONF / family / "small.yaml").read_text(encoding="utf-8")
         settings = yaml.safe_load(text)["model"] | {"context": context, "dropout": 0.0}
-        settings |= changes if family == "music_transformer" else {}
+        settings |= {k: v for k, v in changes.items() if family != "gpt" or k in settings}
         torch.manual_seed(0)
         made[who] = build(family, settings, SHAPE)
     return made

@@ -97,7 +97,7 @@ def _gpt2(length: int) -> Callable[[int], None]:
 
 def generate(model: torch.nn.Module, batch: int, length: int) -> None:
     """`length` tokens by the generate of Hugging Face's transformers."""
-    begin = torch.zeros(batch, 1, dtype=torch.long)
+    begin = torch.zeros(batch, 1, dtype=torch.long, device=next(model.parameters()).device)
     made = model.generate(
         begin,
         attention_mask=torch.ones_like(begin),
