@@ -27,7 +27,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", choices=KINDS, action="append", help="all cases of a kind")
-    parser.add_argument("--case", help="the cases whose name holds this")
+    parser.add_argument("--case", action="append", help="the cases whose name holds this")
     parser.add_argument("--list", action="store_true", help="name the cases, run none")
     parser.add_argument("--note", default="", help="written beside the results")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of every race")
@@ -40,9 +40,9 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")  # the peers' own
 
-    cases = chosen(arguments.only or KINDS, arguments.case or "")
+    cases = chosen(arguments.only or KINDS, arguments.case or [""])
     if arguments.list or not cases:
-        print("\n".join(case.name for case in chosen(KINDS, "")))
+        print("\n".join(case.name for case in chosen(KINDS, [""])))
         return
 
     import torch
@@ -81,8 +81,8 @@ def main() -> None:
     print(f"\nwritten: {os.path.relpath(RESULTS)}/{name}.json and .md")
 
 
-def chosen(kinds, part: str):
-    """The cases of these kinds whose name holds `part`."""
+def chosen(kinds, parts: list[str]):
+    """The cases of these kinds whose name holds any of `parts`."""
     from importlib import import_module
 
     from benchmarks.measure import Case
@@ -91,7 +91,7 @@ def chosen(kinds, part: str):
     for kind in kinds:
         module = import_module(f"benchmarks.{kind}")
         of_kind = module.cases() if hasattr(module, "cases") else [Case(kind, module.races)]
-        found += [case for case in of_kind if part in case.name]
+        found += [case for case in of_kind if any(part in case.name for part in parts)]
     return found
 
 

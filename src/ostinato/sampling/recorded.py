@@ -20,13 +20,15 @@ from ostinato.models.parts.autoregressive import Autoregressive, State
 class Recording:
     """A batch of sequences in the making.
 
-    logits_BV: of the next sub-token. token_B: where the graphs read the one that is pushed.
+    logits_BV: of the next sub-token. token_B: where the graphs read the one that is pushed. kept:
+    the other tensors that they read, which are here so that nothing else is put in their place.
     graphs: one for each sub-token of a position, with the logits that it ends in. filled: how many
     the position in the making has.
     """
 
     logits_BV: Tensor
     token_B: Tensor
+    kept: list[Tensor]
     graphs: list[tuple[torch.cuda.CUDAGraph, Tensor]]
     filled: int = 0
 
@@ -51,8 +53,8 @@ class Recorded:
                 model.push(trial, token_B)
         torch.cuda.current_stream(device).wait_stream(aside)
         state = model.start(batch, length, fixed=True)
-        first_BV = model.next_logits(state)
-        return Recording(first_BV, token_B, capture(model, state, token_B))
+        first_BV, kept = model.next_logits(state), list(tensors_of(state))
+        return Recording(first_BV, token_B, kept, capture(model, state, token_B, kept))
 
     def next_logits(self, recording: Recording) -> Tensor:
         """Logits of the next sub-token, (B, V); the next push writes others."""
@@ -73,14 +75,13 @@ def stepper(model: Autoregressive) -> Autoregressive | Recorded:
 
 
 def capture(
-    model: Autoregressive, state: State, token_B: Tensor
+    model: Autoregressive, state: State, token_B: Tensor, begins: list[Tensor]
 ) -> list[tuple[torch.cuda.CUDAGraph, Tensor]]:
     """Capture the pushes of one position, from a state in which it is about to begin.
 
-    Capturing runs nothing: afterwards the state is still to be read where it was before.
+    begins: the state's tensors. Capturing runs nothing, so it is still to be read there afterwards.
     """
     pool, width = torch.cuda.graph_pool_handle(), model.shape.width
-    before = list(tensors_of(state))
     graphs = []
     for filled in range(width):
         graph = torch.cuda.CUDAGraph()
@@ -88,7 +89,7 @@ def capture(
             model.push(state, token_B)
             logits_BV = model.next_logits(state)
             if filled == width - 1:
-                put_back(before, list(tensors_of(state)))
+                put_back(begins, list(tensors_of(state)))
         graphs.append((graph, logits_BV))
     return graphs
 

@@ -177,6 +177,8 @@ def make_trainer(settings: Settings, run_on: Devices) -> pl.Trainer:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # of FSDP2, for outputs that are views: nothing here changes one in place
     warnings.filterwarnings("ignore", message=".*returned a view tensor.*")
+    # new memory need not be filled for a result to be the same: nothing here reads it unwritten
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     training = settings.training
     try:
         trainer = _trainer(training, run_on)
