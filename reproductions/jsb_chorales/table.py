@@ -3,7 +3,6 @@ row.
 """
 
 from pathlib import Path
-from typing import Any
 
 from ostinato.evaluation.published import (
     Column,
@@ -41,25 +40,14 @@ known). "no leak" leaves out the copies of training pieces: {leaked}.
 """
 
 
-def as_systems(mixtures: dict[str, dict[str, Any]], which: str) -> dict[str, dict[str, Any]]:
-    """Mixtures with what the table asks of a system."""
-    return {
-        name: {
-            "family": "mixture",
-            "size": f"of {len(item['members'])}{which}",
-            "seed": "–",
-            **item,
-        }
-        for name, item in mixtures.items()
-    }
-
-
 if __name__ == "__main__":
     params = read_params()
-    mixtures = as_systems(params["mixtures"], "")
-    frozen = params["frozen"] | as_systems(params["frozen_mixtures"], " large ones")
+    mixtures = {
+        name: {"family": "mixture", "size": f"of {len(item['members'])}", **item}
+        for name, item in params["mixtures"].items()
+    }
     rows = [
-        *our_rows(params["systems"] | mixtures, frozen, COLUMNS),
+        *our_rows(params["systems"] | mixtures, params["frozen"], COLUMNS),
         *published_rows(Path("published.csv")),
         *baseline_rows(BASELINES, COLUMNS),
     ]

@@ -53,7 +53,7 @@ def score_mixture(mixture: str, protocol_of: ProtocolOf) -> None:
         ValueError: members of several encodings.
     """
     params = read_params()
-    item = entry(params["mixtures"] | params.get("frozen_mixtures", {}), mixture)
+    item = entry(params["mixtures"], mixture)
     members = [_trained_on(member, params) for member in item["members"]]
     encodings = sorted({trained.card["encoding"] for trained, _ in members})
     if len(encodings) != 1:

@@ -21,14 +21,14 @@ class Recording:
     """A batch of sequences in the making.
 
     logits_BV: of the next sub-token. token_B: where the graphs read the one that is pushed. kept:
-    the other tensors that they read, which are here so that nothing else is put in their place.
+    what else they read, which is here so that nothing else is put in its place.
     graphs: one for each sub-token of a position, with the logits that it ends in. filled: how many
     the position in the making has.
     """
 
     logits_BV: Tensor
     token_B: Tensor
-    kept: list[Tensor]
+    kept: tuple[State, list[Tensor]]
     graphs: list[tuple[torch.cuda.CUDAGraph, Tensor]]
     filled: int = 0
 
@@ -53,8 +53,9 @@ class Recorded:
                 model.push(trial, token_B)
         torch.cuda.current_stream(device).wait_stream(aside)
         state = model.start(batch, length, fixed=True)
-        first_BV, kept = model.next_logits(state), list(tensors_of(state))
-        return Recording(first_BV, token_B, kept, capture(model, state, token_B, kept))
+        first_BV, begins = model.next_logits(state), list(tensors_of(state))
+        graphs = capture(model, state, token_B, begins)
+        return Recording(first_BV, token_B, (state, begins), graphs)
 
     def next_logits(self, recording: Recording) -> Tensor:
         """Logits of the next sub-token, (B, V); the next push writes others."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ostinato.models.parts.attention import Ring
 from ostinato.models.parts.autoregressive import Autoregressive
 from ostinato.models.parts.config import StepConfig, TokenShape
-from ostinato.models.parts.layers import FEED_FORWARDS, NORM_STEPS, NORMS, matrix
+from ostinato.models.parts.layers import FEED_FORWARDS, NORM_STEPS, NORMS, NormStep, matrix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,9 @@ class Stack(Autoregressive):
         slots = min(length + 1, config.context)
         size = (config.layers, 2, batch, config.heads, slots, config.head_width)
         clock = torch.zeros(1, dtype=torch.long, device=like.device) if fixed else None
-        return Ring(like.new_zeros(size), config.context, clock=clock)
+        # what no position has filled yet is never read, unless a step is fixed: then it is hidden
+        kept = like.new_zeros(size) if fixed else like.new_empty(size)
+        return Ring(kept, config.context, clock=clock)
 
     def weights(self) -> list["Weights"]:
         """Of the blocks, looked up once: beside the work of a step, finding them would show."""
@@ -149,12 +151,12 @@ class Block(nn.Module):
 
     def weights(self) -> "Weights":
         """For `step`."""
+        norm = NORM_STEPS[self.kinds[0]]
         return Weights(
-            norm=NORM_STEPS[self.kinds[0]],
-            norm_attention=self.norm_attention.get_parameter("weight"),
+            norm_attention=norm(self.norm_attention.get_parameter("weight")),
             qkv=self.attention.get_parameter("qkv"),
             out=self.attention.get_parameter("out"),
-            norm_forward=self.norm_forward.get_parameter("weight"),
+            norm_forward=norm(self.norm_forward.get_parameter("weight")),
             up=self.up,
             between=self.between,
             down=self.down,
@@ -164,11 +166,10 @@ class Block(nn.Module):
 class Weights(NamedTuple):
     """One block as its step computes it; matrices are (inputs, outputs)."""
 
-    norm: Callable[[Tensor, Tensor], Tensor]
-    norm_attention: Tensor
+    norm_attention: NormStep
     qkv: Tensor
     out: Tensor
-    norm_forward: Tensor
+    norm_forward: NormStep
     up: Tensor
     between: Callable[[Tensor], Tensor]
     down: Tensor
@@ -176,7 +177,7 @@ class Weights(NamedTuple):
 
 def step(x_BD: Tensor, weights: Weights, attend: Callable[[Tensor], Tensor]) -> Tensor:
     """A block at one position; attend: from queries, keys and values (B, 3 D) to (B, D)."""
-    qkv_BX = weights.norm(x_BD, weights.norm_attention) @ weights.qkv
+    qkv_BX = weights.norm_attention(x_BD) @ weights.qkv
     x_BD = torch.addmm(x_BD, attend(qkv_BX), weights.out)
-    inner = weights.between(weights.norm(x_BD, weights.norm_forward) @ weights.up)
+    inner = weights.between(weights.norm_forward(x_BD) @ weights.up)
     return torch.addmm(x_BD, inner, weights.down)
