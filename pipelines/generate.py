@@ -17,7 +17,7 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.music.write import write_midi
     from ostinato.sampling.settings import Decoding
 
-    generator = Generator.load(Path(config["weights"]))
+    generator = Generator.load(Path(config["weights"]), config["device"])
     gap, prompt = config["infill"], None
     if config["prompt"]:
         voices = generator.trained.card["codec"]["representation"].get("voices") or ()

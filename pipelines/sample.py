@@ -19,7 +19,7 @@ def main(config: dict[str, Any]) -> None:
 
     system = config["system"]
     item = entry_of(config["systems"], system, "system")
-    generator = Generator.load(Path("models") / system)
+    generator = Generator.load(Path("models") / system, config["device"])
     torch.set_num_threads(generator.trained.card["training"]["threads"])
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
     check_trained_on(generator.trained, tokens)

@@ -15,7 +15,7 @@ from ostinato.music.piece import Piece
 from ostinato.representations.protocol import Fillable, Tokens
 from ostinato.sampling.decode import Sampled, decode
 from ostinato.sampling.infill import Gaps, infill
-from ostinato.sampling.load import Trained, load_trained
+from ostinato.sampling.load import Trained, check_device, load_trained
 from ostinato.sampling.prompts import EncodedPiece, as_piece, check_context
 from ostinato.sampling.settings import Decoding
 
@@ -104,9 +104,17 @@ class Generator:
         self.system: str = trained.card["system"]
 
     @classmethod
-    def load(cls, folder: Path | str) -> "Generator":
-        """From a model folder; a copied one is enough."""
-        return cls(load_trained(Path(folder)))
+    def load(cls, folder: Path | str, device: str = "cpu") -> "Generator":
+        """From a model folder; a copied one is enough. device: where it samples, `cpu` or `cuda`:
+        another one rounds in another way, so that now and then a seed gives another piece.
+
+        Raises:
+            ValueError: a device that is not there.
+        """
+        check_device(device)
+        trained = load_trained(Path(folder))
+        trained.model.to(device)
+        return cls(trained)
 
     def capabilities(self) -> dict[str, list[str]]:
         """Tasks and conditions that `generate` knows."""

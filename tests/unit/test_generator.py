@@ -27,6 +27,12 @@ def generator(model_folder):
     return Generator.load(model_folder)
 
 
+@pytest.mark.parametrize("device", ["cuda:97", "gramophone"])
+def test_a_device_that_is_not_there_is_refused_with_one_that_is(model_folder, device):
+    with pytest.raises(ValueError, match=f"device={device} cannot be used here .*device=cpu can"):
+        Generator.load(model_folder, device)
+
+
 def test_a_copied_folder_is_enough_and_makes_the_same_music(
     generator, model_folder, tmp_path, monkeypatch
 ):

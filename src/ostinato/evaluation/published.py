@@ -17,6 +17,7 @@ from ostinato.evaluation.reproduction import FORMAT, SPLITS
 from ostinato.execution.files import read_json
 
 PARTS = ("", "_low", "_high", "_spread")
+KINDS = {"counted": "counted", "logged": "ours"}  # of a row, by how its figure is known
 Row = dict[str, Any]
 
 
@@ -68,10 +69,12 @@ def baseline_rows(path: Path, columns: Sequence[Column]) -> list[Row]:
 
 
 def published_rows(path: Path) -> list[Row]:
-    """Other people's figures, from published.csv; what nobody published is NaN."""
+    """Other people's figures, from published.csv, and those of ours of which only a log is left;
+    what nobody published is NaN.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            {"kind": "counted" if line["known"] == "counted" else "published"}
+            {"kind": KINDS.get(line["known"], "published")}
             | {key: value for key, value in line.items() if not key.endswith("_nats")}
             | {split: float(line.get(f"{split}_nats") or "nan") for split in SPLITS}
             for line in csv.DictReader(file)

@@ -41,6 +41,16 @@ def check_trained_on(trained: Trained, tokens: TokenSet) -> None:
         )
 
 
+def check_device(device: str) -> None:
+    """Raise ValueError where torch does not know, or this machine has not, such a device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device={device} cannot be used here ({str(error).splitlines()[0]}); device=cpu can"
+        ) from error
+
+
 def load_trained(folder: Path, *, family: str | None = None) -> Trained:
     """Load `model.json` and the weights, after checking the weights' SHA-256.
 
