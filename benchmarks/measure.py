@@ -65,10 +65,14 @@ class Clock:
     now = staticmethod(time.perf_counter)
 
 
-def in_turn(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every contestant in every round, after one round that does not count."""
+def in_turn(
+    contestants: Mapping[str, Callable[[], object]], rounds: int, warm: bool = True
+) -> dict[str, list[float]]:
+    """Seconds of every contestant in every round, after one round that does not count: without it
+    where a run takes minutes, of which its first moments are no part worth speaking of.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(rounds + 1):
+    for number in range(0 if warm else 1, rounds + 1):
         for name, run in contestants.items():
             start = Clock.now()
             run()

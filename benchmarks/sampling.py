@@ -14,6 +14,7 @@ from ostinato.sampling.settings import Decoding
 
 BATCHES, LENGTHS = (1, 8, 64), (256, 2048)
 AIMS = {1: {"transformers": 3.0}, 64: {"transformers": 2.0}}
+LONG = 2048
 SPAN, WINDOW, LATE = 256, 256, 8192  # tokens that are timed, our context, where the late ones end
 
 
@@ -31,18 +32,19 @@ def name(batch: int, length: int) -> str:
 
 
 def race(rounds: int, batch: int, length: int) -> Race:
-    makers = {
-        OURS: _ours(peers.ours(length), length),
-        peers.OUR_GPT2: _ours(peers.our_gpt2(length), length),
-        "transformers": _gpt2(length),
-        "x-transformers": _x_transformer(length),
-    }
+    makers = {OURS: _ours(peers.ours(length), length), "transformers": _gpt2(length)}
+    long = batch > 1 and length >= LONG
+    if not long:  # minutes for each, and the others are no aim
+        makers[peers.OUR_GPT2] = _ours(peers.our_gpt2(length), length)
+        makers["x-transformers"] = _x_transformer(length)
     return Race(
         question=name(batch, length),
         unit="tokens",
         amount=batch * length,
         seconds=in_turn(
-            {who: (lambda make=make: make(batch)) for who, make in makers.items()}, rounds
+            {who: (lambda make=make: make(batch)) for who, make in makers.items()},
+            rounds,
+            warm=not long,
         ),
         aims=AIMS.get(batch, {}),
     )
