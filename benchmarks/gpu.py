@@ -17,7 +17,7 @@ from ostinato.sampling.recorded import stepper
 from ostinato.sampling.settings import Decoding
 
 # dense bf16, of NVIDIA's data sheets for the SXM parts: H100 and H200 are the same chip
-PEAKS = {"H100": 989.4e12, "H200": 989.4e12}
+PEAKS = {"H100 80GB HBM3": 989.4e12, "H200": 989.4e12}
 LENGTH, BATCH = 2048, 32
 # 100M weights each, apart from the embeddings; the wider, the longer the products
 SHAPES = {"8 layers of 1,024": (8, 1024, 8), "12 layers of 768": (12, 768, 12)}

@@ -18,7 +18,7 @@ OURS = "ostinato"
 class Race:
     """One question: who does more `unit` a second.
 
-    seconds: of every contestant in every round; the first round, which warms up, is not in it.
+    seconds: of every contestant in every round; a round that warms up is not in it.
     amount: units of one run. aims: how many times as fast as a peer we mean to be. peak_mb: what a
     contestant's run added to its process's memory, where that was asked.
     """

@@ -28,6 +28,8 @@ def global_state(monkeypatch):
     interrupt = signal.getsignal(signal.SIGINT)
     torch = sys.modules.get("torch")
     before = (torch.get_num_threads(), torch.get_rng_state()) if torch else None
+    if torch:
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", torch.backends.cudnn.allow_tf32)
     yield
     signal.signal(signal.SIGINT, interrupt)
     if torch and before:

@@ -15,7 +15,7 @@ from ostinato.music.piece import Piece
 from ostinato.representations.protocol import Fillable, Tokens
 from ostinato.sampling.decode import Sampled, decode
 from ostinato.sampling.infill import Gaps, infill
-from ostinato.sampling.load import Trained, check_device, load_trained
+from ostinato.sampling.load import Trained, load_trained
 from ostinato.sampling.prompts import EncodedPiece, as_piece, check_context
 from ostinato.sampling.settings import Decoding
 
@@ -111,10 +111,7 @@ class Generator:
         Raises:
             ValueError: a device that is not there.
         """
-        check_device(device)
-        trained = load_trained(Path(folder))
-        trained.model.to(device)
-        return cls(trained)
+        return cls(load_trained(Path(folder), device=device))
 
     def capabilities(self) -> dict[str, list[str]]:
         """Tasks and conditions that `generate` knows."""

@@ -27,10 +27,16 @@ def generator(model_folder):
     return Generator.load(model_folder)
 
 
-@pytest.mark.parametrize("device", ["cuda:97", "gramophone"])
-def test_a_device_that_is_not_there_is_refused_with_one_that_is(model_folder, device):
-    with pytest.raises(ValueError, match=f"device={device} cannot be used here .*device=cpu can"):
+@pytest.mark.parametrize("device", ["cuda:1", "meta", "gramophone", None])
+def test_other_devices_are_refused(model_folder, device):
+    with pytest.raises(ValueError, match=f"device={device} must be cpu or cuda"):
         Generator.load(model_folder, device)
+
+
+def test_a_gpu_that_is_not_there_is_refused(model_folder, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"device=cuda needs a GPU.*device=cpu"):
+        Generator.load(model_folder, "cuda")
 
 
 def test_a_copied_folder_is_enough_and_makes_the_same_music(

@@ -7,6 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.models import build, families, gpt
+from ostinato.models.gpt import rotary_table, rotate
+from ostinato.models.lstm import whole_precision
 from ostinato.models.parts.config import PAD, TokenShape
 from ostinato.models.parts.layers import squared_relu
 
@@ -210,6 +212,36 @@ def test_precision_of_half_the_bits_comes_close(family):
             rough = model.score(tokens)
     assert rough.dtype == torch.float32
     assert torch.allclose(rough, exact, rtol=0.05, atol=0.1)
+
+
+def test_an_lstm_stays_in_full_precision_where_bf16_would_raise(monkeypatch):
+    monkeypatch.setattr("ostinato.models.lstm.whole_precision", lambda device: True)
+    model, tokens = make("lstm", 4), pieces(2, 6, 4)
+    exact = model.score(tokens)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = model.score(tokens)
+        rough.mean().backward()
+        state = model.start(2, 6)
+        model.push(state, tokens[:, 0, model.order[0]])
+    assert all(p.grad is not None for p in model.layers.parameters())
+    assert torch.allclose(rough, exact, rtol=0.05, atol=0.1)
+
+
+def test_full_precision_is_kept_where_autocast_asks_for_bf16_alone():
+    assert not whole_precision("cpu")
+    with torch.autocast("cpu", torch.float16):
+        assert not whole_precision("cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        assert whole_precision("cpu") is not supported
+        assert not whole_precision("cuda")
+
+
+def test_rotations_are_the_same_in_the_form_that_compilers_fuse(monkeypatch):
+    x_BTNE, rotation = torch.randn(2, 5, 3, 8), rotary_table(5, 8, torch.device("cpu"))
+    complex_form = rotate(x_BTNE, rotation)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert torch.allclose(rotate(x_BTNE, rotation), complex_form, atol=1e-6)
 
 
 def test_an_unknown_family_or_setting_is_refused_with_the_valid_ones():

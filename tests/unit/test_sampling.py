@@ -31,13 +31,17 @@ def by_hand(logits, uniform, decoding):
     weights = np.exp(logits / decoding.temperature - np.max(logits / decoding.temperature))
     probs = weights / weights.sum()
     order = sorted(range(len(probs)), key=lambda n: (-probs[n], n))
+    if decoding.keeps_all:
+        order = list(range(len(probs)))
     if decoding.top_k:
         order = order[: decoding.top_k]
     kept, reached = [], 0.0
     for symbol in order:
+        if probs[symbol] == 0 and decoding.keeps_all:
+            continue
         if probs[symbol] == 0 or (kept and reached >= decoding.top_p * probs[order].sum()):
             break
-        if probs[symbol] < decoding.min_p * probs[order[0]]:
+        if probs[symbol] < decoding.min_p * probs.max():
             break
         kept.append(symbol)
         reached += probs[symbol]

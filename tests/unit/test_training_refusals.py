@@ -131,6 +131,23 @@ def test_bf16_is_used_where_the_hardware_has_it_and_noted_where_not(
     )
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "gpus", "mps", "kind"),
+    [
+        ("cpu", 1, False, "cpu"),
+        ("auto", 0, False, "cpu"),
+        ("auto", 2, False, "cuda"),
+        ("gpu", 2, False, "cuda"),
+        ("auto", 0, True, "mps"),
+        ("cuda", 1, False, "cuda"),
+    ],
+)
+def test_the_kind_of_device_is_what_lightning_takes(monkeypatch, accelerator, gpus, mps, kind):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert Devices(accelerator=accelerator).kind() == kind
+
+
 def test_the_note_is_said_when_a_training_starts(settings_of, train, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("ostinato.training.devices.has_bf16", lambda device: False)
     settings = settings_of(steps=2, validate_every=2, precision="bf16-mixed")

@@ -44,6 +44,8 @@ class Cache:
 class Model(Stack):
     """Stack of attention and feed-forward blocks."""
 
+    recordable = True
+
     def __init__(self, config: Config, shape: TokenShape) -> None:
         super().__init__(config, shape, partial(Attention, config))
 

@@ -53,8 +53,6 @@ class Cache:
 class Model(Autoregressive):
     """Stack of attention and feed-forward blocks over embedded positions."""
 
-    recordable = False  # where a window ends, a step computes half of one anew
-
     def __init__(self, config: Config, shape: TokenShape) -> None:
         super().__init__(config, shape)
         self.config = config

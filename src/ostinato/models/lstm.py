@@ -52,6 +52,8 @@ class Config(StepConfig):
 class Model(Autoregressive):
     """Stacked LSTM."""
 
+    recordable = True
+
     def __init__(self, config: Config, shape: TokenShape) -> None:
         super().__init__(config, shape)
         self.width, self.residual = config.width, config.residual
@@ -91,8 +93,8 @@ class Model(Autoregressive):
         after = []
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms[:-1], strict=True)):
             read_BTD, state = self._drop(norm(x_BTD)), states[number] if states else None
-            if lacks_bf16(x_BTD.device):
-                with torch.autocast("cpu", enabled=False):
+            if whole_precision(x_BTD.device.type):
+                with torch.autocast(x_BTD.device.type, enabled=False):
                     out_BTD, state = layer(read_BTD.float(), state)
             else:
                 out_BTD, state = layer(read_BTD, state)
@@ -108,11 +110,16 @@ class Model(Autoregressive):
         return x_BTD * (keep_B1D / (1 - self.rate)).to(x_BTD.dtype)
 
 
-def lacks_bf16(device: torch.device) -> bool:
-    """Whether autocast asks for bf16 of a CPU for which oneDNN has no such LSTM, and would raise.
+def whole_precision(device: str) -> bool:
+    """Whether the layers stay in full precision where autocast asks for bf16.
 
-    Seen of torch 2.13 where the widest vector instructions are AVX2.
+    On a GPU torch's autocast runs cuDNN's LSTM in half precision, whatever it was asked for
+    (aten/src/ATen/cudnn/AutocastRNN.cpp). On a CPU oneDNN has no bf16 LSTM where the widest vector
+    instructions are AVX2, and raises (torch 2.13).
     """
-    if device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+    if not torch.is_autocast_enabled(device) or torch.get_autocast_dtype(device) != torch.bfloat16:
         return False
+    has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if device != "cpu" or not has_onednn:
+        return device == "cuda"
     return not torch.ops.mkldnn._is_mkldnn_bf16_supported()

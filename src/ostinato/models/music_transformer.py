@@ -73,6 +73,7 @@ class Model(Stack):
     """Stack of relative attention and feed-forward blocks."""
 
     config: Config
+    recordable = True
 
     def __init__(self, config: Config, shape: TokenShape) -> None:
         scale = pitch_scale(config, shape)

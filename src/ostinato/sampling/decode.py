@@ -24,6 +24,7 @@ from ostinato.sampling.prompts import check_tokens
 from ostinato.sampling.recorded import stepper
 from ostinato.sampling.repeats import NoRepeat
 from ostinato.sampling.settings import Decoding
+from ostinato.sampling.threads import fitting_threads
 
 POSITIONS_PER_QUARTER = 32
 
@@ -124,10 +125,23 @@ def decode(
         limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * longest + 1)
     model.eval()
     chooser = Chooser(model, grammars, Uniforms(seeds), decoding, len(prompts))
+    with fitting_threads(model, len(prompts)):
+        return _decode(model, prompts, grammars, chooser, limit)
+
+
+def _decode(
+    model: Autoregressive,
+    prompts: Sequence[Tokens],
+    grammars: Grammars,
+    chooser: Chooser,
+    limit: int,
+) -> list[Sampled]:
+    """The loop over at most `limit` positions."""
+    longest, width = max(map(len, prompts)), model.shape.width
     steps = stepper(model)
     state: Any = steps.start(len(prompts), limit)
-    device = next(model.parameters()).device
-    given = _Given(prompts, representation.width)
+    given = _Given(prompts, width, next(model.parameters()).device)
+    rank_W = np.argsort(model.order)
     rows: list[np.ndarray] = []
     costs: list[np.ndarray] = []
     done_B = grammars.finished()
@@ -136,42 +150,48 @@ def decode(
         if done_B.all() and position >= longest:
             break
         drawing_B = ~done_B & (position >= given.lengths)
-        cost_BW = np.zeros((len(prompts), representation.width), np.float32)
+        told: list[tuple[Tensor, Tensor]] = []  # logits and what was chosen by them
         for column in model.order:
             logits_BV = steps.next_logits(state).float()
-            chosen_B = given.at(position, column).to(device)
+            chosen_B = given.at(position, column)
             if drawing_B.any():
                 drawn_B = chooser.draw(logits_BV, column, drawing_B)
-                chosen_B = torch.where(torch.from_numpy(drawing_B).to(device), drawn_B, chosen_B)
-            cost_BW[:, column] = nats_of(logits_BV, chosen_B)
+                if not drawing_B.all():
+                    draws_B = torch.from_numpy(drawing_B).to(drawn_B.device)
+                    drawn_B = torch.where(draws_B, drawn_B, chosen_B)
+                chosen_B = drawn_B
+            told.append((logits_BV, chosen_B))
+            if len(told) == width:  # a push may write where logits were
+                cost_WB = nats_of(*map(torch.stack, zip(*told, strict=True)))
             chooser.take(chosen_B.cpu().numpy(), column, drawing_B)
             steps.push(state, chosen_B)
         rows.append(chooser.end_row())
-        costs.append(cost_BW)
+        costs.append(cost_WB[rank_W].T)
         ended_B = ~done_B & (position + 1 >= given.lengths) & grammars.finished()
         lengths_B[ended_B] = position + 1
         done_B |= ended_B
-    return _collect(rows, costs, lengths_B, done_B, representation.width)
+    return _collect(rows, costs, lengths_B, done_B, width)
 
 
-def nats_of(logits_BV: Tensor, chosen_B: Tensor) -> np.ndarray:
-    """What the chosen sub-tokens cost under the model, (B,)."""
-    nats_B = torch.logsumexp(logits_BV, 1) - logits_BV.gather(1, chosen_B[:, None])[:, 0]
-    found: np.ndarray = nats_B.cpu().numpy()
+def nats_of(logits: Tensor, chosen: Tensor) -> np.ndarray:
+    """What the chosen sub-tokens cost under the model, by logits of one dimension more."""
+    nats = torch.logsumexp(logits, -1) - logits.gather(-1, chosen[..., None])[..., 0]
+    found: np.ndarray = nats.cpu().numpy()
     return found
 
 
 class _Given:
     """Prompts of different lengths as one array, zero after their ends."""
 
-    def __init__(self, prompts: Sequence[Tokens], width: int) -> None:
+    def __init__(self, prompts: Sequence[Tokens], width: int, device: torch.device) -> None:
         self.lengths = np.array([len(prompt) for prompt in prompts])
-        self._none = torch.zeros(len(prompts), dtype=torch.long)
+        self._none = torch.zeros(len(prompts), dtype=torch.long, device=device)
         self._tokens_TWB = torch.zeros(
             (int(self.lengths.max()), width, len(prompts)), dtype=torch.long
         )
         for number, prompt in enumerate(prompts):
             self._tokens_TWB[: len(prompt), :, number] = torch.from_numpy(prompt.astype(np.int64))
+        self._tokens_TWB = self._tokens_TWB.to(device)
 
     def at(self, position: int, column: int) -> Tensor:
         """The sub-token of every prompt there, (B,)."""

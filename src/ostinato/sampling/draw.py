@@ -26,6 +26,10 @@ class Uniforms:
 
     def next(self, drawing_B: Mask) -> npt.NDArray[np.float64]:
         """The next number of the sequences that draw; the streams of the others stay."""
+        used = int(self._used[0])
+        if used < DRAWS and drawing_B.all() and (self._used == used).all():  # in step, as mostly
+            self._used += 1
+            return self._numbers[:, used]
         for number in np.flatnonzero(drawing_B & (self._used == DRAWS)).tolist():
             self._numbers[number], self._used[number] = self._sources[number].random(DRAWS), 0
         ready = self._used.clip(max=DRAWS - 1)
@@ -38,9 +42,14 @@ def draw(logits_BV: Tensor, uniform_B: Tensor, decoding: Decoding) -> Tensor:
     """One sub-token for each row by inverting the cumulative distribution at `uniform_B`.
 
     Likeliest first, so that every truncation keeps a prefix: top_k; of it, the nucleus and what is
-    likely enough beside the likeliest.
+    likely enough beside the likeliest. Where all is kept, in the vocabulary's order.
     """
     probs_BV = torch.softmax(logits_BV.float() / decoding.temperature, dim=1)
+    uniform_B1 = uniform_B.float().clamp(max=BELOW_ONE)[:, None]
+    if decoding.keeps_all:
+        cumulative_BV = probs_BV.cumsum(dim=1)
+        point_B1 = uniform_B1 * cumulative_BV[:, -1:]
+        return torch.searchsorted(cumulative_BV, point_B1, right=True)[:, 0]
     sorted_BV, order_BV = _likeliest_first(probs_BV)
     if decoding.top_k:
         sorted_BV = sorted_BV[:, : decoding.top_k]
@@ -51,8 +60,7 @@ def draw(logits_BV: Tensor, uniform_B: Tensor, decoding: Decoding) -> Tensor:
         if decoding.min_p > 0:
             inside_BV &= sorted_BV >= decoding.min_p * sorted_BV[:, :1]
         total_B1 = cumulative_BV.gather(1, inside_BV.sum(dim=1, keepdim=True) - 1)
-    point_B1 = uniform_B.float().clamp(max=BELOW_ONE)[:, None] * total_B1
-    rank_B1 = torch.searchsorted(cumulative_BV, point_B1, right=True)
+    rank_B1 = torch.searchsorted(cumulative_BV, uniform_B1 * total_B1, right=True)
     return order_BV.gather(1, rank_B1)[:, 0]
 
 

@@ -23,13 +23,14 @@ class Recording:
     logits_BV: of the next sub-token. token_B: where the graphs read the one that is pushed. kept:
     what else they read, which is here so that nothing else is put in its place.
     graphs: one for each sub-token of a position, with the logits that it ends in. filled: how many
-    the position in the making has.
+    the position in the making has. left: positions that there is room for.
     """
 
     logits_BV: Tensor
     token_B: Tensor
     kept: tuple[State, list[Tensor]]
     graphs: list[tuple[torch.cuda.CUDAGraph, Tensor]]
+    left: int
     filled: int = 0
 
 
@@ -38,35 +39,45 @@ class Recorded:
 
     def __init__(self, model: Autoregressive) -> None:
         self.model, self.shape, self.order = model, model.shape, model.order
+        device = next(model.parameters()).device
+        self._aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def start(self, batch: int, length: int) -> Recording:
         """The state before the first sub-token of pieces of at most `length` positions."""
         model, width = self.model, self.shape.width
         device = next(model.parameters()).device
         token_B = torch.zeros(batch, dtype=torch.long, device=device)
-        aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        aside = self._aside
         aside.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(aside):  # libraries allocate at their first calls
             trial = model.start(batch, length, fixed=True)
             for _ in range(2 * width):
                 model.next_logits(trial)
                 model.push(trial, token_B)
+            del trial
         torch.cuda.current_stream(device).wait_stream(aside)
         state = model.start(batch, length, fixed=True)
         first_BV, begins = model.next_logits(state), list(tensors_of(state))
         graphs = capture(model, state, token_B, begins)
-        return Recording(first_BV, token_B, (state, begins), graphs)
+        return Recording(first_BV, token_B, (state, begins), graphs, left=length)
 
     def next_logits(self, recording: Recording) -> Tensor:
         """Logits of the next sub-token, (B, V); the next push writes others."""
         return recording.logits_BV
 
     def push(self, recording: Recording, subtoken_B: Tensor) -> None:
-        """Append one sub-token to every sequence."""
+        """Append one sub-token to every sequence.
+
+        Raises:
+            ValueError: beyond the length that was started with.
+        """
+        if not recording.left:
+            raise ValueError("a recording is of the positions it was started with: start a longer")
         recording.token_B.copy_(subtoken_B)
         graph, recording.logits_BV = recording.graphs[recording.filled]
         graph.replay()
         recording.filled = (recording.filled + 1) % self.shape.width
+        recording.left -= not recording.filled
 
 
 def stepper(model: Autoregressive) -> Autoregressive | Recorded:
@@ -99,7 +110,8 @@ def put_back(before: list[Tensor], after: list[Tensor]) -> None:
     """Copy what lies in new tensors to where the first step of a position reads it."""
     moved = [(old, new) for old, new in zip(before, after, strict=True) if old is not new]
     places = {old.data_ptr() for old, _ in moved}
-    assert not places & {new.data_ptr() for _, new in moved}, "a state's tensors changed places"
+    if places & {new.data_ptr() for _, new in moved}:
+        raise RuntimeError("tensors of a state changed places: such a step cannot be recorded")
     for old, new in moved:
         old.copy_(new)
 

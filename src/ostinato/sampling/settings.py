@@ -39,6 +39,11 @@ class Decoding:
                 "for no limit"
             )
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether anything may be drawn."""
+        return not self.top_k and self.top_p == 1 and not self.min_p
+
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Decoding":
         """Those of some settings that are its own; what they do not name is off."""

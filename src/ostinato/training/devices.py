@@ -65,9 +65,11 @@ class Devices:
 
     def kind(self) -> str:
         """What torch calls such a device."""
-        if self.accelerator in ("gpu", "cuda", "auto") and torch.cuda.device_count():
-            return "cuda"
-        return {"auto": "cpu", "gpu": "mps"}.get(self.accelerator, self.accelerator)
+        chosen = self.accelerator
+        if chosen in ("gpu", "auto"):  # what Lightning takes
+            mps = torch.backends.mps.is_available()
+            chosen = "mps" if mps else "cuda" if torch.cuda.device_count() else "cpu"
+        return chosen
 
     def parts(self, batch: int, world: int) -> int:
         """How many micro batches make a device's share of the global batch.

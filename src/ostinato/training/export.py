@@ -3,7 +3,7 @@
 import csv
 import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,19 @@ def export(
     tokens: TokenSet,
     weights: Path,
     history: Sequence[dict[str, float]],
+    used: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Write the folder atomically and return what is in `model.json`."""
+    """Write the folder atomically and return what is in `model.json`.
+
+    used: device and precision of the training, where settings leave them open.
+    """
     best = min(history, key=lambda row: row["valid_nats"])
     with atomic_folder(out) as folder:
         shutil.copyfile(weights, folder / "weights.safetensors")
         card = settings.plain() | {
             "format": FORMAT,
             "dataset": tokens.dataset,
+            "trained_on": dict(used),
             "origin": tokens.origin,
             "tokens_digest": tokens.digest,
             "codec": tokens.codec,

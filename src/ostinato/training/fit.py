@@ -139,7 +139,8 @@ def fit(
             raise
         card: dict[str, Any] = {}
         if trainer.is_global_zero:
-            card = export(out, settings, tokens, resume.best_weights(), module.history)
+            used = {key: resume.what[key] for key in ("device", "precision")}
+            card = export(out, settings, tokens, resume.best_weights(), module.history, used)
             if run:
                 run.finish_weights(card["weights_sha256"])
             resume.forget()
@@ -151,7 +152,7 @@ def _identity(settings: Settings, tokens: TokenSet, trainer: pl.Trainer) -> Iden
         settings,
         tokens,
         device=trainer.strategy.root_device.type,
-        precision=precision_on(settings.training.precision, trainer.strategy.root_device.type),
+        precision=str(trainer.precision),
         world=trainer.world_size,
         parts=trainer.accumulate_grad_batches,
         sharded=isinstance(trainer.strategy, ModelParallelStrategy),
@@ -177,6 +178,8 @@ def make_trainer(settings: Settings, run_on: Devices) -> pl.Trainer:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # of FSDP2, for outputs that are views: nothing here changes one in place
     warnings.filterwarnings("ignore", message=".*returned a view tensor.*")
+    # torch lets cuDNN round to ten bits in full precision, in which validation is to be
+    torch.backends.cudnn.allow_tf32 = False
     # new memory need not be filled for a result to be the same: nothing here reads it unwritten
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     training = settings.training

@@ -52,7 +52,7 @@ def identity(
         "torch": torch.__version__,
         "machine": platform.machine(),
         "device": device,
-        "precision in use": precision,
+        "precision": precision,
         "world": world,
         "parts": parts,
         "sharded": sharded,

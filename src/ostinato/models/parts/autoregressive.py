@@ -45,10 +45,10 @@ class State:
 class Autoregressive(nn.Module):
     """Base of the families; a family brings `trunk`, `trunk_cache` and `trunk_step`.
 
-    recordable: whether its steps can be `fixed`, see `start`.
+    recordable: whether its steps can be `fixed`, see `start`: a family that can says so.
     """
 
-    recordable = True
+    recordable = False
 
     def __init__(self, config: StepConfig, shape: TokenShape) -> None:
         super().__init__()

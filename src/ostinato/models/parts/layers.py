@@ -35,8 +35,8 @@ def layer_norm(weight_D: Tensor) -> NormStep:
 def rms_norm(weight_D: Tensor) -> NormStep:
     """To a mean square of 1, then scaled (Zhang & Sennrich 2019).
 
-    x w / √(mean x² + ε) = x · w √D / √(|x|² + D ε): three operations where F.rms_norm takes eight
-    on a CPU (torch 2.13), which a single row feels.
+    x w / √(mean x² + ε) = x · w √D / √(|x|² + D ε): four operations where F.rms_norm takes twice as
+    many on a CPU (torch 2.13), which a single row feels.
     """
     scale_D = weight_D * len(weight_D) ** 0.5
     floor = weight_D.new_tensor((len(weight_D) * EPSILON) ** 0.5)
