@@ -24,7 +24,6 @@ from ostinato.sampling.prompts import check_tokens
 from ostinato.sampling.recorded import stepper
 from ostinato.sampling.repeats import NoRepeat
 from ostinato.sampling.settings import Decoding
-from ostinato.sampling.threads import fitting_threads
 
 POSITIONS_PER_QUARTER = 32
 
@@ -125,8 +124,7 @@ def decode(
         limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * longest + 1)
     model.eval()
     chooser = Chooser(model, grammars, Uniforms(seeds), decoding, len(prompts))
-    with fitting_threads(model, len(prompts)):
-        return _decode(model, prompts, grammars, chooser, limit)
+    return _decode(model, prompts, grammars, chooser, limit)
 
 
 def _decode(
