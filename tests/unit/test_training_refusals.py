@@ -153,6 +153,10 @@ def test_the_note_is_said_when_a_training_starts(settings_of, train, tmp_path, m
     settings = settings_of(steps=2, validate_every=2, precision="bf16-mixed")
     train(settings, tmp_path / "m", tmp_path / "r")
     assert "this CPU has no bf16 arithmetic" in capsys.readouterr().err
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert card["trained_on"] == {"device": "cpu", "precision": "32-true"}
+    plain = train(settings_of(steps=2, validate_every=2), tmp_path / "n", tmp_path / "r")
+    assert "trained_on" not in json.loads((tmp_path / "n" / "model.json").read_text()), plain
 
 
 def test_a_state_belongs_to_its_settings_data_and_way_to_run(settings_of, tokens):

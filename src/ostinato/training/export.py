@@ -27,7 +27,8 @@ def export(
 ) -> dict[str, Any]:
     """Write the folder atomically and return what is in `model.json`.
 
-    used: device and precision of the training, where settings leave them open.
+    used: device and precision of the training; noted where they are not the CPU and what the
+    settings say.
     """
     best = min(history, key=lambda row: row["valid_nats"])
     with atomic_folder(out) as folder:
@@ -35,7 +36,6 @@ def export(
         card = settings.plain() | {
             "format": FORMAT,
             "dataset": tokens.dataset,
-            "trained_on": dict(used),
             "origin": tokens.origin,
             "tokens_digest": tokens.digest,
             "codec": tokens.codec,
@@ -44,6 +44,8 @@ def export(
             "best_step": best["step"],
             "best_valid_nats": best["valid_nats"],
         }
+        if used != {"device": "cpu", "precision": settings.training.precision}:
+            card["trained_on"] = dict(used)
         write_json(folder / "model.json", card)
         text = io.StringIO()
         writer = csv.DictWriter(text, CURVE, lineterminator="\n")
