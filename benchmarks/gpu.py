@@ -57,13 +57,11 @@ def training(rounds: int, name: str) -> Race:
     model = peers.ours(LENGTH, **shape)
     flops = {whole: BATCH * LENGTH * flops_a_token(model, layers, width, whole) for whole in (0, 1)}
     gpt2 = peers.gpt2(LENGTH, layers, width, heads)
-    seconds = in_turn(
-        {
-            OURS: steps(model, peers.loss_of_ours),
-            "transformers, compiled too": steps(gpt2, peers.loss_of_gpt2),
-        },
-        rounds,
-    )
+    contestants = {
+        OURS: steps(model, peers.loss_of_ours),
+        "transformers, compiled too": steps(gpt2, peers.loss_of_gpt2),
+    }
+    seconds = in_turn(contestants, rounds)
     peak = next((rate for card, rate in PEAKS.items() if card in torch.cuda.get_device_name()), 0)
     if peak:
         limits = {
@@ -80,7 +78,16 @@ def training(rounds: int, name: str) -> Race:
         amount=STEPS * BATCH * LENGTH,
         seconds=seconds,
         aims=aims,
+        peak_mb={who: added_mb(run) for who, run in contestants.items()},
     )
+
+
+def added_mb(run: Callable[[], object]) -> float:
+    """What a run adds at its peak to the card's memory, weights and optimizer not counted."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    run()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
 def weights(model: nn.Module) -> int:

@@ -32,11 +32,13 @@ def name(batch: int, length: int) -> str:
 
 
 def race(rounds: int, batch: int, length: int) -> Race:
-    makers = {OURS: _ours(peers.ours(length), length), "transformers": _gpt2(length)}
-    long = batch > 1 and length >= LONG
-    if not long:  # minutes for each, and the others are no aim
-        makers[peers.OUR_GPT2] = _ours(peers.our_gpt2(length), length)
-        makers["x-transformers"] = _x_transformer(length)
+    makers = {
+        OURS: _ours(peers.ours(length), length),
+        "transformers": _gpt2(length),
+        peers.OUR_GPT2: _ours(peers.our_gpt2(length), length),
+        "x-transformers": _x_transformer(length),
+    }
+    long = batch > 1 and length >= LONG  # minutes for each: one round, and none to warm up
     return Race(
         question=name(batch, length),
         unit="tokens",

@@ -16,7 +16,7 @@ from ostinato.representations.protocol import Fillable, Tokens
 from ostinato.sampling.decode import Sampled, decode
 from ostinato.sampling.infill import Gaps, infill
 from ostinato.sampling.load import Trained, load_trained
-from ostinato.sampling.prompts import EncodedPiece, as_piece, check_context
+from ostinato.sampling.prompts import EncodedPiece, as_piece, check_context, prefix_of
 from ostinato.sampling.settings import Decoding
 
 BEATS_PER_BAR = 4
@@ -196,7 +196,7 @@ class Generator:
         if request.prompt is None:
             return np.zeros((0, self.representation.width), np.int32)
         piece = as_piece(request.prompt, self.representation, self.trained.card["codec"])
-        prompt = self.representation.prefix(piece, request.prompt_quarters)
+        prompt = prefix_of(self.representation, piece, request.prompt_quarters)
         name = piece.source or piece.id
         if not len(prompt):
             raise ValueError(f"prompt {name} holds no music to continue")
@@ -208,7 +208,7 @@ class Generator:
         assert request.prompt is not None
         assert isinstance(self.representation, Fillable)
         piece = as_piece(request.prompt, self.representation, self.trained.card["codec"])
-        tokens = self.representation.prefix(piece, request.bars * BEATS_PER_BAR)
+        tokens = prefix_of(self.representation, piece, request.bars * BEATS_PER_BAR)
         first, end = request.infill_bars or (0, request.bars)
         span = (first * BEATS_PER_BAR, end * BEATS_PER_BAR)
         voices = request.infill_voices or self.representation.voices

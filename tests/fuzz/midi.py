@@ -1,7 +1,9 @@
 """Reads many damaged MIDI files; every one must be read with all its notes, or refused, in time.
 
-    python tests/fuzz/midi.py --files 20000 --seed 1 --folder <MIDI files> --processes 2
+    python tests/fuzz/midi.py --files 20000 --seed 1 --more <folder or .zip> ... --processes 2
 
+Seeds are small files that hold every construct, and files of the places named, else of the archives
+of OSTINATO_MIRROR.
 Prints how the reading ended and the slowest files. Ends with 1 if any broke a rule, crashed its
 process or took too long; such files are left in the folder --out.
 """
@@ -10,14 +12,16 @@ import argparse
 import resource
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from mutate import LIMIT_SECONDS, OPTIONS, Outcome, check, mutant, small_files
+from published import midi_files, mirrored
 
 CHUNK = 250
+SEEDS_OF_A_PLACE = 200
 LARGEST_SEED = 200_000
 SEEDS: list[bytes] = []
 
@@ -27,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="more seeds: its .mid and .kar files")
+    parser.add_argument("--more", nargs="*", type=Path, default=mirrored())
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds for a file")
     parser.add_argument("--out", type=Path, default=Path("fuzz-offenders"))
@@ -37,7 +41,7 @@ def main() -> int:
     jobs = [(args.seed, s, min(s + CHUNK, args.files), args.limit, args.out) for s in starts]
     outcomes: list[tuple[int, Outcome]] = []
     crashed = False
-    with ProcessPoolExecutor(args.processes, initializer=load, initargs=(args.folder,)) as pool:
+    with ProcessPoolExecutor(args.processes, initializer=load, initargs=(args.more,)) as pool:
         try:
             for found in pool.map(read_some, jobs):
                 outcomes += found
@@ -51,17 +55,10 @@ def main() -> int:
     return int(crashed or any(outcome.violation for _, outcome in outcomes))
 
 
-def load(folder: Path | None) -> None:
+def load(places: Sequence[Path]) -> None:
     """Load the seeds, once in every process."""
-    SEEDS[:] = small_files() + list(files_in(folder) if folder else [])
-
-
-def files_in(folder: Path) -> Iterator[bytes]:
-    """The MIDI files below a folder that are not too large, in sorted order."""
-    for path in sorted(folder.rglob("*")):
-        is_midi = path.suffix.lower() in (".mid", ".midi", ".kar")
-        if is_midi and 0 < path.stat().st_size <= LARGEST_SEED:
-            yield path.read_bytes()
+    more = (data for _, data in midi_files(places, SEEDS_OF_A_PLACE))
+    SEEDS[:] = small_files() + [data for data in more if len(data) <= LARGEST_SEED]
 
 
 def read_some(job: tuple[int, int, int, float, Path]) -> list[tuple[int, Outcome]]:

@@ -2,6 +2,8 @@
 
     python tests/fuzz/normalize.py --files 20000 --seed 1 --more <folder or .zip> ...
 
+Seeds are small files that hold every construct, and files of the places named, else of the archives
+of OSTINATO_MIRROR.
 Prints pieces, rejected files by reason, and the account of the notes. Ends with 1 if a file is
 missing or there twice, or if notes read are not notes kept and dropped.
 """
@@ -13,7 +15,7 @@ import time
 from pathlib import Path
 
 from mutate import mutant, small_files
-from published import midi_files
+from published import midi_files, mirrored
 
 from ostinato.execution.guard import Limits
 from ostinato.execution.parallel import Executor
@@ -33,7 +35,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--more", nargs="*", type=Path, default=[], help="places of more seeds")
+    parser.add_argument("--more", nargs="*", type=Path, default=mirrored())
     args = parser.parse_args()
     seeds = small_files()
     more = (data for _, data in midi_files(args.more, SEEDS_OF_A_PLACE))

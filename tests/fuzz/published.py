@@ -1,10 +1,17 @@
 """The MIDI files of folders and zip archives, for the scripts beside it."""
 
+import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SUFFIXES = (".mid", ".midi", ".kar")
+
+
+def mirrored() -> list[Path]:
+    """The zip archives of OSTINATO_MIRROR, if that is set: what scripts read that are not told."""
+    mirror = os.environ.get("OSTINATO_MIRROR")
+    return sorted(Path(mirror).rglob("*.zip")) if mirror else []
 
 
 def midi_files(places: Sequence[Path], most: int | None = None) -> Iterator[tuple[str, bytes]]:

@@ -9,9 +9,17 @@ import numpy as np
 from ostinato.execution.files import sha256_json
 from ostinato.models.parts.autoregressive import Autoregressive
 from ostinato.music.piece import Piece
-from ostinato.representations.protocol import Representation, Tokens
+from ostinato.representations.protocol import Representation, Tokens, Unencodable
 
 SHOWN = 12  # digits of a digest
+REMEDIES = {  # by the reason why a prompt cannot be encoded
+    "voice missing": "name the prompt's tracks after the voices that the model was trained on",
+    "no notes": "name the prompt's tracks after the voices that the model was trained on",
+    "too many tracks": "leave tracks out, or take a model whose encoding merges them",
+    "pitch out of range": "transpose the prompt, or take a model whose encoding has this pitch",
+    "meter not in the vocabulary": "take a model whose encoding has this meter",
+    "too long": "take the part of it that is wanted",
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,18 @@ def as_piece(
         )
     check_tokens(representation, prompt.tokens)
     return replace(representation.decode(prompt.tokens), id=prompt.id)
+
+
+def prefix_of(representation: Representation, piece: Piece, quarters: float) -> Tokens:
+    """The tokens of a prompt's first quarters.
+
+    Raises:
+        Unencodable: what the model's encoding cannot hold of it, and what to do about that.
+    """
+    try:
+        return representation.prefix(piece, quarters)
+    except Unencodable as error:
+        raise Unencodable(error.reason, f"{error}: {REMEDIES[error.reason]}") from error
 
 
 def check_tokens(representation: Representation, tokens: Tokens) -> None:

@@ -28,6 +28,8 @@ from ostinato.music.piece import (
 )
 from ostinato.music.readers.base import Reading
 
+NOT_PLAYED = "ending or section not played"
+
 Span = tuple[Fraction, Fraction]
 
 
@@ -81,11 +83,13 @@ def perform(
 ) -> Reading:
     """Play the spans of a score one after another; None plays the page as it is written.
 
-    Notes belong to the span they begin in. Tracks without a note are left out.
+    Notes belong to the span they begin in; those of no span are counted as dropped. Tracks without
+    a note are left out.
     """
     notes, marks = score.notes, sorted(score.marks, key=lambda mark: mark.onset)
     if spans is not None:
         spans = _merged(spans)
+        score.dropped[NOT_PLAYED] += sum(_unplayed(track, spans) for track in notes)
         notes = [_played(track, spans) for track in notes]
         marks = _played_marks(marks, spans)
     joined = [join_ties(track) for track in notes]
@@ -190,6 +194,12 @@ def _played(events: Sequence[Event], spans: Sequence[Span]) -> list[Event]:
         played += [replace(event, onset=event.onset - start + time) for event in inside]
         time += end - start
     return played
+
+
+def _unplayed(notes: Sequence[Written], spans: Sequence[Span]) -> int:
+    """How many notes of the page no span plays; tied ones are one, and played where a part is."""
+    played = [note for note in notes if any(start <= note.onset < end for start, end in spans)]
+    return max(0, len(join_ties(notes)) - len(join_ties(played)))
 
 
 def _played_marks(marks: Sequence[Mark], spans: Sequence[Span]) -> list[Mark]:

@@ -1,0 +1,73 @@
+"""Notes of endings that are not played are counted, in every format of written music."""
+
+import pytest
+
+from ostinato.music.read import ReadOptions, read
+from ostinato.music.readers.score import NOT_PLAYED
+
+ABC = """X:1
+M:4/4
+L:1/4
+K:C
+|: C D E F |1 G G G- G :|2 A A A A |]
+"""
+KERN = """**kern **kern
+*>[A,A1,A,A2] *>[A,A1,A,A2]
+*>norep[A,A2] *>norep[A,A2]
+*>A *>A
+=1 =1
+2C 2c
+2D 2d
+*>A1 *>A1
+=2 =2
+2E [2e
+2F 2e]
+*>A2 *>A2
+=3 =3
+1G 1g
+*- *-
+"""
+BAR = "<measure>{}{}{}</measure>"
+ENDING = '<barline location="{}"><ending number="{}" type="{}"/>{}</barline>'
+BACK = '<repeat direction="backward"/>'
+NOTE = "<note><pitch><step>{}</step><octave>4</octave></pitch><duration>1</duration></note>"
+HEAD = "<attributes><divisions>1</divisions></attributes>"
+XML = (
+    '<score-partwise><part id="P1">'
+    + BAR.format(HEAD, NOTE.format("C"), NOTE.format("D"))
+    + BAR.format(
+        ENDING.format("left", 1, "start", ""),
+        NOTE.format("E") * 3,
+        ENDING.format("right", 1, "stop", BACK),
+    )
+    + BAR.format(
+        ENDING.format("left", 2, "start", ""),
+        NOTE.format("F") * 2,
+        ENDING.format("right", 2, "stop", ""),
+    )
+    + "</part></score-partwise>"
+)
+# the page, how many notes it has (tied ones are one), how many of them in a first ending, how many
+# sound with all repeats
+PAGES = {
+    "tune.abc": (ABC, 11, 3, 4 + 3 + 4 + 4),
+    "song.krn": (KERN.replace(" ", "\t"), 9, 3, 4 + 3 + 4 + 2),
+    "score.xml": (XML, 7, 3, 2 + 3 + 2 + 2),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_notes_of_the_page_are_those_kept_and_those_of_endings_not_played(tmp_path, name):
+    text, written, first_ending, _ = PAGES[name]
+    (tmp_path / name).write_text(text)
+    result = read(tmp_path / name, "", ReadOptions(expand_repeats=False))
+    assert result.dropped == {NOT_PLAYED: first_ending}
+    assert len(result.piece.notes) + first_ending == written
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_with_all_repeats_nothing_of_the_page_is_left_out(tmp_path, name):
+    text, _, _, sounding = PAGES[name]
+    (tmp_path / name).write_text(text)
+    result = read(tmp_path / name, "", ReadOptions(expand_repeats=True))
+    assert (dict(result.dropped), len(result.piece.notes)) == ({}, sounding)
