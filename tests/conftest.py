@@ -89,6 +89,8 @@ MODELS = {
     "lstm": {"width": 24, "head": 8, "layers": 2, "dropout": 0.1, "periods": [16], "ages": 8},
     "gpt": {"width": 16, "head": 8, "layers": 1, "heads": 2, "context": 24, "dropout": 0.1},
 }
+MODELS["gpt2"] = MODELS["gpt"]
+MODELS["music_transformer"] = MODELS["gpt"] | {"near": 8, "periods": [16], "pitches": [1, 46]}
 
 
 def build_settings(family="lstm", model=None, optimizer=None, **training):

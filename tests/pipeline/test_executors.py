@@ -11,8 +11,13 @@ from pathlib import Path
 import pytest
 
 from ostinato.execution import engines
+from ostinato.execution.files import checksums
 from ostinato.execution.guard import Failure, Limits
 from ostinato.execution.parallel import OPEN_CHUNKS, Executor, WorkersLost, map_guarded
+from ostinato.music.build import build_corpus
+from ostinato.music.corpus import read_pieces, read_rejected
+from ostinato.music.normalize import NormalizeOptions
+from ostinato.music.write import write_midi
 
 sys.path.append(str(Path(__file__).parents[1]))
 import poison  # children import it by this name
@@ -90,6 +95,35 @@ def executor(request):
 def test_a_cluster_gives_the_same_results_and_survives_the_same_items(executor):
     found = map_guarded(poison.act, ITEMS, executor=executor, limits=LIMITS, chunk=8)
     assert list(found) == EXPECTED
+
+
+def test_a_corpus_has_the_same_bytes_whoever_builds_it(executor, chorale, tmp_path):
+    """Of files of several kinds, bad ones among them."""
+    raw = tmp_path / "raw"
+    for seed in range(40):
+        write_midi(raw / f"{seed}.mid", chorale(seed))
+    tune = "X:{}\nT:A tune\nM:4/4\nL:1/8\nK:G\nGABc dedB|dedB dedB|c2ec B2dB|A2A2 A2BA|\n"
+    (raw / "two.abc").write_text(tune.format(1) + tune.format(2))
+    (raw / "none.abc").write_text("words")
+    (raw / "broken.mid").write_bytes(b"<html>404</html>")
+    made = {}
+    for name, where in {"here": Executor(workers=2), "there": executor}.items():
+        folder = tmp_path / name
+        build_corpus(
+            raw,
+            folder / "tiny",
+            NormalizeOptions(muspy_share=0),
+            origin={"licence": "none", "citation": "none", "url": "none"},
+            executor=where,
+            workspace=folder / "work",
+        )
+        made[name] = checksums(folder / "tiny")
+    assert len(read_pieces(tmp_path / "there" / "tiny")) == 42
+    assert [row["file"] for row in read_rejected(tmp_path / "there" / "tiny")] == [
+        "broken.mid",
+        "none.abc",
+    ]
+    assert made["there"] == made["here"]
 
 
 def test_a_slow_consumer_is_not_buried_under_results_of_a_cluster(executor):

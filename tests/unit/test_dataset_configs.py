@@ -33,6 +33,8 @@ KNOWN = {
     ("poly_music", "Piano_midi.mat#test/024"): {"split": "test", "set": "piano-midi"},
     ("lakh_trio", "samples/train/trio/sample_7.mid"): {"split": "train"},
     ("pop909", "POP909/042/042.mid"): {"work": "042", "style": "pop"},
+    ("asap", "Bach/Fugue/bwv_846/Shi05M.mid"): {"style": "classical", "collection": "maestro"},
+    ("asap", "Chopin/Ballades/1/Ali01.mid"): {"collection": "e-competition"},
     ("nottingham", "MIDI/reelsa-c28.mid"): {"style": "reel", "title": "reelsa-c28"},
     ("emopia", "EMOPIA_2.2/midis/Q3_4Er-eFHSHA4_2.mid"): {"emotion": "Q3", "work": "4Er-eFHSHA4"},
     ("emopia", "EMOPIA_2.2/midis/Q1__8v0MFBZoco_1.mid"): {"emotion": "Q1", "work": "_8v0MFBZoco"},
@@ -188,14 +190,17 @@ def test_a_song_listed_twice_in_openewld_gets_its_commonest_genre(tmp_path):
     assert dict(facts.labels) == {"authors": "Ann Bee-Cy Dee", "genre": "Blues"}
 
 
-def test_a_piece_of_asap_has_one_work_whatever_repeats_were_played(tmp_path):
-    header = "composer,title,folder,midi_performance"
+def test_a_piece_of_asap_has_one_work_whatever_repeats_were_played_and_its_collection(tmp_path):
+    header = "composer,title,folder,midi_performance,maestro_midi_performance"
     folders = ["B/17_1", "B/17_1_no_repeat", "B/17_1_no_2_repeat", "L/6_Theme_and_Variations"]
-    rows = [f"X,{n},{folder},{folder}/P.mid" for n, folder in enumerate(folders)]
+    rows = [f"X,{n},{folder},{folder}/P.mid," for n, folder in enumerate(folders)]
+    rows[1] += "{maestro}/2018/it.midi"
     (tmp_path / "metadata.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
     names = [f"{folder}/P.mid" for folder in folders]
     facts = facts_of(tmp_path, names, rules(ROOT / "conf/dataset/asap.yaml"))
     assert [facts[name].work for name in names] == ["B/17_1"] * 3 + ["L/6_Theme_and_Variations"]
+    collections = [facts[name].labels["collection"] for name in names]
+    assert collections == ["e-competition", "maestro", "e-competition", "e-competition"]
 
 
 @pytest.mark.parametrize(

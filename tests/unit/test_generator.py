@@ -8,9 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from ostinato.execution.files import DamagedFile
 from ostinato.generator import Generator, Request, planned_requests
+from ostinato.models import build
+from ostinato.models.parts.config import TokenShape
 from ostinato.music.piece import VOICES, cut, make_notes, same_music
 from ostinato.representations.events import Events
 from ostinato.representations.grid import Grid, GridGrammar
@@ -101,7 +104,8 @@ def test_a_prompt_that_the_model_cannot_hold_is_named(generator, chorale):
         generator.generate(replace(request, prompt=replace(piece, notes=low)))
     unnamed = replace(piece, tracks=tuple(replace(t, role="") for t in piece.tracks))
     with pytest.raises(
-        Unencodable, match="no soprano, alto, tenor, bass; roles in the piece: none: name .* tracks"
+        Unencodable,
+        match=r"no soprano, alto, tenor, bass; roles in the piece: none: name .* tracks",
     ):
         generator.generate(replace(request, prompt=unnamed))
     silent = replace(piece, notes=make_notes([]))
@@ -178,6 +182,29 @@ def test_a_filled_gap_keeps_all_around_it(generator, chorale):
     assert "particles" not in generator.generate(Request(bars=1))[0].row
     again = generator.generate(Request(prompt=chorale(1), infill_bars=(1, 2), **GAP | {"n": 1}))
     assert again[0].row == made["bar"][0].row
+
+
+@pytest.mark.parametrize("family", ["gpt", "gpt2", "music_transformer"])
+def test_a_piece_longer_than_the_context_is_filled_through_the_sliding_window(
+    generator, settings_of, chorale, family
+):
+    """Where `continue` refuses so long a prompt: 48 positions, the context is 24."""
+    torch.manual_seed(0)
+    shape = TokenShape(width=4, vocabulary=len(generator.representation.vocabulary))
+    model = build(family, settings_of(family).model, shape).eval()
+    windowed = Generator(replace(generator.trained, model=model))
+    encoded = generator.representation.encode(chorale(1))[:48]
+    for sample in windowed.generate(Request(prompt=chorale(1), infill_bars=(1, 2), **GAP)):
+        assert sample.row["failed"] is None
+        assert np.array_equal(sample.tokens[:16], encoded[:16])
+        assert np.array_equal(sample.tokens[32:], encoded[32:])
+        assert not np.array_equal(sample.tokens[16:32], encoded[16:32])
+        with torch.inference_mode():
+            scored = model.score(torch.from_numpy(sample.tokens[None]).long())[0]
+        assert sample.nats == pytest.approx(scored.numpy(), abs=1e-3)
+    longer = Request(task="continue", bars=4, prompt=chorale(1), prompt_quarters=12)
+    with pytest.raises(ValueError, match=r"48 positions in 12 quarters, .* context is 24"):
+        windowed.generate(longer)
 
 
 def test_gaps_that_are_none_are_refused(generator, chorale):

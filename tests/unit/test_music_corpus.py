@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.execution.files import DamagedFile, MissingInput, checksums
+from ostinato.execution.files import DamagedFile, MissingInput, checksums, sha256_file
 from ostinato.music.build import build_corpus
 from ostinato.music.copies import Sketches, similar_groups
 from ostinato.music.corpus import (
@@ -159,6 +159,38 @@ def test_a_killed_run_goes_on_from_the_shards_that_are_done(raw, corpus, tmp_pat
     assert len(again) == 2
     for one, other in zip(read_corpus(corpus), read_corpus(tmp_path / "tiny"), strict=True):
         assert np.array_equal(one.piece.notes, other.piece.notes)
+
+
+def test_a_given_split_says_what_it_leaves_out_and_what_it_names_for_nothing(
+    raw, corpus, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ids = [row["id"] for row in read_pieces(corpus)]
+    names = ["sub/0.mid", "gone", *ids[1:], "silent", "zz"]
+    table = "\ufeffpiece,split\n" + "".join(f"{name},train\n" for name in names)
+    (tmp_path / "own.csv").write_text(table, encoding="utf-8")
+    rule = SplitRule(given="own.csv", sha256=sha256_file(tmp_path / "own.csv"))
+    summary = build(raw, tmp_path / "tiny", replace(FOUR, split=rule))
+    assert summary["rows_without_piece"] == {
+        "rows": 4,
+        "first": ["gone", "silent", "sub/0.mid", "zz"],
+    }
+    words = " ".join(describe(summary).split())
+    assert (
+        "rows without piece 4 in the given split; no such piece, or rejected: gone, silent" in words
+    )
+    assert words.endswith("sub/0.mid, …")
+    (row,) = [r for r in read_rejected(tmp_path / "tiny") if r["reason"] == "no official split"]
+    assert ids[0] not in {row["id"] for row in read_pieces(tmp_path / "tiny")}
+    assert row["file"] == f"{ids[0]}.mid"
+    assert row["detail"] == (
+        f"own.csv has no row for piece {ids[0]!r}; add one, and write the file's new sha256 under "
+        "normalize.split.sha256"
+    )
+    assert "rows_without_piece" not in read_summary(corpus)
+    monkeypatch.setattr("ostinato.music.build.list_items", None)  # nothing is read any more
+    with pytest.raises(ValueError, match=r"own\.csv has changed"):
+        build(raw, tmp_path / "tiny", replace(FOUR, split=replace(rule, sha256="0")))
 
 
 def test_a_damaged_or_missing_file_is_named_before_any_piece(corpus, tmp_path, flip_byte):

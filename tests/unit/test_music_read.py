@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ostinato.execution.files import DamagedFile
+from ostinato.music import read as reading
 from ostinato.music.piece import VOICES, Key, Meter
 from ostinato.music.read import SUFFIXES, ReadOptions, keys_in, read_piece
 from ostinato.music.read import read as read_file
@@ -228,6 +229,21 @@ def test_containers_name_their_pieces_and_other_files_have_one(tmp_path, chorale
     with pytest.raises(ValueError, match=r"two\.abc holds no piece ''; it holds 2: 0001, 0002"):
         read_piece(tmp_path / "two.abc")
     assert {".mid", ".midi", ".mxl", ".xml", ".musicxml", ".krn", ".abc"} <= set(SUFFIXES)
+
+
+def test_memory_that_runs_out_is_never_called_the_files_damage(tmp_path, monkeypatch):
+    """A guard gives it a reason of its own, even where a reader hides it behind another error."""
+
+    def greedy(path, key, options):
+        try:
+            raise MemoryError
+        except MemoryError as error:
+            raise DamagedFile("it is too long") from error
+
+    (tmp_path / "a.abc").write_text("X:1\nT:a\nK:C\nCDE|\n")
+    monkeypatch.setitem(reading._READ, "abc", greedy)
+    with pytest.raises(MemoryError):
+        read_file(tmp_path / "a.abc")
 
 
 def test_a_named_reader_wins_over_the_suffix_and_an_unknown_one_is_refused(tmp_path):

@@ -1,13 +1,23 @@
 """Splits: what belongs together stays together; official ones are kept, and their leaks counted."""
 
 import hashlib
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from ostinato.datasets.source import download, source_from
+from ostinato.music.build import build_corpus
 from ostinato.music.copies import Sketches
+from ostinato.music.corpus import read_corpus
+from ostinato.music.normalize import options_from
 from ostinato.music.splits import Pieces, SplitRule, decide, rule_from, split_of, superfluous
+
+ROOT = Path(__file__).resolve().parents[2]
+MIRROR = Path(os.environ.get("OSTINATO_MIRROR", "/nowhere"))
 
 
 def pieces_of(count, *, works=None, official=None):
@@ -74,9 +84,11 @@ def test_of_copies_in_one_split_the_longest_stays_and_then_the_first():
 
 def test_a_split_that_is_given_is_kept_while_its_file_is_what_was_promised(tmp_path):
     path = tmp_path / "own.split.csv"
-    path.write_text("piece,split\npiece-0,test\npiece-1,train\n")
+    path.write_text("piece,split\npiece-7,test\npiece-0,test\npiece-1,train\npiece-5,valid\n")
     rule = SplitRule(given=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    assert decide(pieces_of(3), rule).splits == ["test", "train", ""]
+    decision = decide(pieces_of(3), rule)
+    assert decision.splits == ["test", "train", ""]
+    assert decision.unmatched == ["piece-5", "piece-7"]
     path.write_text("piece,split\npiece-0,dev\n")
     with pytest.raises(
         ValueError, match=r"own\.split\.csv has changed: its sha256 is [0-9a-f]{64}"
@@ -85,6 +97,15 @@ def test_a_split_that_is_given_is_kept_while_its_file_is_what_was_promised(tmp_p
     changed = replace(rule, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(ValueError, match="names split 'dev'; valid are train, valid, test"):
         decide(pieces_of(3), changed)
+
+
+@pytest.mark.parametrize("text", ["", "file,split\npiece-0,test\n"])
+def test_a_given_table_without_its_columns_is_refused(tmp_path, text):
+    path = tmp_path / "own.split.csv"
+    path.write_text(text)
+    rule = SplitRule(given=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(ValueError, match=r"own\.split\.csv needs .*the columns piece and split"):
+        decide(pieces_of(1), rule)
 
 
 @pytest.mark.parametrize("settings", ["officious", 3, {"dev": 0.1}])
@@ -96,3 +117,33 @@ def test_a_rule_that_is_none_is_refused_with_what_is_known(settings):
 def test_a_corpus_without_pieces_is_decided_too():
     decision = decide(pieces_of(0), SplitRule())
     assert decision.splits == decision.groups == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (MIRROR / "jsb-chorales-16th" / "Jsb16thSeparated.json").is_file(),
+    reason="OSTINATO_MIRROR names no folder with the JSB chorales",
+)
+def test_the_known_leak_of_the_jsb_split_is_found(tmp_path):
+    """Valid chorale 74 is train chorale 224, a tone higher and without its first five bars."""
+    settings = yaml.safe_load((ROOT / "conf/dataset/jsb.yaml").read_text(encoding="utf-8"))
+    download("jsb", source_from("jsb", settings["source"]), tmp_path / "raw")
+    summary = build_corpus(
+        tmp_path / "raw",
+        tmp_path / "jsb",
+        options_from("jsb", settings["normalize"]),
+        origin={"licence": "none", "citation": "none", "url": "none"},
+        workspace=tmp_path / "work",
+    )
+    name = "Jsb16thSeparated/{}".format
+    assert summary["leaks"]["copy"] == {
+        "pieces": {"train": {"valid": 1}, "valid": {"train": 1}},
+        "groups": [{"train": [name("train/224")], "valid": [name("valid/074")]}],
+        "groups_in_all": 1,
+    }
+    pieces = {entry.piece.id: entry.piece for entry in read_corpus(tmp_path / "jsb")}
+    train, valid = (pieces[name(key)].notes.copy() for key in ("train/224", "valid/074"))
+    train["onset"] -= 5 * 4 * 480
+    valid["pitch"] -= 2
+    # not the first beat: on a grid, what sounds across the bar line is one held note
+    assert np.array_equal(train[train["onset"] > 0], valid[valid["onset"] > 0])

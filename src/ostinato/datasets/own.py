@@ -22,14 +22,16 @@ from ostinato.datasets.unpack import decoded
 from ostinato.datasets.web import SAY, Say
 from ostinato.execution.files import require, sha256_file, sha256_json, write_text
 
-KINDS_OF_MUSIC = {
+KINDS_OF_MUSIC = {  # a test holds them to what music/read.py reads, which no download waits for
     ".mid": "MIDI",
     ".midi": "MIDI",
+    ".kar": "MIDI",
     ".musicxml": "MusicXML",
     ".mxl": "MusicXML",
     ".xml": "MusicXML",
     ".abc": "ABC",
     ".krn": "kern",
+    ".kern": "kern",
 }
 NAME = re.compile(r"[a-z0-9_]+")
 # what YAML or the command line would read as something else than a name

@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 
 from ostinato.execution.guard import GuardError, Limits, borrowed_guard
@@ -27,7 +28,7 @@ from ostinato.execution.guarded_process import Answer
 
 JOIN_SECONDS = 60  # in which a cluster must have a worker, at the start and when it lost all
 END_SECONDS = 10  # in which it should let go of what nobody wants any more
-LOOK_SECONDS = 2  # between two looks at a cluster from which nothing comes
+LOOK_SECONDS = 2  # between two looks at a cluster from which nothing comes, or at a parent
 RETRIES = 3  # of a worker of Ray that died; Dask has its own (distributed.scheduler)
 Submit = Callable[[bytes, bytes, int, Limits], Callable[[], list[Answer]]]
 Engine = AbstractContextManager[tuple[Submit, int]]
@@ -156,7 +157,12 @@ def _loky(workers: int) -> Iterator[tuple[Submit, int]]:
 
         def configure(self, n_jobs: int = 1, parallel: Any = None, **_: object) -> int:
             self.parallel = parallel
-            self._workers = ProcessPoolExecutor(n_jobs, env=self._prepare_worker_env(n_jobs))
+            self._workers = ProcessPoolExecutor(
+                n_jobs,
+                env=self._prepare_worker_env(n_jobs),
+                initializer=_end_with,
+                initargs=(os.getpid(),),
+            )
             return n_jobs
 
         def terminate(self) -> None:
@@ -170,6 +176,17 @@ def _loky(workers: int) -> Iterator[tuple[Submit, int]]:
                 yield (lambda *chunk: tasks.submit(*chunk, stop)), workers
             finally:
                 stop.touch()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent is killed: it would wait for work for ever (loky 3.6)."""
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        os._exit(1)
+
+    Thread(target=look, daemon=True).start()
 
 
 @contextmanager

@@ -23,22 +23,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from ostinato.execution.files import (
-    DamagedFile,
-    atomic_folder,
-    checksums,
-    sha256_json,
-    write_json,
-)
-from ostinato.execution.guard import Failure
+from ostinato.execution.files import atomic_folder, checksums, sha256_json, write_json
+from ostinato.execution.guard import Failure, Guard
 from ostinato.execution.parallel import Executor, map_guarded
 from ostinato.music.catalogue import facts_of
 from ostinato.music.copies import Sketches, keep_for
 from ostinato.music.corpus import FORMAT, PARTS
 from ostinato.music.normalize import Item, Kept, NormalizeOptions, Rejected, normalize_item
-from ostinato.music.read import SUFFIXES, keys_in
+from ostinato.music.read import SUFFIXES, is_container, keys_or_failure
 from ostinato.music.shards import REJECTED, write_shard, write_table
-from ostinato.music.splits import Decision, Pieces, decide, superfluous
+from ostinato.music.splits import LISTED, Decision, Pieces, decide, read_given, superfluous
 from ostinato.music.summary import Tally
 
 ITEMS_PER_SHARD = 1000
@@ -65,8 +59,10 @@ def build_corpus(
         The summary.
 
     Raises:
-        ValueError: no music file, or facts that contradict the options.
+        ValueError: no music file, or facts or a given split that contradict the options.
     """
+    if options.split.given:
+        read_given(options.split)  # refused now, and not when all is read
     items, unlisted = list_items(raw, options)
     if not items and not unlisted:
         raise ValueError(
@@ -116,31 +112,48 @@ def assemble_corpus(
         rejected.sort(key=lambda row: (row.file, row.reason))
         write_table(folder / "rejected.parquet", [asdict(row) for row in rejected], REJECTED)
         summary = tally.summary(files, rejected, decision.leaks)
+        if unmatched := decision.unmatched:
+            summary["rows_without_piece"] = {"rows": len(unmatched), "first": unmatched[:LISTED]}
         summary |= {"format": FORMAT, "origin": origin, "checksums": checksums(folder)}
         write_json(folder / "summary.json", summary)
     return summary
 
 
 def list_items(raw: Path, options: NormalizeOptions) -> tuple[list[Item], list[Rejected]]:
-    """Every piece that is to be read, sorted by name, and the containers that cannot be opened."""
+    """Every piece that is to be read, sorted by name, and the containers that cannot be opened.
+
+    Containers are read whole for their keys, so this is done behind the guard as well.
+    """
     files = sorted(
         path for path in raw.rglob("*") if path.is_file() and _wanted(path, raw, options)
     )
     names = [path.relative_to(raw).as_posix() for path in files]
+    reading = options.reading()
+    keys = _keys_of([path for path in files if is_container(path, reading)], options)
     found: list[tuple[Path, str, str, str]] = []
     unlisted = []
-    reading = options.reading()
     for path, name, piece_id in zip(files, names, ids_of(names), strict=True):
-        try:
-            for key in keys_in(path, reading):
-                tail = (f"#{key}", f"/{key}") if key else ("", "")
-                found.append((path, key, name + tail[0], piece_id + tail[1]))
-        except (DamagedFile, ValueError) as error:
-            words = str(error).replace(str(path), name)
-            unlisted.append(Rejected(name, "unreadable", words))
+        listed = keys[path] if path in keys else keys_or_failure(reading, path)
+        if isinstance(listed, Failure):
+            unlisted.append(_rejected(path, name, listed))
+            continue
+        for key in listed:
+            tail = (f"#{key}", f"/{key}") if key else ("", "")
+            found.append((path, key, name + tail[0], piece_id + tail[1]))
     facts = facts_of(raw, [name for _, _, name, _ in found], options.facts)
     items = [Item(path, key, name, id_, facts[name]) for path, key, name, id_ in found]
     return items, unlisted
+
+
+def _keys_of(
+    containers: Sequence[Path], options: NormalizeOptions
+) -> dict[Path, list[str] | Failure]:
+    """Keys of every container, or why there are none. One process of its own finds them, in a small
+    part of the time that reading takes; what it holds of the files ends with it.
+    """
+    with Guard() as guard:
+        keys = guard.run(partial(keys_or_failure, options.reading()), containers, options.limits)
+        return dict(zip(containers, keys, strict=True))
 
 
 def _wanted(path: Path, raw: Path, options: NormalizeOptions) -> bool:
@@ -205,22 +218,21 @@ def _done_shards(
             kept: list[Kept] = []
             rejected: list[Rejected] = []
             for item, result in zip(part, islice(results, len(part)), strict=True):
-                outcome = _outcome(item, result)
-                if isinstance(outcome, Kept):
-                    kept.append(outcome)
+                if isinstance(result, Kept):
+                    kept.append(result)
+                elif isinstance(result, Rejected):
+                    rejected.append(result)
                 else:
-                    rejected.append(outcome)
+                    rejected.append(_rejected(item.path, item.name, result))
                 bar.update()
             with atomic_folder(shard) as folder:
                 write_shard(folder, kept, rejected)
     return shards
 
 
-def _outcome(item: Item, result: Kept | Rejected | Failure) -> Kept | Rejected:
-    if not isinstance(result, Failure):
-        return result
-    reason = "unreadable" if result.kind == "error" else result.kind
-    return Rejected(item.name, reason, result.detail.replace(str(item.path), item.name))
+def _rejected(path: Path, name: str, failure: Failure) -> Rejected:
+    reason = "unreadable" if failure.kind == "error" else failure.kind
+    return Rejected(name, reason, failure.detail.replace(str(path), name))
 
 
 def _decide(
@@ -235,8 +247,16 @@ def _decide(
             goes[piece] = Rejected("", "copy", f"the same music as {stays}")
     for piece, split in zip(pieces.ids, decision.splits, strict=True):
         if not split:
-            goes[piece] = Rejected("", "no official split", "")
+            goes[piece] = Rejected(
+                "", "no official split", _missing_row(piece, options.split.given)
+            )
     return decision, goes
+
+
+def _missing_row(piece: str, table: str) -> str:
+    """What to do about a piece that a given split leaves out; an official one has no table."""
+    remedy = "add one, and write the file's new sha256 under normalize.split.sha256"
+    return f"{table} has no row for piece {piece!r}; {remedy}" if table else ""
 
 
 def _pieces(shards: Sequence[Path], keep: int) -> Pieces:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ostinato.execution.files import DamagedFile
+from ostinato.execution.guard import Failure
+from ostinato.execution.guarded_child import is_memory_error
 from ostinato.music.piece import Piece
 from ostinato.music.readers import (
     abc,
@@ -22,8 +24,8 @@ from ostinato.music.readers import (
 from ostinato.music.readers.base import Reading, ReadOptions
 
 __all__ = [
-    "MIDI_SUFFIXES", "SUFFIXES", "XML_SUFFIXES", "ReadOptions", "Reading", "keys_in", "read",
-    "read_piece",
+    "MIDI_SUFFIXES", "SUFFIXES", "XML_SUFFIXES", "ReadOptions", "Reading", "is_container",
+    "keys_in", "keys_or_failure", "read", "read_piece",
 ]  # fmt: skip
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar")
@@ -54,6 +56,11 @@ _BY_SUFFIX = (
 )
 
 
+def is_container(path: Path, options: ReadOptions) -> bool:
+    """Whether a file is of a kind that may hold several pieces: `keys_in` has to read it whole."""
+    return (options.reader or _BY_SUFFIX.get(path.suffix.lower(), "")) in _KEYS
+
+
 def keys_in(path: Path, options: ReadOptions | None = None) -> list[str]:
     """Names of the pieces in a file, sorted: [""] for one, else such as `train/000` or `0001`.
 
@@ -66,6 +73,16 @@ def keys_in(path: Path, options: ReadOptions | None = None) -> list[str]:
     if not keys:
         raise DamagedFile(f"{path} cannot be read: it holds no piece")
     return keys
+
+
+def keys_or_failure(options: ReadOptions, path: Path) -> list[str] | Failure:
+    """As `keys_in`, with an error's words as a result: for guarded processes, as `normalize_item`
+    is.
+    """
+    try:
+        return keys_in(path, options)
+    except (DamagedFile, ValueError) as error:
+        return Failure("error", str(error))
 
 
 def read(path: Path, key: str = "", options: ReadOptions | None = None) -> Reading:
@@ -102,7 +119,8 @@ def _kind(path: Path, options: ReadOptions) -> str:
 def _guarded(path: Path, reading: Callable[[], Result]) -> Result:
     try:
         return reading()
-    except DamagedFile as error:
-        raise DamagedFile(f"{path} cannot be read: {error}") from error
     except Exception as error:  # the readers raise whatever a broken file makes them stumble over
-        raise DamagedFile(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+        if is_memory_error(error):
+            raise MemoryError from error  # says nothing of the file; a guard gives it its name
+        words = str(error) if isinstance(error, DamagedFile) else f"{type(error).__name__}: {error}"
+        raise DamagedFile(f"{path} cannot be read: {words}") from error

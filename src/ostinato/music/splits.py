@@ -71,12 +71,14 @@ class Decision:
     splits: "" for a piece of which the official split says nothing. groups: the name of its group.
     copies: the id of the first piece of its copies, "" for one that has none. leaks: what crosses
     an official split, by kind: `pieces` counts {split: {other split: n}}, `groups` names the first.
+    unmatched: names in the table of a given split that are no piece's.
     """
 
     splits: Sequence[str]
     groups: Sequence[str]
     copies: Sequence[str]
     leaks: Mapping[str, Any]
+    unmatched: Sequence[str] = ()
 
 
 def rule_from(settings: Any) -> SplitRule:
@@ -105,8 +107,11 @@ def decide(pieces: Pieces, rule: SplitRule) -> Decision:
     for number, name in zip(group.tolist(), pieces.names, strict=True):
         smallest[number] = min(smallest.get(number, name), name)
     groups = [smallest[number] for number in group.tolist()]
+    unmatched: list[str] = []
     if rule.given:
-        splits = _given(pieces.ids, rule)
+        said = read_given(rule)
+        splits = [said.get(piece, "") for piece in pieces.ids]
+        unmatched = sorted(said.keys() - set(pieces.ids))
     elif rule.official:
         splits = list(pieces.official)
     else:
@@ -115,7 +120,7 @@ def decide(pieces: Pieces, rule: SplitRule) -> Decision:
     if rule.given or rule.official:
         for kind, numbers in (("melody", by_melody), ("copy", by_texture)):
             crossing[kind] = _named(*leaks(numbers, splits), pieces.ids)
-    return Decision(splits, groups, _clusters(by_texture, pieces.ids), crossing)
+    return Decision(splits, groups, _clusters(by_texture, pieces.ids), crossing, unmatched)
 
 
 def _named(torn: Sequence[Any], counts: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:
@@ -149,7 +154,12 @@ def split_of(group: str, rule: SplitRule) -> str:
     return "valid" if position < rule.train + rule.valid else "test"
 
 
-def _given(ids: Sequence[str], rule: SplitRule) -> list[str]:
+def read_given(rule: SplitRule) -> dict[str, str]:
+    """The split of every piece that the table of a given split names.
+
+    Raises:
+        MissingInput, ValueError: it is not there, not what was promised, or no such table.
+    """
     path = require(Path(rule.given), "a file of your own, with the columns piece and split")
     digest = sha256_file(path)
     if digest != rule.sha256:
@@ -157,12 +167,15 @@ def _given(ids: Sequence[str], rule: SplitRule) -> list[str]:
             f"{rule.given} has changed: its sha256 is {digest}, the dataset's file says "
             f"{rule.sha256 or 'nothing'}; write the new one under normalize.split.sha256"
         )
-    with path.open(encoding="utf-8", newline="") as file:
-        said = {row["piece"]: row["split"] for row in csv.DictReader(file)}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        table = csv.DictReader(file)
+        if not {"piece", "split"} <= set(table.fieldnames or ()):
+            raise ValueError(f"{rule.given} needs a first line with the columns piece and split")
+        said = {row["piece"]: row["split"] or "" for row in table}
     unknown = sorted(set(said.values()) - set(SPLITS))
     if unknown:
         raise ValueError(f"{rule.given} names split {unknown[0]!r}; valid are {', '.join(SPLITS)}")
-    return [said.get(piece, "") for piece in ids]
+    return said
 
 
 def _joined(*groupings: Any) -> Any:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ostinato.music.normalize import Rejected
 
 NUMBER = re.compile(r"\d+([.,]\d+)*")
+NAMED = 3  # rows of a given split that name no piece
 
 
 @dataclass
@@ -121,6 +122,10 @@ def describe(summary: Mapping[str, Any], seconds: float | None = None) -> str:
                 (f"leak ({kind})", f"{n:,}", f"of {split} also in {other}")
                 for other, n in sorted(others.items())
             ]
+    if unmatched := summary.get("rows_without_piece"):
+        first = ", ".join(unmatched["first"][:NAMED]) + (", …" if unmatched["rows"] > NAMED else "")
+        note = f"in the given split; no such piece, or rejected: {first}"
+        rows.append(("rows without piece", f"{unmatched['rows']:,}", note))
     if seconds is not None:
         rows.append(("seconds taken", f"{seconds:.1f}", ""))
     width = max(len(name) for name, _, _ in rows)

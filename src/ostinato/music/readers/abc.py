@@ -74,7 +74,7 @@ def _tunes_of(path: Path) -> dict[str, list[str]]:
     return _split(path, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1)  # tunes are read file by file, and a file may be huge
 def _split(path: Path, _changed: int, _size: int) -> dict[str, list[str]]:
     """The lines of every tune by its key; fields before the first tune hold for all of them."""
     data = path.read_bytes()
