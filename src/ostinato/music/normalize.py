@@ -30,7 +30,7 @@ REASONS = {
     "time limit": "reading took longer than `limits.seconds`",
     "memory limit": "reading took more than `limits.megabytes`",
     "crash": "the file brought the reader's process down; how it ended is in `detail`",
-    "no official split": "the dataset has an official or a given split, and that says nothing of this piece",
+    "no official split": "an official or given split says nothing of this piece",
     "copy": "the same music as the piece in `detail`, and the dataset drops copies",
 }
 
