@@ -1,23 +1,36 @@
-"""Relative attention by distances: torch's flex attention beside our chunks with skewing.
+"""Attention by other means than our chunks of queries: torch's flex attention, and its fused one.
 
-Whether flex attention's backward runs on this processor is tried and said. Both work with queries
-times all distances.
+Flex attention is beside relative attention by distances, with queries times all distances on both
+sides; whether its backward runs on this processor is tried and said. The fused one is beside plain
+attention, as gpt has it, and beside relative attention, where it is given the bias of all pairs as
+its mask; forward and backward, as in training.
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from benchmarks.measure import OURS, Case, Race, in_turn
-from ostinato.models.parts.attention import query_chunks
+from ostinato.models import gpt, music_transformer
+from ostinato.models.parts.attention import CHUNK, query_chunks
 from ostinato.models.parts.relative import by_distance
 
 BATCH, HEADS, WIDTH, LENGTHS = 4, 4, 48, (256, 1024)
+FUSED, FUSED_LENGTHS, POSITIONS = "fused attention", (512, 2048), 2048
+Attend = Callable[..., Tensor]
 
 
 def cases() -> list[Case]:
-    """At two lengths."""
+    """Flex attention at two lengths, then the fused one at two, of both kinds."""
     return [
-        Case(name(length), lambda rounds, length=length: race(rounds, length)) for length in LENGTHS
+        *[Case(name(n), lambda rounds, length=n: race(rounds, length)) for n in LENGTHS],
+        *[
+            Case(fused_name(*case), lambda rounds, case=case: fused_race(rounds, *case))
+            for case in ((kind, length) for kind in KINDS for length in FUSED_LENGTHS)
+        ],
     ]
 
 
@@ -87,3 +100,83 @@ def backward(flex, *given: Tensor) -> str:  # type: ignore[no-untyped-def]
     except Exception as error:
         return f"refused ({type(error).__name__}: {str(error).splitlines()[0][:120]})"
     return "runs"
+
+
+def fused_name(kind: str, length: int) -> str:
+    return f"flex, {kind} attention in chunks, forward and backward pass, length {length}"
+
+
+def fused_race(rounds: int, kind: str, length: int) -> Race:
+    """As many positions at any length."""
+    torch.manual_seed(0)
+    rows = POSITIONS // length * HEADS
+    given = [torch.randn(rows, length, WIDTH) for _ in range(3)]
+    given += [torch.randn(HEADS, length, WIDTH)] if kind == "relative" else []
+    gradient = torch.randn(rows, length, WIDTH)
+    contestants = {
+        who: step(attend, [tensor.clone().requires_grad_() for tensor in given], gradient)
+        for who, attend in KINDS[kind].items()
+    }
+    for mine, theirs in zip(*(run() for run in contestants.values()), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-3)
+    return Race(
+        question=fused_name(kind, length),
+        unit="positions",
+        amount=POSITIONS,
+        seconds=in_turn(contestants, rounds),
+        aims={},
+    )
+
+
+def step(attend: Attend, given: list[Tensor], gradient: Tensor) -> Callable[[], list[Tensor]]:
+    """Forward and backward; gives the means of the values, and the gradients."""
+
+    def run() -> list[Tensor]:
+        y_ATE = attend(*given)
+        return [y_ATE.detach(), *torch.autograd.grad(y_ATE, given, gradient)]
+
+    return run
+
+
+def plain(q_ATE: Tensor, k_ATE: Tensor, v_ATE: Tensor) -> Tensor:
+    """As gpt attends on a CPU, the rotation left out."""
+    length = q_ATE.shape[1]
+    chunks = query_chunks(length, length, q_ATE.device)
+    return torch.cat([gpt.attend(q_ATE, k_ATE, v_ATE, chunk) for chunk in chunks], dim=1)
+
+
+def plain_fused(q_ATE: Tensor, k_ATE: Tensor, v_ATE: Tensor) -> Tensor:
+    """As gpt attends elsewhere."""
+    q, k, v = q_ATE[None], k_ATE[None], v_ATE[None]
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)[0]
+
+
+def relative(
+    attend: Attend, size: int, q_ATE: Tensor, k_ATE: Tensor, v_ATE: Tensor, table_NTE: Tensor
+) -> Tensor:
+    """As music_transformer attends by distances, in chunks of this size."""
+    A, T, E = q_ATE.shape
+    chunks = query_chunks(T, T, q_ATE.device, size)
+    sizes = [chunk.end - chunk.start for chunk in chunks]
+    queries = torch.split(q_ATE * E**-0.5, sizes, dim=1)
+    parts = []
+    for (first, _, end, mask), q_ACE in zip(chunks, queries, strict=True):
+        asks_NBCE = q_ACE.view(A // HEADS, HEADS, -1, E).transpose(0, 1)
+        bias_ACS = (by_distance(asks_NBCE, table_NTE, end - first) + mask).flatten(0, 1)
+        parts.append(attend(bias_ACS, q_ACE, k_ATE[:, first:end], v_ATE[:, first:end]))
+    return torch.cat(parts, dim=1)
+
+
+def fused(bias_ACS: Tensor, q_ACE: Tensor, k_ASE: Tensor, v_ASE: Tensor) -> Tensor:
+    """As music_transformer.attend on a GPU."""
+    q, k, v, bias = q_ACE[None], k_ASE[None], v_ASE[None], bias_ACS[None]
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)[0]
+
+
+KINDS: dict[str, dict[str, Attend]] = {
+    "plain": {OURS: plain, FUSED: plain_fused},
+    "relative": {
+        OURS: partial(relative, music_transformer.attend, CHUNK),
+        FUSED: partial(relative, fused, POSITIONS),
+    },
+}

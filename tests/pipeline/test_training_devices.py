@@ -18,9 +18,15 @@ TRAINING = (
     *(f"training.steps={STEPS}", f"training.validate_every={EVERY}", "training.average=0.8"),
     *("optimizer.warmup=4", "model.width=16", "model.head=4", "model.layers=2", "model.dropout=0"),
 )
+# params.yaml has none of this family
+SYSTEM = "{family: music_transformer, size: small, encoding: bach-grid, seed: 1}"
 MODELS = {
     "lstm": ("model=lstm/small",),
     "gpt": ("model=gpt/small", "model.heads=2"),
+    "music_transformer": (
+        *("model=music_transformer/small", "model.heads=2", "model.near=8"),
+        f"+systems.music_transformer={SYSTEM}",
+    ),
 }
 FSDP = ("trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2")
 TWO = ("trainer=ddp_cpu",)
@@ -76,6 +82,8 @@ def test_weights_in_shares_end_with_the_loss_curve_of_one_process(trained, famil
     assert_same(one, trained(family, FSDP, "shares"))
     if family == "gpt":
         assert_same(one, trained(family, (*FSDP, "trainer.micro_batch=1"), "parts"))
+    if family == "music_transformer":  # of the others, the lstm has a test of its own
+        assert_same(one, trained(family, TWO, "two"))
 
 
 def free_port():

@@ -22,7 +22,7 @@ from ostinato.models import build, families, lstm
 from ostinato.models.parts.config import TokenShape
 
 FOLDER = Path(__file__).parents[2] / "reproductions" / "jsb_chorales"
-SETTINGS = {"width": 16, "head": 8, "order": (0, 3, 1, 2), "periods": (16,), "ages": 4}
+SETTINGS = {"width": 16, "head": 8, "order": (0, 3, 1, 2), "periods": (16,), "ages": 4, "echo": 8}
 # less than a piece, where a family reads in windows that move
 CONTEXTS = {"gpt": {"context": 24}, "music_transformer": {"context": 24, "near": 8}}
 

@@ -11,8 +11,10 @@ import torch
 
 import ostinato.models
 from ostinato.models import build, families
+from ostinato.models.parts import autoregressive as base
 from ostinato.models.parts.autoregressive import Autoregressive
 from ostinato.models.parts.config import TokenShape
+from ostinato.models.parts.echo import find_echoes
 
 LENGTH = 11
 SHAPES = {
@@ -20,8 +22,9 @@ SHAPES = {
     "voices": TokenShape(width=4, vocabulary=11),
 }
 SHAPES["keys"] = TokenShape(width=6, vocabulary=2)
-# given where a family has such a setting; what it has beyond these is left at its default
-SMALL = {"layers": 2, "heads": 2, "near": 2, "expansion": 2, "dropout": 0.3}
+# given where a family has such a setting; what it has beyond these is left at its default. Echoes
+# are on, which decide by equality and not by sums; test_models.py looks at models without them
+SMALL = {"layers": 2, "heads": 2, "near": 2, "expansion": 2, "dropout": 0.3, "echo": 5}
 CONTEXTS = (4, 64)  # a window shorter and one longer than the sequences
 
 
@@ -177,6 +180,17 @@ def test_a_model_that_looks_ahead_is_found(family, monkeypatch):
     model = make(family, "voices", 64 if "context" in settings_of(family) else None)
     trunk = model.trunk
     monkeypatch.setattr(model, "trunk", lambda x, rows: trunk(x, rows).roll(-1, dims=1))
+    assert moved_too_early(model, tokens_of(model.shape))
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_an_echo_that_looks_ahead_is_found(kind, monkeypatch):
+    model = make("lstm", kind, None)
+
+    def ahead(rows_BTW, *how):
+        return find_echoes(rows_BTW.roll(-1, dims=1), *how)
+
+    monkeypatch.setattr(base, "find_echoes", ahead)
     assert moved_too_early(model, tokens_of(model.shape))
 
 

@@ -214,6 +214,27 @@ def test_a_block_of_gpt2_is_torch_s_own_layer():
 KINDS = ("weight", "bias")
 
 
+def test_the_flat_form_of_gpt2_begins_as_published():
+    """Its parameters are GPT-2's, with weights and biases of its own for the output."""
+    settings = yaml.safe_load((CONF / "gpt2" / "flat.yaml").read_text(encoding="utf-8"))["model"]
+    torch.manual_seed(0)
+    model = build("gpt2", settings, TokenShape(width=1, vocabulary=47))
+    width, layers, positions = (settings[name] for name in ("width", "layers", "context"))
+    of_block = 12 * width * width + 13 * width
+    outside = 48 * width + positions * width + 2 * width + 47 * width + 47
+    assert sum(weight.numel() for weight in model.parameters()) == layers * of_block + outside
+    for name, weight in model.named_parameters():
+        if "bias" in name:
+            assert not weight.any(), name
+        elif "norm" in name:
+            assert (weight == 1).all(), name
+        else:
+            residual = name.endswith((".out.weight", ".down.weight"))
+            deviation = 0.02 * ((2 * layers) ** -0.5 if residual else 1)
+            assert float(weight.detach().std()) == pytest.approx(deviation, rel=0.03), name
+            assert abs(float(weight.detach().mean())) < deviation / 20, name
+
+
 def test_transposing_all_voices_changes_no_interval():
     model = make("music_transformer", 64, intervals=20)
     x_BTD = torch.randn(1, 7, 12, generator=seeded(2), dtype=torch.double)
@@ -284,13 +305,13 @@ def test_contradictory_settings_are_refused(family, changes, named):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_size_builds_and_names_the_grid_s_pitches(family):
-    grid = Grid()
-    shape = TokenShape(width=grid.width, vocabulary=len(grid.vocabulary))
+    grid = Grid()  # whose symbols the flat form shares
     sizes = sorted((CONF / family).glob("*.yaml"))
     assert sizes
     for path in sizes:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))["model"]
-        build(family, settings, shape)
+        width = grid.width if settings["head"] else 1
+        build(family, settings, TokenShape(width=width, vocabulary=len(grid.vocabulary)))
         if settings.get("pitches"):
             first, last = settings["pitches"]
             named = [grid.vocabulary[first], grid.vocabulary[last]]

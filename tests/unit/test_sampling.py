@@ -23,7 +23,8 @@ from ostinato.sampling.write import write_samples
 
 GRID = Grid()
 QUARTERS = 4.0
-families = pytest.mark.parametrize("family", ["lstm", "gpt"])
+FAMILIES = ("lstm", "gpt", "gpt2", "music_transformer")
+families = pytest.mark.parametrize("family", FAMILIES)
 
 
 def by_hand(logits, uniform, decoding):
@@ -134,7 +135,7 @@ def models(settings_of):
     """Untrained models in full precision; nothing here depends on what they learned."""
     torch.manual_seed(0)
     shape = TokenShape(width=4, vocabulary=len(GRID.vocabulary))
-    return {name: build(name, settings_of(name).model, shape) for name in ("lstm", "gpt")}
+    return {name: build(name, settings_of(name).model, shape) for name in FAMILIES}
 
 
 def sample(model, prompts, seeds, representation=GRID, decoding=None):

@@ -158,12 +158,13 @@ def test_gaps_without_a_free_cell_are_refused():
 
 
 @pytest.mark.slow
-def test_ten_thousand_positions_take_no_more_memory_than_the_context(monkeypatch):
+@pytest.mark.parametrize("family", ["gpt", "gpt2", "music_transformer"])
+def test_ten_thousand_positions_take_no_more_memory_than_the_context(family, monkeypatch):
     """Keys and values of all 10,000 positions would be 20 MiB."""
     grid = Grid(voices=("soprano",))
     sizes = {"width": 256, "layers": 1, "heads": 4, "context": 256, "expansion": 1}
     torch.manual_seed(0)
-    model = build("gpt", sizes, TokenShape(width=1, vocabulary=len(grid.vocabulary)))
+    model = build(family, sizes, TokenShape(width=1, vocabulary=len(grid.vocabulary)))
     used, process, push = [], psutil.Process(), model.push
 
     def pushing(state, chosen):

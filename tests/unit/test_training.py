@@ -12,7 +12,7 @@ from ostinato.training.autoregressive import rate_at
 from ostinato.training.identity import fingerprint, identity
 from ostinato.training.settings import OptimizerSettings, TrainingSettings, section
 
-families = pytest.mark.parametrize("family", ["lstm", "gpt"])
+families = pytest.mark.parametrize("family", ["lstm", "gpt", "gpt2", "music_transformer"])
 
 
 class Stopping:

@@ -2,9 +2,20 @@
 
 Layer norms with shifts before attention and feed-forward and one at the end, biases, learned
 absolute positions, GELU in its tanh form, weights drawn with a deviation of 0.02, those into the
-residual stream scaled down by the root of its additions. Positions end at `context`: a longer
-sequence is read in windows that advance by half, and a position takes the first that holds it, so
-it sees between half a context and a whole one before it, in training and in sampling alike.
+residual stream scaled down by the root of its additions. What departs from the published one:
+
+- The output's weights are its own and not the input's table; it has biases.
+- Positions begin with a deviation of 0.02, as in transformers' GPT-2; OpenAI's code has 0.01.
+- The input's table has one symbol more, for "before the piece".
+- Around the blocks are the parts that all families share. With head = 0 (of one sub-token a
+  position, the flat form) and without periods, ages and echo they are the table and the output,
+  which begin with 0.02. With a head, a hidden layer precedes the output, and all of them begin as
+  in the other families: tables of the input with 0.1, those of the hidden layer with 0.05, its
+  matrix and its biases with 0.58 over the root of the width, which is torch's own, the output with
+  one over the root of `head`.
+- Positions end at `context`: a longer sequence is read in windows that advance by half, and a
+  position takes the first that holds it, so it sees between half a context and a whole one before
+  it, in training and in sampling alike.
 """
 
 # B batch, T positions, D width, N heads, E width of a head, K windows, C context, H half of it
@@ -17,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.models.parts.chain import Chain
 from ostinato.models.parts.config import TokenShape
 from ostinato.models.parts.transformer import TransformerConfig, check_rate
 
@@ -56,6 +68,10 @@ class Model(Autoregressive):
     def __init__(self, config: Config, shape: TokenShape) -> None:
         super().__init__(config, shape)
         self.config = config
+        if isinstance(self.chain, Chain) and not config.head:
+            tables = [part.weight for part in self.modules() if isinstance(part, nn.Embedding)]
+            for weight in (*tables, self.chain.out_WHV):
+                nn.init.normal_(weight, std=DEVIATION)
         self.positions_CD = nn.Parameter(torch.randn(config.context, config.width) * DEVIATION)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
