@@ -76,14 +76,12 @@ def test_two_processes_end_with_the_loss_curve_of_one_at_the_same_global_batch(t
     assert_same(one, trained("lstm", (*TWO, "trainer.micro_batch=1"), "parts"))
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", ["lstm", "music_transformer"])  # gpt's: the test of kills
 def test_weights_in_shares_end_with_the_loss_curve_of_one_process(trained, family):
     one = trained(family, ("trainer=cpu",), "one")
     assert_same(one, trained(family, FSDP, "shares"))
-    if family == "gpt":
+    if family == "music_transformer":
         assert_same(one, trained(family, (*FSDP, "trainer.micro_batch=1"), "parts"))
-    if family == "music_transformer":  # of the others, the lstm has a test of its own
-        assert_same(one, trained(family, TWO, "two"))
 
 
 def free_port():
