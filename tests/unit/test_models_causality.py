@@ -13,12 +13,18 @@ import ostinato.models
 from ostinato.models import build, families
 from ostinato.models.parts import autoregressive as base
 from ostinato.models.parts.autoregressive import Autoregressive
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.parts.config import Timing, TokenShape
 from ostinato.models.parts.echo import find_echoes
 
 LENGTH = 11
+TIMING = Timing(
+    shift=(0, 2, *[0] * 9),
+    bar=(0, 0, 1, *[0] * 8),
+    meter=(0, 0, 0, 3, 4, *[0] * 6),
+    place=(-1, -1, 0, -1, -1, 0, 1, 2, *[-1] * 3),
+)
 SHAPES = {
-    "events": TokenShape(width=1, vocabulary=11),
+    "events": TokenShape(width=1, vocabulary=11, timing=TIMING),
     "voices": TokenShape(width=4, vocabulary=11),
 }
 SHAPES["keys"] = TokenShape(width=6, vocabulary=2)
@@ -60,6 +66,7 @@ def make(family, kind, context, **changes):
     known = settings_of(family)
     settings |= {name: value for name, value in SMALL.items() if name in known}
     settings |= {"context": context} if context else {}
+    settings |= {"moments": 4} if shape.timing and "moments" in known else {}
     settings |= changes
     model = build(family, settings, shape).double().eval()
     with torch.no_grad():

@@ -11,10 +11,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ostinato.models import build
 from ostinato.models.parts.attention import query_chunks
-from ostinato.models.parts.config import PAD, TokenShape
+from ostinato.models.parts.config import PAD, Timing, TokenShape
 from ostinato.models.parts.layers import SquaredReLU
+from ostinato.models.parts.moments import Clock
 from ostinato.models.parts.relative import Scale
 from ostinato.representations.grid import Grid
+from ostinato.representations.protocol import build as build_representation
+from ostinato.representations.store import codec_of
 
 VOCABULARY = 14
 CONF = Path(__file__).parents[2] / "conf" / "model"
@@ -29,6 +32,12 @@ SETTINGS = {
     "layers": 2,
     "heads": 2,
 }
+TIMING = Timing(  # of the first voice's symbols, as if they were events
+    shift=(0, 1, 3, *[0] * 11),
+    bar=(0, 0, 0, 1, *[0] * 10),
+    meter=(*[0] * 4, 4, 6, *[0] * 8),
+    place=(*[-1] * 3, 0, -1, -1, 1, 2, 3, *[-1] * 5),
+)
 OF_FAMILY = {"music_transformer": {"near": 2, "pitches": [2, 11], "intervals": 3}, "gpt2": {}}
 
 
@@ -37,7 +46,8 @@ def make(family, context, **changes):
     torch.manual_seed(0)
     settings = {**SETTINGS, **OF_FAMILY[family], "context": context, **changes}
     width = len(settings["order"])
-    model = build(family, settings, TokenShape(width=width, vocabulary=VOCABULARY)).double().eval()
+    shape = TokenShape(width=width, vocabulary=VOCABULARY, timing=TIMING)
+    model = build(family, settings, shape).double().eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.3)
@@ -63,12 +73,16 @@ def slow_attention(attention, x_BTD, rows_BTW, config):
         part.view(B, T, N, E).transpose(1, 2) for part in (x_BTD @ attention.qkv).split(D, dim=2)
     )
     relations, (first, last) = attention.relations, config.pitches or (1, 0)
+    times = Clock(TIMING)(rows_BTW[:, :, 0]).tolist()
     relation = torch.zeros(B, N, T, T, E, dtype=x_BTD.dtype)
     for t in range(T):
         for s in range(t + 1):
             relation[:, :, t, s] += relations.near_NFE[:, min(t - s, config.near - 1)]
             for period, table in zip(config.periods, relations.metrical, strict=True):
                 relation[:, :, t, s] += table[:, (t - s) % period]
+            for b in range(B if config.moments else 0):
+                passed = min(max(0, times[b][t] - times[b][s]), config.moments - 1)
+                relation[b, :, t, s] += relations.moments_NGE[:, passed]
             for b in range(B if config.pitches else 0):
                 for w, (now, then) in enumerate(zip(rows_BTW[b, t], rows_BTW[b, s], strict=True)):
                     if first <= now <= last and first <= then <= last:
@@ -83,7 +97,17 @@ def slow_attention(attention, x_BTD, rows_BTW, config):
     return (scores.softmax(dim=3) @ v).transpose(1, 2).reshape(B, T, D) @ attention.out
 
 
-@pytest.mark.parametrize("changes", [{}, {"pitches": []}, {"periods": []}, {"near": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pitches": []},
+        {"periods": []},
+        {"near": 1},
+        {"moments": 6},
+        {"moments": 1, "pitches": []},
+    ],
+)
 @pytest.mark.parametrize("context", [4, 9, 64])
 @pytest.mark.parametrize("chunk", [1, 3, 128])
 def test_attention_is_the_slow_formula(changes, context, chunk):
@@ -93,19 +117,25 @@ def test_attention_is_the_slow_formula(changes, context, chunk):
         x_BTD = torch.randn(2, length, 12, generator=seeded(2), dtype=torch.double)
         rows_BTW = random_rows(2, length)
         expected = slow_attention(attention, x_BTD, rows_BTW, model.config)
-        pitches = model.scale.relate(rows_BTW) if model.scale else None
         chunks = query_chunks(length, context, x_BTD.device, chunk)
-        ours = attention(x_BTD, pitches, chunks)
+        ours = attention(x_BTD, *related(model, rows_BTW, chunks))
         torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
 
 
+def related(model, rows_BTW, chunks):
+    """What attention is given besides its input."""
+    pitches = model.scale.relate(rows_BTW) if model.scale else None
+    times_BT = model.clock(rows_BTW[:, :, 0]) if model.clock else None
+    return pitches, chunks, model._passed(times_BT, chunks)
+
+
 def test_attention_has_the_slow_formula_s_gradients():
-    model = make("music_transformer", 5)
+    model = make("music_transformer", 5, moments=4)
     attention = model.blocks[1].attention
     x_BTD = torch.randn(2, 9, 12, generator=seeded(2), dtype=torch.double)
     rows_BTW, chunks = random_rows(2, 9), query_chunks(9, 5, x_BTD.device, 4)
     weights = list(attention.parameters())
-    ours = attention(x_BTD, model.scale.relate(rows_BTW), chunks).square().sum()
+    ours = attention(x_BTD, *related(model, rows_BTW, chunks)).square().sum()
     slow = slow_attention(attention, x_BTD, rows_BTW, model.config).square().sum()
     for mine, expected in zip(
         torch.autograd.grad(ours, weights), torch.autograd.grad(slow, weights), strict=True
@@ -119,12 +149,16 @@ def inputs_of(model, rows_BTW):
     return model.step_input(rows_BTW, clock_BT, torch.zeros_like(rows_BTW))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+TIMED = [("music_transformer", {}), ("music_transformer", {"moments": 6}), ("gpt2", {})]
+timed = pytest.mark.parametrize(("family", "changes"), TIMED)
+
+
+@timed
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("told", [1, 6, 40])  # a length is only a hint
 @torch.inference_mode()
-def test_the_trunk_s_steps_are_its_parallel_pass(family, context, told):
-    model = make(family, context)
+def test_the_trunk_s_steps_are_its_parallel_pass(family, changes, context, told):
+    model = make(family, context, **changes)
     rows_BTW = random_rows(3, 23)
     x_BTD = inputs_of(model, rows_BTW)
     cache = model.trunk_cache(3, told)
@@ -148,11 +182,11 @@ def test_a_cache_stays_within_the_context(family):
     assert all(8 in size and max(size) <= 12 for size in sizes)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@timed
 @pytest.mark.parametrize("context", CONTEXTS)
 @torch.inference_mode()
-def test_a_change_moves_no_logit_before_it(family, context):
-    model = make(family, context)
+def test_a_change_moves_no_logit_before_it(family, changes, context):
+    model = make(family, context, **changes)
     tokens = torch.randint(VOCABULARY, (2, 15, 3), generator=seeded(3))
     before = model.score(tokens)
     for at in range(15):
@@ -291,6 +325,7 @@ def test_no_tensor_is_of_the_square_of_the_length_for_each_width_of_a_head():
         ("music_transformer", {"pitches": [5, 2]}, "first and a last"),
         ("music_transformer", {"pitches": [1, 14]}, r"\[1, 14\] must be symbols.* 14: 0 to 13"),
         ("music_transformer", {"intervals": 0}, "intervals=0"),
+        ("music_transformer", {"moments": -1}, "moments=-1 cannot be negative"),
         ("music_transformer", {"dropout": 1.0}, "dropout=1.0"),
         ("gpt2", {"heads": 5}, "heads=5"),
         ("gpt2", {"context": 1}, "context=1"),
@@ -304,18 +339,28 @@ def test_contradictory_settings_are_refused(family, changes, named):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_size_builds_and_names_the_grid_s_pitches(family):
+def test_every_size_builds_and_names_the_pitches_of_its_tokens(family):
     grid = Grid()  # whose symbols the flat form shares
     sizes = sorted((CONF / family).glob("*.yaml"))
     assert sizes
     for path in sizes:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))["model"]
-        width = grid.width if settings["head"] else 1
-        build(family, settings, TokenShape(width=width, vocabulary=len(grid.vocabulary)))
+        representation = grid
+        if path.stem == "events":
+            options = CONF.parent / "representation" / "remi.yaml"
+            representation = build_representation(yaml.safe_load(options.read_text("utf-8")))
+        codec = codec_of(representation) | {"width": grid.width if settings["head"] else 1}
+        build(family, settings, TokenShape.of(codec))
         if settings.get("pitches"):
             first, last = settings["pitches"]
-            named = [grid.vocabulary[first], grid.vocabulary[last]]
+            named = [representation.vocabulary[first], representation.vocabulary[last]]
             assert named == [f"pitch_{grid.lowest}", f"pitch_{grid.highest}"]
+
+
+def test_times_of_what_tells_none_are_refused_with_the_remedy():
+    settings = {"width": 12, "heads": 2, "near": 4, "context": 8, "moments": 6}
+    with pytest.raises(ValueError, match=r"moments=6 asks for the times of events.* leave moments"):
+        build("music_transformer", settings, TokenShape(width=1, vocabulary=14))
 
 
 def test_squared_relu_has_the_gradient_of_its_values():

@@ -192,6 +192,7 @@ def test_text_from_files_cannot_become_markup():
     leaks = {EVIL: {"pieces": {EVIL: {EVIL: 1}}}}
     summary = {"dataset": EVIL, "notes_read": 1, "notes_dropped": {EVIL: 1}, "leaks": leaks}
     summary["origin"] = {"licence": EVIL, "citation": EVIL, "url": "javascript:alert(1)"}
+    summary["rows_without_piece"] = {"rows": 1, "first": [f"row {EVIL}"]}
     rows.append({"id": evil.id, "split": EVIL})
     entries = iter([Entry(evil, EVIL, "", "")])
     html = build_corpus_page(collect(rows, entries, summary, rejected, DescribeOptions(pieces=3)))
@@ -200,7 +201,7 @@ def test_text_from_files_cannot_become_markup():
     assert "alert(1)</script>" not in html
     assert outline.tags["script"] == 2  # the excerpt's notes, and the player
     assert not any(link.startswith("javascript") for link in outline.links)
-    for text in ("words", "warning", "title", "value", "role", "other"):
+    for text in ("row", "words", "warning", "title", "value", "role", "other"):
         assert f"{text} &lt;/script&gt;&lt;script&gt;" in html.replace("Role", "role")
 
 
@@ -208,6 +209,7 @@ def test_every_reason_and_copy_is_on_the_page():
     rows = [{"id": f"twin {i}", "split": s, "copies": "x"} for i, s in enumerate(SPLITS)]
     rejected = [{"file": f"f{i}", "reason": f"why {i}", "detail": f"said {i}"} for i in range(9)]
     summary = {"dataset": "demo", "leaks": {"copy": {"pieces": {"valid": {"train": 7}}}}}
+    summary["rows_without_piece"] = {"rows": 12, "first": ["gone/1", "gone/2"]}
     html = build_corpus_page(collect(rows, iter(()), summary, rejected, DescribeOptions()))
     for text in [f"{word} {i}" for i in range(9) for word in ("why", "said")]:
         assert text in html
@@ -216,6 +218,7 @@ def test_every_reason_and_copy_is_on_the_page():
         "twin 2",
         "in train and valid and test",
         "copy: pieces of valid that are also in train",
+        "12: no such piece, or rejected; the first: gone/1, gone/2.",
     ):
         assert text in html
 

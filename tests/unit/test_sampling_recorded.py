@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ostinato.models import build, families
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.parts.config import Timing, TokenShape
 from ostinato.sampling.recorded import Recorded, put_back, stepper, tensors_of
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -23,6 +23,12 @@ SETTINGS = {
         "intervals": 3,
     },
 }
+TIMING = Timing(  # of nine symbols, as if they were events
+    shift=(0, 1, *[0] * 7),
+    bar=(0, 0, 1, *[0] * 6),
+    meter=(0, 0, 0, 4, *[0] * 5),
+    place=(-1, -1, 0, -1, 1, 2, *[-1] * 3),
+)
 DRY = {"dropout": 0.0, "attention_dropout": 0.0}  # of gpt2
 SHAPES = [(1, 9), (4, 9), (5, 2)]
 cases = pytest.mark.parametrize(
@@ -44,7 +50,10 @@ def make(family, width, vocabulary):
         settings |= {"pitches": ()} if family == "music_transformer" else {}
     else:
         settings |= {"ages": 4}
-    return build(family, settings, TokenShape(width=width, vocabulary=vocabulary)).eval()
+    timing = TIMING if (width, vocabulary) == (1, 9) else None
+    settings |= {"moments": 5} if timing and family == "music_transformer" else {}
+    shape = TokenShape(width=width, vocabulary=vocabulary, timing=timing)
+    return build(family, settings, shape).eval()
 
 
 def logits_along(model, tokens_BTW, begin, order_of):

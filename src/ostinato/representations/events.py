@@ -215,6 +215,10 @@ class Events:
             table[block.start : block.stop] = np.where(inside, moved, -1)
         return table
 
+    def timing(self) -> dict[str, list[int]]:
+        """What every token does to the time, in steps: see protocol.Timed."""
+        return _vocabulary(self).timing()
+
     def grammar(self, quarters: float, prompt: Tokens) -> EventGrammar:
         """Ends with a note that reaches `quarters`, counted from the first full bar's start."""
         return self._grammar(round(quarters * self.steps_per_quarter), prompt)

@@ -58,6 +58,18 @@ class Vocabulary:
         """How many tokens are of a kind."""
         return len(self.blocks[kind])
 
+    def timing(self) -> dict[str, list[int]]:
+        """What every token does to the time, in steps: see protocol.Timed. A bar begins at place 0;
+        without bars, as in midi_like, meters move nothing.
+        """
+        pairs = list(zip(self.kinds, self.values, strict=True))
+        return {
+            "shift": [value if kind == "time_shift" else 0 for kind, value in pairs],
+            "bar": [int(kind == "bar") for kind, _ in pairs],
+            "meter": [self.bar_steps[value] if kind == "meter" else 0 for kind, value in pairs],
+            "place": [value if kind in ("bar", "position") else -1 for kind, value in pairs],
+        }
+
     def pitches(self, kind: NoteKind, voice: int) -> range:
         """The tokens of one kind for the pitches of a voice, from the lowest up."""
         return self.blocks[_DRUM_KINDS[kind] if self.drums[voice] else kind]

@@ -124,6 +124,19 @@ class Fillable(Protocol):
         """Which cells of `length` positions lie in a span of quarters and in the named voices."""
 
 
+@runtime_checkable
+class Timed(Protocol):
+    """A stream of events, whose positions are not equally far apart in time."""
+
+    def timing(self) -> dict[str, list[int]]:
+        """What every sub-token does to the time, in steps, V numbers each.
+
+        shift: by how much it moves time on. bar: 1 where it begins the next bar. meter: how long
+        bars are from the current one on; 0 says nothing. place: where in the bar it goes; -1 says
+        nothing.
+        """
+
+
 def build(settings: Mapping[str, Any]) -> Representation:
     """A representation from its settings: `kind` chooses the class, the rest are its options.
 

@@ -20,6 +20,7 @@ from ostinato.representations.protocol import (
     FORMAT,
     Quantized,
     Representation,
+    Timed,
     Tokens,
     Unencodable,
 )
@@ -87,8 +88,9 @@ def describe(name: str, summary: Mapping[str, Any]) -> str:
 
 
 def codec_of(representation: Representation) -> dict[str, Any]:
-    """All that decoding, transposing and masking need, as plain data."""
-    return {
+    """All that decoding, transposing and masking need, as plain data; of events, their times."""
+    timing = {"timing": representation.timing()} if isinstance(representation, Timed) else {}
+    return timing | {
         "format": FORMAT,
         "representation": representation.codec(),
         "width": representation.width,

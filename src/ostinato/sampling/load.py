@@ -78,7 +78,7 @@ def load_trained(folder: Path, *, family: str | None = None, device: str = "cpu"
             f"make it again with: {made_by}"
         )
     codec = card["codec"]
-    shape = TokenShape(width=codec["width"], vocabulary=len(codec["vocabulary"]))
+    shape = TokenShape.of(codec)
     model = _built(card, shape, load_file(weights), folder)
     representation = build_representation(codec["representation"])
     if list(representation.vocabulary) != codec["vocabulary"]:

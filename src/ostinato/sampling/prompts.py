@@ -14,7 +14,8 @@ from ostinato.representations.protocol import Representation, Tokens, Unencodabl
 SHOWN = 12  # digits of a digest
 REMEDIES = {  # by the reason why a prompt cannot be encoded
     "voice missing": "name the prompt's tracks after the voices that the model was trained on",
-    "no notes": "name the prompt's tracks after the voices that the model was trained on",
+    "no notes": "give a piece that sounds within its first quarters; where the model's encoding "
+    "names voices, name the prompt's tracks after them",
     "too many tracks": "leave tracks out, or take a model whose encoding merges them",
     "pitch out of range": "transpose the prompt, or take a model whose encoding has this pitch",
     "meter not in the vocabulary": "take a model whose encoding has this meter",

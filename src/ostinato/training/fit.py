@@ -115,7 +115,7 @@ def fit(
     run_on = devices_from(trainer_options)
     torch.set_num_threads(settings.training.threads)
     torch.manual_seed(seed_of("init", settings.seed))
-    shape = TokenShape(width=tokens.codec["width"], vocabulary=len(tokens.codec["vocabulary"]))
+    shape = TokenShape.of(tokens.codec)
     model = build(settings.family, settings.model, shape)
     if not len(tokens.splits["valid"]):
         raise ValueError(f"encoding {tokens.name} has no piece to validate on")

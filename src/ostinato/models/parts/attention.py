@@ -113,6 +113,15 @@ class Ring:
         number = self.clock % self.slots
         return [Slot(layer, layer, number, mask_S) for layer in self.kept.unbind(0)]
 
+    def note(self, held: Tensor, newest: Tensor) -> None:
+        """Write what is held of every slot beside keys and values, (B, S, …), for the next
+        position, (B, …).
+        """
+        if self.clock is None:
+            held[:, self.position % self.slots] = newest
+        else:
+            held.index_copy_(1, self.clock % self.slots, newest[:, None])
+
     def close(self) -> None:
         """That position is there; go on to the next."""
         if self.clock is None:

@@ -1,22 +1,55 @@
 """What all autoregressive families are told: the shape of tokens, and the settings they share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 PAD = -1
 
 
 @dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What every symbol does to the time of the music, in steps: V numbers each.
+
+    shift: by how much it moves time on. bar: 1 where it begins the next bar. meter: how long bars
+    are from the current one on; 0 says nothing. place: where in the bar it goes; -1 says nothing.
+    """
+
+    shift: tuple[int, ...]
+    bar: tuple[int, ...]
+    meter: tuple[int, ...]
+    place: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TokenShape:
-    """What a model must know of its representation: W sub-tokens a position out of V."""
+    """What a model must know of its representation: W sub-tokens a position out of V.
+
+    timing: of a stream of events; None where positions are equally far apart in time.
+    """
 
     width: int
     vocabulary: int
+    timing: Timing | None = None
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.vocabulary < 2:
             raise ValueError(
                 f"width={self.width} and vocabulary={self.vocabulary} describe no tokens"
             )
+        for name, steps in vars(self.timing).items() if self.timing else ():
+            if len(steps) != self.vocabulary:
+                raise ValueError(
+                    f"timing tells the {name} of {len(steps)} symbols, the vocabulary has "
+                    f"{self.vocabulary}; encode again"
+                )
+
+    @classmethod
+    def of(cls, codec: Mapping[str, Any]) -> Self:
+        """Of the tokens that a `codec.json` describes."""
+        told = codec.get("timing")
+        timing = Timing(**{name: tuple(steps) for name, steps in told.items()}) if told else None
+        return cls(width=codec["width"], vocabulary=len(codec["vocabulary"]), timing=timing)
 
 
 @dataclass(frozen=True, kw_only=True)

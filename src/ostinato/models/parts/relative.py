@@ -1,20 +1,23 @@
 """Relations between two positions that attention may ask for: how far apart, in which place of the
-bar, which interval each voice has moved by (Huang et al. 2018; Shaw et al. 2018).
+bar, how much musical time apart, which interval each voice has moved by (Huang et al. 2018; Shaw et
+al. 2018).
 
 One head's score of key s for query t, s <= t, is
 
-    ( q_t · k_s  +  (q_t + c) · ( R[t - s] + Σ_w P_w[p_tw - p_sw] ) ) / √E
+    ( q_t · k_s  +  (q_t + c) · ( R[t - s] + M[τ_t - τ_s] + Σ_w P_w[p_tw - p_sw] ) ) / √E
     R[d] = near[min(d, F - 1)] + Σ_j metrical_j[d mod period_j]
 
 p_tw is the pitch of voice w in the row that position t was given; a voice that has none in either
-row adds nothing. `c` lets a relation count whatever the query is (Dai et al. 2019). No tensor is
-of size (T, T, E). R: the queries times all distances, then each row shifted to where its distances
-belong, which is a view (the skewing of Huang et al.). P: for each query the score that every pitch
-of every voice would earn, (T, W · P), times the keys' pitches as zeros and ones, (W · P, S).
+row adds nothing. τ_t is the time after that row, of events, whose positions do not tell it; beyond
+G - 1 steps M is as there. `c` lets a relation count whatever the query is (Dai et al. 2019). No
+tensor is of size (T, T, E). R: the queries times all distances, then each row shifted to where its
+distances belong, which is a view (the skewing of Huang et al.). M: the queries times all times,
+(T, G), of which each key takes its own. P: for each query the score that every pitch of every voice
+would earn, (T, W · P), times the keys' pitches as zeros and ones, (W · P, S).
 """
 
 # B batch, T positions, N heads, E width of a head, W voices, C queries of a chunk, S its keys,
-# F distances told apart, P pitches, I intervals
+# F distances told apart, G times told apart, P pitches, I intervals
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -70,10 +73,16 @@ class Scale(NamedTuple):
 
 
 class Relations(nn.Module):
-    """One layer's c, R and P, for each head its own."""
+    """One layer's c, R, M and P, for each head its own."""
 
     def __init__(
-        self, heads: int, width: int, near: int, periods: Sequence[int], intervals: int
+        self,
+        heads: int,
+        width: int,
+        near: int,
+        periods: Sequence[int],
+        intervals: int,
+        moments: int = 0,
     ) -> None:
         super().__init__()
         self.query_N1E = nn.Parameter(torch.zeros(heads, 1, width))
@@ -83,6 +92,9 @@ class Relations(nn.Module):
         )
         self.interval_NEI = (
             nn.Parameter(torch.randn(heads, width, intervals) * SPREAD) if intervals else None
+        )
+        self.moments_NGE = (
+            nn.Parameter(waves(moments, width).repeat(heads, 1, 1) * AMPLITUDE) if moments else None
         )
 
     def distances(self, count: int) -> Tensor:
@@ -98,12 +110,29 @@ class Relations(nn.Module):
         assert self.interval_NEI is not None
         return nn.functional.pad(self.interval_NEI, (1, 0))
 
+    def moments(self) -> Tensor:
+        """M by the time that has passed, (N, E, G)."""
+        assert self.moments_NGE is not None
+        return self.moments_NGE.transpose(1, 2)
+
+    def by_time(self, q_NBCE: Tensor, passed_BCS: Tensor) -> Tensor:
+        """q_t · M of the time passed since every key, (B, N, C, S)."""
+        N, B, C, _ = q_NBCE.shape
+        earned = torch.bmm(q_NBCE.reshape(N, B * C, -1), self.moments())
+        earned_BNCG = earned.view(N, B, C, -1).transpose(0, 1)
+        return earned_BNCG.gather(3, passed_BCS[:, None].expand(B, N, C, -1))
+
     def earned(self, q_NBTE: Tensor, pitches: Pitches) -> Tensor:
         """What every pitch of every voice would earn from each query, shape (B, N, T, X)."""
         N, B, T, _ = q_NBTE.shape
         by_interval = torch.bmm(q_NBTE.flatten(1, 2), self.intervals()).view(N, B, T, -1)
         lookup = pitches.lookup_BTX[:, None].expand(B, N, T, -1)
         return by_interval.transpose(0, 1).gather(3, lookup)
+
+
+def time_passed(later_BC: Tensor, earlier_BS: Tensor, moments: int) -> Tensor:
+    """Time between positions as the number of an entry of M, (B, C, S)."""
+    return (later_BC[:, :, None] - earlier_BS[:, None]).clamp(0, moments - 1)
 
 
 def waves(count: int, width: int) -> Tensor:
