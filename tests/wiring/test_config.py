@@ -1,6 +1,7 @@
 """Every value has one home: Hydra composes what DVC tracks, and every file of conf/ works."""
 
 import ast
+import re
 import shlex
 import sys
 from dataclasses import fields
@@ -18,7 +19,7 @@ from ostinato.models import build as build_model
 from ostinato.models.parts.config import TokenShape
 from ostinato.representations.protocol import build as build_representation
 from ostinato.representations.store import codec_of
-from ostinato.training.settings import OptimizerSettings, TrainingSettings, section
+from ostinato.training.settings import OptimizerSettings, TrainingSettings, section, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
@@ -237,3 +238,37 @@ def test_files_and_functions_are_short(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = node.end_lineno - node.lineno + 1
             assert length <= FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+def settings_by(*given):
+    chosen = [item.removeprefix("model=") for item in given if item.startswith("model=")]
+    choices = {"model": chosen[0] if chosen else "lstm/small"}  # which a script is told by Hydra
+    return settings_of(load_config("train", list(given), ROOT) | {"choices": choices})
+
+
+def test_a_trial_takes_encoding_and_seed_from_a_system_of_its_family():
+    usual, trial = PARAMS["systems"]["gpt"], settings_by("model=gpt/small")
+    assert (trial.system, trial.encoding, trial.seed) == ("gpt", usual["encoding"], usual["seed"])
+    other = settings_by("model=gpt/events", "system=gpt-events", "seed=7")
+    assert (other.system, other.encoding, other.seed) == ("gpt-events", "bach-remi", 7)
+
+
+def test_a_family_without_a_system_can_be_tried():
+    assert "music_transformer" not in {item["family"] for item in PARAMS["systems"].values()}
+    trial = settings_by("model=music_transformer/small")
+    first = next(iter(PARAMS["encodings"]))
+    assert (trial.system, trial.encoding, trial.seed) == ("music_transformer-small", first, 1)
+    assert settings_by("model=gpt2/flat", "encoding=bach-remi", "seed=3").seed == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["system=nobody"], "params.yaml has no system 'nobody'; it has: gpt, gpt-events, lstm"),
+        (["system=lstm", "model=gpt/small"], "system=lstm is of family lstm, model=gpt/small is"),
+        (["encoding=none"], "unknown encoding 'none'; params.yaml has: bach-grid, bach-remi"),
+    ],
+)
+def test_what_params_do_not_have_is_named_with_what_they_have(given, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        settings_by(*given)

@@ -125,3 +125,13 @@ def test_its_systems_name_what_exists_and_its_scripts_shadow_nothing(folder):
     groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
     assert not groups & set(params)
     assert not {path.stem for path in folder.glob("*.py")} & set(sys.stdlib_module_names)
+
+
+@folders
+def test_a_mixture_depends_on_its_members(folder):
+    mixtures = read(folder / "params.yaml").get("mixtures", {})
+    for name, item in mixtures.items():
+        deps = stages(folder)[f"mixture-{name}"]["deps"]
+        members = {f"models/{member}" for member in item["members"]}
+        assert {dep for dep in deps if dep.startswith("models/")} == members
+        assert f"data/tokens/{item['encoding']}" in deps

@@ -139,23 +139,33 @@ def _check_kind(name: str, value: Any, kind: Any) -> None:
         raise ValueError(f"{name}={value!r} must be {KINDS[kind]}")
 
 
+def _system_of(config: Mapping[str, Any], family: str, size: str) -> tuple[str, Mapping[str, Any]]:
+    """The name of the system that is trained, and its line of params.yaml, or one for a trial."""
+    systems, given = config["systems"], config["system"]
+    if given is not None:
+        if str(given) not in systems:
+            known = ", ".join(sorted(systems))
+            raise ValueError(f"params.yaml has no system {str(given)!r}; it has: {known}")
+        return str(given), systems[str(given)]
+    for name, item in systems.items():
+        if item["family"] == family:
+            return str(name), item
+    encoding = next(iter(config["encodings"]), None)
+    return f"{family}-{size}", {"family": family, "encoding": encoding, "seed": 1}
+
+
 def settings_of(config: Mapping[str, Any]) -> Settings:
     """Settings from the composed config of conf/train.yaml.
 
     By hand a system may be left out; then the first one of the model's family lends its encoding
-    and seed.
+    and seed. A family that has none yet is tried on the first encoding, with seed 1.
 
     Raises:
         ValueError: a system or encoding that is not in params.yaml, or a model of another family.
     """
     family, size = config["choices"]["model"].split("/")
-    systems, encodings = config["systems"], config["encodings"]
-    of_family = [str(name) for name, item in systems.items() if item["family"] == family]
-    system = str(config["system"] or next(iter(of_family), ""))
-    if system not in systems:
-        wanted = f"system {system!r}" if system else f"a system of family {family}"
-        raise ValueError(f"params.yaml has no {wanted}; it has: {', '.join(sorted(systems))}")
-    item = systems[system]
+    encodings = config["encodings"]
+    system, item = _system_of(config, family, size)
     if item["family"] != family:
         raise ValueError(
             f"system={system} is of family {item['family']}, model={family}/{size} is not; "
