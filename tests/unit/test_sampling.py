@@ -296,6 +296,20 @@ def test_a_vocabulary_that_this_version_does_not_make_is_refused(model_folder, t
         load_trained(folder)
 
 
+@pytest.mark.parametrize(
+    "timing",
+    [{"shift": [0]}, {"beat": [0]}, {"shift": [0], "bar": [0], "meter": [0], "place": [0]}],
+)
+def test_times_that_are_not_ours_are_refused(model_folder, tmp_path, timing):
+    folder = tmp_path / "lstm"
+    shutil.copytree(model_folder, folder)
+    card = json.loads((folder / "model.json").read_text())
+    card["codec"]["timing"] = timing
+    (folder / "model.json").write_text(json.dumps(card))
+    with pytest.raises(DamagedFile, match=r"model\.json: its codec is not one of ours .* train"):
+        load_trained(folder)
+
+
 def test_a_piece_is_not_changed_by_being_a_prompt(models, chorale):
     prompt = GRID.prefix(chorale(1), 2)
     kept = prompt.copy()

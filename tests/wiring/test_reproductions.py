@@ -131,7 +131,12 @@ def test_its_systems_name_what_exists_and_its_scripts_shadow_nothing(folder):
 def test_a_mixture_depends_on_its_members(folder):
     mixtures = read(folder / "params.yaml").get("mixtures", {})
     for name, item in mixtures.items():
-        deps = stages(folder)[f"mixture-{name}"]["deps"]
+        stage = stages(folder)[f"mixture-{name}"]
         members = {f"models/{member}" for member in item["members"]}
-        assert {dep for dep in deps if dep.startswith("models/")} == members
-        assert f"data/tokens/{item['encoding']}" in deps
+        assert {dep for dep in stage["deps"] if dep.startswith("models/")} == members
+        assert f"data/tokens/{item['encoding']}" in stage["deps"]
+        assert stage["cmd"] == f"python score.py --mixture {name}"
+        assert stage["params"] == [f"mixtures.{name}", "protocol"]
+        assert list(stage["metrics"][0]) == [f"scores/{name}.json"]
+    there = {name for name in stages(folder) if name.startswith("mixture")}
+    assert there == {f"mixture-{name}" for name in mixtures}

@@ -27,12 +27,9 @@ class Mixture:
         if not models:
             raise ValueError("a mixture needs at least one model")
         for model in models[1:]:
-            for name in ("shape", "order"):
-                if getattr(model, name) != getattr(models[0], name):
-                    raise ValueError(
-                        f"models of a mixture must agree in {name}: {getattr(models[0], name)} "
-                        f"and {getattr(model, name)}"
-                    )
+            mine, theirs = described(models[0]), described(model)
+            if mine != theirs:
+                raise ValueError(f"models of a mixture must agree: {mine} and {theirs}")
         self.models = list(models)
         self.shape, self.order = models[0].shape, models[0].order
 
@@ -67,3 +64,9 @@ class Mixture:
 
 
 Predictor = Autoregressive | Mixture  # what has an exact likelihood, and steps to show it by
+
+
+def described(model: Autoregressive) -> str:
+    """What models must have in common to predict the same sub-tokens in turn."""
+    shape = model.shape
+    return f"width={shape.width}, vocabulary={shape.vocabulary}, order={list(model.order)}"

@@ -3,7 +3,7 @@
 The body is parts/transformer.py's. A position sees itself and the `context` - 1 before it, in
 training and in sampling alike. On a CPU, queries attend in chunks, 1.5 times as fast as torch's
 fused attention at length 512 and 0.9 times at 2,048 (`python -m benchmarks --only flex`); elsewhere
-the fused one is used.
+the fused one is used up to the context's length.
 """
 
 # B batch, T positions, D width, N heads, E width of a head, A = B * N, S slots of the ring

@@ -97,12 +97,11 @@ class Model(Stack):
     recordable = True
 
     def __init__(self, config: Config, shape: TokenShape) -> None:
-        scale = pitch_scale(config, shape)
+        clock, scale = event_clock(config, shape), pitch_scale(config, shape)
         intervals = shape.width * (2 * config.intervals + 1) if scale else 0
         attention = partial(Attention, config, intervals)
         super().__init__(config, shape, attention)
-        self.scale = scale
-        self.clock = event_clock(config, shape)
+        self.scale, self.clock = scale, clock
 
     def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
         """Outputs of shape (B, T, D)."""
@@ -193,7 +192,8 @@ def pitch_scale(config: Config, shape: TokenShape) -> Scale | None:
     if first < 0 or last >= shape.vocabulary:
         raise ValueError(
             f"pitches={[first, last]} must be symbols, and the representation has "
-            f"{shape.vocabulary}: 0 to {shape.vocabulary - 1}"
+            f"{shape.vocabulary}: 0 to {shape.vocabulary - 1}; choose the encoding that they "
+            "are of (encoding=…), or leave pitches out"
         )
     return Scale(first, last - first + 1, config.intervals)
 
@@ -206,7 +206,8 @@ def event_clock(config: Config, shape: TokenShape) -> Clock | None:
         raise ValueError(
             f"moments={config.moments} asks for the times of events, and this representation tells "
             "none: its positions are equally far apart, or it was encoded before times were told "
-            "(encode it again); leave moments out, `near` counts positions"
+            "(encode it again); choose an encoding of events (encoding=…), or leave moments out: "
+            "`near` counts positions"
         )
     return Clock(shape.timing)
 

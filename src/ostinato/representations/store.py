@@ -1,7 +1,8 @@
 """Writes the arrays that training reads: per split `tokens.npy` and `index.npz`, and how to decode
 them.
 
-`codec.json` holds all that decoding and transposition need; a model carries a copy of it. What
+`codec.json` holds all that decoding, transposition and the times of events need; a model carries a
+copy of it. What
 could not be encoded is listed in `summary.json` with its reason. Splits are copied from the corpus,
 never made here. Tokens are written piece by piece: a corpus may be larger than the memory.
 """

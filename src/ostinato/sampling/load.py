@@ -78,7 +78,13 @@ def load_trained(folder: Path, *, family: str | None = None, device: str = "cpu"
             f"make it again with: {made_by}"
         )
     codec = card["codec"]
-    shape = TokenShape.of(codec)
+    try:
+        shape = TokenShape.of(codec)
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamagedFile(
+            f"{folder / 'model.json'}: its codec is not one of ours ({error}); train again with: "
+            f"{made_by}"
+        ) from error
     model = _built(card, shape, load_file(weights), folder)
     representation = build_representation(codec["representation"])
     if list(representation.vocabulary) != codec["vocabulary"]:

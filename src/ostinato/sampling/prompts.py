@@ -42,7 +42,7 @@ def as_piece(
     """
     if isinstance(prompt, Piece):
         return prompt
-    theirs, ours = sha256_json(dict(prompt.codec)), sha256_json(dict(codec))
+    theirs, ours = (sha256_json(_plain(one)) for one in (prompt.codec, codec))
     if theirs != ours:
         raise ValueError(
             f"prompt {prompt.id} is encoded as {_named(prompt.codec)} (codec {theirs[:SHOWN]}), "
@@ -100,6 +100,11 @@ def check_context(model: Autoregressive, prompt: Tokens, name: str, quarters: fl
             f"context is {context}; take about {np.floor(fits):g} quarters of it (prompt_quarters; "
             "prompt_bars by hand), or a model with a longer context"
         )
+
+
+def _plain(codec: Mapping[str, Any]) -> dict[str, Any]:
+    """Without times, which say nothing of what tokens mean: models from before them go on."""
+    return {key: value for key, value in codec.items() if key != "timing"}
 
 
 def _named(codec: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ PAD = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What every symbol does to the time of the music, in steps: V numbers each.
+    """What a position's first sub-token does to the time of the music, in steps: of each symbol, V
+    numbers each.
 
     shift: by how much it moves time on. bar: 1 where it begins the next bar. meter: how long bars
     are from the current one on; 0 says nothing. place: where in the bar it goes; -1 says nothing.
@@ -41,12 +42,16 @@ class TokenShape:
             if len(steps) != self.vocabulary:
                 raise ValueError(
                     f"timing tells the {name} of {len(steps)} symbols, the vocabulary has "
-                    f"{self.vocabulary}; encode again"
+                    f"{self.vocabulary}"
                 )
 
     @classmethod
     def of(cls, codec: Mapping[str, Any]) -> Self:
-        """Of the tokens that a `codec.json` describes."""
+        """Of the tokens that a `codec.json` describes.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is not one of ours.
+        """
         told = codec.get("timing")
         timing = Timing(**{name: tuple(steps) for name, steps in told.items()}) if told else None
         return cls(width=codec["width"], vocabulary=len(codec["vocabulary"]), timing=timing)

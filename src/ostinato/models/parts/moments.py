@@ -4,7 +4,9 @@ Events are not equally far apart: one step of the music is ten tokens here and n
 symbol does to the time the representation says (`Timing`), so a position's time is a matter of
 counting, for whole sequences and for one position after another alike:
 
-    time = start of the bar + place in the bar
+    time = start + place
+
+where bars (REMI) and shifts of time (MIDI-like) move `start` on, and `place` is that in the bar.
 """
 
 # B batch, T positions, V vocabulary
@@ -20,8 +22,8 @@ from ostinato.models.parts.config import Timing
 
 @dataclass
 class Now:
-    """Where a batch of sequences stands, in steps, (B,) each: the bar's start, its length, and the
-    place in it.
+    """Where a batch of sequences stands, in steps, (B,) each: what bars and shifts have added up
+    to, the length of the bar, and the place in it.
     """
 
     start_B: Tensor
@@ -35,8 +37,9 @@ class Now:
 
 
 class Clock(nn.Module):
-    """Counts time. Before any meter is told, as at the beginning of a training crop, a bar is as
-    long as the longest, so that time does not go back.
+    """Counts time. Before any meter is told a bar is as long as the longest, so that time does not
+    go back: in a training crop that begins within a bar, times across the first bar line are too
+    long by the difference. Whole pieces tell their first meter first.
     """
 
     def __init__(self, timing: Timing) -> None:

@@ -136,9 +136,9 @@ def time_passed(later_BC: Tensor, earlier_BS: Tensor, moments: int) -> Tensor:
 
 
 def waves(count: int, width: int) -> Tensor:
-    """Cosines and sines of distances, (count, width): where R begins, so that near is like near.
+    """Cosines and sines of distances, (count, width): where R and M begin; near ones are alike.
 
-    From one radian a position to one in LONGEST (Vaswani et al. 2017).
+    From one radian a position, or a step of time, to one in LONGEST (Vaswani et al. 2017).
     """
     half = (width + 1) // 2
     angles = torch.arange(count)[:, None] * LONGEST ** -(torch.arange(half) / half)
