@@ -1,5 +1,5 @@
 """Relative attention beside plain: music_transformer beside gpt, of the same shape, on rows of four
-voices; a training step, and sampling.
+voices and on events; a training step, and sampling.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,8 @@ from benchmarks.measure import OURS, Case, Race, in_turn
 from ostinato.models import build
 from ostinato.models.parts.autoregressive import Autoregressive
 from ostinato.models.parts.config import TokenShape
+from ostinato.representations.protocol import build as build_representation
+from ostinato.representations.store import codec_of
 
 SHAPE = TokenShape(width=4, vocabulary=48)
 PEER, AIM = "plain attention", {"plain attention": 1 / 1.3}
@@ -19,6 +21,11 @@ CONF = Path(__file__).parents[1] / "conf/model"
 BATCH, LENGTHS, STEPS = 8, (128, 512, 2048), 256
 # a switch for each kind of relation, so that each has its price
 KINDS = {"distances, bars and intervals": {}, "distances and bars": {"pitches": ()}}
+OF_EVENTS = {
+    "distances, times and intervals": {},
+    "distances and times": {"pitches": ()},
+    "distances": {"pitches": (), "moments": 0},
+}
 
 
 def cases() -> list[Case]:
@@ -32,19 +39,28 @@ def cases() -> list[Case]:
             for length in LENGTHS
             for kind in KINDS
         ],
+        *[
+            Case(
+                f"relative, training, events, {kind}",
+                lambda rounds, kind=kind: training_on_events(rounds, kind),
+            )
+            for kind in OF_EVENTS
+        ],
         Case("relative, sampling", sampling),
     ]
 
 
-def models(context: int, **changes: object) -> dict[str, Autoregressive]:
-    """Both families with the settings of their size small, but for the context."""
+def models(
+    context: int, size: str = "small", shape: TokenShape = SHAPE, **changes: object
+) -> dict[str, Autoregressive]:
+    """Both families with the settings of one size, but for the context."""
     made = {}
     for who, family in ((OURS, "music_transformer"), (PEER, "gpt")):
-        text = (CONF / family / "small.yaml").read_text(encoding="utf-8")
+        text = (CONF / family / f"{size}.yaml").read_text(encoding="utf-8")
         settings = yaml.safe_load(text)["model"] | {"context": context, "dropout": 0.0}
         settings |= {k: v for k, v in changes.items() if family != "gpt" or k in settings}
         torch.manual_seed(0)
-        made[who] = build(family, settings, SHAPE)
+        made[who] = build(family, settings, shape)
     return made
 
 
@@ -62,9 +78,27 @@ def training(rounds: int, kind: str, length: int) -> Race:
     )
 
 
+def training_on_events(rounds: int, kind: str) -> Race:
+    """REMI, with the batch and the length of the size `events`."""
+    remi = yaml.safe_load((CONF.parent / "representation/remi.yaml").read_text(encoding="utf-8"))
+    shape = TokenShape.of(codec_of(build_representation(remi)))
+    batch, length = 6, 384
+    contestants = models(length, "events", shape, **OF_EVENTS[kind])
+    return Race(
+        question=f"relative attention, training on events, {kind}, length {length}",
+        unit="positions",
+        amount=batch * length,
+        seconds=in_turn(
+            {who: _step(model, batch, length) for who, model in contestants.items()}, rounds
+        ),
+        aims=AIM,
+    )
+
+
 def _step(model: Autoregressive, batch: int, length: int) -> Callable[[], None]:
     generator = torch.Generator().manual_seed(0)
-    rows_BTW = torch.randint(48, (batch, length, SHAPE.width), generator=generator)
+    shape = model.shape
+    rows_BTW = torch.randint(shape.vocabulary, (batch, length, shape.width), generator=generator)
 
     def run() -> None:
         model.score(rows_BTW).mean().backward()
