@@ -2,7 +2,7 @@
 voices and on events; a training step, and sampling.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -65,27 +65,25 @@ def models(
 
 
 def training(rounds: int, kind: str, length: int) -> Race:
-    batch = max(1, BATCH * 128 // length)
+    """Rows of four voices."""
     contestants = models(length, **KINDS[kind])
-    return Race(
-        question=f"relative attention, training, {kind}, length {length}",
-        unit="positions",
-        amount=batch * length,
-        seconds=in_turn(
-            {who: _step(model, batch, length) for who, model in contestants.items()}, rounds
-        ),
-        aims=AIM,
-    )
+    batch = max(1, BATCH * 128 // length)
+    return _training(rounds, contestants, f"training, {kind}", batch, length)
 
 
 def training_on_events(rounds: int, kind: str) -> Race:
     """REMI, with the batch and the length of the size `events`."""
     remi = yaml.safe_load((CONF.parent / "representation/remi.yaml").read_text(encoding="utf-8"))
     shape = TokenShape.of(codec_of(build_representation(remi)))
-    batch, length = 6, 384
-    contestants = models(length, "events", shape, **OF_EVENTS[kind])
+    contestants = models(384, "events", shape, **OF_EVENTS[kind])
+    return _training(rounds, contestants, f"training on events, {kind}", 6, 384)
+
+
+def _training(
+    rounds: int, contestants: Mapping[str, Autoregressive], what: str, batch: int, length: int
+) -> Race:
     return Race(
-        question=f"relative attention, training on events, {kind}, length {length}",
+        question=f"relative attention, {what}, length {length}",
         unit="positions",
         amount=batch * length,
         seconds=in_turn(
