@@ -18,15 +18,10 @@ TRAINING = (
     *(f"training.steps={STEPS}", f"training.validate_every={EVERY}", "training.average=0.8"),
     *("optimizer.warmup=4", "model.width=16", "model.head=4", "model.layers=2", "model.dropout=0"),
 )
-# params.yaml has none of this family
-SYSTEM = "{family: music_transformer, size: small, encoding: bach-grid, seed: 1}"
 MODELS = {
     "lstm": ("model=lstm/small",),
     "gpt": ("model=gpt/small", "model.heads=2"),
-    "music_transformer": (
-        *("model=music_transformer/small", "model.heads=2", "model.near=8"),
-        f"+systems.music_transformer={SYSTEM}",
-    ),
+    "music_transformer": ("model=music_transformer/small", "model.heads=2", "model.near=8"),
 }
 FSDP = ("trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2")
 TWO = ("trainer=ddp_cpu",)
