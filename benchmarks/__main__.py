@@ -48,7 +48,7 @@ def main() -> None:
     import torch
 
     from benchmarks import measure
-    from ostinato.execution.files import write_json, write_text
+    from ostinato.files import write_json, write_text
 
     torch.set_num_threads(1 if arguments.processor_time else THREADS)
     measure.Clock.now = time.process_time if arguments.processor_time else time.perf_counter

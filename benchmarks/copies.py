@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from ostinato.music.copies import LEAST, NEAR, Sketches, keep_for, similar_groups
+from ostinato.normalization.copies import LEAST, NEAR, Sketches, keep_for, similar_groups
 
 PASSAGES = 1000  # of a piece, of which a sketch holds one in `keep`
 COMMON = 2  # of every sketch, drawn from HABITS

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import OURS, Race, in_turn
+from ostinato.corpus.store import iterate_corpus, read_notes
 from ostinato.execution.parallel import Executor
-from ostinato.music.build import assemble_corpus, build_corpus
-from ostinato.music.catalogue import Facts
-from ostinato.music.corpus import iterate_corpus, read_notes
-from ostinato.music.marks import marks_of
-from ostinato.music.normalize import Kept, NormalizeOptions
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
-from ostinato.music.shards import write_shard
 from ostinato.music.write import write_midi
+from ostinato.normalization.build import assemble_corpus, build_corpus
+from ostinato.normalization.catalogue import Facts
+from ostinato.normalization.marks import marks_of
+from ostinato.normalization.normalize import Kept, NormalizeOptions
+from ostinato.normalization.shards import write_shard
 
 FILES = 40
 COPIES = 75  # of the files, where two processes share the work

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.measure import OURS, Case, Race, in_turn
-from ostinato.models import gpt, music_transformer
-from ostinato.models.parts.attention import CHUNK, query_chunks
-from ostinato.models.parts.relative import by_distance
+from ostinato.models.autoregressive import gpt, music_transformer
+from ostinato.models.autoregressive.parts.relative import by_distance
+from ostinato.models.layers.attention import CHUNK, query_chunks
 
 BATCH, HEADS, WIDTH, LENGTHS = 4, 4, 48, (256, 1024)
 FUSED, FUSED_LENGTHS, POSITIONS = "fused attention", (512, 2048), 2048

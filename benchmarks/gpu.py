@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from benchmarks import peers, relative
 from benchmarks.measure import OURS, Case, Race, in_turn
 from benchmarks.sampling import generate
-from ostinato.models.parts.autoregressive import Autoregressive
-from ostinato.sampling.draw import draw
-from ostinato.sampling.recorded import stepper
-from ostinato.sampling.settings import Decoding
+from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.draw import draw
+from ostinato.sampling.autoregressive.recorded import stepper
 
 # dense bf16, of NVIDIA's data sheets for the SXM parts: H100 and H200 are the same chip
 PEAKS = {"H100 80GB HBM3": 989.4e12, "H200": 989.4e12}

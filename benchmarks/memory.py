@@ -30,7 +30,7 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(Path(arguments.one))))
         return
-    from ostinato.execution.files import write_text
+    from ostinato.files import write_text
     from ostinato.music.write import write_midi
 
     lines = [
@@ -63,8 +63,8 @@ def measure(folder: Path) -> dict[str, float]:
 
     from ostinato.execution.guard import borrowed_guard
     from ostinato.execution.parallel import Executor
-    from ostinato.music.build import build_corpus
-    from ostinato.music.normalize import NormalizeOptions
+    from ostinato.normalization.build import build_corpus
+    from ostinato.normalization.normalize import NormalizeOptions
 
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as home:

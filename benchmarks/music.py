@@ -11,11 +11,11 @@ import yaml
 from benchmarks import peers
 from benchmarks.measure import OURS, Case, Race, in_turn
 from benchmarks.sampling import generate
-from ostinato.models import build
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
 from ostinato.representations.grid import Grid
-from ostinato.sampling.decode import decode
-from ostinato.sampling.settings import Decoding
+from ostinato.sampling.autoregressive.decode import decode
+from ostinato.sampling.autoregressive.decoding import Decoding
 
 BARS, BEATS, STEPS = 8, 4, 4  # steps of the grid in a beat
 BATCHES = (1, 16)

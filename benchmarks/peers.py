@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.measure import OURS
-from ostinato.models import build
-from ostinato.models.parts.autoregressive import Autoregressive
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
 
 LAYERS, WIDTH, HEADS, VOCABULARY, CONTEXT = 4, 256, 4, 512, 512
 OUR_GPT2 = "our gpt2"

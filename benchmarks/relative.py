@@ -9,9 +9,9 @@ import torch
 import yaml
 
 from benchmarks.measure import OURS, Case, Race, in_turn
-from ostinato.models import build
-from ostinato.models.parts.autoregressive import Autoregressive
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
 from ostinato.representations.protocol import build as build_representation
 from ostinato.representations.store import codec_of
 

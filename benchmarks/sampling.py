@@ -8,9 +8,9 @@ import torch
 
 from benchmarks import peers
 from benchmarks.measure import OURS, Case, Clock, Race, in_turn
-from ostinato.models.parts.autoregressive import Autoregressive
-from ostinato.sampling.draw import draw
-from ostinato.sampling.settings import Decoding
+from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.draw import draw
 
 BATCHES, LENGTHS = (1, 8, 64), (256, 2048)
 AIMS = {1: {"transformers": 3.0}, 64: {"transformers": 2.0}}

@@ -9,7 +9,7 @@ from ostinato.config import entry
 @entry("compare")
 def main(config: dict[str, Any]) -> None:
     from ostinato import tracking
-    from ostinato.execution.files import write_text
+    from ostinato.files import write_text
     from ostinato.report.leaderboard import leaderboard_csv, text_table
     from ostinato.report.load import load
     from ostinato.report.page import build_page, listen_page
@@ -27,7 +27,7 @@ def main(config: dict[str, Any]) -> None:
 
 def notes(systems: dict[str, Any]) -> dict[str, Any]:
     """What the evaluations say of each dataset's licence, citation and splits."""
-    from ostinato.execution.files import read_json
+    from ostinato.files import read_json
     from ostinato.report.data import DatasetNote
 
     found = {}

@@ -10,8 +10,8 @@ from ostinato.config import entry
 
 @entry("describe")
 def main(config: dict[str, Any]) -> None:
-    from ostinato.execution.files import require, write_text
-    from ostinato.music.corpus import iterate_corpus, read_pieces, read_rejected, read_summary
+    from ostinato.corpus.store import iterate_corpus, read_pieces, read_rejected, read_summary
+    from ostinato.files import require, write_text
     from ostinato.report.corpus_collect import collect
     from ostinato.report.corpus_data import DescribeOptions
     from ostinato.report.corpus_page import build_corpus_page

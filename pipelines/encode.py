@@ -8,7 +8,7 @@ from ostinato.config import entry, entry_of
 
 @entry("encode")
 def main(config: dict[str, Any]) -> None:
-    from ostinato.music.corpus import iterate_corpus, read_summary
+    from ostinato.corpus.store import iterate_corpus, read_summary
     from ostinato.representations.protocol import build
     from ostinato.representations.store import describe, write_encoding
 

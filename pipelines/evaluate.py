@@ -11,8 +11,8 @@ def main(config: dict[str, Any]) -> None:
     import torch
 
     from ostinato import tracking
-    from ostinato.data.tokens import open_tokens
     from ostinato.evaluation.system import EvaluationSettings, evaluate_system
+    from ostinato.loading.tokens import open_tokens
     from ostinato.sampling.load import check_trained_on, load_trained
 
     system = config["system"]

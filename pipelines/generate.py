@@ -12,10 +12,10 @@ from ostinato.config import entry
 def main(config: dict[str, Any]) -> None:
     from ostinato.audio.render import render
     from ostinato.generator import BEATS_PER_BAR, Generator, Request
-    from ostinato.music.read import read_piece
     from ostinato.music.voices import with_voices
     from ostinato.music.write import write_midi
-    from ostinato.sampling.settings import Decoding
+    from ostinato.readers.read import read_piece
+    from ostinato.sampling.autoregressive.decoding import Decoding
 
     generator = Generator.load(Path(config["weights"]), config["device"])
     gap, prompt = config["infill"], None

@@ -13,9 +13,9 @@ from ostinato.config import entry
 def main(config: dict[str, Any]) -> None:
     from ostinato.datasets.manifest import read_manifest
     from ostinato.execution.parallel import executor_from
-    from ostinato.music.build import build_corpus
-    from ostinato.music.normalize import options_from
-    from ostinato.music.summary import describe
+    from ostinato.normalization.build import build_corpus
+    from ostinato.normalization.normalize import options_from
+    from ostinato.normalization.summary import describe
 
     name = config["choices"]["dataset"]
     raw = Path("data/raw") / name

@@ -11,8 +11,8 @@ def main(config: dict[str, Any]) -> None:
     import torch
 
     from ostinato import tracking
-    from ostinato.data.tokens import open_tokens
     from ostinato.generator import Generator, planned_requests
+    from ostinato.loading.tokens import open_tokens
     from ostinato.sampling.load import check_trained_on
     from ostinato.sampling.prompts import EncodedPiece
     from ostinato.sampling.write import write_samples

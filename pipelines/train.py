@@ -10,8 +10,8 @@ from ostinato.config import entry
 @entry("train")
 def main(config: dict[str, Any]) -> float | None:
     from ostinato import tracking
-    from ostinato.data.tokens import open_tokens
-    from ostinato.execution.files import write_json
+    from ostinato.files import write_json
+    from ostinato.loading.tokens import open_tokens
     from ostinato.training.settings import settings_of
 
     settings = settings_of(config)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ostinato.music.corpus import Entry
+from ostinato.corpus.store import Entry
 from ostinato.music.piece import VOICES, Key, Meter, Piece, Tempo, Track, make_notes
 from ostinato.representations.grid import Grid
 
@@ -80,7 +80,7 @@ def tokens_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tokens(tokens_folder):
-    from ostinato.data.tokens import open_tokens
+    from ostinato.loading.tokens import open_tokens
 
     return open_tokens(tokens_folder)
 

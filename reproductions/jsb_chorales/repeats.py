@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ostinato.data.tokens import open_tokens
+from ostinato.loading.tokens import open_tokens
 
 LENGTH = 16  # sixteenths: a bar of 4/4
 

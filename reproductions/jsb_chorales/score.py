@@ -2,7 +2,7 @@
 
 from protocol import protocol_of
 
-from ostinato.evaluation.score_stage import score_stage
+from ostinato.reproduction.score_stage import score_stage
 
 if __name__ == "__main__":
     score_stage(protocol_of)

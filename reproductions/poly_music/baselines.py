@@ -2,7 +2,7 @@
 
 from protocol import protocol_of
 
-from ostinato.evaluation.baselines_stage import baselines_stage
+from ostinato.reproduction.baselines_stage import baselines_stage
 
 if __name__ == "__main__":
     baselines_stage(protocol_of)

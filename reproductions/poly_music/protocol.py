@@ -2,13 +2,13 @@
 
 -Σ log p(frame_t | frames before t) over all sequences and all t but the first, which is told, over
 the number of those frames (the TCN benchmark's, Bai et al. 2018). See
-`ostinato.evaluation.protocol` for the arithmetic.
+`ostinato.reproduction.protocol` for the arithmetic.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from ostinato.evaluation.protocol import Protocol
+from ostinato.reproduction.protocol import Protocol
 
 KEYS = 88
 

@@ -4,7 +4,9 @@ of one size are one row.
 
 from pathlib import Path
 
-from ostinato.evaluation.published import (
+from ostinato.files import write_text
+from ostinato.reproduction.folder import read_params
+from ostinato.reproduction.published import (
     Column,
     Row,
     baseline_rows,
@@ -14,8 +16,6 @@ from ostinato.evaluation.published import (
     our_rows,
     published_rows,
 )
-from ostinato.evaluation.reproduction import read_params
-from ostinato.execution.files import write_text
 
 COLUMNS = (
     Column("valid", "valid", "valid", "all", "token_weighted"),

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.execution.files import seed_of, sha256_json
+from ostinato.files import sha256_json
 from ostinato.music.piece import Piece
 from ostinato.representations.protocol import Fillable, Tokens
-from ostinato.sampling.decode import Sampled, decode
-from ostinato.sampling.infill import Gaps, infill
+from ostinato.sampling.autoregressive.decode import Sampled, decode
+from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.infill import Gaps, infill
 from ostinato.sampling.load import Trained, load_trained
 from ostinato.sampling.prompts import EncodedPiece, as_piece, check_context, prefix_of
-from ostinato.sampling.settings import Decoding
+from ostinato.seeds import seed_of
 
 BEATS_PER_BAR = 4
 BATCH = 64

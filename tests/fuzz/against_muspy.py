@@ -18,10 +18,10 @@ import muspy
 import numpy as np
 from published import midi_files
 
-from ostinato.execution.files import DamagedFile
-from ostinato.music.readers.midi_check import music_notes, raw_notes
-from ostinato.music.readers.midi_events import read_events
-from ostinato.music.readers.midi_notes import pair_notes
+from ostinato.files import DamagedFile
+from ostinato.readers.midi_check import music_notes, raw_notes
+from ostinato.readers.midi_events import read_events
+from ostinato.readers.midi_notes import pair_notes
 
 EQUAL, DIFFERENT = "equal", "different, no reason known"
 

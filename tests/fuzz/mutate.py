@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import mido
 import numpy as np
 
-from ostinato.execution.files import DamagedFile
+from ostinato.files import DamagedFile
 from ostinato.music.piece import Piece, sort_notes
-from ostinato.music.readers.base import Reading, ReadOptions
-from ostinato.music.readers.midi import read_midi_bytes
-from ostinato.music.readers.midi_events import read_events
+from ostinato.readers.base import Reading, ReadOptions
+from ostinato.readers.midi import read_midi_bytes
+from ostinato.readers.midi_events import read_events
 
 LIMIT_SECONDS = 2.0
 NOT_OF_FILES = ("quarter_frame", "songpos", "song_select", "tune_request")

@@ -17,11 +17,11 @@ from pathlib import Path
 from mutate import mutant, small_files
 from published import midi_files, mirrored
 
+from ostinato.corpus.store import read_pieces, read_rejected
 from ostinato.execution.guard import Limits
 from ostinato.execution.parallel import Executor
-from ostinato.music.build import build_corpus
-from ostinato.music.corpus import read_pieces, read_rejected
-from ostinato.music.normalize import NormalizeOptions
+from ostinato.normalization.build import build_corpus
+from ostinato.normalization.normalize import NormalizeOptions
 
 LARGEST_SEED = 40_000
 SEEDS_OF_A_PLACE = 60

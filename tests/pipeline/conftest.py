@@ -24,8 +24,8 @@ encodings:
   micro-grid: {dataset: micro, representation: grid}
   micro-remi: {dataset: micro, representation: remi}
 systems:
-  tiny-lstm: {family: lstm, size: micro, encoding: micro-grid, seed: 1}
-  tiny-gpt: {family: gpt, size: micro, encoding: micro-grid, seed: 1}
+  tiny-lstm: {paradigm: autoregressive, family: lstm, size: micro, encoding: micro-grid, seed: 1}
+  tiny-gpt: {paradigm: autoregressive, family: gpt, size: micro, encoding: micro-grid, seed: 1}
 sampling: {unconditional: 2, continue: 1, bars: 4, prompt_bars: 1, seed: 1,
   temperature: 1.0, top_k: 0, top_p: 0.95}
 evaluation: {resamples: 40, seed: 1}
@@ -131,7 +131,7 @@ def copy_working_tree(target):
 def digest_of(names, folder):
     """The digest that conf/dataset promises of files of the installed corpus."""
     from ostinato.datasets.music21_corpus import corpus_folder
-    from ostinato.execution.files import checksums, sha256_json
+    from ostinato.files import checksums, sha256_json
 
     folder.mkdir(parents=True)
     for name in names:

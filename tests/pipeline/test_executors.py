@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from ostinato.corpus.store import read_pieces, read_rejected
 from ostinato.execution import engines
-from ostinato.execution.files import checksums
 from ostinato.execution.guard import Failure, Limits
 from ostinato.execution.parallel import OPEN_CHUNKS, Executor, WorkersLost, map_guarded
-from ostinato.music.build import build_corpus
-from ostinato.music.corpus import read_pieces, read_rejected
-from ostinato.music.normalize import NormalizeOptions
+from ostinato.files import checksums
 from ostinato.music.write import write_midi
+from ostinato.normalization.build import build_corpus
+from ostinato.normalization.normalize import NormalizeOptions
 
 sys.path.append(str(Path(__file__).parents[1]))
 import poison  # children import it by this name

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ostinato.execution.files import checksums
-from ostinato.music.build import build_corpus
-from ostinato.music.normalize import NormalizeOptions
+from ostinato.files import checksums
 from ostinato.music.piece import VOICES
 from ostinato.music.write import write_midi
+from ostinato.normalization.build import build_corpus
+from ostinato.normalization.normalize import NormalizeOptions
 
 pytestmark = pytest.mark.slow
 SCRIPTS = sorted(path.stem for path in (Path(__file__).parents[2] / "pipelines").glob("*.py"))

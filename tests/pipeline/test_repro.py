@@ -46,7 +46,7 @@ def stale(laboratory):
 
 def notes_of(path):
     """(onset in quarters, pitch) of every note of a MIDI file, sorted."""
-    from ostinato.music.read import read_piece
+    from ostinato.readers.read import read_piece
 
     piece = read_piece(path)
     onsets = piece.notes["onset"] / piece.ticks_per_quarter
@@ -89,7 +89,10 @@ def test_how_to_run_concerns_nothing(laboratory, monkeypatch):
 
 
 def test_a_further_system_concerns_itself_and_the_comparison(laboratory):
-    line = "  tiny-gpt: {family: gpt, size: micro, encoding: micro-grid, seed: 1}\n"
+    line = (
+        "  tiny-gpt: {paradigm: autoregressive, family: gpt, size: micro, "
+        "encoding: micro-grid, seed: 1}\n"
+    )
     more = line.replace("tiny-gpt", "second").replace("seed: 1", "seed: 2")
     laboratory.edit("params.yaml", line, more + line)
     new = {"train@second", "sample@second", "evaluate@second", "compare"}
@@ -104,14 +107,14 @@ def test_a_further_encoding_concerns_itself(laboratory):
 
 
 def test_a_new_family_or_representation_file_concerns_nothing_built(laboratory):
-    laboratory.write("src/ostinato/models/foo.py", '"""A family of tomorrow."""\n')
+    laboratory.write("src/ostinato/models/autoregressive/foo.py", '"""A family of tomorrow."""\n')
     laboratory.write("conf/model/foo/small.yaml", "# @package _global_\nmodel: {width: 1}\n")
     laboratory.write("conf/representation/other.yaml", "kind: grid\n")
     assert not stale(laboratory)
 
 
 def test_one_familys_code_concerns_that_family_alone(laboratory):
-    file = laboratory.root / "src/ostinato/models/gpt.py"
+    file = laboratory.root / "src/ostinato/models/autoregressive/gpt.py"
     file.write_text(file.read_text() + "\nNEW = 1\n")
     direct, after = changed(laboratory)
     assert (direct, after) == (GPT - {"compare"}, GPT)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ostinato.execution.files import checksums
+from ostinato.files import checksums
 
 pytestmark = pytest.mark.slow
 CPU = {"accelerator": "cpu", "devices": 1}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.data.batches import PAD, Crops, CropSettings, whole_pieces
-from ostinato.data.tokens import open_tokens
-from ostinato.execution.files import DamagedFile, MissingInput, read_json
+from ostinato.files import DamagedFile, MissingInput, read_json
+from ostinato.loading.batches import PAD, Crops, CropSettings, whole_pieces
+from ostinato.loading.tokens import open_tokens
 
 CROP = 32
 STEPS = 150

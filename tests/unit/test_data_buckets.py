@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.data.batches import LIKE, PAD, Crops, CropSettings, buckets
+from ostinato.loading.batches import LIKE, PAD, Crops, CropSettings, buckets
 
 CROP, BATCH, STEPS = 64, 8, 1500
 RNG = np.random.default_rng(5)

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from ostinato.datasets.kinds import ArchivesSource, FolderSource
 from ostinato.datasets.source import source_from
-from ostinato.music.catalogue import KINDS, SPLITS, facts_of
-from ostinato.music.normalize import options_from
+from ostinato.normalization.catalogue import KINDS, SPLITS, facts_of
+from ostinato.normalization.normalize import options_from
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "conf/dataset").glob("*.yaml"))

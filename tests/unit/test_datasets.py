@@ -8,7 +8,7 @@ import pytest
 from ostinato.datasets.manifest import read_manifest
 from ostinato.datasets.music21_corpus import stated_origin
 from ostinato.datasets.source import download, source_from
-from ostinato.execution.files import DamagedFile, MissingInput, sha256_file
+from ostinato.files import DamagedFile, MissingInput, sha256_file
 
 SETTINGS = {
     "kind": "music21",

@@ -55,7 +55,7 @@ def bring(name="mine"):
 
 
 def test_what_is_added_is_what_can_be_read():
-    from ostinato.music.read import SUFFIXES
+    from ostinato.readers.read import SUFFIXES
 
     assert set(own.KINDS_OF_MUSIC) == set(SUFFIXES)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ostinato.datasets import unpack as module
 from ostinato.datasets.source import download, source_from
 from ostinato.datasets.unpack import Layout, UnsafeArchive, unpack
-from ostinato.execution.files import DamagedFile, checksums
+from ostinato.files import DamagedFile, checksums
 
 LIMIT = 100_000
 

@@ -13,7 +13,7 @@ import pytest
 from ostinato.datasets import archives, fetch, web
 from ostinato.datasets.source import download, source_from
 from ostinato.datasets.web import FetchError, Patience
-from ostinato.execution.files import checksums, sha256_json
+from ostinato.files import checksums, sha256_json
 
 QUICK = Patience(attempts=3, delay_seconds=0.001, connect_seconds=2, read_seconds=10)
 HASTY = replace(QUICK, attempts=2, read_seconds=0.5)

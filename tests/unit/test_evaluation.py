@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.data.tokens import Split, TokenSet
 from ostinato.evaluation.baselines import ALPHA, score_baselines
 from ostinato.evaluation.likelihood import pieces_of, score_split, scored
 from ostinato.evaluation.system import EvaluationSettings, evaluate_system
-from ostinato.execution.files import DamagedFile, MissingInput, checksums
+from ostinato.files import DamagedFile, MissingInput, checksums
 from ostinato.generator import Generator, Request
-from ostinato.models import build
-from ostinato.models.parts.config import TokenShape
+from ostinato.loading.tokens import Split, TokenSet
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
 from ostinato.representations.grid import Grid
 from ostinato.sampling.load import load_trained
 from ostinato.sampling.write import write_samples

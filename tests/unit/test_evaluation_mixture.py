@@ -5,8 +5,8 @@ import torch
 
 from ostinato.evaluation.exact import InexactLikelihood, check_exact
 from ostinato.evaluation.mixture import Mixture
-from ostinato.models import build
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
 
 SHAPE = TokenShape(width=3, vocabulary=5)
 

@@ -8,7 +8,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from ostinato.execution.files import (
+from ostinato.execution.lock import differences, outputs, report
+from ostinato.execution.parallel import map_items
+from ostinato.files import (
     DamagedFile,
     MissingInput,
     atomic_file,
@@ -16,7 +18,6 @@ from ostinato.execution.files import (
     checksums,
     read_json,
     require,
-    seed_of,
     sha256_file,
     sha256_json,
     verify,
@@ -24,8 +25,7 @@ from ostinato.execution.files import (
     write_npz,
     write_text,
 )
-from ostinato.execution.lock import differences, outputs, report
-from ostinato.execution.parallel import map_items
+from ostinato.seeds import seed_of
 
 INTERRUPTIONS = [RuntimeError, KeyboardInterrupt, SystemExit]
 
@@ -94,7 +94,7 @@ def test_a_new_folder_replaces_the_old_one_and_leftovers_of_a_kill(tmp_path):
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from ostinato.execution.files import atomic_folder, write_text
+from ostinato.files import atomic_folder, write_text
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 try:

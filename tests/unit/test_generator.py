@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.execution.files import DamagedFile
+from ostinato.files import DamagedFile
 from ostinato.generator import Generator, Request, planned_requests
-from ostinato.models import build
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
 from ostinato.music.piece import VOICES, cut, make_notes, same_music
-from ostinato.representations.events import Events
+from ostinato.representations.events.representation import Events
 from ostinato.representations.grid import Grid, GridGrammar
 from ostinato.representations.pitch import Pitches
 from ostinato.representations.protocol import Unencodable
 from ostinato.representations.store import codec_of
+from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.load import Trained
 from ostinato.sampling.prompts import EncodedPiece
-from ostinato.sampling.settings import Decoding
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ostinato.data.batches import PAD
 from ostinato.evaluation import exact
 from ostinato.evaluation.exact import InexactLikelihood, check_exact, count_cells, extreme_pieces
 from ostinato.evaluation.likelihood import Scored, score_split
-from ostinato.evaluation.protocol import Protocol, check_units, figures
-from ostinato.evaluation.published import Column, cell, csv_text, our_rows, published_rows
-from ostinato.models import build, families, lstm
-from ostinato.models.parts.config import TokenShape
+from ostinato.loading.batches import PAD
+from ostinato.models.autoregressive import lstm
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build, families
+from ostinato.reproduction.protocol import Protocol, check_units, figures
+from ostinato.reproduction.published import Column, cell, csv_text, our_rows, published_rows
 
 FOLDER = Path(__file__).parents[2] / "reproductions" / "jsb_chorales"
 SETTINGS = {"width": 16, "head": 8, "order": (0, 3, 1, 2), "periods": (16,), "ages": 4, "echo": 8}

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ostinato.models import build, families, gpt
-from ostinato.models.gpt import rotary_table, rotate
-from ostinato.models.lstm import whole_precision
-from ostinato.models.parts.config import PAD, TokenShape
-from ostinato.models.parts.layers import squared_relu
+from ostinato.models.autoregressive import gpt
+from ostinato.models.autoregressive.gpt import rotary_table, rotate
+from ostinato.models.autoregressive.lstm import whole_precision
+from ostinato.models.autoregressive.parts.config import PAD, TokenShape
+from ostinato.models.layers.blocks import squared_relu
+from ostinato.models.registry import build, families
 
 VOCABULARY = 11
 # a window shorter and one longer than the sequences; gpt2 reads in windows of its own kind
@@ -215,7 +216,7 @@ def test_precision_of_half_the_bits_comes_close(family):
 
 
 def test_an_lstm_stays_in_full_precision_where_bf16_would_raise(monkeypatch):
-    monkeypatch.setattr("ostinato.models.lstm.whole_precision", lambda device: True)
+    monkeypatch.setattr("ostinato.models.autoregressive.lstm.whole_precision", lambda device: True)
     model, tokens = make("lstm", 4), pieces(2, 6, 4)
     exact = model.score(tokens)
     with torch.autocast("cpu", torch.bfloat16):

@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.evaluation.exact import check_exact
-from ostinato.models import build
-from ostinato.models.parts.binary import BinaryChain
-from ostinato.models.parts.config import PAD, TokenShape
+from ostinato.models.autoregressive.parts.config import PAD, TokenShape
+from ostinato.models.autoregressive.parts.nade import BinaryChain
+from ostinato.models.registry import build
 
 KEYS = 5
 ORDER = (3, 0, 4, 1, 2)

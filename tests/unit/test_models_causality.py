@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-import ostinato.models
-from ostinato.models import build, families
-from ostinato.models.parts import autoregressive as base
-from ostinato.models.parts.autoregressive import Autoregressive
-from ostinato.models.parts.config import Timing, TokenShape
-from ostinato.models.parts.echo import find_echoes
+import ostinato.models.autoregressive
+from ostinato.models.autoregressive.parts import base
+from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.models.autoregressive.parts.config import Timing, TokenShape
+from ostinato.models.autoregressive.parts.echo import find_echoes
+from ostinato.models.registry import build, families
 
 LENGTH = 11
 TIMING = Timing(
@@ -35,12 +35,15 @@ CONTEXTS = (4, 64)  # a window shorter and one longer than the sequences
 
 
 def settings_of(family):
-    return {field.name for field in fields(import_module(f"ostinato.models.{family}").Config)}
+    return {
+        field.name
+        for field in fields(import_module(f"ostinato.models.autoregressive.{family}").Config)
+    }
 
 
 def autoregressive():
     """The families whose model is one; others may learn in other ways."""
-    modules = {name: import_module(f"ostinato.models.{name}") for name in families()}
+    modules = {name: import_module(f"ostinato.models.autoregressive.{name}") for name in families()}
     return [name for name, module in modules.items() if issubclass(module.Model, Autoregressive)]
 
 
@@ -202,7 +205,7 @@ def test_an_echo_that_looks_ahead_is_found(kind, monkeypatch):
 
 
 def test_every_file_of_a_family_is_looked_at():
-    folder = Path(ostinato.models.__file__).parent
+    folder = Path(ostinato.models.autoregressive.__file__).parent
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     assert files == set(families())
     assert {"lstm", "gpt", "gpt2", "music_transformer"} <= set(autoregressive())

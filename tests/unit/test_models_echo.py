@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.models import build
-from ostinato.models.parts.config import StepConfig, TokenShape
-from ostinato.models.parts.echo import LONGEST, empty_memory, find_echoes, next_echo
+from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
+from ostinato.models.autoregressive.parts.echo import LONGEST, empty_memory, find_echoes, next_echo
+from ostinato.models.registry import build
 
 BLANK = 99
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 import yaml
 
-from ostinato.models.parts.config import Timing, TokenShape
-from ostinato.models.parts.moments import Clock
+from ostinato.models.autoregressive.parts.config import Timing, TokenShape
+from ostinato.models.autoregressive.parts.musical_time import Clock
 from ostinato.music.piece import VOICES, Meter, Piece, Tempo, Track, make_notes
 from ostinato.representations.protocol import build
 from ostinato.representations.store import codec_of

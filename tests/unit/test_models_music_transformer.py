@@ -9,12 +9,12 @@ import torch
 import yaml
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ostinato.models import build
-from ostinato.models.parts.attention import query_chunks
-from ostinato.models.parts.config import PAD, Timing, TokenShape
-from ostinato.models.parts.layers import SquaredReLU
-from ostinato.models.parts.moments import Clock
-from ostinato.models.parts.relative import Scale
+from ostinato.models.autoregressive.parts.config import PAD, Timing, TokenShape
+from ostinato.models.autoregressive.parts.musical_time import Clock
+from ostinato.models.autoregressive.parts.relative import Scale
+from ostinato.models.layers.attention import query_chunks
+from ostinato.models.layers.blocks import SquaredReLU
+from ostinato.models.registry import build
 from ostinato.representations.grid import Grid
 from ostinato.representations.protocol import build as build_representation
 from ostinato.representations.store import codec_of

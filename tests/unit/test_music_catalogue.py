@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
-from ostinato.execution.files import MissingInput
-from ostinato.music.catalogue import Facts, facts_of
+from ostinato.files import MissingInput
+from ostinato.normalization.catalogue import Facts, facts_of
 
 NAMES = ["train/a-Q1.mid", "valid/b-Q2.mid", "set.json#test/000"]
 

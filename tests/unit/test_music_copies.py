@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.music import copies, melody
-from ostinato.music.copies import (
+from ostinato.music import melody
+from ostinato.music.piece import Piece, Tempo, Track, make_notes, sort_notes
+from ostinato.normalization import copies
+from ostinato.normalization.copies import (
     LEAST,
     NEAR,
     Sketches,
@@ -18,8 +20,7 @@ from ostinato.music.copies import (
     similar_groups,
     similar_pairs,
 )
-from ostinato.music.piece import Piece, Tempo, Track, make_notes, sort_notes
-from ostinato.music.sketch import (
+from ostinato.normalization.sketch import (
     melody_fingerprint,
     melody_sketch,
     steps_sketch,

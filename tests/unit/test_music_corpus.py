@@ -10,24 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.execution.files import DamagedFile, MissingInput, checksums, sha256_file
-from ostinato.music.build import build_corpus
-from ostinato.music.copies import Sketches, similar_groups
-from ostinato.music.corpus import (
+from ostinato.corpus.store import (
     read_corpus,
     read_notes,
     read_pieces,
     read_rejected,
     read_summary,
 )
+from ostinato.files import DamagedFile, MissingInput, checksums, sha256_file
 from ostinato.music.melody import SHARED, SHINGLE, fingerprint, intervals
-from ostinato.music.normalize import REASONS, NormalizeOptions, options_from, simultaneous
 from ostinato.music.piece import VOICES, Track, make_notes, sort_notes
-from ostinato.music.read import read_piece
-from ostinato.music.sketch import steps_sketch
-from ostinato.music.splits import SplitRule, split_of
-from ostinato.music.summary import describe
 from ostinato.music.write import write_midi
+from ostinato.normalization.build import build_corpus
+from ostinato.normalization.copies import Sketches, similar_groups
+from ostinato.normalization.normalize import REASONS, NormalizeOptions, options_from, simultaneous
+from ostinato.normalization.sketch import steps_sketch
+from ostinato.normalization.splits import SplitRule, split_of
+from ostinato.normalization.summary import describe
+from ostinato.readers.read import read_piece
 
 FOUR = NormalizeOptions(voices=VOICES, split=SplitRule(train=0.5, valid=0.25, test=0.25))
 ORIGIN = {"licence": "none", "citation": "none", "url": "none"}
@@ -123,7 +123,7 @@ def test_a_corpus_has_the_same_bytes_every_time_and_leaves_no_workspace(raw, cor
 
 
 def test_a_corpus_of_several_shards_holds_the_same_pieces(raw, corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr("ostinato.music.build.ITEMS_PER_SHARD", 5)
+    monkeypatch.setattr("ostinato.normalization.build.ITEMS_PER_SHARD", 5)
     build(raw, tmp_path / "tiny")
     assert len(list((tmp_path / "tiny").glob("notes-*.parquet"))) == 4
     for one, other in zip(read_corpus(corpus), read_corpus(tmp_path / "tiny"), strict=True):
@@ -134,9 +134,9 @@ def test_a_corpus_of_several_shards_holds_the_same_pieces(raw, corpus, tmp_path,
 
 
 def test_a_killed_run_goes_on_from_the_shards_that_are_done(raw, corpus, tmp_path, monkeypatch):
-    from ostinato.music import build as building
+    from ostinato.normalization import build as building
 
-    monkeypatch.setattr("ostinato.music.build.ITEMS_PER_SHARD", 4)
+    monkeypatch.setattr("ostinato.normalization.build.ITEMS_PER_SHARD", 4)
     write, written = building.write_shard, []
 
     def killed(folder, kept, rejected):
@@ -145,13 +145,13 @@ def test_a_killed_run_goes_on_from_the_shards_that_are_done(raw, corpus, tmp_pat
         written.append(folder.name)
         write(folder, kept, rejected)
 
-    monkeypatch.setattr("ostinato.music.build.write_shard", killed)
+    monkeypatch.setattr("ostinato.normalization.build.write_shard", killed)
     with pytest.raises(KeyboardInterrupt):
         build(raw, tmp_path / "tiny")
     assert not (tmp_path / "tiny").exists()
     again = []
     monkeypatch.setattr(
-        "ostinato.music.build.write_shard",
+        "ostinato.normalization.build.write_shard",
         lambda folder, *parts: (again.append(folder.name), write(folder, *parts)),
     )
     build(raw, tmp_path / "tiny")
@@ -188,7 +188,7 @@ def test_a_given_split_says_what_it_leaves_out_and_what_it_names_for_nothing(
         "normalize.split.sha256"
     )
     assert "rows_without_piece" not in read_summary(corpus)
-    monkeypatch.setattr("ostinato.music.build.list_items", None)  # nothing is read any more
+    monkeypatch.setattr("ostinato.normalization.build.list_items", None)  # nothing is read any more
     with pytest.raises(ValueError, match=r"own\.csv has changed"):
         build(raw, tmp_path / "tiny", replace(FOUR, split=replace(rule, sha256="0")))
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ostinato.music.read import ReadOptions, read
-from ostinato.music.readers.score import NOT_PLAYED
+from ostinato.readers.read import ReadOptions, read
+from ostinato.readers.score import NOT_PLAYED
 
 ABC = """X:1
 M:4/4

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.music.piece import Track
-from ostinato.music.readers.base import ReadOptions
-from ostinato.music.readers.midi import read_midi, read_midi_bytes
-from ostinato.music.readers.midi_events import read_events
-from ostinato.music.readers.midi_notes import pair_notes
-from ostinato.music.readers.midi_time import rescale
-from ostinato.music.readers.midi_tracks import is_kit
+from ostinato.readers.base import ReadOptions
+from ostinato.readers.midi import read_midi, read_midi_bytes
+from ostinato.readers.midi_events import read_events
+from ostinato.readers.midi_notes import pair_notes
+from ostinato.readers.midi_time import rescale
+from ostinato.readers.midi_tracks import is_kit
 
 NATIVE = ReadOptions(ticks_per_quarter=96)
 PITCHES, CHANNELS = st.integers(60, 62), st.sampled_from([0, 1, 9])

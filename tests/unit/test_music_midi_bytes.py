@@ -4,10 +4,10 @@ import struct
 
 import pytest
 
-from ostinato.execution.files import DamagedFile
+from ostinato.files import DamagedFile
 from ostinato.music.piece import Annotation, Key, Meter, Tempo
-from ostinato.music.readers.base import ReadOptions
-from ostinato.music.readers.midi import read_midi_bytes
+from ostinato.readers.base import ReadOptions
+from ostinato.readers.midi import read_midi_bytes
 
 END = b"\x00\xff\x2f\x00"
 ONE = b"\x00\x90\x3c\x40\x60\x80\x3c\x00"  # a C of a quarter

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ostinato.corpus.store import read_pieces, read_rejected
 from ostinato.execution.guard import Limits
-from ostinato.music.build import build_corpus
-from ostinato.music.corpus import read_pieces, read_rejected
-from ostinato.music.normalize import NormalizeOptions
-from ostinato.music.readers.base import ReadOptions
+from ostinato.normalization.build import build_corpus
+from ostinato.normalization.normalize import NormalizeOptions
+from ostinato.readers.base import ReadOptions
 
 
 @pytest.fixture(scope="module")

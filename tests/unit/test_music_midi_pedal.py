@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.music.piece import Annotation
-from ostinato.music.readers.base import ReadOptions
-from ostinato.music.readers.midi import read_midi_bytes
+from ostinato.readers.base import ReadOptions
+from ostinato.readers.midi import read_midi_bytes
 
 NOTE = st.tuples(st.integers(0, 300), st.integers(1, 120), st.integers(60, 62), st.integers(0, 1))
 PEDAL = st.tuples(st.integers(0, 400), st.sampled_from([0, 63, 64, 127]), st.integers(0, 1))

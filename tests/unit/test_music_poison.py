@@ -6,20 +6,20 @@ import sys
 
 import pytest
 
+from ostinato.corpus.store import read_pieces, read_rejected
 from ostinato.execution.guard import Limits
 from ostinato.execution.parallel import Executor
-from ostinato.music.build import build_corpus
-from ostinato.music.corpus import read_pieces, read_rejected
-from ostinato.music.normalize import NormalizeOptions
 from ostinato.music.write import write_midi
+from ostinato.normalization.build import build_corpus
+from ostinato.normalization.normalize import NormalizeOptions
 
 pytestmark = pytest.mark.slow
 
 # readers that some files make hang, crash and eat memory; all others they read
 POISONED = """
 import os, signal, time
-from ostinato.music.normalize import normalize_item as clean
-from ostinato.music.read import keys_or_failure as keys
+from ostinato.normalization.normalize import normalize_item as clean
+from ostinato.readers.read import keys_or_failure as keys
 
 def poison(name):
     if "hang" in name:
@@ -60,7 +60,7 @@ def rejected_of(folder):
 def test_a_hang_a_crash_and_ten_gigabytes_cost_three_files(
     tmp_path, chorale, monkeypatch, poisoned, workers
 ):
-    monkeypatch.setattr("ostinato.music.build.normalize_item", poisoned.normalize_item)
+    monkeypatch.setattr("ostinato.normalization.build.normalize_item", poisoned.normalize_item)
     names = ["a", "crash", "b", "hang", "greedy", "c", *(f"z{n}" for n in range(30))]
     for seed, name in enumerate(names):
         write_midi(tmp_path / "raw" / f"{name}.mid", chorale(seed))
@@ -87,7 +87,7 @@ def test_a_hang_a_crash_and_ten_gigabytes_cost_three_files(
 
 def test_a_container_that_cannot_be_listed_costs_itself_alone(tmp_path, monkeypatch, poisoned):
     """Its keys are looked for behind the guard, too: 20 MB of tunes are too much for 64 MB."""
-    monkeypatch.setattr("ostinato.music.build.keys_or_failure", poisoned.keys_or_failure)
+    monkeypatch.setattr("ostinato.normalization.build.keys_or_failure", poisoned.keys_or_failure)
     raw = tmp_path / "raw"
     raw.mkdir()
     for name in ("a", "crash", "greedy", "hang", "z"):

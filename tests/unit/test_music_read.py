@@ -5,13 +5,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from ostinato.execution.files import DamagedFile
-from ostinato.music import read as reading
+from ostinato.files import DamagedFile
 from ostinato.music.piece import VOICES, Key, Meter
-from ostinato.music.read import SUFFIXES, ReadOptions, keys_in, read_piece
-from ostinato.music.read import read as read_file
 from ostinato.music.roles import role_of
 from ostinato.music.write import write_midi
+from ostinato.readers import read as reading
+from ostinato.readers.read import SUFFIXES, ReadOptions, keys_in, read_piece
+from ostinato.readers.read import read as read_file
 
 ATTRIBUTES = (
     "<attributes><divisions>2</divisions><key><fifths>-3</fifths><mode>minor</mode></key>"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.execution.files import DamagedFile
+from ostinato.files import DamagedFile
 from ostinato.music.piece import Key, Meter, Tempo
-from ostinato.music.read import ReadOptions, keys_in, read
-from ostinato.music.readers.abc_fields import key_of, part_order, qpm_of
-from ostinato.music.readers.repeats import RepeatedBar, last_endings, played_out
+from ostinato.readers.abc_fields import key_of, part_order, qpm_of
+from ostinato.readers.read import ReadOptions, keys_in, read
+from ostinato.readers.repeats import RepeatedBar, last_endings, played_out
 
 NAMES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.io import savemat
 
-from ostinato.execution.files import DamagedFile
+from ostinato.files import DamagedFile
 from ostinato.music.piece import Annotation, Meter
-from ostinato.music.read import ReadOptions, keys_in, read
+from ostinato.readers.read import ReadOptions, keys_in, read
 
 VOICES = ReadOptions(ticks_per_quarter=8, reader="voices_json")
 ROLL = ReadOptions(ticks_per_quarter=2, reader="roll_mat")

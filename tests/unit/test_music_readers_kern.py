@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from ostinato.execution.files import DamagedFile
+from ostinato.files import DamagedFile
 from ostinato.music.piece import Key, Meter, Tempo
-from ostinato.music.read import ReadOptions, read
-from ostinato.music.readers.kern_tokens import notes_of, pitch_of
+from ostinato.readers.kern_tokens import notes_of, pitch_of
+from ostinato.readers.read import ReadOptions, read
 
 CHORALE = """!!!OTL@@DE: Lobt Gott
 !!!OTL@EN: Praise God

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.execution.files import DamagedFile
+from ostinato.files import DamagedFile
 from ostinato.music.piece import Key, Meter
-from ostinato.music.read import ReadOptions, read
+from ostinato.readers.read import ReadOptions, read
 
 HEAD = "<attributes><divisions>{}</divisions></attributes>"
 

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from ostinato.execution.files import DamagedFile
+from ostinato.corpus.store import read_pieces
 from ostinato.execution.parallel import Executor
-from ostinato.music.build import build_corpus
-from ostinato.music.corpus import read_pieces
-from ostinato.music.normalize import NormalizeOptions, options_from
+from ostinato.files import DamagedFile
 from ostinato.music.piece import NOTE
-from ostinato.music.read import ReadOptions, read
 from ostinato.music.write import write_midi
+from ostinato.normalization.build import build_corpus
+from ostinato.normalization.normalize import NormalizeOptions, options_from
+from ostinato.readers.read import ReadOptions, read
 
 MUSPY = ReadOptions(reader="muspy")
 ALL = ReadOptions(muspy_share=1)
@@ -101,7 +101,7 @@ def test_a_corpus_without_midi_has_no_such_count(tmp_path, score):
 
 
 def test_the_share_is_of_the_bytes_and_the_same_in_each_run():
-    from ostinato.music.readers.midi_check import MUSPY_BYTES, is_in_sample
+    from ostinato.readers.midi_check import MUSPY_BYTES, is_in_sample
 
     files = [bytes([n % 256, n // 256]) for n in range(4000)]
     tenth = [is_in_sample(data, 0.1) for data in files]

@@ -7,11 +7,11 @@ import sys
 import psutil
 import pytest
 
-from ostinato.execution.files import checksums
-from ostinato.music import build as building
-from ostinato.music.build import build_corpus
-from ostinato.music.normalize import NormalizeOptions
+from ostinato.files import checksums
 from ostinato.music.write import write_midi
+from ostinato.normalization import build as building
+from ostinato.normalization.build import build_corpus
+from ostinato.normalization.normalize import NormalizeOptions
 
 pytestmark = pytest.mark.slow
 
@@ -21,8 +21,8 @@ ENDLESS = f"""
 import sys, time
 from pathlib import Path
 from ostinato.execution.parallel import Executor
-from ostinato.music import build
-from ostinato.music.normalize import NormalizeOptions
+from ostinato.normalization import build
+from ostinato.normalization.normalize import NormalizeOptions
 
 def write_shard(folder, kept, rejected, write=build.write_shard):
     if "00001" in folder.name:

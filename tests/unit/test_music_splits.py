@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 import yaml
 
+from ostinato.corpus.store import read_corpus
 from ostinato.datasets.source import download, source_from
-from ostinato.music.build import build_corpus
-from ostinato.music.copies import Sketches
-from ostinato.music.corpus import read_corpus
-from ostinato.music.normalize import options_from
-from ostinato.music.splits import Pieces, SplitRule, decide, rule_from, split_of, superfluous
+from ostinato.normalization.build import build_corpus
+from ostinato.normalization.copies import Sketches
+from ostinato.normalization.normalize import options_from
+from ostinato.normalization.splits import (
+    Pieces,
+    SplitRule,
+    decide,
+    rule_from,
+    split_of,
+    superfluous,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 MIRROR = Path(os.environ.get("OSTINATO_MIRROR", "/nowhere"))

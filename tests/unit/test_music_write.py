@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ostinato.music.piece import Key, Meter, Tempo, Track, same_music
-from ostinato.music.read import ReadOptions, read_piece
 from ostinato.music.write import write_midi
+from ostinato.readers.read import ReadOptions, read_piece
 
 KEYS = [(fifths, mode) for mode in ("major", "minor") for fifths in range(-7, 8)]
 

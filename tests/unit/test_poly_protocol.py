@@ -10,19 +10,19 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ostinato.data.batches import PAD
-from ostinato.data.tokens import open_tokens
+from ostinato.corpus.store import Entry
 from ostinato.evaluation.baselines import ALPHA, score_baselines
 from ostinato.evaluation.exact import InexactLikelihood
 from ostinato.evaluation.likelihood import score_split
-from ostinato.evaluation.protocol import Protocol, check_units
-from ostinato.evaluation.published import published_rows
-from ostinato.evaluation.score_stage import score_model
-from ostinato.models import lstm
-from ostinato.models.parts.config import TokenShape
-from ostinato.music.corpus import Entry
+from ostinato.loading.batches import PAD
+from ostinato.loading.tokens import open_tokens
+from ostinato.models.autoregressive import lstm
+from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.representations.roll import Roll
 from ostinato.representations.store import write_encoding
+from ostinato.reproduction.protocol import Protocol, check_units
+from ostinato.reproduction.published import published_rows
+from ostinato.reproduction.score_stage import score_model
 
 FOLDER = Path(__file__).parents[2] / "reproductions" / "poly_music"
 KEYS = 24

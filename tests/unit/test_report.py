@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from ostinato.execution.files import DamagedFile, MissingInput
+from ostinato.files import DamagedFile, MissingInput
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.write import write_midi
 from ostinato.report.data import DatasetNote, ReportData, Sample, group_by_seed

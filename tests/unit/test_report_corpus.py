@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostinato.music.corpus import Entry
+from ostinato.corpus.store import Entry
 from ostinato.music.piece import Key, Meter, Piece, Tempo, Track, make_notes
 from ostinato.report.corpus_collect import clusters, collect, draw, reasons
 from ostinato.report.corpus_count import Bins, longest, octaves, pitches, ranking, sounding

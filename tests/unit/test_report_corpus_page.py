@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from ostinato.music.corpus import Entry
+from ostinato.corpus.store import Entry
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.write import write_midi
 from ostinato.report.corpus_collect import collect
@@ -238,8 +238,8 @@ def test_text_is_made_visible_and_short():
 @pytest.fixture
 def corpus(project):
     """A corpus of the store, in a project: seven pieces and a file that is none."""
-    from ostinato.music.build import build_corpus
-    from ostinato.music.normalize import NormalizeOptions
+    from ostinato.normalization.build import build_corpus
+    from ostinato.normalization.normalize import NormalizeOptions
 
     raw = project / "data" / "raw" / "bach"
     raw.mkdir(parents=True)

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ostinato.music.piece import VOICES, Annotation, Meter, Piece, Track, make_notes, same_music
-from ostinato.representations.events import Events, _vocabulary
-from ostinato.representations.events_miditok import score_of, tokenizer
+from ostinato.representations.events.miditok import score_of, tokenizer
+from ostinato.representations.events.representation import Events, _vocabulary
 from ostinato.representations.protocol import REASONS, Unencodable, build
 
 FOLDER = Path(__file__).parents[2] / "conf" / "representation"

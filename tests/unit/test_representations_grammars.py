@@ -41,7 +41,7 @@ few = settings(
 def tables_for_few():
     """Of events too, which are asked one by one where they are few."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ostinato.representations.events.ENOUGH_FOR_TABLES", 0)
+        patch.setattr("ostinato.representations.events.representation.ENOUGH_FOR_TABLES", 0)
         yield
 
 

@@ -12,22 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from ostinato.data.tokens import open_tokens
+from ostinato.corpus.store import Entry
 from ostinato.evaluation.baselines import score_baselines
 from ostinato.evaluation.exact import check_exact, count_cells, extreme_pieces
 from ostinato.evaluation.likelihood import score_split
-from ostinato.models import build as build_model
-from ostinato.models import families
-from ostinato.models.parts.config import PAD, TokenShape
-from ostinato.music.corpus import Entry
+from ostinato.loading.tokens import open_tokens
+from ostinato.models.autoregressive.parts.config import PAD, TokenShape
+from ostinato.models.registry import build as build_model
+from ostinato.models.registry import families
 from ostinato.music.piece import VOICES, same_music
 from ostinato.representations.grammars import OneByOne
 from ostinato.representations.grid import REST, Grid
 from ostinato.representations.grid_flat import GridFlat, OrderedGrid
 from ostinato.representations.protocol import build
 from ostinato.representations.store import write_encoding
-from ostinato.sampling.decode import decode
-from ostinato.sampling.settings import Decoding
+from ostinato.sampling.autoregressive.decode import decode
+from ostinato.sampling.autoregressive.decoding import Decoding
 
 SPLITS = ("train",) * 4 + ("valid",) * 2 + ("test",) * 2
 BASS_SECOND = ("soprano", "bass", "alto", "tenor")

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from scipy.io import savemat
 
 from ostinato.music.piece import Piece, Track, make_notes
-from ostinato.music.read import ReadOptions, read
+from ostinato.readers.read import ReadOptions, read
 from ostinato.representations.roll import Roll
 
 ROLL = Roll(steps_per_quarter=1)

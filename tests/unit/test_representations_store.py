@@ -6,11 +6,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from ostinato.data.tokens import open_tokens
-from ostinato.execution.files import read_json
-from ostinato.music.corpus import Entry
+from ostinato.corpus.store import Entry
+from ostinato.files import read_json
+from ostinato.loading.tokens import open_tokens
 from ostinato.music.piece import Piece, Track, make_notes
-from ostinato.representations.events import Events
+from ostinato.representations.events.representation import Events
 from ostinato.representations.grid import Grid
 from ostinato.representations.store import describe, write_encoding
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.execution.files import DamagedFile, MissingInput
-from ostinato.models import build
-from ostinato.models.parts.config import TokenShape
-from ostinato.music.read import read_piece
+from ostinato.files import DamagedFile, MissingInput
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
+from ostinato.readers.read import read_piece
 from ostinato.representations.grid import Grid, GridGrammar
-from ostinato.sampling.decode import decode
-from ostinato.sampling.draw import Uniforms, draw
+from ostinato.sampling.autoregressive.decode import decode
+from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.draw import Uniforms, draw
 from ostinato.sampling.load import load_trained
-from ostinato.sampling.settings import Decoding
 from ostinato.sampling.write import write_samples
 
 GRID = Grid()

@@ -9,12 +9,12 @@ import psutil
 import pytest
 import torch
 
-from ostinato.models import build
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
 from ostinato.representations.grid import Grid
-from ostinato.sampling.decode import decode
-from ostinato.sampling.infill import Gaps, infill, systematic
-from ostinato.sampling.settings import Decoding
+from ostinato.sampling.autoregressive.decode import decode
+from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.infill import Gaps, infill, systematic
 
 TWO = Grid(voices=("soprano", "bass"), lowest=60, highest=61)
 SHARED = {"width": 16, "head": 8}

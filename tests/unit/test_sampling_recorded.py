@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.models import build, families
-from ostinato.models.parts.config import Timing, TokenShape
-from ostinato.sampling.recorded import Recorded, put_back, stepper, tensors_of
+from ostinato.models.autoregressive.parts.config import Timing, TokenShape
+from ostinato.models.registry import build, families
+from ostinato.sampling.autoregressive.recorded import Recorded, put_back, stepper, tensors_of
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 SETTINGS = {

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.models import build
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
 from ostinato.representations.grid import Grid
-from ostinato.sampling.decode import decode
-from ostinato.sampling.repeats import NoRepeat
-from ostinato.sampling.settings import Decoding
+from ostinato.sampling.autoregressive.decode import decode
+from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.repeats import NoRepeat
 
 GRID = Grid(voices=("soprano", "bass"), lowest=60, highest=61)
 

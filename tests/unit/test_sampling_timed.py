@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ostinato.execution.files import sha256_file, write_json
+from ostinato.files import sha256_file, write_json
 from ostinato.generator import Generator, Request
-from ostinato.models import build
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
 from ostinato.music.piece import same_music
-from ostinato.representations.events import Events
+from ostinato.representations.events.representation import Events
 from ostinato.representations.protocol import build as build_representation
 from ostinato.representations.store import codec_of
 from ostinato.sampling.load import load_trained

@@ -49,8 +49,12 @@ def system_files(root, system="lstm"):
 
 def publish(root):
     (root / "params.yaml").write_text(
-        "systems:\n  lstm: {family: lstm, size: small, encoding: bach-grid, seed: 1}\n"
-        "  gpt: {family: gpt, size: small, encoding: bach-grid, seed: 1}\n"
+        "systems:\n"
+        + "".join(
+            f"  {family}: {{paradigm: autoregressive, family: {family}, size: small, "
+            "encoding: bach-grid, seed: 1}\n"
+            for family in ("lstm", "gpt")
+        )
     )
     script = Path(__file__).parents[2] / "pipelines" / "publish.py"
     command = [sys.executable, str(script)]

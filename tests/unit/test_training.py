@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from ostinato.execution.files import DamagedFile, checksums, sha256_file
+from ostinato.files import DamagedFile, checksums, sha256_file
 from ostinato.training.autoregressive import rate_at
 from ostinato.training.identity import fingerprint, identity
 from ostinato.training.settings import OptimizerSettings, TrainingSettings, section
@@ -159,7 +159,7 @@ def test_every_step_has_its_own_batch_and_its_own_dropout_also_after_a_break(
 ):
     import torch
 
-    from ostinato.data.batches import Crops
+    from ostinato.loading.batches import Crops
     from ostinato.training.autoregressive import AutoregressiveTraining
 
     steps, seeds = [], []

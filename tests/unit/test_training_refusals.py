@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ostinato.execution.files import DamagedFile, sha256_file
+from ostinato.files import DamagedFile, sha256_file
 from ostinato.sampling.load import load_trained
 from ostinato.training import devices
 from ostinato.training.devices import (

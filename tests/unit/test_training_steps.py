@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from ostinato.execution.files import checksums
+from ostinato.files import checksums
 from ostinato.training.patience import since_best
 
 CPU = {"accelerator": "cpu", "devices": 1}
@@ -174,9 +174,9 @@ def nats_on_valid(settings, tokens, weights):
     """The mean over all sub-tokens, by a model of these weights."""
     import torch
 
-    from ostinato.data.batches import PAD, whole_pieces
-    from ostinato.models import build
-    from ostinato.models.parts.config import TokenShape
+    from ostinato.loading.batches import PAD, whole_pieces
+    from ostinato.models.autoregressive.parts.config import TokenShape
+    from ostinato.models.registry import build
 
     shape = TokenShape(width=4, vocabulary=len(tokens.codec["vocabulary"]))
     model = build(settings.family, settings.model, shape).double().eval()

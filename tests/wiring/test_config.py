@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
 from ostinato.config import load_config
-from ostinato.models import build as build_model
-from ostinato.models.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build as build_model
 from ostinato.representations.protocol import build as build_representation
 from ostinato.representations.store import codec_of
 from ostinato.training.settings import OptimizerSettings, TrainingSettings, section, settings_of

@@ -2,7 +2,6 @@
 depend on what they import.
 """
 
-import ast
 import sys
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = sorted(path.parent for path in ROOT.glob("reproductions/*/dvc.yaml"))
-UNTRACKED = ("execution", "tracking")  # they never change a result
 folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
@@ -30,44 +28,6 @@ def at_root(stage):
     """A stage as it would stand in the root's dvc.yaml."""
     text = repr({key: stage[key] for key in ("cmd", "deps", "params", "outs")})
     return text.replace("../../", "")
-
-
-def imported(path):
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
-
-
-def reached(folder, script):
-    """Files that a script of the folder imports, relative to it; families are found by name."""
-    files, waiting = set(), [folder / script]
-    while waiting:
-        path = waiting.pop()
-        if path in files:
-            continue
-        files.add(path)
-        for name in imported(path):
-            parts = name.split(".")
-            base = folder if len(parts) == 1 else folder / "src"
-            for end in range(len(parts)):
-                stem = base.joinpath(*parts[: end + 1])
-                found = (stem.with_suffix(".py"), stem / "__init__.py")
-                waiting += [file for file in found if file.is_file()]
-    relative = {path.relative_to(folder).as_posix() for path in files if holds_code(path)}
-    return {
-        name
-        for name in relative
-        if not name.startswith(tuple(f"src/ostinato/{u}/" for u in UNTRACKED))
-    }
-
-
-def holds_code(path):
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    return not all(isinstance(node, ast.Expr) for node in body)
 
 
 @folders
@@ -96,21 +56,6 @@ def test_the_root_s_stages_are_the_root_s(folder):
     assert shared
     for name in shared:
         assert at_root(ours[name]) == at_root(root[name])
-
-
-@folders
-def test_its_own_stages_depend_on_what_they_import(folder):
-    own = {name: stage for name, stage in stages(folder).items() if name not in stages(ROOT)}
-    for name, stage in own.items():
-        files = reached(folder, stage["cmd"].split()[1])
-        code = [dep for dep in stage["deps"] if dep.startswith("src/") or dep.endswith(".py")]
-        plain = {dep for dep in code if "${" not in dep}
-        covered = {file for file in files if any((file + "/").startswith(d + "/") for d in plain)}
-        assert covered == files, f"{name}: add to deps {sorted(files - covered)}"
-        needless = {d for d in plain if not any((f + "/").startswith(d + "/") for f in files)}
-        assert not needless, f"{name}: take from deps {sorted(needless)}"
-        if "src/ostinato/models/__init__.py" in files and name in stages(folder, "${systems}"):
-            assert "src/ostinato/models/${item.family}.py" in code
 
 
 @folders

@@ -28,7 +28,7 @@ def table(jobs: Sequence[Job]) -> str:
 
 def write_results(path: Path, jobs: Sequence[Job]) -> None:
     """Write one row for each job, best first, with a column for each key that was overridden."""
-    from ostinato.execution.files import write_text
+    from ostinato.files import write_text
 
     settings = [dict(text.split("=", 1) for text in job.overrides if "=" in text) for job in jobs]
     keys = list(dict.fromkeys(key for row in settings for key in row))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ostinato.execution.files import atomic_file
+from ostinato.files import atomic_file
 from ostinato.music.piece import VOICES, Piece
 from ostinato.music.timing import bar_onsets
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.audio.pianoroll import draw
-from ostinato.execution.files import MissingInput, atomic_file
+from ostinato.files import MissingInput, atomic_file
 from ostinato.music.piece import Piece, Tempo
 from ostinato.music.timing import DEFAULT_QPM, duration_seconds, seconds_at
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ostinato.datasets.fetch import forget_unverified
 from ostinato.datasets.kinds import ArchivesSource, FolderSource, Source
-from ostinato.execution.files import sha256_json
+from ostinato.files import sha256_json
 
 NAMES_SHOWN = 3
 

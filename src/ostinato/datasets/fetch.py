@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from ostinato.datasets.kinds import Copy
 from ostinato.datasets.web import FetchError, Patience, Say, fetch
-from ostinato.execution.files import CHUNK_BYTES
+from ostinato.files import CHUNK_BYTES
 
 CACHE = Path(".cache/downloads")
 MIRROR = "OSTINATO_MIRROR"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ostinato.execution.files import read_json, verify
+from ostinato.files import read_json, verify
 
 FORMAT = 1
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from ostinato.datasets.kinds import Music21Source
-from ostinato.execution.files import MissingInput
+from ostinato.files import MissingInput
 
 CREDIT_WORDS = ("encod", "copyright", "edited", "edition", "greentree", "rights", "©", "arr.")
 LINES = {  # which lines of a file state its encoder and which its rights

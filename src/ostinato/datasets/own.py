@@ -20,7 +20,7 @@ from ostinato.datasets.contents import config_file, difference, earlier
 from ostinato.datasets.kinds import FolderSource
 from ostinato.datasets.unpack import decoded
 from ostinato.datasets.web import SAY, Say
-from ostinato.execution.files import require, sha256_file, sha256_json, write_text
+from ostinato.files import require, sha256_file, sha256_json, write_text
 
 KINDS_OF_MUSIC = {  # a test holds them to what music/read.py reads, which no download waits for
     ".mid": "MIDI",

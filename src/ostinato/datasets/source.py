@@ -17,7 +17,7 @@ from ostinato.datasets.kinds import (
 )
 from ostinato.datasets.manifest import FORMAT
 from ostinato.datasets.web import SAY, Say
-from ostinato.execution.files import (
+from ostinato.files import (
     atomic_folder,
     checksums,
     sha256_json,

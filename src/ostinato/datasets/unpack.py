@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ostinato.execution.files import CHUNK_BYTES, DamagedFile
+from ostinato.files import CHUNK_BYTES, DamagedFile
 
 MAX_MEMBERS = 1_000_000  # entries of one archive; Lakh, the largest set here, has under 200,000
 LONGEST_LINK = 4096  # bytes of a path that a link may hold on Linux

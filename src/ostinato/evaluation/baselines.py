@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from ostinato.data.tokens import TokenSet
 from ostinato.evaluation.likelihood import Scored, check_given, pieces_of, scored
+from ostinato.loading.tokens import TokenSet
 
 ALPHA = 0.05
 STEPS_IN_BEAT = 4

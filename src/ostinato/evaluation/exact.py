@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.data.batches import PAD, whole_pieces
-from ostinato.data.tokens import TokenSet
 from ostinato.evaluation.mixture import Predictor
+from ostinato.loading.batches import PAD, whole_pieces
+from ostinato.loading.tokens import TokenSet
 
 TOLERANCE = 1e-4  # relative, and in nats: what sums in another order cost in single precision
 PADDING = 5

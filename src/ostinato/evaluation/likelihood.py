@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ostinato.data.batches import PAD, whole_pieces
-from ostinato.data.tokens import TokenSet
 from ostinato.evaluation.mixture import Predictor
+from ostinato.loading.batches import PAD, whole_pieces
+from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.bootstrap import ratio_interval
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ostinato.data.batches import PAD
-from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.loading.batches import PAD
+from ostinato.models.autoregressive.parts.base import Autoregressive
 
 
 class Mixture:

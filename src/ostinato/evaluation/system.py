@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.data.tokens import TokenSet
 from ostinato.evaluation.baselines import score_baselines
 from ostinato.evaluation.likelihood import score_split
-from ostinato.execution.files import atomic_folder, read_json, require, write_json, write_text
+from ostinato.files import atomic_folder, read_json, require, write_json, write_text
+from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.bootstrap import mean_interval
 from ostinato.metrics.compare import wasserstein_interval
 from ostinato.metrics.features import FEATURES
 from ostinato.metrics.originality import Passage, PassageIndex
 from ostinato.music.piece import Piece, cut
-from ostinato.music.read import read_piece
+from ostinato.readers.read import read_piece
 from ostinato.sampling.load import Trained
 
 FORMAT = 1

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.execution.files import seed_of
 from ostinato.metrics.bootstrap import Interval, percentiles, resampled
+from ostinato.seeds import seed_of
 
 
 def wasserstein_interval(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ostinato.execution.files import atomic_file
+from ostinato.files import atomic_file
 from ostinato.music.piece import Piece
 
 

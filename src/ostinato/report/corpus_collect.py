@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ostinato.execution.files import seed_of
-from ostinato.music.corpus import Entry
-from ostinato.music.summary import kind_of
+from ostinato.corpus.store import Entry
 from ostinato.music.timing import duration_seconds
+from ostinato.normalization.summary import kind_of
 from ostinato.report.corpus_count import ranking
 from ostinato.report.corpus_data import (
     CLUSTERS_SHOWN,
@@ -25,6 +24,7 @@ from ostinato.report.corpus_data import (
 )
 from ostinato.report.corpus_excerpt import first_seconds
 from ostinato.report.corpus_music import Labels, Music
+from ostinato.seeds import seed_of
 
 ORDER = {"train": 0, "valid": 1, "test": 2}
 

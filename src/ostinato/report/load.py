@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ostinato.execution.files import DamagedFile, read_json, require
+from ostinato.files import DamagedFile, read_json, require
 from ostinato.report.data import (
     SETS,
     UNITS,
@@ -88,7 +88,7 @@ def load_samples(name: str, root: Path) -> tuple[Sample, ...]:
 
 
 def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> Sample:
-    from ostinato.music.read import read_piece
+    from ostinato.readers.read import read_piece
 
     failed = row["failed"]
     piece = None if failed else read_piece(require(folder / row["file"], made_by))

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ostinato.music.piece import VOICES, Meter, Notes, Piece, Tempo, make_notes
 from ostinato.representations.grammars import Index
-from ostinato.representations.lines import (
+from ostinato.representations.protocol import Mask, Quantized, Tokens
+from ostinato.representations.voice_lines import (
     DRUMS,
     check_notes,
     one_line,
@@ -25,7 +26,6 @@ from ostinato.representations.lines import (
     voice_notes,
     voice_tracks,
 )
-from ostinato.representations.protocol import Mask, Quantized, Tokens
 
 REST = 0
 

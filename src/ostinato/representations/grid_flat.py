@@ -18,8 +18,8 @@ import numpy.typing as npt
 from ostinato.music.piece import Piece
 from ostinato.representations.grammars import Grammars, Index
 from ostinato.representations.grid import Grid
-from ostinato.representations.lines import settings_of
 from ostinato.representations.protocol import Grammar, Mask, Quantized, Tokens
+from ostinato.representations.voice_lines import settings_of
 
 
 @dataclass(frozen=True, kw_only=True)

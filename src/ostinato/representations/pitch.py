@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ostinato.music.piece import NOTE, Meter, Notes, Piece, Tempo, Track
 from ostinato.representations.grammars import Index
-from ostinato.representations.lines import (
+from ostinato.representations.protocol import Mask, Quantized, Tokens
+from ostinato.representations.voice_lines import (
     check_notes,
     options_from,
     rebuild,
@@ -22,7 +23,6 @@ from ostinato.representations.lines import (
     voice_notes,
     voice_tracks,
 )
-from ostinato.representations.protocol import Mask, Quantized, Tokens
 
 END = 0
 

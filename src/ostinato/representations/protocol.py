@@ -143,7 +143,7 @@ def build(settings: Mapping[str, Any]) -> Representation:
     Raises:
         ValueError: an unknown kind or option, naming the valid ones.
     """
-    from ostinato.representations.events import Events
+    from ostinato.representations.events.representation import Events
     from ostinato.representations.grid import Grid
     from ostinato.representations.grid_flat import GridFlat
     from ostinato.representations.pitch import Pitches

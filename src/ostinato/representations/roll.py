@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import NOTE, Meter, Notes, Piece, Tempo, Track
-from ostinato.representations.lines import (
+from ostinato.representations.protocol import Mask, Quantized, Tokens
+from ostinato.representations.voice_lines import (
     check_notes,
     options_from,
     rebuild,
     settings_of,
     to_steps,
 )
-from ostinato.representations.protocol import Mask, Quantized, Tokens
 
 OFF, ON = 0, 1
 

@@ -15,8 +15,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ostinato.execution.files import atomic_folder, checksums, write_json, write_npz
-from ostinato.music.corpus import Entry
+from ostinato.corpus.store import Entry
+from ostinato.files import atomic_folder, checksums, write_json, write_npz
 from ostinato.representations.protocol import (
     FORMAT,
     Quantized,

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ostinato.data.tokens import TokenSet
-from ostinato.execution.files import DamagedFile, read_json, require, sha256_file
-from ostinato.models import build, families
-from ostinato.models.parts.autoregressive import Autoregressive
-from ostinato.models.parts.config import StepConfig, TokenShape
+from ostinato.files import DamagedFile, read_json, require, sha256_file
+from ostinato.loading.tokens import TokenSet
+from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
+from ostinato.models.registry import build, families
 from ostinato.representations.protocol import Representation
 from ostinato.representations.protocol import build as build_representation
 

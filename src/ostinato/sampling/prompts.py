@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.execution.files import sha256_json
-from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.files import sha256_json
+from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.music.piece import Piece
 from ostinato.representations.protocol import Representation, Tokens, Unencodable
 

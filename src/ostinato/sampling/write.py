@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ostinato.execution.files import atomic_folder, write_json, write_npz
+from ostinato.files import atomic_folder, write_json, write_npz
 from ostinato.music.piece import Piece
 from ostinato.music.write import write_midi
 

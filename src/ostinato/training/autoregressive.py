@@ -14,9 +14,9 @@ import torch
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 
-from ostinato.data.batches import PAD, Batch
-from ostinato.execution.files import seed_of
-from ostinato.models.parts.autoregressive import Autoregressive
+from ostinato.loading.batches import PAD, Batch
+from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.seeds import seed_of
 from ostinato.training.settings import Settings
 from ostinato.training.shards import shard, whole
 

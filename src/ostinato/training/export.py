@@ -9,8 +9,8 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from ostinato.data.tokens import TokenSet
-from ostinato.execution.files import atomic_folder, sha256_file, write_json, write_text
+from ostinato.files import atomic_folder, sha256_file, write_json, write_text
+from ostinato.loading.tokens import TokenSet
 from ostinato.training.settings import Settings
 
 FORMAT = 1

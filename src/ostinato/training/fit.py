@@ -17,11 +17,11 @@ from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from ostinato.data.batches import Batch, Crops, CropSettings, whole_pieces
-from ostinato.data.tokens import TokenSet
-from ostinato.execution.files import seed_of
-from ostinato.models import build
-from ostinato.models.parts.config import TokenShape
+from ostinato.loading.batches import Batch, Crops, CropSettings, whole_pieces
+from ostinato.loading.tokens import TokenSet
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.registry import build
+from ostinato.seeds import seed_of
 from ostinato.training.autoregressive import AutoregressiveTraining
 from ostinato.training.devices import Devices, devices_from, precision_note, precision_on
 from ostinato.training.export import export

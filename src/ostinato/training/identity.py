@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 
-from ostinato.data.tokens import TokenSet
-from ostinato.execution.files import checksums, sha256_file, sha256_json
+from ostinato.execution.code_deps import code_checksums
+from ostinato.files import sha256_json
+from ostinato.loading.tokens import TokenSet
+from ostinato.models.registry import paradigm_of
 from ostinato.training.settings import Settings
 
-SOURCE = Path(__file__).parents[1]
-ROOMS = ("data", "models/parts", "training")
+TRAINING = Path(__file__).with_name("fit.py")
 HASH = 64
 Identity = dict[str, Any]
 
@@ -37,18 +38,12 @@ def identity(
     precision: what such a device trains in. world: devices; parts: micro batches of a step on each;
     sharded: whether weights lie in shares.
     """
-    code = {
-        f"{room}/{name}": digest
-        for room in ROOMS
-        for name, digest in checksums(SOURCE / room).items()
-        if name.endswith(".py")
-    }
-    family = f"models/{settings.family}.py"
+    family = {settings.family: paradigm_of(settings.family)}
     found = {
         "settings": settings.plain(),
         "tokens": tokens.digest,
         "codec": tokens.codec_digest,
-        "code": code | {family: sha256_file(SOURCE / family)},
+        "code": code_checksums(TRAINING, family),
         "torch": torch.__version__,
         "machine": platform.machine(),
         "device": device,

@@ -15,7 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 from safetensors.torch import save_file
 
-from ostinato.execution.files import (
+from ostinato.files import (
     DamagedFile,
     MissingInput,
     atomic_file,

@@ -1,0 +1,1 @@
+"""The corpus on disk: Parquet shards of pieces, read one by one."""

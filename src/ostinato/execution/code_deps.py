@@ -1,0 +1,197 @@
+"""Which files of code each DVC stage reaches, read from the source; writes them into dvc.yaml.
+
+`python -m ostinato.execution.code_deps` compares every dvc.yaml of this repository with the imports
+of its scripts; with --write it rewrites the code dependencies. Dependencies are single files, so a
+new file makes no stage stale. Files of one paradigm or family are listed through `${item.…}`.
+Imports inside functions count. Modules found by name (families, parts of a paradigm) are in FOUND.
+"""
+
+import argparse
+import ast
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import sha256_file
+
+UNTRACKED = ("config.py", "execution/", "tracking/")  # how to run: never changes a result
+# what a registry imports by name, relative to the package
+FOUND: dict[str, tuple[str, ...]] = {
+    "models/registry.py": ("models/{paradigm}/{family}.py",),
+}
+PACKAGE = Path("src/ostinato")
+SOURCE = Path(__file__).resolve().parents[2]  # the folder that the package lies in
+SHARED_MODELS = "layers"
+
+
+def repository() -> Path:
+    """The folder that holds src/ and dvc.yaml."""
+    return Path(__file__).resolve().parents[3]
+
+
+def family_files(root: Path) -> dict[str, str]:
+    """The paradigm of every family, by the folder that its file lies in."""
+    files = sorted((root / PACKAGE / "models").glob("*/*.py"))
+    return {
+        file.stem: file.parent.name
+        for file in files
+        if file.parent.name != SHARED_MODELS and file.stem != "__init__"
+    }
+
+
+@cache
+def imported(path: Path) -> tuple[str, ...]:
+    """Dotted names that a file imports anywhere in it; `from a import b` names a and a.b."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} has a relative import"
+            assert node.module
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(names)
+
+
+@cache
+def holds_code(path: Path) -> bool:
+    """Whether a file is more than its docstring."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return not all(isinstance(node, ast.Expr) for node in body)
+
+
+def files_of(name: str, folders: Iterable[Path]) -> Iterator[Path]:
+    """The files that importing a dotted name runs: its packages' and its own."""
+    parts = name.split(".")
+    for folder in folders:
+        for end in range(len(parts)):
+            stem = folder.joinpath(*parts[: end + 1])
+            yield from (f for f in (stem.with_suffix(".py"), stem / "__init__.py") if f.is_file())
+
+
+def reached(script: Path, families: Mapping[str, str], source: Path = SOURCE) -> set[Path]:
+    """Files of ours that a script runs, itself included; of the families, found by name, these.
+
+    families: their paradigms by name. source: the folder that the package lies in. Files that only
+    say how to run are left out.
+    """
+    package = source / PACKAGE.name
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        names = imported(path)
+        waiting += [file for name in names for file in files_of(name, (source, script.parent))]
+        if path.is_relative_to(package):
+            for pattern in FOUND.get(path.relative_to(package).as_posix(), ()):
+                for family, paradigm in families.items():
+                    made = package / pattern.format(family=family, paradigm=paradigm)
+                    waiting += sorted(made.rglob("*.py")) if made.is_dir() else [made]
+    tracked = {path for path in found if holds_code(path)}
+    return {
+        path
+        for path in tracked
+        if not path.is_relative_to(package)
+        or not path.relative_to(package).as_posix().startswith(UNTRACKED)
+    }
+
+
+def code_checksums(script: Path, families: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 of every file that a script or module runs, by its name within the package."""
+    package = SOURCE / PACKAGE.name
+    files = sorted(reached(script, families))
+    return {path.relative_to(package).as_posix(): sha256_file(path) for path in files}
+
+
+def as_dependency(path: Path, root: Path, folder: Path, each_system: bool) -> str:
+    """How dvc.yaml of `folder` names a file; of one paradigm, as a template in `foreach` stages."""
+    if path.parent == folder:
+        return path.name
+    if not path.is_relative_to(root / PACKAGE):
+        up = "../" * len(folder.relative_to(root).parts)
+        return up + path.relative_to(root).as_posix()
+    parts = path.relative_to(root / PACKAGE).with_suffix("").parts
+    paradigms = set(family_files(root).values())
+    paradigm = "${item.paradigm}" if each_system else None
+    if parts[0] == "models" and parts[1] in paradigms:
+        own = [paradigm or parts[1]]
+        if parts[2] == "parts":
+            return f"{PACKAGE}/models/{own[0]}/parts"
+        family = "${item.family}" if each_system else parts[2]
+        return f"{PACKAGE}/models/{own[0]}/{family}.py"
+    if parts[0] == "sampling" and parts[1] in paradigms:
+        return f"{PACKAGE}/sampling/{paradigm or parts[1]}"
+    if parts[-1] in paradigms and parts[0] in ("training", "evaluation"):
+        name = f"{paradigm or parts[-1]}.py"
+        return "/".join([str(PACKAGE), *parts[:-1], name])
+    return f"{PACKAGE}/{'/'.join(parts)}.py"
+
+
+def is_code(dependency: str) -> bool:
+    """Whether an entry of `deps` is code, not data."""
+    return dependency.endswith(".py") or dependency.removeprefix("../../").startswith("src/")
+
+
+def code_of(stage: Mapping[str, Any], folder: Path, root: Path) -> list[str]:
+    """The code dependencies of a stage of the dvc.yaml in `folder`, sorted."""
+    body = stage.get("do", stage)
+    script = (folder / body["cmd"].split()[1]).resolve()
+    each_system = stage.get("foreach") == "${systems}"
+    found = reached(script, family_files(root), root / "src")
+    named = {as_dependency(path, root, folder, each_system) for path in found}
+    return sorted(named, key=lambda name: (name.startswith("src/"), name))
+
+
+def differences(folder: Path, root: Path) -> dict[str, tuple[list[str], list[str]]]:
+    """For every stage whose code dependencies are not its imports: what to add, what to take."""
+    found = {}
+    for name, stage in _read(folder)[1]["stages"].items():
+        deps = [dep for dep in stage.get("do", stage)["deps"] if is_code(dep)]
+        right = code_of(stage, folder, root)
+        add, take = sorted(set(right) - set(deps)), sorted(set(deps) - set(right))
+        if add or take:
+            found[name] = (add, take)
+    return found
+
+
+def write(folder: Path, root: Path) -> None:
+    """Rewrite the code dependencies of a dvc.yaml; all else, comments included, stays."""
+    yaml, pipeline = _read(folder)
+    for stage in pipeline["stages"].values():
+        deps = stage.get("do", stage)["deps"]
+        data = [dep for dep in deps if not is_code(dep)]
+        deps[:] = [*code_of(stage, folder, root), *data]
+    with (folder / "dvc.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(pipeline, file)
+
+
+def _read(folder: Path) -> tuple[Any, Any]:
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml, yaml.load(folder / "dvc.yaml")
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="rewrite dvc.yaml")
+    writes, root, status = parser.parse_args().write, repository(), 0
+    for folder in (root, *sorted(p.parent for p in root.glob("reproductions/*/dvc.yaml"))):
+        if writes:
+            write(folder, root)
+        for name, (add, take) in differences(folder, root).items():
+            status = 1
+            print(f"{folder.name}/dvc.yaml, {name}: add {add}, take away {take}")  # noqa: T201
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Families that predict the next sub-token."""

@@ -1,0 +1,303 @@
+"""Music Transformer: relative self-attention (Huang et al. 2018), over rows of voices.
+
+Attention asks how far back a position is, whether it is at the same place in the bar, how much time
+of a stream of events has passed, and by which interval each voice has moved since; the formula is
+in parts/relative.py, the body around it parts/transformer.py's. A position sees itself and the
+`context` - 1 before it, in training and in sampling alike.
+"""
+
+# B batch, T positions, D width, N heads, E width of a head, W voices, S slots of the ring,
+# G times told apart
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.autoregressive.parts.musical_time import Clock, Now
+from ostinato.models.autoregressive.parts.relative import (
+    Pitches,
+    Relations,
+    Scale,
+    by_distance,
+    time_passed,
+)
+from ostinato.models.autoregressive.parts.transformer import Stack, StackConfig, Weights, step
+from ostinato.models.layers.attention import CHUNK, Chunk, Ring, Slot, query_chunks
+from ostinato.models.layers.blocks import matrix
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(StackConfig):
+    """Settings of the family.
+
+    near: how many distances are told apart, 0 being the position itself; farther ones are as the
+    last, but for their place in the `periods`. moments: how many differences in musical time are
+    told apart, in steps of a representation of events, 0 being the same time; farther ones are as
+    the last, and 0 of them asks for none. pitches: first and last of the symbols that are
+    consecutive pitches; without them no intervals are asked for. intervals: the widest that is told
+    apart, in semitones.
+    """
+
+    near: int = 128
+    moments: int = 0
+    pitches: tuple[int, ...] = ()
+    intervals: int = 24
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.near <= self.context:
+            raise ValueError(f"near={self.near} must lie in 1 to context={self.context}")
+        if self.moments < 0:
+            raise ValueError(f"moments={self.moments} cannot be negative; 0 asks for no times")
+        if self.pitches and (len(self.pitches) != 2 or self.pitches[0] >= self.pitches[1]):
+            raise ValueError(f"pitches={list(self.pitches)} must be a first and a last symbol")
+        if self.intervals < 1:
+            raise ValueError(f"intervals={self.intervals} must be at least 1; or leave out pitches")
+
+
+class Tables(NamedTuple):
+    """One layer's relations as its step looks them up.
+
+    query_N1E: c. around: R around the ring, twice, so that any turn of it is one piece,
+    (N, E, 2S). intervals: P by number, (N, E, 1 + W I). moments: M, (N, E, G).
+    """
+
+    query_N1E: Tensor
+    around: Tensor
+    intervals: Tensor | None
+    moments: Tensor | None
+
+
+class Since(NamedTuple):
+    """The newest position beside each that it sees: numbers of the voices' intervals (B, S, W), and
+    of the time that has passed (B, S); None where it is not asked for.
+    """
+
+    intervals: Tensor | None
+    passed: Tensor | None
+
+
+@dataclass
+class Cache:
+    """The ring, its positions' pitches (B, S, W) and times (B, S), the time now, and the blocks'
+    weights and tables.
+    """
+
+    ring: Ring
+    pitches: Tensor
+    times: Tensor
+    now: Now | None
+    weights: list[Weights]
+    tables: list[Tables]
+
+
+class Model(Stack):
+    """Stack of relative attention and feed-forward blocks."""
+
+    config: Config
+    recordable = True
+
+    def __init__(self, config: Config, shape: TokenShape) -> None:
+        clock, scale = event_clock(config, shape), pitch_scale(config, shape)
+        intervals = shape.width * (2 * config.intervals + 1) if scale else 0
+        attention = partial(Attention, config, intervals)
+        super().__init__(config, shape, attention)
+        self.scale, self.clock = scale, clock
+
+    def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
+        """Outputs of shape (B, T, D)."""
+        pitches = self.scale.relate(rows_BTW) if self.scale else None
+        times_BT = self.clock(rows_BTW[:, :, 0]) if self.clock else None
+        length, context = x_BTD.shape[1], self.config.context
+        whole = (
+            x_BTD.device.type != "cpu" and length <= context
+        )  # a GPU is busy with one large chunk
+        size = length if whole else CHUNK
+        chunks = query_chunks(length, context, x_BTD.device, size)
+        return self.run(x_BTD, pitches, chunks, self._passed(times_BT, chunks))
+
+    def _passed(self, times_BT: Tensor | None, chunks: list[Chunk]) -> list[Tensor] | None:
+        """Of every chunk, for all layers, (B, C, S)."""
+        if times_BT is None:
+            return None
+        return [
+            time_passed(times_BT[:, start:end], times_BT[:, first:end], self.config.moments)
+            for first, start, end, _ in chunks
+        ]
+
+    def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Cache:
+        """Room for the last `context` positions, or for all of a shorter sequence."""
+        ring = self.ring(batch, length, fixed)
+        size = (batch, ring.slots, self.shape.width)
+        pitches = torch.full(size, -1, device=ring.kept.device)
+        times = pitches.new_zeros(size[:2])
+        now = self.clock.begin(batch) if self.clock else None
+        return Cache(ring, pitches, times, now, self.weights(), self._tables(ring.slots))
+
+    def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: Cache) -> Tensor:
+        """One more position."""
+        ring = cache.ring
+        before = ring.slots
+        if ring.grow():
+            cache.pitches = F.pad(cache.pitches, (0, 0, 0, ring.slots - before), value=-1)
+            cache.times = F.pad(cache.times, (0, ring.slots - before))
+            cache.tables = self._tables(ring.slots)
+        slots = ring.open()
+        since = self._since(rows_BW, cache, slots[0].seen.shape[3])
+        for weights, tables, slot in zip(cache.weights, cache.tables, slots, strict=True):
+            attend = partial(attend_step, tables, ring, since, slot)
+            x_BD = step(x_BD, weights, attend)
+        ring.close()
+        return self.norm(x_BD)
+
+    def _since(self, rows_BW: Tensor, cache: Cache, seen: int) -> Since:
+        """What relates the newest position to the `seen` ones; keeps its pitches and its time."""
+        intervals = passed = None
+        if self.scale:
+            pitch_BW = self.scale.pitch(rows_BW)
+            cache.ring.note(cache.pitches, pitch_BW)
+            intervals = self.scale.intervals(pitch_BW[:, None], cache.pitches[:, :seen])
+        if self.clock and cache.now:
+            time_B = self.clock.step(rows_BW[:, 0], cache.now)
+            cache.ring.note(cache.times, time_B)
+            passed = time_passed(time_B[:, None], cache.times[:, :seen], self.config.moments)[:, 0]
+        return Since(intervals, passed)
+
+    def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
+        """These of the sequences."""
+        cache.ring.select(index_B)
+        cache.pitches = cache.pitches.index_select(0, index_B)
+        cache.times = cache.times.index_select(0, index_B)
+        if cache.now:
+            cache.now.select(index_B)
+
+    def _tables(self, slots: int) -> list[Tables]:
+        """Column z of R is the distance -z mod slots: slot s is (position - s) mod slots back."""
+        tables = []
+        for block in self.blocks:
+            relations = cast(Relations, block.get_submodule("attention.relations"))
+            down_NSE = relations.distances(slots)  # slots - 1, … 1, 0
+            around = down_NSE.roll(1, dims=1).transpose(1, 2)  # 0, slots - 1, … 1
+            intervals = relations.intervals() if self.scale else None
+            moments = None if self.clock is None else relations.moments()
+            around = torch.cat([around, around], dim=2)
+            tables.append(Tables(relations.query_N1E, around, intervals, moments))
+        return tables
+
+
+def pitch_scale(config: Config, shape: TokenShape) -> Scale | None:
+    """Which symbols are pitches, if any."""
+    if not config.pitches:
+        return None
+    first, last = config.pitches
+    if first < 0 or last >= shape.vocabulary:
+        raise ValueError(
+            f"pitches={[first, last]} must be symbols, and the representation has "
+            f"{shape.vocabulary}: 0 to {shape.vocabulary - 1}; choose the encoding that they "
+            "are of (encoding=…), or leave pitches out"
+        )
+    return Scale(first, last - first + 1, config.intervals)
+
+
+def event_clock(config: Config, shape: TokenShape) -> Clock | None:
+    """Of a stream of events, if its times are asked for."""
+    if not config.moments:
+        return None
+    if shape.timing is None:
+        raise ValueError(
+            f"moments={config.moments} asks for the times of events, and this representation tells "
+            "none: its positions are equally far apart, or it was encoded before times were told "
+            "(encode it again); choose an encoding of events (encoding=…), or leave moments out: "
+            "`near` counts positions"
+        )
+    return Clock(shape.timing)
+
+
+class Attention(nn.Module):
+    """Causal self-attention with relations."""
+
+    def __init__(self, config: Config, intervals: int) -> None:
+        super().__init__()
+        self.heads, self.head_width = config.heads, config.head_width
+        self.qkv = matrix(config.width, 3 * config.width)
+        self.out = matrix(config.width, config.width, config.gain)
+        self.relations = Relations(
+            config.heads, self.head_width, config.near, config.periods, intervals, config.moments
+        )
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        pitches: Pitches | None,
+        chunks: list[Chunk],
+        passed: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Every position attends to itself and those before it, within the context."""
+        B, T, D = x_BTD.shape
+        N, E = self.heads, self.head_width
+        q, k, v = (x_BTD @ self.qkv).view(B, T, 3, N, E).permute(2, 0, 3, 1, 4).unbind(0)
+        q = q * E**-0.5
+        q_ATE, k_ATE, v_ATE = (part.reshape(B * N, T, E) for part in (q, k, v))
+        whatever_N11E = (self.relations.query_N1E * E**-0.5)[:, None].to(q.dtype)
+        asks_NBTE = q.transpose(0, 1) + whatever_N11E
+        table_NFE = self.relations.distances(max(chunk.end - chunk.first for chunk in chunks))
+        earned_BNTX = self.relations.earned(asks_NBTE, pitches) if pitches else None
+        # split, not sliced: its gradient is put together once, a slice's is padded for each chunk
+        sizes = [chunk.end - chunk.start for chunk in chunks]
+        asks = torch.split(asks_NBTE, sizes, dim=2)
+        queries = torch.split(q_ATE, sizes, dim=1)
+        earned = torch.split(earned_BNTX, sizes, dim=2) if earned_BNTX is not None else []
+        parts = []
+        for i, (first, start, end, mask) in enumerate(chunks):
+            scores = by_distance(asks[i], table_NFE, end - first) + mask.to(q.dtype)
+            if passed:
+                scores = scores + self.relations.by_time(asks[i], passed[i])
+            if pitches:
+                keys = pitches.keys_BTX[:, first:end].transpose(1, 2).to(q.dtype)
+                scores = torch.baddbmm(scores.flatten(1, 2), earned[i].flatten(1, 2), keys)
+            scores = scores.reshape(B * N, end - start, end - first)
+            parts.append(attend(scores, queries[i], k_ATE[:, first:end], v_ATE[:, first:end]))
+        y_BNTE = torch.cat(parts, dim=1).view(B, N, T, E)
+        return y_BNTE.transpose(1, 2).reshape(B, T, D) @ self.out
+
+
+def attend(bias_ACS: Tensor, q_ACE: Tensor, k_ASE: Tensor, v_ASE: Tensor) -> Tensor:
+    """Means of values by softmax of q · k + bias, (A, C, E); on a GPU torch's fused one."""
+    if q_ACE.device.type == "cpu":
+        scores_ACS = torch.baddbmm(bias_ACS, q_ACE, k_ASE.transpose(1, 2))
+        return torch.bmm(scores_ACS.softmax(dim=-1), v_ASE)
+    q, k, v, bias = q_ACE[None], k_ASE[None], v_ASE[None], bias_ACS[None]
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)[0]
+
+
+def attend_step(tables: Tables, ring: Ring, since: Since, slot: Slot, qkv_BX: Tensor) -> Tensor:
+    """One position, (B, D): puts its key and value into the slot and attends to all it sees."""
+    _, B, N, S, E = slot.seen.shape
+    qkv_3BNE = qkv_BX.view(B, 3, N, E).transpose(0, 1)
+    slot.put(qkv_3BNE[1:])
+    q_BNE = qkv_3BNE[0]
+    asks_NBE = (q_BNE.transpose(0, 1) + tables.query_N1E) * E**-0.5
+    bias_BNS = distance_bias(tables.around, asks_NBE, ring, S).transpose(0, 1)
+    if since.passed is not None and tables.moments is not None:
+        by_time = torch.bmm(asks_NBE, tables.moments).transpose(0, 1)
+        bias_BNS = bias_BNS + by_time.gather(2, since.passed[:, None].expand(B, N, S))
+    if since.intervals is not None and tables.intervals is not None:
+        by_interval = torch.bmm(asks_NBE, tables.intervals).transpose(0, 1)
+        numbers = since.intervals.view(B, 1, -1).expand(B, N, -1)
+        earned = by_interval.gather(2, numbers).view(B, N, S, -1)
+        bias_BNS = bias_BNS + earned.sum(dim=-1)
+    return slot.attend(q_BNE, bias_BNS).reshape(B, N * E)
+
+
+def distance_bias(around_NEZ: Tensor, asks_NBE: Tensor, ring: Ring, seen: int) -> Tensor:
+    """Of every slot for the newest position, (N, B, S): R turned to where that position is."""
+    slots = ring.slots
+    if ring.clock is None:
+        return torch.bmm(asks_NBE, around_NEZ.narrow(2, -ring.position % slots, seen))
+    turned_S = (torch.arange(slots, device=ring.clock.device) - ring.clock) % slots
+    return torch.bmm(asks_NBE, around_NEZ[:, :, :slots]).index_select(2, turned_S)

@@ -1,0 +1,197 @@
+"""What all autoregressive families are: a trunk over positions, and a chain over their sub-tokens.
+
+One position holds W sub-tokens: four voices of a time step, or a single event. The trunk reads the
+previous positions; the chain then predicts the W sub-tokens one after the other, each seeing those
+already chosen: p(x_t | x_<t) = Π_k p(x_tk | x_<t, x_t,order<k). The product over t is the exact
+joint likelihood, at 1/W of the length of the flat form, and W = 1 is the flat form itself.
+"""
+
+# B batch, T positions, W sub-tokens of a position, D width, H head width, V vocabulary
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.models.autoregressive.parts.chain import Chain
+from ostinato.models.autoregressive.parts.config import PAD, StepConfig, TokenShape
+from ostinato.models.autoregressive.parts.echo import (
+    EchoInput,
+    Memory,
+    empty_memory,
+    find_echoes,
+    next_echo,
+)
+from ostinato.models.autoregressive.parts.nade import BinaryChain, BinaryInput
+from ostinato.models.autoregressive.parts.step_input import StepInput, running_ages
+
+
+@dataclass
+class State:
+    """Where a batch of sequences stands while it is generated.
+
+    `position` is a number, or a tensor (1,) where steps are recorded. `row_BW` is the position in
+    the making, `context_BWH` what the chain knows of it, `cache` what the trunk keeps, `memory`
+    what was heard, for echoes.
+    """
+
+    position: int | Tensor
+    filled: int
+    row_BW: Tensor
+    previous_BW: Tensor
+    age_BW: Tensor
+    context_BWH: Tensor
+    cache: Any
+    memory: Memory | None
+
+
+class Autoregressive(nn.Module):
+    """Base of the families; a family brings `trunk`, `trunk_cache` and `trunk_step`.
+
+    recordable: whether its steps can be `fixed`, see `start`: a family that can says so.
+    """
+
+    recordable = False
+
+    def __init__(self, config: StepConfig, shape: TokenShape) -> None:
+        super().__init__()
+        order = config.order or tuple(range(shape.width))
+        if len(order) != shape.width:
+            raise ValueError(
+                f"order={list(order)} names {len(order)} sub-tokens, "
+                f"the representation has {shape.width}"
+            )
+        self.shape, self.order, self.periods = shape, order, config.periods
+        self.max_age, self.reach = config.ages, config.echo
+        self.step_input: StepInput | BinaryInput
+        self.chain: Chain | BinaryChain
+        if shape.vocabulary == 2:  # keys that are off or on
+            self.step_input = BinaryInput(
+                shape.width, config.read_width, config.periods, config.ages
+            )
+            self.chain = BinaryChain(shape.width, config.width, config.head, order)
+        else:
+            self.step_input = StepInput(config, shape)
+            self.chain = Chain(config, shape, order)
+        period = config.periods[0] if config.periods else 1
+        self.echo_input = (
+            EchoInput(config.read_width, shape.width, shape.vocabulary, period)
+            if config.echo
+            else None
+        )
+
+    @abstractmethod
+    def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
+        """Outputs of shape (B, T, D); position t sees inputs 0 to t, of which `rows` are the
+        sub-tokens (the size of the vocabulary is "before the piece").
+        """
+
+    @abstractmethod
+    def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Any:
+        """What the trunk carries from position to position, for sequences of about `length`."""
+
+    @abstractmethod
+    def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: Any) -> Tensor:
+        """The trunk's output for one more position; updates the cache."""
+
+    @abstractmethod
+    def trunk_select(self, cache: Any, index_B: Tensor) -> None:
+        """Let the cache hold these of its sequences, in this order; one may be there twice."""
+
+    def forward(self, inputs_BTW: Tensor, targets_BTW: Tensor, start_B: Tensor) -> Tensor:
+        """Nats of every target, 0 where it is PAD, of shape (B, T, W).
+
+        inputs_BTW: the position before each target; PAD is "before the piece". start_B: number of
+        the first target's position in its piece, for the clocks.
+        """
+        ages_BTW = running_ages(inputs_BTW, self.max_age) if self.max_age else None
+        clock_BT = start_B[:, None] + torch.arange(inputs_BTW.shape[1], device=inputs_BTW.device)
+        previous = torch.where(inputs_BTW == PAD, self.shape.vocabulary, inputs_BTW)
+        x_BTD = self.step_input(previous, clock_BT, ages_BTW)
+        if self.echo_input:
+            echo = find_echoes(previous, self.reach, self.shape.vocabulary)
+            x_BTD = x_BTD + self.echo_input(echo)
+        context_BTD = self.trunk(x_BTD, previous)
+        logits_BTWV = self.chain(context_BTD, previous, targets_BTW.clamp(min=0))
+        nats = F.cross_entropy(
+            logits_BTWV.reshape(-1, self.shape.vocabulary).float(),
+            targets_BTW.reshape(-1),
+            ignore_index=PAD,
+            reduction="none",
+        )
+        return nats.view_as(targets_BTW)
+
+    def score(self, tokens_BTW: Tensor) -> Tensor:
+        """Nats of every sub-token of whole pieces, PAD after the ends: the way to a likelihood.
+
+        Raises:
+            ValueError: tokens of another width, or beyond the vocabulary.
+        """
+        width, vocabulary = self.shape.width, self.shape.vocabulary
+        if tokens_BTW.shape[-1] != width:
+            raise ValueError(
+                f"tokens have {tokens_BTW.shape[-1]} sub-tokens a position, the model reads {width}"
+            )
+        if tokens_BTW.numel() and int(tokens_BTW.max()) >= vocabulary:
+            raise ValueError(
+                f"sub-token {int(tokens_BTW.max())} is not of the model's vocabulary, 0 to "
+                f"{vocabulary - 1}: these tokens are of another encoding"
+            )
+        inputs = F.pad(tokens_BTW[:, :-1], (0, 0, 1, 0), value=PAD)
+        starts = torch.zeros(len(tokens_BTW), dtype=torch.long, device=tokens_BTW.device)
+        return self(inputs, tokens_BTW, starts)
+
+    def start(self, batch: int, length: int, fixed: bool = False) -> State:
+        """The state before the first sub-token of `batch` pieces of about `length` positions.
+
+        fixed: of at most `length` positions, and every step does the same whatever its number, so
+        that one can be recorded and replayed.
+        """
+        device = next(self.parameters()).device
+        blank = torch.full((batch, self.shape.width), self.shape.vocabulary, device=device)
+        ages = torch.zeros_like(blank)
+        memory = empty_memory(batch, self.reach, self.shape.width, device) if self.reach else None
+        cache = self.trunk_cache(batch, length, fixed)
+        position = torch.zeros(1, dtype=torch.long, device=device) if fixed else 0
+        state = State(position, 0, blank.clone(), blank, ages, torch.empty(0), cache, memory)
+        self._open_position(state)
+        return state
+
+    def next_logits(self, state: State) -> Tensor:
+        """Logits of the next sub-token, of shape (B, V)."""
+        return self.chain.step(state.context_BWH, state.filled)
+
+    def push(self, state: State, subtoken_B: Tensor) -> None:
+        """Append one sub-token to every sequence."""
+        column = self.order[state.filled]
+        state.row_BW[:, column] = subtoken_B
+        state.filled += 1
+        if state.filled < self.shape.width:
+            self.chain.choose(state.context_BWH, column, subtoken_B)
+            return
+        if self.max_age:
+            same = state.row_BW == state.previous_BW
+            state.age_BW = torch.where(same, state.age_BW + 1, 0).clamp(max=self.max_age)
+        state.position, state.filled = state.position + 1, 0
+        state.previous_BW = state.row_BW.clone()
+        self._open_position(state)
+
+    def select(self, state: State, index_B: Tensor) -> None:
+        """Go on with these of the sequences, in this order; one may be there twice."""
+        index_B = index_B.to(state.row_BW.device)
+        for name in ("row_BW", "previous_BW", "age_BW", "context_BWH"):
+            setattr(state, name, getattr(state, name).index_select(0, index_B))
+        self.trunk_select(state.cache, index_B)
+        if state.memory:
+            state.memory.select(index_B)
+
+    def _open_position(self, state: State) -> None:
+        x_BD = self.step_input.step(state.previous_BW, state.position, state.age_BW)
+        if self.echo_input and state.memory:
+            echo = next_echo(state.previous_BW, state.memory, self.shape.vocabulary)
+            x_BD = x_BD + self.echo_input(echo)
+        context_BD = self.trunk_step(x_BD, state.previous_BW, state.cache)
+        state.context_BWH = self.chain.open(context_BD, state.previous_BW)

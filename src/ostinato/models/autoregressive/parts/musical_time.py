@@ -1,0 +1,84 @@
+"""The musical time of every position of a stream of events, from what its symbols say of it.
+
+Events are not equally far apart: one step of the music is ten tokens here and none there. What each
+symbol does to the time the representation says (`Timing`), so a position's time is a matter of
+counting, for whole sequences and for one position after another alike:
+
+    time = start + place
+
+where bars (REMI) and shifts of time (MIDI-like) move `start` on, and `place` is that in the bar.
+"""
+
+# B batch, T positions, V vocabulary
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.models.autoregressive.parts.config import Timing
+
+
+@dataclass
+class Now:
+    """Where a batch of sequences stands, in steps, (B,) each: what bars and shifts have added up
+    to, the length of the bar, and the place in it.
+    """
+
+    start_B: Tensor
+    bar_B: Tensor
+    place_B: Tensor
+
+    def select(self, index_B: Tensor) -> None:
+        """Hold these of the sequences, in this order."""
+        for name in ("start_B", "bar_B", "place_B"):
+            setattr(self, name, getattr(self, name).index_select(0, index_B))
+
+
+class Clock(nn.Module):
+    """Counts time. Before any meter is told a bar is as long as the longest, so that time does not
+    go back: in a training crop that begins within a bar, times across the first bar line are too
+    long by the difference. Whole pieces tell their first meter first.
+    """
+
+    def __init__(self, timing: Timing) -> None:
+        super().__init__()
+        self.longest = max(timing.meter)
+        still = {"shift": 0, "bar": 0, "meter": 0, "place": -1}  # "before the piece" moves nothing
+        for name, nothing in still.items():
+            table_V = torch.tensor([*getattr(timing, name), nothing])
+            self.register_buffer(name, table_V, persistent=False)
+
+    shift: Tensor
+    bar: Tensor
+    meter: Tensor
+    place: Tensor
+
+    def forward(self, symbols_BT: Tensor) -> Tensor:
+        """Time after every symbol, (B, T)."""
+        meter_BT, place_BT = self.meter[symbols_BT], self.place[symbols_BT]
+        length_BT = latest(meter_BT, meter_BT > 0, self.longest)
+        before_BT = F.pad(length_BT[:, :-1], (1, 0), value=self.longest)
+        start_BT = (self.shift[symbols_BT] + self.bar[symbols_BT] * before_BT).cumsum(dim=1)
+        return start_BT + latest(place_BT, place_BT >= 0, 0)
+
+    def begin(self, batch: int) -> Now:
+        """Before the first symbol."""
+        zero_B = self.shift.new_zeros(batch)
+        return Now(zero_B, torch.full_like(zero_B, self.longest), zero_B.clone())
+
+    def step(self, symbol_B: Tensor, now: Now) -> Tensor:
+        """Time after one more symbol, (B,); moves `now`."""
+        meter_B, place_B = self.meter[symbol_B], self.place[symbol_B]
+        now.start_B = now.start_B + self.shift[symbol_B] + self.bar[symbol_B] * now.bar_B
+        now.bar_B = torch.where(meter_B > 0, meter_B, now.bar_B)
+        now.place_B = torch.where(place_B >= 0, place_B, now.place_B)
+        return now.start_B + now.place_B
+
+
+def latest(values_BT: Tensor, told_BT: Tensor, unknown: int) -> Tensor:
+    """At each position the last value that was told up to there, (B, T)."""
+    position_T = torch.arange(values_BT.shape[1], device=values_BT.device)
+    last_BT = torch.where(told_BT, position_T, -1).cummax(dim=1).values
+    return torch.where(last_BT < 0, unknown, values_BT.gather(1, last_BT.clamp(min=0)))

@@ -1,0 +1,130 @@
+"""Positions of many sub-tokens that are off or on, such as the keys of a piano roll.
+
+The same two parts as in `autoregressive`, the input and the chain, for a vocabulary of two: tables
+of embeddings become matrices that rows of zeros and ones multiply. The chain is a NADE (Larochelle
+& Murray 2011) conditioned on the trunk, as in RNN-NADE (Boulanger-Lewandowski et al. 2012). Its
+hidden layer changes only where a key is on, so it is computed once for each key that is on and not
+once for each key: a twentieth of the memory for music.
+"""
+
+# B batch, T positions, N = B * T, W keys of a position, D width, H head width, S keys on, at most
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.models.autoregressive.parts.step_input import row_of
+
+ON = 1
+KEYS_ON = 0.04  # of 88 keys, three and a half sound in a frame of music: where learning starts
+
+
+class BinaryInput(nn.Module):
+    """The previous position and the clocks as one vector; ages are not known here."""
+
+    def __init__(self, keys: int, width: int, periods: Sequence[int], ages: int) -> None:
+        super().__init__()
+        if ages:
+            raise ValueError(
+                f"ages={ages} are not told of keys that are off or on: leave ages at 0"
+            )
+        self.periods = tuple(periods)
+        self.keys_WD = nn.Parameter(torch.randn(keys, width) * 0.1)
+        self.before_D = nn.Parameter(torch.randn(width) * 0.1)  # "nothing yet"
+        self.clocks = nn.ModuleList(nn.Embedding(period, width) for period in self.periods)
+        for table in self.clocks:
+            nn.init.normal_(cast(nn.Embedding, table).weight, std=0.1)
+
+    def forward(self, rows_BTW: Tensor, clock_BT: Tensor, ages_BTW: Tensor | None) -> Tensor:
+        """Shape (B, T, D)."""
+        x_BTD = self._rows(rows_BTW)
+        for period, table in zip(self.periods, self.clocks, strict=True):
+            x_BTD = x_BTD + table(clock_BT % period)
+        return x_BTD
+
+    def step(self, rows_BW: Tensor, position: int | Tensor, ages_BW: Tensor) -> Tensor:
+        """The same for one position, of the same number in all sequences: shape (B, D)."""
+        x_BD = self._rows(rows_BW)
+        for period, table in zip(self.periods, self.clocks, strict=True):
+            x_BD = x_BD + row_of(cast(nn.Embedding, table), position % period)
+        return x_BD
+
+    def _rows(self, rows: Tensor) -> Tensor:
+        nothing = (rows[..., :1] > ON).to(self.keys_WD.dtype)
+        return _is_on(rows, self.keys_WD) @ self.keys_WD + nothing * self.before_D
+
+
+class BinaryChain(nn.Module):
+    """Predicts a position's keys in their order, each from the trunk and the keys before it.
+
+    hidden_k = gelu(P context + Q previous + Σ_{j before k, on} E_j)
+    logit_k = U_k hidden_k + V_k context + b_k, the log odds of key k being on.
+    """
+
+    order_W: Tensor
+    place_W: Tensor
+
+    def __init__(self, keys: int, width: int, head: int, order: Sequence[int]) -> None:
+        super().__init__()
+        if not head:
+            raise ValueError(f"head=0 predicts one sub-token only, the representation has {keys}")
+        self.head, self.order = head, tuple(order)
+        self.project = nn.Linear(width, head)
+        self.previous_WH = nn.Parameter(torch.randn(keys, head) * 0.05)
+        self.chosen_WH = nn.Parameter(torch.randn(keys, head) * 0.05)
+        self.out_HW = nn.Parameter(torch.randn(head, keys) * head**-0.5)
+        self.direct = nn.Linear(width, keys)
+        nn.init.constant_(self.direct.bias, math.log(KEYS_ON / (1 - KEYS_ON)))
+        order_W = torch.tensor(self.order)
+        self.register_buffer("order_W", order_W, persistent=False)
+        self.register_buffer("place_W", torch.argsort(order_W), persistent=False)
+
+    def forward(self, context_BTD: Tensor, previous_BTW: Tensor, targets_BTW: Tensor) -> Tensor:
+        """Logits of shape (B, T, W, 2), with the true keys as those already chosen."""
+        W = targets_BTW.shape[-1]
+        opened = self.open(context_BTD, previous_BTW).flatten(0, 1)
+        first_NH, direct_NW = torch.split(opened, [self.head, W], dim=1)
+        on_NW = targets_BTW.reshape(-1, W)[:, self.order_W] == ON
+        before_NW = on_NW.cumsum(dim=1) - on_NW.long()
+        hidden_NSH = first_NH[:, None] + self._seen(on_NW)
+        logits_NSW = F.gelu(hidden_NSH) @ self.out_HW
+        by_key_N1W = before_NW[:, None, self.place_W]
+        logits_NW = logits_NSW.gather(1, by_key_N1W)[:, 0] + direct_NW
+        return F.pad(logits_NW[..., None], (1, 0)).view(*targets_BTW.shape, 2)
+
+    def _seen(self, on_NW: Tensor) -> Tensor:
+        """What the hidden layer knows after none, one, two … of a row's keys that are on."""
+        counts_N1 = on_NW.sum(dim=1, keepdim=True)
+        most = int(counts_N1.max())
+        places_NS = torch.argsort(on_NW.byte(), dim=1, descending=True, stable=True)[:, :most]
+        there_NS = torch.arange(most, device=on_NW.device) < counts_N1
+        each_NSH = F.embedding(self.order_W[places_NS], self.chosen_WH) * there_NS[..., None]
+        return F.pad(each_NSH.cumsum(dim=1), (0, 0, 1, 0))
+
+    def open(self, context: Tensor, previous: Tensor) -> Tensor:
+        """What all keys of a position know before the first is chosen, (…, H + W).
+
+        The hidden layer's first sums and, beside them, every key's share of the trunk.
+        """
+        hidden = self.project(context) + _is_on(previous, self.previous_WH) @ self.previous_WH
+        return torch.cat([hidden, self.direct(context)], dim=-1)
+
+    def choose(self, opened_BX: Tensor, column: int, subtoken_B: Tensor) -> None:
+        """Let the keys that come after `column` see what was chosen for it, in place."""
+        opened_BX[:, : self.head] += (subtoken_B == ON)[:, None] * self.chosen_WH[column]
+
+    def step(self, opened_BX: Tensor, filled: int) -> Tensor:
+        """Logits of the next key, (B, 2)."""
+        column = self.order[filled]
+        active_BH = F.gelu(opened_BX[:, : self.head])
+        logit_B = active_BH @ self.out_HW[:, column] + opened_BX[:, self.head + column]
+        return F.pad(logit_B[:, None], (1, 0))
+
+
+def _is_on(rows: Tensor, like: Tensor) -> Tensor:
+    """1.0 where a key is on, 0.0 where it is off or nothing is there yet."""
+    return (rows == ON).to(like.dtype)

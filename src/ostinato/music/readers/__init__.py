@@ -1,1 +1,0 @@
-"""One reader per kind of music file; `ostinato.music.read` chooses among them."""

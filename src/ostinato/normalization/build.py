@@ -1,0 +1,329 @@
+"""Builds a corpus from a folder of files, shard by shard.
+
+Memory holds the pieces of one shard, and of every piece only its marks. A shard that is done stays
+in the workspace, so that a run which was killed goes on from there. Splits are decided when all
+pieces are known; then the corpus takes its place as a whole.
+"""
+
+import fnmatch
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
+from functools import partial
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from ostinato.corpus.store import FORMAT, PARTS
+from ostinato.execution.code_deps import code_checksums
+from ostinato.execution.guard import Failure, Guard
+from ostinato.execution.parallel import Executor, map_guarded
+from ostinato.files import atomic_folder, checksums, sha256_json, write_json
+from ostinato.normalization.catalogue import facts_of
+from ostinato.normalization.copies import Sketches, keep_for
+from ostinato.normalization.normalize import Item, Kept, NormalizeOptions, Rejected, normalize_item
+from ostinato.normalization.shards import REJECTED, write_shard, write_table
+from ostinato.normalization.splits import LISTED, Decision, Pieces, decide, read_given, superfluous
+from ostinato.normalization.summary import Tally
+from ostinato.readers.read import SUFFIXES, is_container, keys_or_failure
+
+ITEMS_PER_SHARD = 1000
+CHUNK = 16  # items that a worker gets at once
+READERS = ("muspy", "music21", "symusic", "numpy", "pyarrow")
+
+
+def build_corpus(
+    raw: Path,
+    out: Path,
+    options: NormalizeOptions,
+    *,
+    origin: dict[str, str],
+    executor: Executor | None = None,
+    workspace: Path = Path(".cache/normalize"),
+) -> dict[str, Any]:
+    """Read, clean, group and split every music file below `raw` into the corpus `out`.
+
+    Args:
+        origin: licence, citation and url, for the summary.
+        workspace: where finished shards wait; the folder is removed when the corpus is whole.
+
+    Returns:
+        The summary.
+
+    Raises:
+        ValueError: no music file, or facts or a given split that contradict the options.
+    """
+    if options.split.given:
+        read_given(options.split)  # refused now, and not when all is read
+    items, unlisted = list_items(raw, options)
+    if not items and not unlisted:
+        raise ValueError(
+            f"{raw} holds no music file; known are {', '.join(SUFFIXES)}"
+            + (f" that match {', '.join(options.files)}" if options.files else "")
+        )
+    home = workspace / out.name
+    state = sha256_json(_state_of(items, options))[:16]
+    shards = _done_shards(home / state, items, executor or Executor(), options)
+    files = len({item.path for item in items}) + len(unlisted)
+    summary = assemble_corpus(
+        out,
+        shards,
+        options,
+        files=files,
+        unlisted=unlisted,
+        origin=origin,
+        keep=keep_for(len(items)),
+    )
+    shutil.rmtree(home, ignore_errors=True)
+    return summary
+
+
+def assemble_corpus(
+    out: Path,
+    shards: Sequence[Path],
+    options: NormalizeOptions,
+    *,
+    files: int,
+    origin: dict[str, str],
+    unlisted: Sequence[Rejected] = (),
+    keep: int = 1,
+) -> dict[str, Any]:
+    """Make a corpus of finished shards: find copies, decide splits, count; returns the summary.
+
+    files: that were read. unlisted: those that could not even be opened. keep: of the marks.
+    """
+    decision, goes = _decide(shards, options, keep)
+    tally, rejected = Tally(dataset=out.name), list(unlisted)
+    rows = iter(range(len(decision.splits)))
+    with atomic_folder(out) as folder:
+        for number, shard in enumerate(shards):
+            pieces = _with_decision(pq.read_table(shard / "pieces.parquet"), decision, rows)
+            rejected += _read_rejected(shard) + _rejected_now(pieces, goes)
+            stays = _move(shard, folder, number, pieces, goes)
+            tally.add(stays)
+        rejected.sort(key=lambda row: (row.file, row.reason))
+        write_table(folder / "rejected.parquet", [asdict(row) for row in rejected], REJECTED)
+        summary = tally.summary(files, rejected, decision.leaks)
+        if unmatched := decision.unmatched:
+            summary["rows_without_piece"] = {"rows": len(unmatched), "first": unmatched[:LISTED]}
+        summary |= {"format": FORMAT, "origin": origin, "checksums": checksums(folder)}
+        write_json(folder / "summary.json", summary)
+    return summary
+
+
+def list_items(raw: Path, options: NormalizeOptions) -> tuple[list[Item], list[Rejected]]:
+    """Every piece that is to be read, sorted by name, and the containers that cannot be opened.
+
+    Containers are read whole for their keys, so this is done behind the guard as well.
+    """
+    files = sorted(
+        path for path in raw.rglob("*") if path.is_file() and _wanted(path, raw, options)
+    )
+    names = [path.relative_to(raw).as_posix() for path in files]
+    reading = options.reading()
+    keys = _keys_of([path for path in files if is_container(path, reading)], options)
+    found: list[tuple[Path, str, str, str]] = []
+    unlisted = []
+    for path, name, piece_id in zip(files, names, ids_of(names), strict=True):
+        listed = keys[path] if path in keys else keys_or_failure(reading, path)
+        if isinstance(listed, Failure):
+            unlisted.append(_rejected(path, name, listed))
+            continue
+        for key in listed:
+            tail = (f"#{key}", f"/{key}") if key else ("", "")
+            found.append((path, key, name + tail[0], piece_id + tail[1]))
+    facts = facts_of(raw, [name for _, _, name, _ in found], options.facts)
+    items = [Item(path, key, name, id_, facts[name]) for path, key, name, id_ in found]
+    return items, unlisted
+
+
+def _keys_of(
+    containers: Sequence[Path], options: NormalizeOptions
+) -> dict[Path, list[str] | Failure]:
+    """Keys of every container, or why there are none. One process of its own finds them, in a small
+    part of the time that reading takes; what it holds of the files ends with it.
+    """
+    with Guard() as guard:
+        keys = guard.run(partial(keys_or_failure, options.reading()), containers, options.limits)
+        return dict(zip(containers, keys, strict=True))
+
+
+def _wanted(path: Path, raw: Path, options: NormalizeOptions) -> bool:
+    name = path.relative_to(raw).as_posix()
+    if options.files:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in options.files)
+    return path.suffix.lower() in SUFFIXES
+
+
+def ids_of(names: Sequence[str]) -> list[str]:
+    """File names without suffix, with it where two files differ in nothing else: ids are unique."""
+    short = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
+    counts = Counter(short)
+    return [name if counts[stem] > 1 else stem for name, stem in zip(names, short, strict=True)]
+
+
+def _state_of(items: Sequence[Item], options: NormalizeOptions) -> dict[str, Any]:
+    """All that a shard's content depends on; a shard of another state is not used."""
+    return {
+        "code": code_checksums(Path(__file__), {}),
+        "libraries": {name: version(name) for name in READERS},
+        "options": asdict(options),
+        "shard": ITEMS_PER_SHARD,
+        "items": [[item.name, item.id, asdict(item.facts), _version(item.path)] for item in items],
+    }
+
+
+def _version(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _done_shards(
+    workspace: Path, items: Sequence[Item], executor: Executor, options: NormalizeOptions
+) -> list[Path]:
+    """The folders of all shards, made now where an earlier run did not leave them."""
+    for other in workspace.parent.glob("*"):
+        if other != workspace:
+            shutil.rmtree(other, ignore_errors=True)
+    workspace.mkdir(parents=True, exist_ok=True)
+    starts = range(0, len(items), ITEMS_PER_SHARD)
+    shards = [workspace / f"{number:05}" for number in range(len(starts))]
+    missing = [
+        (shard, items[start : start + ITEMS_PER_SHARD])
+        for shard, start in zip(shards, starts, strict=True)
+        if not shard.exists()
+    ]
+    todo = [item for _, part in missing for item in part]
+    results = map_guarded(
+        partial(normalize_item, options, keep_for(len(items))),
+        todo,
+        executor=executor,
+        limits=options.limits,
+        chunk=CHUNK,
+    )
+    with (
+        closing(results),
+        tqdm(total=len(items), initial=len(items) - len(todo), unit="piece", disable=None) as bar,
+    ):
+        for shard, part in missing:
+            kept: list[Kept] = []
+            rejected: list[Rejected] = []
+            for item, result in zip(part, islice(results, len(part)), strict=True):
+                if isinstance(result, Kept):
+                    kept.append(result)
+                elif isinstance(result, Rejected):
+                    rejected.append(result)
+                else:
+                    rejected.append(_rejected(item.path, item.name, result))
+                bar.update()
+            with atomic_folder(shard) as folder:
+                write_shard(folder, kept, rejected)
+    return shards
+
+
+def _rejected(path: Path, name: str, failure: Failure) -> Rejected:
+    reason = "unreadable" if failure.kind == "error" else failure.kind
+    return Rejected(name, reason, failure.detail.replace(str(path), name))
+
+
+def _decide(
+    shards: Sequence[Path], options: NormalizeOptions, keep: int
+) -> tuple[Decision, dict[str, Rejected]]:
+    """What is decided of all pieces, and which of them go for it."""
+    pieces = _pieces(shards, keep)
+    decision = decide(pieces, options.split)
+    goes = {}
+    if options.drop_copies:
+        for piece, stays in superfluous(decision, pieces).items():
+            goes[piece] = Rejected("", "copy", f"the same music as {stays}")
+    for piece, split in zip(pieces.ids, decision.splits, strict=True):
+        if not split:
+            goes[piece] = Rejected(
+                "", "no official split", _missing_row(piece, options.split.given)
+            )
+    return decision, goes
+
+
+def _missing_row(piece: str, table: str) -> str:
+    """What to do about a piece that a given split leaves out; an official one has no table."""
+    remedy = "add one, and write the file's new sha256 under normalize.split.sha256"
+    return f"{table} has no row for piece {piece!r}; {remedy}" if table else ""
+
+
+def _pieces(shards: Sequence[Path], keep: int) -> Pieces:
+    columns = ["id", "texture", "work", "official"]
+    tables = [pq.read_table(shard / "pieces.parquet", columns=columns) for shard in shards]
+    table = pa.concat_tables(tables) if tables else None
+    marks = [dict(np.load(shard / "marks.npz")) for shard in shards]
+
+    def column(name: str) -> list[str]:
+        return table.column(name).to_pylist() if table is not None else []
+
+    def sketches(kind: str) -> Sketches:
+        hashes = [np.empty(0, np.uint64), *(part[kind] for part in marks)]
+        counts = [np.zeros(1, np.int64), *(part[f"{kind}_count"] for part in marks)]
+        return Sketches(np.concatenate(hashes), np.cumsum(np.concatenate(counts)))
+
+    return Pieces(
+        ids=column("id"),
+        names=[name for part in marks for name in part["name"].tolist()],
+        textures=column("texture"),
+        melody=sketches("melody_hashes"),
+        texture=sketches("texture_hashes"),
+        works=column("work"),
+        official=column("official"),
+        keep=keep,
+    )
+
+
+def _with_decision(pieces: pa.Table, decision: Decision, rows: Iterator[int]) -> pa.Table:
+    """The pieces of the next shard with what was decided of them."""
+    numbers = list(islice(rows, len(pieces)))
+    for name, values in (
+        ("split", decision.splits),
+        ("group", decision.groups),
+        ("copies", decision.copies),
+    ):
+        column = pa.array([values[number] for number in numbers], pa.string())
+        pieces = pieces.append_column(name, column)
+    return pieces
+
+
+def _move(
+    shard: Path, folder: Path, number: int, pieces: pa.Table, goes: Mapping[str, Rejected]
+) -> pa.Table:
+    """Put a shard into the corpus without the pieces that go; returns the pieces that stay."""
+    going = pa.array([i for i in pieces.column("id").to_pylist() if i in goes], pa.string())
+    for part in PARTS[:-1]:
+        source, target = shard / f"{part}.parquet", folder / f"{part}-{number:05}.parquet"
+        if len(going):
+            pq.write_table(_without(pq.read_table(source), "piece", going), target)
+        else:
+            shutil.copyfile(source, target)
+    stays = _without(pieces, "id", going)
+    pq.write_table(stays.drop_columns(["compared"]), folder / f"pieces-{number:05}.parquet")
+    return stays
+
+
+def _without(table: pa.Table, column: str, going: pa.Array) -> pa.Table:
+    gone = pc.is_in(table.column(column).cast(pa.string()), going)
+    return table.filter(pc.invert(gone))
+
+
+def _read_rejected(shard: Path) -> list[Rejected]:
+    return [Rejected(**row) for row in pq.read_table(shard / "rejected.parquet").to_pylist()]
+
+
+def _rejected_now(pieces: pa.Table, goes: Mapping[str, Rejected]) -> list[Rejected]:
+    """A row for every piece that goes, under the name of its file."""
+    rows = zip(pieces.column("id").to_pylist(), pieces.column("source").to_pylist(), strict=True)
+    return [replace(goes[piece], file=source) for piece, source in rows if piece in goes]

@@ -1,0 +1,206 @@
+"""Who belongs together, and who goes where: decided once, for a whole corpus.
+
+Pieces that share a melody, are copies of one another or are of one work form a group, and a group
+is never separated, unless an official split says so: then what crosses it is counted.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.files import require, sha256_file
+from ostinato.music.melody import SHARED
+from ostinato.normalization.catalogue import SPLITS
+from ostinato.normalization.copies import LEAST, LEAST_STEPS, NEAR, Sketches, leaks, similar_groups
+from ostinato.seeds import seed_of
+
+LISTED = 100  # leaking groups that are named in the summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitRule:
+    """How pieces are split.
+
+    train, valid, test, seed: shares of the groups, and what decides who goes where.
+    official: the dataset's own facts say it. given: so does this file, a table of piece and split,
+    whose digest is sha256.
+    """
+
+    train: float = 0.8
+    valid: float = 0.1
+    test: float = 0.1
+    seed: int = 1
+    official: bool = False
+    given: str = ""
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        shares = (self.train, self.valid, self.test)
+        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+            raise ValueError(
+                f"split shares train={self.train}, valid={self.valid}, test={self.test} "
+                "must add up to 1, none below 0"
+            )
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What is decided on, a row for each piece: its ids, marks and facts.
+
+    names: of the melody or, without one, of the texture (see marks). works, official: from the
+    dataset's facts; empty where nothing is said. keep: one in so many passages is in the sketches.
+    """
+
+    ids: Sequence[str]
+    names: Sequence[str]
+    textures: Sequence[str]
+    melody: Sketches
+    texture: Sketches
+    works: Sequence[str]
+    official: Sequence[str]
+    keep: int = 1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided, a row for each piece.
+
+    splits: "" for a piece of which the official split says nothing. groups: the name of its group.
+    copies: the id of the first piece of its copies, "" for one that has none. leaks: what crosses
+    an official split, by kind: `pieces` counts {split: {other split: n}}, `groups` names the first.
+    unmatched: names in the table of a given split that are no piece's.
+    """
+
+    splits: Sequence[str]
+    groups: Sequence[str]
+    copies: Sequence[str]
+    leaks: Mapping[str, Any]
+    unmatched: Sequence[str] = ()
+
+
+def rule_from(settings: Any) -> SplitRule:
+    """A rule from a dataset's file: shares and seed, `official`, or a file that gives it."""
+    if settings == "official":
+        return SplitRule(official=True)
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"split={settings!r} is neither shares of train, valid, test nor official")
+    known = ("train", "valid", "test", "seed", "given", "sha256")
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise ValueError(
+            f"split has no {', '.join(unknown)}; it has {', '.join(known)}, or is: official"
+        )
+    return SplitRule(**settings)
+
+
+def decide(pieces: Pieces, rule: SplitRule) -> Decision:
+    """Groups, copies and splits of all pieces, whatever order they come in."""
+    by_melody = similar_groups(pieces.melody, pieces.names, SHARED, least=LEAST_STEPS)
+    least = max(LEAST_STEPS, LEAST // pieces.keep)
+    by_texture = similar_groups(pieces.texture, pieces.textures, NEAR, least=least)
+    group = _joined(by_melody, by_texture, _same(pieces.works))
+    # a group is named by its smallest mark, which no order of files changes
+    smallest: dict[int, str] = {}
+    for number, name in zip(group.tolist(), pieces.names, strict=True):
+        smallest[number] = min(smallest.get(number, name), name)
+    groups = [smallest[number] for number in group.tolist()]
+    unmatched: list[str] = []
+    if rule.given:
+        said = read_given(rule)
+        splits = [said.get(piece, "") for piece in pieces.ids]
+        unmatched = sorted(said.keys() - set(pieces.ids))
+    elif rule.official:
+        splits = list(pieces.official)
+    else:
+        splits = [split_of(name, rule) for name in groups]
+    crossing = {}
+    if rule.given or rule.official:
+        for kind, numbers in (("melody", by_melody), ("copy", by_texture)):
+            crossing[kind] = _named(*leaks(numbers, splits), pieces.ids)
+    return Decision(splits, groups, _clusters(by_texture, pieces.ids), crossing, unmatched)
+
+
+def _named(torn: Sequence[Any], counts: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:
+    groups = [{split: [ids[i] for i in rows] for split, rows in group.items()} for group in torn]
+    return {"pieces": counts, "groups": groups[:LISTED], "groups_in_all": len(groups)}
+
+
+def superfluous(decision: Decision, pieces: Pieces) -> dict[str, str]:
+    """Ids of the pieces that go where copies are dropped, with the id of the one that stays.
+
+    A piece of test stays before one of valid, and that before one of train: a published test set
+    stays whole. In one split the longest stays, since a copy may be an excerpt.
+    """
+    ranks = [("test", "valid", "train", "").index(split) for split in decision.splits]
+    lengths = np.diff(pieces.texture.offsets).tolist()
+    order = sorted(range(len(ranks)), key=lambda i: (ranks[i], -lengths[i], pieces.ids[i]))
+    stays: dict[str, str] = {}
+    goes = {}
+    for number in order:
+        piece, cluster = pieces.ids[number], decision.copies[number]
+        if cluster and stays.setdefault(cluster, piece) != piece:
+            goes[piece] = stays[cluster]
+    return goes
+
+
+def split_of(group: str, rule: SplitRule) -> str:
+    """The split of a group: a pure function of its name and the rule."""
+    position = seed_of("split", rule.seed, group) / 2**63
+    if position < rule.train:
+        return "train"
+    return "valid" if position < rule.train + rule.valid else "test"
+
+
+def read_given(rule: SplitRule) -> dict[str, str]:
+    """The split of every piece that the table of a given split names.
+
+    Raises:
+        MissingInput, ValueError: it is not there, not what was promised, or no such table.
+    """
+    path = require(Path(rule.given), "a file of your own, with the columns piece and split")
+    digest = sha256_file(path)
+    if digest != rule.sha256:
+        raise ValueError(
+            f"{rule.given} has changed: its sha256 is {digest}, the dataset's file says "
+            f"{rule.sha256 or 'nothing'}; write the new one under normalize.split.sha256"
+        )
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        table = csv.DictReader(file)
+        if not {"piece", "split"} <= set(table.fieldnames or ()):
+            raise ValueError(f"{rule.given} needs a first line with the columns piece and split")
+        said = {row["piece"]: row["split"] or "" for row in table}
+    unknown = sorted(set(said.values()) - set(SPLITS))
+    if unknown:
+        raise ValueError(f"{rule.given} names split {unknown[0]!r}; valid are {', '.join(SPLITS)}")
+    return said
+
+
+def _joined(*groupings: Any) -> Any:
+    """The connected components of several groupings, each by the index of its first member."""
+    # loading scipy takes a fifth of a second, and whoever reads pieces imports this module
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(groupings[0])
+    rows = np.concatenate([np.arange(count)] * len(groupings))
+    columns = np.concatenate(groupings)
+    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(count, count))
+    return connected_components(graph, directed=False)[1]
+
+
+def _same(values: Sequence[str]) -> Any:
+    """For every value the index of its first occurrence; empty ones are each alone."""
+    first: dict[str, int] = {}
+    indices = [first.setdefault(v, i) if v else i for i, v in enumerate(values)]
+    return np.array(indices, np.int64)
+
+
+def _clusters(groups: Any, ids: Sequence[str]) -> list[str]:
+    members: dict[int, list[str]] = {}
+    for number, piece in zip(groups.tolist(), ids, strict=True):
+        members.setdefault(number, []).append(piece)
+    return [min(members[n]) if len(members[n]) > 1 else "" for n in groups.tolist()]

@@ -1,0 +1,1 @@
+"""One reader per kind of music file; `ostinato.readers.read` chooses among them."""

@@ -1,0 +1,205 @@
+"""Humdrum **kern, read line by line.
+
+An own reader: music21 (9.9.2) reads the chorales alike, but loses notes without a word where spines
+divide (231 of 1563 in Joplin's Searchlight Rag, some in half of his scores), and neither it nor
+MusPy knows a file's list of sections, which says what is played in which order.
+"""
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from ostinato.files import DamagedFile
+from ostinato.music.piece import Annotation, Track
+from ostinato.music.roles import role_of
+from ostinato.readers.base import Reading, ReadOptions
+from ostinato.readers.kern_tandem import Signs, title_of
+from ostinato.readers.kern_tokens import notes_of
+from ostinato.readers.score import Score, Span, Written, perform
+
+SUFFIXES = (".krn", ".kern")
+
+
+@dataclass
+class Spine:
+    """One column: its kind, the part it belongs to, and when its last note ends."""
+
+    kind: str
+    part: int
+    end: Fraction = Fraction(0)
+
+
+@dataclass
+class Page:
+    """What is found on the way down the page."""
+
+    score: Score = field(default_factory=Score)
+    signs: list[Signs] = field(default_factory=list)
+    sections: list[tuple[str, Fraction]] = field(default_factory=list)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    has_repeats: bool = False
+    time: Fraction = Fraction(0)
+
+
+def read_kern(path: Path, options: ReadOptions) -> Reading:
+    """Read a **kern file: a track for each spine, the highest part first.
+
+    Spines that divide stay one track. Grace notes are counted as dropped. Sections are played by
+    the file's list: with repeats (`*>[A,A,B]`) or without (`*>norep[A,B]`).
+    """
+    text = path.read_bytes()
+    try:
+        lines = text.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        lines = text.decode("latin-1").splitlines()
+    page = _read_page(lines)
+    score = page.score
+    score.title = title_of(lines)
+    if not page.signs:
+        raise DamagedFile("the file has no **kern spine")
+    score.tracks = [_track(signs) for signs in page.signs]
+    score.tracks.reverse()
+    score.notes.reverse()
+    score.marks = [mark for mark in score.marks if mark.onset < page.time or not page.time]
+    spans = _spans(page, expand=options.expand_repeats)
+    return perform(score, spans, path.stem, path.name, options.ticks_per_quarter)
+
+
+def _track(signs: Signs) -> Track:
+    name, program = signs.instrument()
+    return Track(name, role_of(name, program), program)
+
+
+def _read_page(lines: list[str]) -> Page:
+    page, spines = Page(), list[Spine]()
+    for line in lines:
+        cells = line.split("\t")
+        if not line or line.startswith("!"):
+            continue
+        if line.startswith("**") and not spines:
+            spines = _begin(page, cells)
+            continue
+        if len(cells) != len(spines):
+            raise DamagedFile(
+                f"a line has {len(cells)} columns where there are {len(spines)} spines"
+            )
+        if line.startswith("*"):
+            spines = _interpret(page, spines, cells)
+        elif line.startswith("="):
+            _bar(page, cells[0])
+        else:
+            _data(page, spines, cells)
+    if spines:
+        page.score.warnings.append("the spines do not end (*-): the file may be cut")
+    return page
+
+
+def _begin(page: Page, cells: list[str]) -> list[Spine]:
+    spines = []
+    for cell in cells:
+        is_kern = cell == "**kern"
+        spines.append(Spine(cell, len(page.signs) if is_kern else -1))
+        if is_kern:
+            page.signs.append(Signs(page.score, is_first=not page.signs))
+            page.score.notes.append([])
+    page.score.mark(page.time, Annotation(0, "bar"))
+    return spines
+
+
+def _interpret(page: Page, spines: list[Spine], cells: list[str]) -> list[Spine]:
+    """Follow spines that divide, join, change places, begin and end; read the signs of others."""
+    for cell in cells[:1]:
+        _section(page, cell)
+    after: list[Spine] = []
+    exchanged: int | None = None
+    joining = False
+    for spine, cell in zip(spines, cells, strict=True):
+        joins, joining = joining and cell == "*v", cell == "*v"
+        if joins:
+            after[-1].end = max(after[-1].end, spine.end)
+            continue
+        if cell == "*-":
+            continue
+        if cell.startswith("**"):
+            spine = Spine(cell, spine.part if cell == "**kern" else -1, spine.end)
+        elif spine.kind == "**kern":
+            page.signs[spine.part].read(cell, page.time)
+        after.append(spine)
+        if cell == "*^":
+            after.append(Spine(spine.kind, spine.part, spine.end))
+        elif cell == "*+":
+            after.append(Spine("", -1, spine.end))
+        elif cell == "*x" and exchanged is None:
+            exchanged = len(after) - 1
+        elif cell == "*x" and exchanged is not None:
+            after[exchanged], after[-1] = after[-1], after[exchanged]
+            exchanged = None
+    return after
+
+
+def _section(page: Page, cell: str) -> None:
+    if listed := re.fullmatch(r"\*>(\w*)\[(.*)\]", cell):
+        page.lists[listed[1]] = listed[2].split(",")
+    elif cell.startswith("*>"):
+        page.sections.append((cell[2:], page.time))
+
+
+def _bar(page: Page, cell: str) -> None:
+    """Bars begin at numbered lines; others (repeats within a bar, the end) stand between them."""
+    page.has_repeats |= ":" in cell
+    if re.search(r"\d", cell) or cell == "=":
+        page.score.mark(page.time, Annotation(0, "bar"))
+
+
+def _data(page: Page, spines: list[Spine], cells: list[str]) -> None:
+    """Read the notes that begin now, and go on to when the first of all that sound ends."""
+    advanced = False
+    for spine, cell in zip(spines, cells, strict=True):
+        if spine.kind != "**kern" or cell == ".":
+            continue
+        tokens = notes_of(cell)
+        found = [token for token in tokens if token.duration]
+        page.score.dropped["grace note"] += len(tokens) - len(found)
+        if not found:
+            continue
+        if ";" in cell:
+            page.score.mark(page.time, Annotation(0, "fermata"))
+        advanced = True
+        spine.end = page.time + max(note.duration for note in found)
+        page.score.notes[spine.part] += [
+            Written(
+                page.time, note.duration, note.pitch, tied_in=note.tied_in, tied_out=note.tied_out
+            )
+            for note in found
+            if note.pitch is not None
+        ]
+    ends = [spine.end for spine in spines if spine.kind == "**kern" and spine.end > page.time]
+    if advanced and ends:
+        page.time = min(ends)
+
+
+def _spans(page: Page, *, expand: bool) -> list[Span] | None:
+    names = page.lists.get("") if expand else page.lists.get("norep")
+    starts = [start for _, start in page.sections] + [page.time]
+    spans = {name: (start, starts[n + 1]) for n, (name, start) in enumerate(page.sections)}
+    if names is None or not set(names) <= set(spans):
+        if expand and page.has_repeats:
+            page.score.warnings.append("repeats are not played: the file lists no sections")
+        return None if expand else _once(page, spans)
+    first = page.sections[0][1]
+    return ([(Fraction(0), first)] if first else []) + [spans[name] for name in names]
+
+
+def _once(page: Page, spans: dict[str, Span]) -> list[Span] | None:
+    """Every section once, of several endings (A1, A2) the last."""
+    if not spans:
+        return None
+    ends = {name[:-1]: name for name in spans if re.fullmatch(r".*\D\d", name)}
+    kept = [
+        span
+        for name, span in spans.items()
+        if not re.fullmatch(r".*\D\d", name) or ends[name[:-1]] == name
+    ]
+    first = page.sections[0][1]
+    return ([(Fraction(0), first)] if first else []) + kept

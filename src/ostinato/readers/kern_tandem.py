@@ -1,0 +1,75 @@
+"""Tandem interpretations of Humdrum: meters, keys, tempos and instruments of a spine."""
+
+import re
+from fractions import Fraction
+
+from ostinato.music.piece import Key, Meter, Tempo
+from ostinato.readers.score import Score
+
+# code of Humdrum: name, MIDI program
+INSTRUMENTS = {
+    "soprn": ("Soprano", 52), "cant": ("Cantus", 52), "canto": ("Canto", 52), "mezz": ("Mezzo", 52),
+    "alto": ("Alto", 52), "calto": ("Contralto", 52), "tenor": ("Tenor", 52),
+    "barit": ("Baritone", 52), "bass": ("Bass", 52), "vox": ("Voice", 52), "piano": ("Piano", 0),
+    "cemba": ("Harpsichord", 6), "clavi": ("Clavichord", 7), "organ": ("Organ", 19),
+    "guitr": ("Guitar", 24), "violn": ("Violin", 40), "viola": ("Viola", 41),
+    "cello": ("Violoncello", 42), "cbass": ("Contrabass", 43), "harp": ("Harp", 46),
+    "tromp": ("Trumpet", 56), "tromb": ("Trombone", 57), "tuba": ("Tuba", 58), "cor": ("Horn", 60),
+    "clars": ("Clarinet", 71), "oboe": ("Oboe", 68), "fagot": ("Bassoon", 70),
+    "flt": ("Flute", 73), "picco": ("Piccolo", 72), "recor": ("Recorder", 74),
+}  # fmt: skip
+MODES = {
+    "dor": "dorian", "phr": "phrygian", "lyd": "lydian", "mix": "mixolydian", "aeo": "aeolian",
+    "ion": "ionian", "loc": "locrian",
+}  # fmt: skip
+
+
+class Signs:
+    """The signs of one **kern spine; meters, keys and tempos are those of the first spine.
+
+    A mode belongs to the key signature it stands with.
+    """
+
+    def __init__(self, score: Score, *, is_first: bool) -> None:
+        self._score, self._is_first = score, is_first
+        self._name = self._code = ""
+        self._fifths, self._mode, self._designated = 0, "", Fraction(-1)
+
+    def instrument(self) -> tuple[str, int]:
+        """Name and MIDI program; a spine without either is a piano without a name."""
+        name, program = INSTRUMENTS.get(self._code, (self._code.capitalize(), 0))
+        return self._name or name, program
+
+    def read(self, cell: str, time: Fraction) -> None:
+        """Take note of an interpretation at `time` quarter notes; others say nothing to us."""
+        if cell.startswith('*I"'):
+            self._name = self._name or cell[3:].strip()
+        elif code := re.fullmatch(r"\*I([a-z]+)\d*", cell):
+            self._code = self._code or code[1]
+        elif self._is_first:
+            self._sign(cell, time)
+
+    def _sign(self, cell: str, time: Fraction) -> None:
+        if meter := re.fullmatch(r"\*M(\d+)/(\d+)", cell):
+            if int(meter[2]):
+                self._score.mark(time, Meter(0, int(meter[1]), int(meter[2])))
+        elif tempo := re.fullmatch(r"\*MM(\d+(?:\.\d+)?)", cell):
+            self._score.mark(time, Tempo(0, float(tempo[1])))
+        elif signature := re.fullmatch(r"\*k\[(.*)\]", cell):
+            self._fifths = signature[1].count("#") - signature[1].count("-")
+            self._mode = self._mode if self._designated == time else ""
+            self._score.mark(time, Key(0, self._fifths, self._mode))
+        elif key := re.fullmatch(r"\*([A-Ga-g])[#-]*:(\w*)", cell):
+            plain = "major" if key[1].isupper() else "minor"
+            self._mode, self._designated = MODES.get(key[2], plain), time
+            self._score.mark(time, Key(0, self._fifths, self._mode))
+
+
+def title_of(lines: list[str]) -> str:
+    """The title record, in the language of the work where it is given in several."""
+    found: dict[str, str] = {}
+    for line in lines:
+        if title := re.match(r"!!!OTL(@@?\w*)?:\s*(.*)", line):
+            found.setdefault(title[1] or "", title[2].strip())
+    originals = [value for key, value in found.items() if key.startswith("@@")]
+    return found.get("") or next(iter(originals or found.values()), "")

@@ -1,0 +1,229 @@
+"""One part of a MusicXML score, bar after bar."""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from xml.etree.ElementTree import Element, ParseError
+
+from ostinato.music.piece import Annotation, Key, Meter, Tempo
+from ostinato.readers.score import Score, Written
+
+VELOCITY = 64  # where a score says nothing
+STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+BEATS = {"whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5, "16th": 0.25, "32nd": 0.125}
+CHORDS = {
+    "major": "", "minor": "m", "augmented": "aug", "diminished": "dim", "dominant": "7",
+    "major-seventh": "maj7", "minor-seventh": "m7", "diminished-seventh": "dim7",
+    "augmented-seventh": "aug7", "half-diminished": "m7b5", "major-minor": "m(maj7)",
+    "minor-major": "m(maj7)", "major-sixth": "6", "minor-sixth": "m6", "dominant-ninth": "9",
+    "major-ninth": "maj9", "minor-ninth": "m9", "augmented-ninth": "aug9", "dominant-11th": "11",
+    "major-11th": "maj11", "minor-11th": "m11", "dominant-13th": "13", "major-13th": "maj13",
+    "minor-13th": "m13", "suspended-second": "sus2", "suspended-fourth": "sus4", "power": "5",
+    "maj69": "69", "none": "N.C.",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Quarter notes that a part fills in a bar, and those up to the end of its last note."""
+
+    length: Fraction
+    sounding: Fraction
+
+
+class PartWalk:
+    """Writes the bars of one part into a score.
+
+    tracks: the number of the track of each instrument's id; "" is that of notes without one.
+    """
+
+    def __init__(
+        self, score: Score, tracks: Mapping[str, int], drum_pitches: Mapping[str, int]
+    ) -> None:
+        self.score = score
+        self.tracks = tracks
+        self.drum_pitches = drum_pitches
+        self.position = Fraction(0)
+        self._previous = self._sounding = Fraction(0)
+        self._divisions = Fraction(1)
+        self._transpose = 0
+        self._velocity = VELOCITY
+        self._leads: Collection[str] = ()
+        self._readers: dict[str, Callable[[Element], None]] = {
+            "attributes": self._attributes,
+            "backup": self._backup,
+            "direction": self._direction,
+            "forward": self._forward,
+            "harmony": self._harmony,
+            "note": self._note,
+            "sound": self._sound,
+        }
+
+    def bar(self, measure: Element, start: Fraction, leads: Collection[str]) -> Bar:
+        """Read a measure that begins at `start` quarter notes.
+
+        leads: of `key` and `time`, what this part tells for the whole score.
+        """
+        self.position = self._previous = self._sounding = start
+        self._leads = leads
+        self.score.mark(start, Annotation(0, "bar"))
+        end = start
+        for element in measure:
+            if reader := self._readers.get(element.tag):
+                reader(element)
+                end = max(end, self.position)
+        return Bar(end - start, self._sounding - start)
+
+    def _quarters(self, element: Element, name: str = "duration") -> Fraction:
+        text = element.findtext(name)
+        return Fraction(text.strip()) / self._divisions if text else Fraction(0)
+
+    def _backup(self, element: Element) -> None:
+        self.position -= self._quarters(element)
+
+    def _forward(self, element: Element) -> None:
+        self.position += self._quarters(element)
+
+    def _attributes(self, element: Element) -> None:
+        if text := element.findtext("divisions"):
+            self._divisions = Fraction(text.strip())
+        if (transpose := element.find("transpose")) is not None:
+            chromatic = round(float(transpose.findtext("chromatic") or 0))
+            self._transpose = chromatic + 12 * int(transpose.findtext("octave-change") or 0)
+        key, time = element.find("key"), element.find("time")
+        if "key" in self._leads and key is not None and (fifths := key.findtext("fifths")):
+            number = concert_fifths(int(fifths), self._transpose)
+            self.score.mark(self.position, Key(0, number, key.findtext("mode") or ""))
+        if "time" in self._leads and time is not None and time.find("beats") is not None:
+            self.score.mark(self.position, _meter(time))
+
+    def _direction(self, element: Element) -> None:
+        sound = element.find("sound")
+        if sound is not None:
+            self._sound(sound)
+        metronome = element.find("direction-type/metronome")
+        if metronome is not None and (sound is None or sound.get("tempo") is None):
+            beats = BEATS.get(metronome.findtext("beat-unit") or "")
+            number = re.search(r"\d+(\.\d+)?", metronome.findtext("per-minute") or "")
+            if beats and number:
+                dotted = 1.5 if metronome.find("beat-unit-dot") is not None else 1.0
+                self._tempo(beats * dotted * float(number.group()))
+
+    def _sound(self, element: Element) -> None:
+        if tempo := element.get("tempo"):
+            self._tempo(float(tempo))
+        if dynamics := element.get("dynamics"):
+            self._velocity = min(127, max(1, round(float(dynamics))))
+
+    def _tempo(self, qpm: float) -> None:
+        if qpm > 0:
+            self.score.mark(self.position, Tempo(0, qpm))
+
+    def _harmony(self, element: Element) -> None:
+        onset = self.position + self._quarters(element, "offset")
+        if text := chord_text(element):
+            self.score.mark(onset, Annotation(0, "chord", text))
+
+    def _note(self, element: Element) -> None:
+        if element.find("grace") is not None:
+            self.score.dropped["grace note"] += 1
+            return
+        duration = self._quarters(element)
+        is_chord = element.find("chord") is not None
+        onset = self._previous if is_chord else self.position
+        if not is_chord:
+            self._previous, self.position = onset, onset + duration
+        if element.find("notations/fermata") is not None:
+            self.score.mark(onset, Annotation(0, "fermata"))
+        if element.find("rest") is not None:
+            return
+        if element.find("cue") is not None:
+            self.score.dropped["cue note"] += 1
+        elif not duration:
+            self.score.dropped["no duration"] += 1
+        else:
+            self._sound_note(element, onset, duration)
+
+    def _sound_note(self, element: Element, onset: Fraction, duration: Fraction) -> None:
+        instrument = element.find("instrument")
+        number = "" if instrument is None else instrument.get("id", "")
+        pitch = self._pitch(element, number)
+        if not 0 <= pitch < 128:
+            self.score.dropped["outside MIDI's pitches"] += 1
+            return
+        self._sounding = max(self._sounding, onset + duration)
+        ties = {tie.get("type") for tie in element.findall("tie")}
+        self.score.notes[self.tracks.get(number, self.tracks[""])].append(
+            Written(
+                onset, duration, pitch, self._velocity, element.findtext("voice") or "1",
+                tied_in="stop" in ties, tied_out="start" in ties,
+            )
+        )  # fmt: skip
+
+    def _pitch(self, element: Element, instrument: str) -> int:
+        if (pitch := element.find("pitch")) is not None:
+            alter = round(float(pitch.findtext("alter") or 0))
+            step = STEPS[(pitch.findtext("step") or "").strip()]
+            return 12 * (int(pitch.findtext("octave") or 4) + 1) + step + alter + self._transpose
+        unpitched = element.find("unpitched")
+        if unpitched is None:
+            raise ParseError("a note has neither a pitch nor a rest")
+        if instrument in self.drum_pitches:
+            return self.drum_pitches[instrument]
+        self.score.warnings.append(
+            "unpitched notes without a MIDI pitch: read by place on the staff"
+        )
+        step = STEPS[(unpitched.findtext("display-step") or "E").strip()]
+        return 12 * (int(unpitched.findtext("display-octave") or 4) + 1) + step
+
+
+def concert_fifths(fifths: int, transpose: int) -> int:
+    """The key that sounds where `fifths` is written for an instrument `transpose` semitones off."""
+    if not transpose % 12:
+        return fifths
+    sounding = fifths + (7 * transpose + 6) % 12 - 6
+    return sounding - 12 if sounding > 7 else sounding + 12 if sounding < -7 else sounding
+
+
+def _meter(time: Element) -> Meter:
+    """The meter; 3/8 + 2/4 and 3+2/8 as one of all their beats."""
+    beats = [
+        Fraction(sum(int(part) for part in (count.text or "").split("+")), int(unit.text or 0))
+        for count, unit in zip(time.findall("beats"), time.findall("beat-type"), strict=True)
+    ]
+    denominator = max(int(unit.text or 0) for unit in time.findall("beat-type"))
+    return Meter(0, int(sum(beats) * denominator), denominator)
+
+
+def chord_text(harmony: Element) -> str:
+    """A chord symbol as text; empty for a function without a root."""
+    kind = harmony.find("kind")
+    value = (kind.text or "").strip() if kind is not None else ""
+    if value == "none":
+        return CHORDS["none"]
+    root = _named(harmony, "root/root")
+    if not root:
+        return ""
+    printed = "" if kind is None else kind.get("text", "")
+    degrees = "".join(_degree(degree) for degree in harmony.findall("degree"))
+    bass = _named(harmony, "bass/bass")
+    return root + CHORDS.get(value, printed or value) + degrees + (f"/{bass}" if bass else "")
+
+
+def _named(harmony: Element, path: str) -> str:
+    step = (harmony.findtext(f"{path}-step") or "").strip()
+    return step + _accidental(harmony.findtext(f"{path}-alter")) if step else ""
+
+
+def _accidental(text: str | None) -> str:
+    alter = round(float(text or 0))
+    return "#" * alter + "b" * -alter
+
+
+def _degree(degree: Element) -> str:
+    number = (degree.findtext("degree-value") or "").strip()
+    if degree.findtext("degree-type") == "subtract":
+        return f"(no{number})"
+    accidental = _accidental(degree.findtext("degree-alter"))
+    return f"({accidental or 'add'}{number})"

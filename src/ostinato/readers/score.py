@@ -1,0 +1,234 @@
+"""A score as it is written, in exact fractions of a quarter note, and how it becomes a piece.
+
+Readers of notated music fill a `Score` bar by bar in the order of the page. `perform` then plays
+spans of the page in any order (repeats, endings, sections), joins tied notes, and rounds to ticks
+once, at the end: no error adds up.
+"""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+
+from ostinato.music.piece import (
+    NOTE,
+    Annotation,
+    Change,
+    Key,
+    Meter,
+    Notes,
+    Piece,
+    Tempo,
+    Track,
+    sort_notes,
+)
+from ostinato.readers.base import Reading
+
+NOT_PLAYED = "ending or section not played"
+
+Span = tuple[Fraction, Fraction]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A note as it is written; it may go on an earlier one (`tied_in`), or into a later one."""
+
+    onset: Fraction
+    duration: Fraction
+    pitch: int
+    velocity: int = 80
+    voice: str = ""
+    tied_in: bool = False
+    tied_out: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A tempo, meter, key or annotation (its own onset is 0) at a time in quarter notes."""
+
+    onset: Fraction
+    value: Tempo | Meter | Key | Annotation
+
+
+Event = TypeVar("Event", Written, Mark)
+
+
+@dataclass
+class Score:
+    """What a reader has found on the page."""
+
+    title: str = ""
+    tracks: list[Track] = field(default_factory=list)
+    notes: list[list[Written]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+
+    def mark(self, onset: Fraction, value: Tempo | Meter | Key | Annotation) -> None:
+        """Note something down at `onset` quarter notes."""
+        self.marks.append(Mark(onset, value))
+
+    def end(self) -> Fraction:
+        """End of the last written note in quarter notes."""
+        ends = [note.onset + note.duration for notes in self.notes for note in notes]
+        return max(ends, default=Fraction(0))
+
+
+def perform(
+    score: Score, spans: Sequence[Span] | None, piece_id: str, source: str, ticks_per_quarter: int
+) -> Reading:
+    """Play the spans of a score one after another; None plays the page as it is written.
+
+    Notes belong to the span they begin in; those of no span are counted as dropped. Tracks without
+    a note are left out.
+    """
+    notes, marks = score.notes, sorted(score.marks, key=lambda mark: mark.onset)
+    if spans is not None:
+        spans = _merged(spans)
+        score.dropped[NOT_PLAYED] += sum(_unplayed(track, spans) for track in notes)
+        notes = [_played(track, spans) for track in notes]
+        marks = _played_marks(marks, spans)
+    joined = [join_ties(track) for track in notes]
+    used = [number for number, track in enumerate(joined) if track]
+    rows, error = _rows([joined[number] for number in used], ticks_per_quarter)
+    piece = Piece(
+        id=piece_id,
+        ticks_per_quarter=ticks_per_quarter,
+        notes=rows,
+        tracks=tuple(score.tracks[number] for number in used),
+        tempos=changes(_placed(marks, Tempo, ticks_per_quarter)),
+        meters=changes(_placed(marks, Meter, ticks_per_quarter)),
+        keys=changes(_placed(marks, Key, ticks_per_quarter)),
+        annotations=ordered(_placed(marks, Annotation, ticks_per_quarter)),
+        title=score.title,
+        source=source,
+        warnings=tuple(dict.fromkeys(score.warnings)),
+    )
+    return Reading(piece, counts(score.dropped), error)
+
+
+def counts(dropped: Counter[str]) -> Mapping[str, int]:
+    """The reasons that occurred, in alphabetical order."""
+    return {reason: number for reason, number in sorted(dropped.items()) if number}
+
+
+def ticks(onset: Fraction, ticks_per_quarter: int) -> int:
+    """The nearest tick, the later one of two equally near."""
+    return int((onset * ticks_per_quarter * 2 + 1) // 2)
+
+
+def join_ties(notes: Iterable[Written]) -> list[Written]:
+    """Make one note of every chain of tied notes.
+
+    A tie joins notes of one pitch that follow each other without a gap: within a voice that has a
+    name, or into a note that says so. A tie that leads nowhere is ignored.
+    """
+    joined: list[Written] = []
+    open_ties: dict[tuple[int, Fraction], list[int]] = defaultdict(list)
+    for note in sorted(notes, key=lambda note: note.onset):
+        waiting = open_ties.get((note.pitch, note.onset), [])
+        same = [number for number in waiting if note.voice and joined[number].voice == note.voice]
+        found = same or (waiting if note.tied_in else [])
+        if found:
+            number = found[0]
+            waiting.remove(number)
+            first = joined[number]
+            joined[number] = replace(first, duration=first.duration + note.duration)
+        else:
+            number = len(joined)
+            joined.append(note)
+        if note.tied_out:
+            open_ties[note.pitch, note.onset + note.duration].append(number)
+    return joined
+
+
+def changes(values: Iterable[Change]) -> tuple[Change, ...]:
+    """Sorted by onset, the last of several at one onset, without those that change nothing."""
+    at_onset = {value.onset: value for value in values}
+    kept: list[Change] = []
+    for _, value in sorted(at_onset.items()):
+        if not kept or vars(kept[-1]) | {"onset": 0} != vars(value) | {"onset": 0}:
+            kept.append(value)
+    return tuple(kept)
+
+
+def ordered(annotations: Iterable[Annotation]) -> tuple[Annotation, ...]:
+    """Sorted by onset and kind, each once: all parts of a score may say the same."""
+    return tuple(sorted(dict.fromkeys(annotations), key=lambda a: (a.onset, a.kind)))
+
+
+Placed = TypeVar("Placed", Tempo, Meter, Key, Annotation)
+
+
+def _placed(marks: Sequence[Mark], kind: type[Placed], ticks_per_quarter: int) -> list[Placed]:
+    return [
+        replace(mark.value, onset=ticks(mark.onset, ticks_per_quarter))
+        for mark in marks
+        if isinstance(mark.value, kind)
+    ]
+
+
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """The same music in as few spans as it takes: those that follow each other are one."""
+    merged: list[Span] = []
+    for start, end in spans:
+        if merged and merged[-1][1] == start:
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _played(events: Sequence[Event], spans: Sequence[Span]) -> list[Event]:
+    """Events of every span, where the span is played; those at its end belong to the next."""
+    events = sorted(events, key=lambda event: event.onset)
+    onsets = [event.onset for event in events]
+    played: list[Event] = []
+    time = Fraction(0)
+    for start, end in spans:
+        inside = events[bisect_left(onsets, start) : bisect_left(onsets, end)]
+        played += [replace(event, onset=event.onset - start + time) for event in inside]
+        time += end - start
+    return played
+
+
+def _unplayed(notes: Sequence[Written], spans: Sequence[Span]) -> int:
+    """How many notes of the page no span plays; tied ones are one, and played where a part is."""
+    played = [note for note in notes if any(start <= note.onset < end for start, end in spans)]
+    return max(0, len(join_ties(notes)) - len(join_ties(played)))
+
+
+def _played_marks(marks: Sequence[Mark], spans: Sequence[Span]) -> list[Mark]:
+    """Marks of every span; where the music jumps, the tempo, meter and key in force there too."""
+    played, time, previous = [], Fraction(0), Fraction(0)
+    for start, end in spans:
+        if start != previous:
+            played += [replace(mark, onset=time) for mark in _in_force(marks, start)]
+        inside = _played([mark for mark in marks if start <= mark.onset < end], [(start, end)])
+        played += [replace(mark, onset=mark.onset + time) for mark in inside]
+        time, previous = time + end - start, end
+    return played
+
+
+def _in_force(marks: Sequence[Mark], onset: Fraction) -> list[Mark]:
+    latest: dict[type, Mark] = {}
+    for mark in marks:
+        if mark.onset <= onset and not isinstance(mark.value, Annotation):
+            latest[type(mark.value)] = mark
+    return list(latest.values())
+
+
+def _rows(tracks: Sequence[Sequence[Written]], ticks_per_quarter: int) -> tuple[Notes, float]:
+    """Notes in ticks, none shorter than one, and how far the mean onset moved in quarters."""
+    rows, moved = [], Fraction(0)
+    for number, track in enumerate(tracks):
+        for note in track:
+            onset = ticks(note.onset, ticks_per_quarter)
+            end = ticks(note.onset + note.duration, ticks_per_quarter)
+            rows.append((number, onset, max(1, end - onset), note.pitch, note.velocity))
+            moved += abs(Fraction(onset, ticks_per_quarter) - note.onset)
+    return sort_notes(np.array(rows, dtype=NOTE)), float(moved / len(rows)) if rows else 0.0

@@ -1,0 +1,109 @@
+"""Reads MIDI and MusicXML through MusPy itself: its own notes, for comparison with its other users.
+
+Slower by an order of magnitude than our readers, without their repairs: what MusPy refuses is
+rejected, and what it bends (see docs/architecture.md) stays bent. `reader: muspy` in a dataset's
+file chooses it. Where symusic reads other notes in a MIDI file, the piece carries a warning.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.files import DamagedFile
+from ostinato.music.piece import (
+    DEFAULT_VELOCITY,
+    NOTE,
+    Annotation,
+    Key,
+    Meter,
+    Piece,
+    Tempo,
+    Track,
+    sort_notes,
+)
+from ostinato.music.roles import role_of
+from ostinato.readers.base import Reading, ReadOptions
+from ostinato.readers.midi_check import (
+    BOTH,
+    Opinions,
+    music_notes,
+    muspy_and_symusic,
+    symusic_notes,
+)
+from ostinato.readers.midi_events import read_events
+
+
+def read_muspy(path: Path, options: ReadOptions) -> Reading:
+    """Read a file with MusPy's reader for its suffix, and bring it to the wanted ticks with MusPy.
+
+    Raises:
+        whatever MusPy stumbles over.
+    """
+    import muspy
+
+    is_midi = path.suffix.lower() in (".mid", ".midi", ".kar")
+    music = muspy.read_midi(path) if is_midi else muspy.read_musicxml(path)
+    second = _second_opinion(path.read_bytes(), music) if is_midi else Opinions()
+    before = [note.time / music.resolution for track in music.tracks for note in track.notes]
+    if music.resolution != options.ticks_per_quarter:
+        music.adjust_resolution(options.ticks_per_quarter)
+    after = [note.time / music.resolution for track in music.tracks for note in track.notes]
+    moved = float(np.abs(np.subtract(before, after)).mean()) if before else 0.0
+    return _reading(music, path, moved, second)
+
+
+def _second_opinion(data: bytes, music: Any) -> Opinions:
+    """What symusic makes of the file, which is asked of whole tracks only."""
+    try:
+        symusics = symusic_notes(data, read_events(data))
+    except DamagedFile:
+        return Opinions(("not compared with symusic, which may crash on damaged tracks",))
+    if isinstance(symusics, str):
+        return Opinions((symusics,), {BOTH: True} if "refuses" in symusics else {})
+    return muspy_and_symusic(music_notes(music), symusics)
+
+
+def _reading(music: Any, path: Path, moved: float, second: Opinions) -> Reading:
+    rows, dropped = [], Counter[str]()
+    tracks = [track for track in music.tracks if track.notes]
+    for number, track in enumerate(tracks):
+        for note in track.notes:
+            if note.duration > 0:
+                velocity = note.velocity or DEFAULT_VELOCITY
+                rows.append((number, note.time, note.duration, note.pitch, velocity))
+            else:
+                dropped["zero length"] += 1
+    title = music.metadata.title if music.metadata else None
+    piece = Piece(
+        id=path.stem,
+        ticks_per_quarter=music.resolution,
+        notes=sort_notes(np.array(rows, dtype=NOTE)),
+        tracks=tuple(
+            Track(
+                t.name or "",
+                role_of(t.name or "", t.program, t.is_drum),
+                t.program,
+                bool(t.is_drum),
+            )
+            for t in tracks
+        ),
+        tempos=_last({t.time: Tempo(t.time, float(t.qpm)) for t in music.tempos}),
+        meters=_last(
+            {m.time: Meter(m.time, m.numerator, m.denominator) for m in music.time_signatures}
+        ),
+        keys=_last(
+            {k.time: Key(k.time, k.fifths or 0, k.mode or "") for k in music.key_signatures}
+        ),
+        annotations=tuple(Annotation(bar.time, "bar") for bar in music.barlines),
+        title="" if title in (None, "None") else str(title),
+        source=path.name,
+        warnings=second.warnings,
+    )
+    return Reading(piece, dict(dropped), moved, second.compared)
+
+
+def _last(changes: dict[int, Any]) -> tuple[Any, ...]:
+    """Changes by their onsets; of several at one onset MusPy's last."""
+    return tuple(change for _, change in sorted(changes.items()))

@@ -1,0 +1,1 @@
+"""What the folders of reproductions/ share: protocols, published figures, tables."""

@@ -1,0 +1,145 @@
+"""Our figures beside the published ones: the rows of a reproduction's table, as Markdown and CSV.
+
+A row is a plain dictionary: kind, model, known (how the figure is known), note, bound, and for
+every column its value, `_low` and `_high` of its interval and `_spread` over the seeds, as far as
+there are any. Paths are found from the reproduction's folder.
+"""
+
+import csv
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ostinato.files import read_json
+from ostinato.reproduction.folder import FORMAT, SPLITS
+
+PARTS = ("", "_low", "_high", "_spread")
+KINDS = {"counted": "counted", "logged": "ours"}  # of a row, by how its figure is known
+Row = dict[str, Any]
+
+
+class Column(NamedTuple):
+    """A figure of scores/<system>.json: its name in table.csv, its heading, and where it is."""
+
+    name: str
+    title: str
+    split: str
+    pieces: str
+    average: str
+
+
+def our_rows(
+    systems: Mapping[str, Row], frozen: Mapping[str, Row], columns: Sequence[Column]
+) -> list[Row]:
+    """One row for each family, size and encoding, in the order of params.yaml; seeds are joined.
+
+    A frozen system that nobody has scored is a row that says so.
+    """
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    missing: list[Row] = []
+    for name, item in {**systems, **frozen}.items():
+        path = Path("scores") / f"{name}.json"
+        if name in frozen and not path.exists():
+            model = f"{item['family']} {item['size']}, seed {item['seed']}"
+            missing.append({"kind": "ours", "model": model, "known": "not run"})
+        else:
+            read = read_json(path, expect_format=FORMAT, made_by=f"dvc repro score@{name}")
+            key = (item["family"], item["size"], item["encoding"])
+            groups.setdefault(key, []).append(read)
+    rows = []
+    for (family, size, _), scores in groups.items():
+        row = {"kind": "ours", "model": f"{family} {size}", "known": "measured"}
+        seeds = " ".join(str(score["seed"]) for score in scores)
+        row |= averaged(scores, columns) | {"parameters": scores[0]["parameters"], "seeds": seeds}
+        rows.append(row)
+    return rows + missing
+
+
+def baseline_rows(path: Path, columns: Sequence[Column]) -> list[Row]:
+    """What needs no network, from the baselines stage's file: the worst first, by column one."""
+    read = read_json(path, expect_format=FORMAT, made_by="dvc repro")["baselines"]
+    rows = [
+        {"kind": "baseline", "model": name, "known": "counted"} | averaged([score], columns)
+        for name, score in read.items()
+    ]
+    return sorted(rows, key=lambda row: -row[columns[0].name])
+
+
+def published_rows(path: Path) -> list[Row]:
+    """Other people's figures, from published.csv, and those of ours of which only a log is left;
+    what nobody published is NaN.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {"kind": KINDS.get(line["known"], "published")}
+            | {key: value for key, value in line.items() if not key.endswith("_nats")}
+            | {split: float(line.get(f"{split}_nats") or "nan") for split in SPLITS}
+            for line in csv.DictReader(file)
+        ]
+
+
+def copies_in(path: Path) -> list[str]:
+    """Ids of the held-out pieces that are copies of training pieces, valid before test."""
+    read = read_json(path, expect_format=FORMAT, made_by="dvc repro")["baselines"]["uniform"]
+    return [piece for split in SPLITS for piece in read[split]["leaked"]]
+
+
+def averaged(scores: Sequence[Row], columns: Sequence[Column]) -> Row:
+    """Means over seeds of every column and of its bounds, and the spread over the seeds."""
+    row: Row = {}
+    for name, _, split, pieces, average in columns:
+        found = [score[split][pieces][average] for score in scores]
+        for part, bound in (("", "value"), ("_low", "low"), ("_high", "high")):
+            row[name + part] = statistics.fmean(interval[bound] for interval in found)
+        if len(found) > 1:
+            row[f"{name}_spread"] = statistics.stdev(interval["value"] for interval in found)
+    return row
+
+
+def cell(row: Row, name: str, digits: int = 3) -> str:
+    """A figure as text: value, spread and bounds, as far as they are known."""
+    value = row.get(name)
+    if value is None or value != value:  # NaN: nobody published it
+        return row["known"] if row["known"] == "not run" else "–"
+    text = f"{row.get('bound', '').replace('<=', '≤ ')}{value:.{digits}f}"
+    if f"{name}_spread" in row:
+        text += f" ±{row[f'{name}_spread']:.{digits}f}"
+    if f"{name}_low" in row:
+        text += f" [{row[f'{name}_low']:.{digits}f}, {row[f'{name}_high']:.{digits}f}]"
+    return text
+
+
+def markdown_table(rows: Sequence[Row], columns: Sequence[Column], digits: int = 3) -> str:
+    """The rows as a table in Markdown."""
+    titles = ["", "model", "parameters", "seeds", *(column.title for column in columns), "known"]
+    lines = [titles, ["---"] * len(titles)]
+    for row in rows:
+        parameters = f"{row['parameters']:,}" if "parameters" in row else ""
+        figures = [cell(row, column.name, digits) for column in columns]
+        known = "from memory, unverified" if row["known"] == "memory" else row["known"]
+        note = f"{known}; {row['note']}" if row.get("note") else known
+        lines.append([row["kind"], row["model"], parameters, row.get("seeds", ""), *figures, note])
+    escaped = [[text.replace("|", "\\|") for text in line] for line in lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
+
+
+def csv_text(rows: Sequence[Row], columns: Sequence[Column], first: Sequence[str] = ()) -> str:
+    """Every figure to six digits, after the fields named `first`; what is unknown is empty."""
+    figures = [column.name + part for column, part in product(columns, PARTS)]
+    fields = [*first, "kind", "model", "parameters", "seeds", "bound", *figures, "known", "note"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {
+                key: ("" if value != value else round(value, 6))
+                if isinstance(value, float)
+                else value
+                for key, value in row.items()
+            }
+        )
+    return text.getvalue()

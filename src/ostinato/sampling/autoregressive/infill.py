@@ -1,0 +1,198 @@
+"""Fills cells of a piece, given all its other cells, those that come later too: a particle filter.
+
+A model that reads from left to right knows nothing of what comes. So N particles run side by side:
+each draws the free cells and is given the kept ones, and weighs as much as the model finds the kept
+ones likely (sequential importance resampling: Gordon 1993; Doucet 2001). Where the weights come to
+rest on few, the others are replaced by copies of those (systematic resampling: Kitagawa 1996), and
+at the end one is chosen by its weight. With ever more particles its cells become those of
+
+    p(free | kept)  ∝  Π p(free cell | all before)  Π p(kept cell | all before)
+
+where free cells are drawn as decoding says (temperature, truncation, grammar) and kept ones cost
+what they cost the model; with few particles this is an approximation. What is kept before a cell,
+also within its row by the chain's order, is known exactly.
+"""
+
+# G pieces, N particles of each, B = G * N, T positions, W sub-tokens of a position
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ostinato.models.autoregressive.parts.base import Autoregressive, State
+from ostinato.representations.grammars import side_by_side
+from ostinato.representations.protocol import Mask, Representation, Tokens
+from ostinato.sampling.autoregressive.decode import Chooser, Sampled, nats_of
+from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.draw import Uniforms
+
+Weights = npt.NDArray[np.float64]
+ENOUGH = 0.5  # of the particles: below so large an effective sample, they are resampled
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """A piece of shape (T, W), and which of its cells are to be filled."""
+
+    tokens_TW: Tokens
+    free_TW: Mask
+
+    def __post_init__(self) -> None:
+        if self.tokens_TW.shape != self.free_TW.shape:
+            raise ValueError(
+                f"free has the shape {self.free_TW.shape}, the piece {self.tokens_TW.shape}"
+            )
+        if not self.free_TW.any():
+            raise ValueError("no cell is free: the span and the voices name nothing of the piece")
+
+    @property
+    def first(self) -> int:
+        """The first position with a free cell."""
+        return int(self.free_TW.any(axis=1).argmax())
+
+
+@torch.inference_mode()
+def infill(
+    model: Autoregressive,
+    representation: Representation,
+    gaps: Gaps,
+    seeds: Sequence[int],
+    quarters: float,
+    decoding: Decoding,
+    particles: int = 64,
+) -> list[Sampled]:
+    """Fill the gaps once for each seed; all kept cells come back as they are.
+
+    A piece fails if its grammar refuses the kept cells after whatever its particles drew.
+    """
+    model.eval()
+    batch = len(seeds) * particles
+    state, costs_GTW = _until_free(model, gaps, len(seeds))
+    copies = np.repeat(np.arange(len(seeds)), particles)
+    model.select(state, torch.from_numpy(copies))
+    begun = gaps.tokens_TW[: gaps.first]
+    grammars = side_by_side(representation, quarters, [begun] * batch)
+    streams = Uniforms([(seed, number) for seed in seeds for number in range(particles)])
+    chooser = Chooser(model, grammars, streams, decoding, batch)
+    if chooser.repeats:
+        for row_W in begun:
+            chooser.repeats.push(np.tile(row_W, (batch, 1)))
+    swarm = _Swarm(gaps, costs_GTW[copies], len(seeds), particles)
+    lots = Uniforms([(seed, particles) for seed in seeds])
+    for position in range(gaps.first, len(gaps.tokens_TW)):
+        _step(model, state, chooser, swarm, position)
+        index = swarm.resampled(lots)
+        if index is not None:
+            model.select(state, torch.from_numpy(index))
+            grammars.select(index)
+            if chooser.repeats:
+                chooser.repeats.select(index)
+    return swarm.choose(lots)
+
+
+def _until_free(model: Autoregressive, gaps: Gaps, count: int) -> tuple[State, np.ndarray]:
+    """The state before the first position with a free cell, and the nats of all before it."""
+    length, width = gaps.tokens_TW.shape
+    state = model.start(count, length)
+    device = next(model.parameters()).device
+    costs = np.zeros((count, length, width), np.float32)
+    for position in range(gaps.first):
+        for column in model.order:
+            token = int(gaps.tokens_TW[position, column])
+            chosen_G = torch.full((count,), token, device=device)
+            costs[:, position, column] = nats_of(model.next_logits(state).float(), chosen_G)
+            model.push(state, chosen_G)
+    return state, costs
+
+
+def _step(
+    model: Autoregressive, state: State, chooser: Chooser, swarm: "_Swarm", position: int
+) -> None:
+    """One position of every particle."""
+    everyone = np.ones(len(swarm.tokens_BTW), dtype=bool)
+    free_W, given_W = swarm.gaps.free_TW[position], swarm.gaps.tokens_TW[position]
+    for column in model.order:
+        logits_BV = model.next_logits(state).float()
+        token = int(given_W[column])
+        if free_W[column]:
+            chosen_B = chooser.draw(logits_BV, column, everyone)
+        else:
+            chosen_B = torch.full((len(everyone),), token, device=logits_BV.device)
+        nats_B = nats_of(logits_BV, chosen_B)
+        if not free_W[column]:
+            mask_BV = chooser.grammars.allowed(column)
+            swarm.weigh(nats_B if mask_BV is None else np.where(mask_BV[:, token], nats_B, np.inf))
+        swarm.costs_BTW[:, position, column] = nats_B
+        chooser.take(chosen_B.cpu().numpy(), column, everyone)
+        model.push(state, chosen_B)
+    swarm.tokens_BTW[:, position] = chooser.end_row()
+
+
+class _Swarm:
+    """N particles of each of G pieces: what they hold, and the logarithms of their weights."""
+
+    def __init__(self, gaps: Gaps, costs_BTW: np.ndarray, pieces: int, particles: int) -> None:
+        self.gaps, self.costs_BTW = gaps, costs_BTW
+        self.tokens_BTW = np.tile(gaps.tokens_TW, (len(costs_BTW), 1, 1))
+        self._logs_GN = np.zeros((pieces, particles))
+        self._dead_G = np.zeros(pieces, dtype=bool)
+
+    def weigh(self, nats_B: np.ndarray) -> None:
+        """A kept cell cost so much."""
+        self._logs_GN -= nats_B.reshape(self._logs_GN.shape)
+
+    def resampled(self, lots: Uniforms) -> npt.NDArray[np.int64] | None:
+        """Which particles go on, (B,), where those of any piece are resampled."""
+        pieces, count = self._logs_GN.shape
+        weights_GN = self._weights()
+        low_G = 1 / np.square(weights_GN).sum(axis=1) < ENOUGH * count
+        if not low_G.any():
+            return None
+        numbers_G = lots.next(low_G)
+        index_GN = np.tile(np.arange(count), (pieces, 1))
+        for piece in np.flatnonzero(low_G).tolist():
+            index_GN[piece] = systematic(weights_GN[piece], float(numbers_G[piece]))
+        self._logs_GN[low_G] = 0.0
+        index = (index_GN + count * np.arange(pieces)[:, None]).ravel()
+        self.tokens_BTW, self.costs_BTW = self.tokens_BTW[index], self.costs_BTW[index]
+        return index
+
+    def choose(self, lots: Uniforms) -> list[Sampled]:
+        """One particle of each piece, by its weight."""
+        pieces, count = self._logs_GN.shape
+        numbers_G = lots.next(np.ones(pieces, dtype=bool))
+        cumulative_GN = self._weights().cumsum(axis=1)
+        samples = []
+        for piece, point in enumerate(numbers_G.tolist()):
+            cumulative = cumulative_GN[piece]
+            rank = int(np.searchsorted(cumulative, point * cumulative[-1], side="right"))
+            chosen = piece * count + min(rank, count - 1)
+            failed = f"none of {count} particles may have the kept cells; ask for more"
+            tokens, nats = self.tokens_BTW[chosen], self.costs_BTW[chosen]
+            samples.append(Sampled(tokens, nats, failed if self._dead_G[piece] else None))
+        return samples
+
+    def _weights(self) -> Weights:
+        """Of each piece they sum to one; all alike where no particle is possible."""
+        top_G1 = self._logs_GN.max(axis=1, keepdims=True)
+        lost_G = np.isneginf(top_G1[:, 0])
+        self._dead_G |= lost_G
+        self._logs_GN[lost_G] = 0.0
+        weights_GN = np.exp(self._logs_GN - np.where(lost_G[:, None], 0.0, top_G1))
+        normed: Weights = weights_GN / weights_GN.sum(axis=1, keepdims=True)
+        return normed
+
+
+def systematic(weights_N: Weights, number: float) -> npt.NDArray[np.int64]:
+    """As many particles as there are, each as often as its weight says but for less than one.
+
+    number: in [0, 1), where the evenly spaced points begin.
+    """
+    count = len(weights_N)
+    points = (np.arange(count) + number) / count
+    cumulative = weights_N.cumsum()
+    found = np.searchsorted(cumulative, points * cumulative[-1], side="right")
+    return found.clip(max=count - 1).astype(np.int64)
