@@ -14,7 +14,7 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.generator import Generator, planned_requests
     from ostinato.loading.tokens import open_tokens
     from ostinato.sampling.load import check_trained_on
-    from ostinato.sampling.prompts import EncodedPiece
+    from ostinato.sampling.request import EncodedPiece
     from ostinato.sampling.write import write_samples
 
     system = config["system"]

@@ -17,7 +17,8 @@ from ostinato.sampling.autoregressive.decode import Sampled, decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.infill import Gaps, infill
 from ostinato.sampling.load import Trained, load_trained
-from ostinato.sampling.prompts import EncodedPiece, as_piece, check_context, prefix_of
+from ostinato.sampling.prompts import as_piece, check_context, prefix_of
+from ostinato.sampling.request import EncodedPiece
 from ostinato.seeds import seed_of
 
 BEATS_PER_BAR = 4

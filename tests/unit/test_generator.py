@@ -22,7 +22,7 @@ from ostinato.representations.protocol import Unencodable
 from ostinato.representations.store import codec_of
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.load import Trained
-from ostinato.sampling.prompts import EncodedPiece
+from ostinato.sampling.request import EncodedPiece
 
 
 @pytest.fixture(scope="module")

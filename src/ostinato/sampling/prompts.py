@@ -1,7 +1,7 @@
 """What a model is asked to go on from: checked before anything is sampled, in words that help."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from ostinato.files import sha256_json
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.music.piece import Piece
 from ostinato.representations.protocol import Representation, Tokens, Unencodable
+from ostinato.sampling.request import EncodedPiece
 
 SHOWN = 12  # digits of a digest
 REMEDIES = {  # by the reason why a prompt cannot be encoded
@@ -21,15 +22,6 @@ REMEDIES = {  # by the reason why a prompt cannot be encoded
     "meter not in the vocabulary": "take a model whose encoding has this meter",
     "too long": "take the part of it that is wanted",
 }
-
-
-@dataclass(frozen=True)
-class EncodedPiece:
-    """A piece as an encoding holds it: tokens of shape (T, W), and the encoding's codec.json."""
-
-    id: str
-    tokens: Tokens
-    codec: Mapping[str, Any]
 
 
 def as_piece(

@@ -1,0 +1,145 @@
+"""What a model must know of an encoding, and what a step may see besides the piece itself."""
+
+# B batch, C conditions, S positions of the memory, D width
+
+import bisect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+from torch import Tensor
+
+PAD = -1  # in arrays of symbols: after the end of a piece
+NOT_GIVEN = -1  # in codes of conditions: the condition has no value here
+Kind = Literal["tokens", "roll", "mel"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What the first sub-token of a position does to musical time, in steps; V numbers each.
+
+    shift: by how much it moves time forward. bar: 1 where it begins the next bar. meter: length of
+    bars from the current one on; 0: unchanged. place: where in the bar it goes; -1: unchanged.
+    """
+
+    shift: tuple[int, ...]
+    bar: tuple[int, ...]
+    meter: tuple[int, ...]
+    place: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionSpec:
+    """A label of pieces that a model can be conditioned on.
+
+    name: such as style, emotion or tempo. values: names of the values, by code. pieces: how many
+    training pieces have each. edges: for numbers, where one value ends and the next begins, in
+    rising order, one fewer than values; a number equal to an edge belongs to the upper value.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    pieces: tuple[int, ...] = ()
+    edges: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pieces and len(self.pieces) != len(self.values):
+            raise ValueError(
+                f"condition {self.name} has {len(self.values)} values and {len(self.pieces)} counts"
+            )
+        if self.edges and len(self.edges) != len(self.values) - 1:
+            raise ValueError(
+                f"condition {self.name} has {len(self.values)} values and {len(self.edges)} edges"
+            )
+
+    @classmethod
+    def of(cls, codec: Mapping[str, Any]) -> Self:
+        """From its entry in a `codec.json`."""
+        return cls(
+            name=codec["name"],
+            values=tuple(codec["values"]),
+            pieces=tuple(codec.get("pieces", ())),
+            edges=tuple(codec.get("edges", ())),
+        )
+
+    def code_of(self, value: str | float) -> int:
+        """The code of a value: of a name, or of a number where the condition has edges.
+
+        Raises:
+            ValueError: an unknown value; it names those that there are.
+        """
+        if value in self.values:
+            return self.values.index(str(value))
+        if self.edges and isinstance(value, (int, float)):
+            return bisect.bisect_right(self.edges, value)
+        numbers = f", or a number (limits {list(self.edges)})" if self.edges else ""
+        known = ", ".join(self.values)
+        raise ValueError(f"{self.name}={value!r} is none of: {known}{numbers}")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a step may see besides the piece itself.
+
+    codes_BC: the code of every condition that the model uses, in the order of its specs; NOT_GIVEN
+    where a piece has none. memory_BSD: context from another model, such as a coordinator.
+    """
+
+    codes_BC: Tensor | None = None
+    memory_BSD: Tensor | None = None
+
+    def select(self, index_B: Tensor) -> "Given":
+        """For these sequences, in this order; one may be named twice."""
+        parts = (self.codes_BC, self.memory_BSD)
+        return Given(*(None if part is None else part.index_select(0, index_B) for part in parts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArraySpec:
+    """The arrays of an encoding: (T positions, W values), and what is known beside them.
+
+    kind: `tokens` are symbols of one vocabulary, `roll` is a piano roll, `mel` a spectrogram.
+    vocabulary: V symbols; 0 where values are real numbers. timing: of a stream of events; None
+    where positions are equally far apart in time. conditions: labels of the pieces.
+    """
+
+    width: int
+    vocabulary: int
+    kind: Kind = "tokens"
+    timing: Timing | None = None
+    conditions: tuple[ConditionSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"kind={self.kind!r} is none of {', '.join(get_args(Kind))}")
+        if self.width < 1 or (self.vocabulary < 2 and not self.is_real):
+            raise ValueError(
+                f"width={self.width} and vocabulary={self.vocabulary} describe no {self.kind}"
+            )
+        for name, steps in vars(self.timing).items() if self.timing else ():
+            if len(steps) != self.vocabulary:
+                raise ValueError(
+                    f"timing gives the {name} of {len(steps)} symbols, the vocabulary has "
+                    f"{self.vocabulary}"
+                )
+
+    @property
+    def is_real(self) -> bool:
+        """Whether values are real numbers instead of symbols."""
+        return self.kind != "tokens" and self.vocabulary == 0
+
+    @classmethod
+    def of(cls, codec: Mapping[str, Any]) -> Self:
+        """Of the arrays that a `codec.json` describes.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is not one of ours.
+        """
+        times = codec.get("timing")
+        return cls(
+            width=codec["width"],
+            vocabulary=len(codec["vocabulary"]),
+            kind=codec.get("kind", "tokens"),
+            timing=Timing(**{k: tuple(v) for k, v in times.items()}) if times else None,
+            conditions=tuple(ConditionSpec.of(found) for found in codec.get("conditions", ())),
+        )

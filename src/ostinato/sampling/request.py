@@ -1,0 +1,178 @@
+"""What can be asked of a trained system: tasks, requests, and what a system says it can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+
+from ostinato.models.spec import NOT_GIVEN, ConditionSpec
+from ostinato.music.piece import Piece
+
+
+@dataclass(frozen=True)
+class EncodedPiece:
+    """A piece as an encoding holds it: an array of shape (T, W), and the encoding's codec.json."""
+
+    id: str
+    tokens: npt.NDArray[Any]
+    codec: Mapping[str, Any]
+
+
+Prompt = Piece | EncodedPiece
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a piece: `bars` [first, end), counted from 0, of the named roles.
+
+    Without bars it is as long as the piece; without roles it is all of them.
+    """
+
+    bars: tuple[int, int] | None = None
+    roles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.bars is None and not self.roles:
+            raise ValueError("a region needs bars=[first, end), roles, or both")
+        if self.bars is not None and not 0 <= self.bars[0] < self.bars[1]:
+            raise ValueError(
+                f"bars={list(self.bars)} must be a first bar, counted from 0, and the one after "
+                "the last"
+            )
+
+
+@dataclass(frozen=True)
+class Unconditional:
+    """A piece from nothing."""
+
+    name: ClassVar[str] = "unconditional"
+
+
+@dataclass(frozen=True)
+class Continue:
+    """Goes on after the first `bars` of a prompt."""
+
+    name: ClassVar[str] = "continue"
+    prompt: Prompt
+    bars: float = 4
+
+    def __post_init__(self) -> None:
+        if not self.bars > 0:
+            raise ValueError(f"prompt_bars={self.bars} must be above 0")
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Keeps a piece but for the free region: infilling, accompaniment, harmonization."""
+
+    name: ClassVar[str] = "infill"
+    piece: Prompt
+    free: Region
+
+
+@dataclass(frozen=True)
+class Interpolate:
+    """Pieces between two others; the i-th of n stands at (i + 1) / (n + 1) of the way."""
+
+    name: ClassVar[str] = "interpolate"
+    start: Prompt
+    end: Prompt
+
+
+@dataclass(frozen=True)
+class Vary:
+    """A piece changed by `strength`, in [0, 1]: 0 is the piece itself, 1 keeps nothing of it."""
+
+    name: ClassVar[str] = "vary"
+    piece: Prompt
+    strength: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"strength={self.strength} must lie in [0, 1]")
+
+
+Task = Unconditional | Continue | Fill | Interpolate | Vary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to make: `n` pieces of `bars` bars (those of a prompt included), numbered from `first`.
+
+    conditions: values by name, such as {"emotion": "Q1", "tempo": 120}; the system chooses those
+    that are not named. options: settings of the sampler by name, such as temperature. A system's
+    `Capabilities` say which it knows. The i-th piece depends on (seed, system, task, i) alone.
+    """
+
+    task: Task = field(default_factory=Unconditional)
+    bars: int = 16
+    n: int = 1
+    seed: int = 1
+    first: int = 0
+    conditions: Mapping[str, str | float] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.bars < 1 or self.n < 1:
+            raise ValueError(f"bars={self.bars} and n={self.n} must be at least 1")
+        if isinstance(self.task, Continue) and self.task.bars >= self.bars:
+            raise ValueError(
+                f"prompt_bars={self.task.bars} must be less than bars={self.bars}, which count the "
+                "prompt; ask for more bars or a shorter prompt"
+            )
+        if isinstance(self.task, Fill) and (span := self.task.free.bars) and span[1] > self.bars:
+            raise ValueError(
+                f"infill.bars={list(span)} must lie within 0 to bars={self.bars}: ask for more bars"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What a trained system can do.
+
+    tasks: names of the tasks. missing: for other tasks, why not and what to do about it.
+    conditions: those it uses. options: of its sampler, with the default of each. roles: those that
+    a Region can name. streams: whether `session` works.
+    """
+
+    tasks: tuple[str, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    conditions: tuple[ConditionSpec, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    roles: tuple[str, ...] = ()
+    streams: bool = False
+
+    def check(self, request: Request, system: str) -> None:
+        """Raise ValueError where a system cannot do what is asked, naming what it can do."""
+        task = request.task
+        if task.name not in self.tasks:
+            why = f": {self.missing[task.name]}" if task.name in self.missing else ""
+            raise ValueError(
+                f"{system} cannot do task {task.name!r}{why}; its tasks: {', '.join(self.tasks)}"
+            )
+        self._check_names(
+            system, "condition", request.conditions, [c.name for c in self.conditions]
+        )
+        self._check_names(system, "option", request.options, list(self.options))
+        for spec in self.conditions:
+            if spec.name in request.conditions:
+                spec.code_of(request.conditions[spec.name])
+        if isinstance(task, Fill):
+            self._check_names(system, "role", task.free.roles, list(self.roles))
+
+    def codes(self, asked: Mapping[str, str | float]) -> list[int]:
+        """The code of every condition, in their order; NOT_GIVEN where none is asked for."""
+        return [
+            spec.code_of(asked[spec.name]) if spec.name in asked else NOT_GIVEN
+            for spec in self.conditions
+        ]
+
+    @staticmethod
+    def _check_names(system: str, kind: str, asked: Any, known: list[str]) -> None:
+        unknown = sorted(set(asked) - set(known))
+        if unknown:
+            raise ValueError(
+                f"{system} has no {kind} {', '.join(unknown)}; "
+                f"its {kind}s: {', '.join(known) or 'none'}"
+            )

@@ -1,0 +1,64 @@
+"""What a paradigm's sampler offers: pieces for jobs, and sessions that advance bar by bar.
+
+`sampling/<paradigm>/` has one, as the function `sampler(model, representation) -> Sampler`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from ostinato.music.piece import Piece
+from ostinato.sampling.request import Capabilities, Request
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of a request; `seed` decides it alone, whatever is sampled beside it."""
+
+    request: Request
+    index: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """One array in the encoding's own form, (T, W), its prompt included.
+
+    nats: of every value under the model itself, shape (T, W): no temperature, no truncation, no
+    mask; None where the paradigm has no such number. failed: why the piece is not whole, or None.
+    """
+
+    tokens: Array
+    nats: Array | None = None
+    failed: str | None = None
+
+
+class Session(Protocol):
+    """One piece in the making, bar by bar."""
+
+    def advance(self, bars: int = 1) -> Made:
+        """Add bars, fewer where the piece ends before; returns all of the piece so far."""
+
+    def hear(self, played: Piece) -> None:
+        """Append bars that a player played, as context for what follows.
+
+        Raises:
+            ValueError: what the encoding cannot hold, or more than the piece has room for.
+        """
+
+
+class Sampler(Protocol):
+    """Makes pieces with one trained model."""
+
+    def capabilities(self) -> Capabilities:
+        """What can be asked for."""
+
+    def sample(self, jobs: Sequence[Job]) -> list[Made]:
+        """One piece for each job, in their order."""
+
+    def session(self, job: Job) -> Session:
+        """The piece of a job, bar by bar; raises ValueError where that cannot be done."""
