@@ -164,5 +164,5 @@ def test_the_digest_is_of_the_contents_and_not_of_the_place(tokens_folder, token
     shutil.copytree(tokens_folder, tmp_path / "bach-grid")
     again = open_tokens(tmp_path / "bach-grid")
     assert (again.digest, again.codec_digest) == (tokens.digest, tokens.codec_digest)
-    summary = read_json(tokens_folder / "summary.json", expect_format=1, made_by="")
+    summary = read_json(tokens_folder / "summary.json", expect_format=2, made_by="")
     assert {split: len(part) for split, part in again.splits.items()} == summary["pieces"]

@@ -26,6 +26,7 @@ def short(tokens):
         piece=np.array([f"p{n}" for n in range(len(LENGTHS))]),
         offset=offset,
         length=LENGTHS,
+        conditions=np.zeros((len(LENGTHS), 0), np.int16),
         notes=LENGTHS,
         quarters=LENGTHS,
         shift_low=np.zeros(len(LENGTHS), int),

@@ -34,6 +34,10 @@ def split_of(pieces, notes=1, quarters=1.0):
         quarters=np.full(len(arrays), quarters),
         shift_low=zero,
         shift_high=zero,
+        conditions=np.zeros((len(arrays), 0), np.int16),
+        tempo=np.full(len(arrays), np.nan),
+        bars=np.full(len(arrays), np.nan),
+        density=np.full(len(arrays), np.nan),
     )
 
 

@@ -73,7 +73,7 @@ def test_what_is_set_aside_is_counted_by_reason(tmp_path, chorale):
     representation = Events(voices=("soprano",), needed="any")
     entries = entries_of(pieces, ["train"] * len(pieces))
     summary = write_encoding(tmp_path / "out", "made", entries, representation, ORIGIN)
-    assert summary == read_json(tmp_path / "out" / "summary.json", expect_format=1, made_by="")
+    assert summary == read_json(tmp_path / "out" / "summary.json", expect_format=2, made_by="")
     assert summary["rejected_by_reason"] == {"pitch out of range": 2, "no notes": 2}
     assert [row["piece"] for row in summary["rejected"]] == ["low", "high", "silent", "other"]
     assert summary["pieces"] == {"train": 1, "valid": 0, "test": 0}

@@ -11,6 +11,7 @@ pieces of like length. A bucket is drawn in proportion to the positions in it an
 own, so every piece is seen in proportion to its length, as it is without buckets.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,8 +84,8 @@ class Crops(torch.utils.data.Dataset[Batch]):
         self._between = _cumulative([self._split.length[pieces].sum() for pieces in self._buckets])
 
     def __getitem__(self, index: int) -> Batch:
-        """inputs, targets (b, T, W) of these rows; start (b,); count: sub-tokens of the whole
-        global batch.
+        """inputs, targets (b, T, W) of these rows; start (b,); conditions (b, K), codes of the
+        codec's K conditions; count: sub-tokens of the whole global batch.
         """
         step, part = divmod(index, self._parts)
         pieces, draws = self._drawn(step)
@@ -106,6 +107,7 @@ class Crops(torch.utils.data.Dataset[Batch]):
             "inputs": torch.from_numpy(inputs),
             "targets": torch.from_numpy(targets),
             "start": torch.from_numpy(np.array(starts, np.int64)[mine]),
+            "conditions": conditions_of(self._split, pieces[mine]),
             "count": torch.tensor(int(sizes.sum()) * width),
         }
 
@@ -179,6 +181,11 @@ def whole_pieces(
     if group:
         batches.append((group, _pad(part, group)))
     return batches
+
+
+def conditions_of(part: Split, numbers: Sequence[int] | Array) -> Tensor:
+    """Codes of the conditions of these pieces of a split, shape (B, K), -1 where unknown."""
+    return torch.from_numpy(part.conditions[np.asarray(numbers)].astype(np.int64))
 
 
 def _pad(part: Split, group: list[int]) -> Tensor:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ostinato.files import DamagedFile, read_json, require, sha256_json, verify
 
-FORMAT = 1
+FORMAT = 2
 Array = npt.NDArray[Any]
 
 
@@ -18,7 +18,9 @@ class Split:
     """Pieces laid end to end: `tokens` is (N, W), the other arrays have one value for each piece.
 
     offset and length count positions, quarters is the music's length, shift_low and shift_high say
-    how far a piece can be transposed within the vocabulary.
+    how far a piece can be transposed within the vocabulary. conditions, (P, K), holds the codes of
+    the codec's K conditions, -1 where unknown; tempo, bars and density are those as numbers, NaN
+    where unknown.
     """
 
     tokens: Array
@@ -29,6 +31,10 @@ class Split:
     quarters: Array
     shift_low: Array
     shift_high: Array
+    conditions: Array
+    tempo: Array
+    bars: Array
+    density: Array
 
     def __len__(self) -> int:
         return len(self.piece)

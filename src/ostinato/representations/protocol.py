@@ -16,7 +16,7 @@ from ostinato.music.piece import Piece
 
 Tokens = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
-FORMAT = 1
+FORMAT = 2
 
 
 REASONS = {

@@ -17,6 +17,7 @@ import numpy as np
 
 from ostinato.corpus.store import Entry
 from ostinato.files import atomic_folder, checksums, write_json, write_npz
+from ostinato.representations.conditions import Conditions
 from ostinato.representations.protocol import (
     FORMAT,
     Quantized,
@@ -42,10 +43,11 @@ def write_encoding(
     rejected: list[dict[str, str]] = []
     moved: list[float] = []
     dropped: Counter[str] = Counter()
+    conditions = Conditions()
     with atomic_folder(folder) as out:
         with ExitStack() as files:
             splits = {
-                split: files.enter_context(_SplitWriter(out / split, representation))
+                split: files.enter_context(_SplitWriter(out / split, representation, conditions))
                 for split in SPLITS
             }
             for entry in entries:
@@ -55,6 +57,7 @@ def write_encoding(
                     row = {"piece": entry.piece.id, "reason": error.reason, "detail": str(error)}
                     rejected.append(row)
                     continue
+                conditions.add(entry.split, entry.piece)
                 splits[entry.split].add(quantized, representation.write(quantized.piece))
                 moved.append(quantized.moved)
                 dropped.update(quantized.dropped)
@@ -70,7 +73,10 @@ def write_encoding(
         }
         if rejected:  # where nothing is, a summary keeps the bytes that models were trained on
             counts["rejected_by_reason"] = dict(Counter(row["reason"] for row in rejected))
-        write_json(out / "codec.json", codec_of(representation))
+        if left_out := conditions.left_out():
+            counts["labels_left_out"] = left_out
+        codec = codec_of(representation) | {"conditions": conditions.specifications()}
+        write_json(out / "codec.json", codec)
         counts["checksums"] = checksums(out)
         write_json(out / "summary.json", counts)
     return counts
@@ -103,10 +109,12 @@ def codec_of(representation: Representation) -> dict[str, Any]:
 class _SplitWriter:
     """One split's files: `tokens.npy` grows with every piece, `index.npz` is written at the end."""
 
-    def __init__(self, folder: Path, representation: Representation) -> None:
+    def __init__(
+        self, folder: Path, representation: Representation, conditions: Conditions
+    ) -> None:
         self.positions = 0
         self.rows: list[tuple[Any, ...]] = []
-        self._folder = folder
+        self._folder, self._conditions = folder, conditions
         self._width = representation.width
         names = len(representation.vocabulary)
         self._dtype = np.dtype(np.int16 if names <= 2**15 else np.int32)
@@ -135,7 +143,8 @@ class _SplitWriter:
         if kind is None:
             columns = zip(*self.rows, strict=True) if self.rows else [()] * len(INDEX)
             index = {name: np.array(column) for name, column in zip(INDEX, columns, strict=True)}
-            write_npz(self._folder / "index.npz", index)
+            known = self._conditions.arrays(self._folder.name)
+            write_npz(self._folder / "index.npz", index | known)
 
     def _write_header(self) -> None:
         """In front of the tokens: NumPy leaves room in it for any number of positions."""

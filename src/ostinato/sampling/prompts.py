@@ -34,7 +34,7 @@ def as_piece(
     """
     if isinstance(prompt, Piece):
         return prompt
-    theirs, ours = (sha256_json(_plain(one)) for one in (prompt.codec, codec))
+    theirs, ours = (sha256_json(_meaning(one)) for one in (prompt.codec, codec))
     if theirs != ours:
         raise ValueError(
             f"prompt {prompt.id} is encoded as {_named(prompt.codec)} (codec {theirs[:SHOWN]}), "
@@ -94,9 +94,9 @@ def check_context(model: Autoregressive, prompt: Tokens, name: str, quarters: fl
         )
 
 
-def _plain(codec: Mapping[str, Any]) -> dict[str, Any]:
-    """Without times, which say nothing of what tokens mean: models from before them go on."""
-    return {key: value for key, value in codec.items() if key != "timing"}
+def _meaning(codec: Mapping[str, Any]) -> dict[str, Any]:
+    """What tokens mean: not their times and not the corpus's conditions."""
+    return {key: codec.get(key) for key in ("representation", "width", "vocabulary")}
 
 
 def _named(codec: Mapping[str, Any]) -> str:
