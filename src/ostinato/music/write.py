@@ -1,56 +1,87 @@
-"""Writes pieces as Standard MIDI files, through MusPy."""
+"""Writes pieces as Standard MIDI files (type 1, one track for what all tracks share)."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ostinato.files import atomic_file
-from ostinato.music.piece import Piece
+from ostinato.music.piece import NOTE, Piece, Track
+
+if TYPE_CHECKING:
+    from mido import MidiFile
+
+DRUM_CHANNEL = 9
+CHANNELS = 15  # without the drums'
 
 
 def write_midi(path: Path, piece: Piece) -> None:
     """Write one piece, atomically and with the same bytes every time."""
-    import mido
-    import muspy
-
-    music = muspy.Music(
-        resolution=piece.ticks_per_quarter,
-        metadata=muspy.Metadata(title=piece.title or None),
-        tempos=[muspy.Tempo(tempo.onset, tempo.qpm) for tempo in piece.tempos],
-        time_signatures=[
-            muspy.TimeSignature(meter.onset, meter.numerator, meter.denominator)
-            for meter in piece.meters
-        ],
-        tracks=[
-            muspy.Track(
-                program=track.program,
-                is_drum=track.is_drum,
-                name=track.name,
-                notes=[
-                    muspy.Note(
-                        int(n["onset"]), int(n["pitch"]), int(n["duration"]), int(n["velocity"])
-                    )
-                    for n in piece.notes[piece.notes["track"] == number]
-                ],
-            )
-            for number, track in enumerate(piece.tracks)
-        ],
-    )
-    midi = muspy.to_mido(music)
-    keys = _key_signatures(piece)
-    if keys:
-        midi.tracks[0] = mido.merge_tracks([midi.tracks[0], keys])
+    midi = to_mido(piece)
     with atomic_file(path) as partial:
         midi.save(partial)
 
 
-def _key_signatures(piece: Piece) -> Any:
-    """A track of the key signatures: MusPy (0.5.0) spells some keys as MIDI does not know them."""
-    import mido
+def to_mido(piece: Piece) -> "MidiFile":
+    """A piece as a `mido.MidiFile`: the bytes that MusPy writes, and the keys that it cannot spell.
 
-    track, before = mido.MidiTrack(), 0
-    for key in piece.keys:
-        name = key.midi_name()
-        if name is not None:
-            track.append(mido.MetaMessage("key_signature", key=name, time=key.onset - before))
-            before = key.onset
-    return track
+    MIDI has no room for roles, labels, annotations and warnings; keys of more than seven sharps or
+    flats are left out, and other modes than minor are named by their major scale. Tempos are
+    rounded to whole microseconds a quarter.
+
+    Raises:
+        ValueError: a pitch or a velocity outside 0 to 127, or a meter whose denominator is no power
+            of two.
+    """
+    from mido import Message, MetaMessage, MidiFile, MidiTrack, bpm2tempo
+
+    shared = [MetaMessage("track_name", name=piece.title)] if piece.title else []
+    shared += [MetaMessage("set_tempo", time=x.onset, tempo=bpm2tempo(x.qpm)) for x in piece.tempos]
+    shared += [
+        MetaMessage(
+            "time_signature", time=x.onset, numerator=x.numerator, denominator=x.denominator
+        )
+        for x in piece.meters
+    ]
+    shared += [
+        MetaMessage("key_signature", time=key.onset, key=name)
+        for key in piece.keys
+        if (name := key.midi_name()) is not None
+    ]
+    channels = [channel_of(number, track) for number, track in enumerate(piece.tracks)]
+    tracks = [
+        [
+            MetaMessage("track_name", name=track.name),
+            Message("program_change", program=track.program, channel=channel),
+        ]
+        for track, channel in zip(piece.tracks, channels, strict=True)
+    ]
+    columns = [piece.notes[name].tolist() for name in NOTE.names or ()]
+    for number, onset, duration, pitch, velocity in zip(*columns, strict=True):
+        for time, loud in ((onset, velocity), (onset + duration, 0)):
+            tracks[number].append(
+                Message("note_on", time=time, note=pitch, velocity=loud, channel=channels[number])
+            )
+    midi = MidiFile(type=1, ticks_per_beat=piece.ticks_per_quarter, charset=_charset(piece))
+    for messages in (shared, *tracks):
+        messages.sort(key=lambda message: message.time)  # stable: a note's end before the next
+        before = 0
+        for message in messages:
+            message.time, before = message.time - before, message.time
+        midi.tracks.append(MidiTrack(messages))
+    return midi
+
+
+def channel_of(number: int, track: Track) -> int:
+    """A track's channel, from 0; those after the 15th share one with an earlier track."""
+    if track.is_drum:
+        return DRUM_CHANNEL
+    channel = number % CHANNELS
+    return channel + (channel >= DRUM_CHANNEL)
+
+
+def _charset(piece: Piece) -> str:
+    """Latin-1, which most readers expect, where it has all letters of the names."""
+    try:
+        "".join((piece.title, *(track.name for track in piece.tracks))).encode("latin1")
+    except UnicodeEncodeError:
+        return "utf-8"
+    return "latin1"

@@ -6,24 +6,14 @@ file chooses it. Where symusic reads other notes in a MIDI file, the piece carri
 """
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ostinato.files import DamagedFile
-from ostinato.music.piece import (
-    DEFAULT_VELOCITY,
-    NOTE,
-    Annotation,
-    Key,
-    Meter,
-    Piece,
-    Tempo,
-    Track,
-    sort_notes,
-)
-from ostinato.music.roles import role_of
+from ostinato.music.convert_muspy import from_muspy
 from ostinato.readers.base import Reading, ReadOptions
 from ostinato.readers.midi_check import (
     BOTH,
@@ -66,44 +56,22 @@ def _second_opinion(data: bytes, music: Any) -> Opinions:
 
 
 def _reading(music: Any, path: Path, moved: float, second: Opinions) -> Reading:
-    rows, dropped = [], Counter[str]()
-    tracks = [track for track in music.tracks if track.notes]
-    for number, track in enumerate(tracks):
+    dropped = Counter[str]()
+    music.tracks = [track for track in music.tracks if track.notes]
+    for track in music.tracks:
+        dropped["zero length"] += sum(note.duration <= 0 for note in track.notes)
+        track.notes = [note for note in track.notes if note.duration > 0]
         for note in track.notes:
-            if note.duration > 0:
-                velocity = note.velocity or DEFAULT_VELOCITY
-                rows.append((number, note.time, note.duration, note.pitch, velocity))
-            else:
-                dropped["zero length"] += 1
-    title = music.metadata.title if music.metadata else None
-    piece = Piece(
-        id=path.stem,
-        ticks_per_quarter=music.resolution,
-        notes=sort_notes(np.array(rows, dtype=NOTE)),
-        tracks=tuple(
-            Track(
-                t.name or "",
-                role_of(t.name or "", t.program, t.is_drum),
-                t.program,
-                bool(t.is_drum),
-            )
-            for t in tracks
-        ),
-        tempos=_last({t.time: Tempo(t.time, float(t.qpm)) for t in music.tempos}),
-        meters=_last(
-            {m.time: Meter(m.time, m.numerator, m.denominator) for m in music.time_signatures}
-        ),
-        keys=_last(
-            {k.time: Key(k.time, k.fifths or 0, k.mode or "") for k in music.key_signatures}
-        ),
-        annotations=tuple(Annotation(bar.time, "bar") for bar in music.barlines),
-        title="" if title in (None, "None") else str(title),
-        source=path.name,
-        warnings=second.warnings,
-    )
-    return Reading(piece, dict(dropped), moved, second.compared)
+            note.velocity = note.velocity or None  # 0 would end the note
+    for name in ("tempos", "key_signatures", "time_signatures"):
+        setattr(music, name, _last(getattr(music, name)))
+    if music.metadata and music.metadata.title == "None":
+        music.metadata.title = None
+    music.metadata.source_filename = path.name
+    piece = replace(from_muspy(music, path.stem), warnings=second.warnings)
+    return Reading(piece, dict(+dropped), moved, second.compared)
 
 
-def _last(changes: dict[int, Any]) -> tuple[Any, ...]:
+def _last(changes: list[Any]) -> list[Any]:
     """Changes by their onsets; of several at one onset MusPy's last."""
-    return tuple(change for _, change in sorted(changes.items()))
+    return [change for _, change in sorted({change.time: change for change in changes}.items())]
