@@ -185,7 +185,7 @@ def relative_training(rounds: int, kind: str, batch: int, length: int) -> Race:
 
 def large(context: int, **changes: object) -> dict[str, Autoregressive]:
     """Both families as wide and deep as Huang et al. 2018."""
-    shape = {"width": 512, "layers": 5, "heads": 8, "near": 128}
+    shape = {"width": 512, "layers": 5, "heads": 8, "max_distance": 128}
     return relative.models(context, **{**shape, **changes})
 
 

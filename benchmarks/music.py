@@ -76,7 +76,7 @@ def flat(settings: dict[str, Any], voices: int) -> dict[str, Any]:
         "order": [0],
         "context": voices * settings["context"],
         "periods": [voices * period for period in settings["periods"]],
-        "ages": 0,
+        "held_steps": 0,
     }
 
 

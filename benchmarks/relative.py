@@ -20,11 +20,11 @@ PEER, AIM = "plain attention", {"plain attention": 1 / 1.3}
 CONF = Path(__file__).parents[1] / "conf/model"
 BATCH, LENGTHS, STEPS = 8, (128, 512, 2048), 256
 # a switch for each kind of relation, so that each has its price
-KINDS = {"distances, bars and intervals": {}, "distances and bars": {"pitches": ()}}
+KINDS = {"distances, bars and intervals": {}, "distances and bars": {"pitch_range": ()}}
 OF_EVENTS = {
     "distances, times and intervals": {},
-    "distances and times": {"pitches": ()},
-    "distances": {"pitches": (), "moments": 0},
+    "distances and times": {"pitch_range": ()},
+    "distances": {"pitch_range": (), "max_time_distance": 0},
 }
 
 

@@ -86,18 +86,29 @@ def tokens(tokens_folder):
 
 
 MODELS = {
-    "lstm": {"width": 24, "head": 8, "layers": 2, "dropout": 0.1, "periods": [16], "ages": 8},
-    "gpt": {"width": 16, "head": 8, "layers": 1, "heads": 2, "context": 24, "dropout": 0.1},
+    "lstm": {
+        "width": 24,
+        "voice_hidden": 8,
+        "layers": 2,
+        "dropout": 0.1,
+        "periods": [16],
+        "held_steps": 8,
+    },
+    "gpt": {"width": 16, "voice_hidden": 8, "layers": 1, "heads": 2, "context": 24, "dropout": 0.1},
 }
 MODELS["gpt2"] = MODELS["gpt"]
-MODELS["music_transformer"] = MODELS["gpt"] | {"near": 8, "periods": [16], "pitches": [1, 46]}
+MODELS["music_transformer"] = MODELS["gpt"] | {
+    "max_distance": 8,
+    "periods": [16],
+    "pitch_range": [1, 46],
+}
 
 
 def build_settings(family="lstm", model=None, optimizer=None, **training):
     """A training of a second or two."""
     from ostinato.training.settings import OptimizerSettings, Settings, TrainingSettings
 
-    chosen = {"steps": 20, "batch": 4, "crop": 32, "validate_every": 10, "average": 0.5}
+    chosen = {"steps": 20, "batch": 4, "crop": 32, "validate_every": 10, "ema_decay": 0.5}
     chosen |= {"transpose": (-3, 3), "threads": 1} | training
     return Settings(
         system=family,

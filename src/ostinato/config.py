@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ostinato.renamed import RENAMED
+
 Main = Callable[[dict[str, Any]], object]
 INTERRUPTED = 130
 
@@ -140,6 +142,8 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
     lines = []
     for arg in sys.argv[1:]:
         key = arg.split("=")[0].lstrip("+~")
+        if key in RENAMED:
+            lines.append(f"{key} is now {RENAMED[key]}")
         parent = key.rpartition(".")[0]
         node = OmegaConf.select(cfg, parent) if parent else cfg
         if OmegaConf.select(cfg, key, default=None) is None and OmegaConf.is_dict(node):

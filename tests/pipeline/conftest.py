@@ -49,7 +49,9 @@ normalize:
   split: {{train: 0.8, valid: 0.1, test: 0.1, seed: 1}}
 """
 MODEL = """# @package _global_
-model: {{width: 16, head: 8, order: [0, 3, 1, 2], periods: [16], ages: 8, layers: 1, {own}}}
+model:
+  {{width: 16, voice_hidden: 8, order: [0, 3, 1, 2], periods: [16], held_steps: 8,
+   layers: 1, {own}}}
 optimizer: {{lr: 0.01, warmup: 5}}
 training:
   {{steps: 20, batch: 4, crop: 32, validate_every: 10, transpose: [-2, 2], threads: 1}}

@@ -16,7 +16,7 @@ from ostinato.normalization.normalize import NormalizeOptions
 pytestmark = pytest.mark.slow
 SCRIPTS = sorted(path.stem for path in (Path(__file__).parents[2] / "pipelines").glob("*.py"))
 SMALL = ("training.steps=2", "training.validate_every=1", "training.batch=2", "training.crop=16")
-TINY = ("model.width=16", "model.head=4", "model.layers=1", *SMALL, "training.threads=1")
+TINY = ("model.width=16", "model.voice_hidden=4", "model.layers=1", *SMALL, "training.threads=1")
 TINY += ("training.precision=32-true",)  # others may be noted before the message that is awaited
 FULL_DISK = """
 import resource, runpy, signal, sys

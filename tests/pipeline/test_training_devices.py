@@ -15,13 +15,19 @@ pytestmark = [
 STEPS, EVERY = 24, 4
 TRAINING = (
     *("training.precision=32-true", "training.threads=1", "training.batch=4", "training.crop=16"),
-    *(f"training.steps={STEPS}", f"training.validate_every={EVERY}", "training.average=0.8"),
-    *("optimizer.warmup=4", "model.width=16", "model.head=4", "model.layers=2", "model.dropout=0"),
+    *(f"training.steps={STEPS}", f"training.validate_every={EVERY}", "training.ema_decay=0.8"),
+    *(
+        "optimizer.warmup=4",
+        "model.width=16",
+        "model.voice_hidden=4",
+        "model.layers=2",
+        "model.dropout=0",
+    ),
 )
 MODELS = {
     "lstm": ("model=lstm/small",),
     "gpt": ("model=gpt/small", "model.heads=2"),
-    "music_transformer": ("model=music_transformer/small", "model.heads=2", "model.near=8"),
+    "music_transformer": ("model=music_transformer/small", "model.heads=2", "model.max_distance=8"),
 }
 FSDP = ("trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2")
 TWO = ("trainer=ddp_cpu",)

@@ -37,8 +37,8 @@ def short(tokens):
     return replace(tokens, splits=tokens.splits | {"train": many}, codec=codec)
 
 
-def crops(tokens, packing, **options):
-    chosen = CropSettings(batch=BATCH, crop=CROP, packing=packing, seed=3)
+def crops(tokens, by_length, **options):
+    chosen = CropSettings(batch=BATCH, crop=CROP, bucket_by_length=by_length, seed=3)
     return Crops(tokens, chosen, **options)
 
 
@@ -49,13 +49,13 @@ def padding(data, steps):
 
 
 def test_padding_all_but_disappears(short):
-    loose, tight = (padding(crops(short, packing), 300) for packing in ("none", "bucket"))
+    loose, tight = (padding(crops(short, by_length), 300) for by_length in (False, True))
     assert loose > 0.3
     assert tight < 0.15
 
 
 def test_no_row_sees_another_piece(short):
-    data = crops(short, "bucket")
+    data = crops(short, True)
     for step in range(200):
         batch = data[step]
         for inputs, targets, start in zip(
@@ -74,7 +74,7 @@ def test_no_row_sees_another_piece(short):
 def test_every_piece_is_seen_in_proportion_to_its_length(short):
     """Counts stay within five standard deviations; rows of a batch are drawn together."""
     counts = np.zeros(len(LENGTHS))
-    data = crops(short, "bucket")
+    data = crops(short, True)
     for step in range(STEPS):
         counts += np.bincount(data[step]["targets"][:, 0, 0].numpy(), minlength=len(LENGTHS))
     expected = STEPS * BATCH * LENGTHS / LENGTHS.sum()
@@ -85,8 +85,8 @@ def test_every_piece_is_seen_in_proportion_to_its_length(short):
 
 
 def test_a_batch_is_a_function_of_the_step_and_its_rows_are_shared(short):
-    whole, again = crops(short, "bucket"), crops(short, "bucket")
-    shares = [crops(short, "bucket", rank=rank, world=2, parts=2) for rank in range(2)]
+    whole, again = crops(short, True), crops(short, True)
+    shares = [crops(short, True, rank=rank, world=2, parts=2) for rank in range(2)]
     for step in reversed(range(20)):
         batch = whole[step]
         assert all(torch.equal(value, again[step][key]) for key, value in batch.items())
@@ -119,6 +119,6 @@ def test_buckets_hold_every_piece_once_and_lengths_alike(seed):
 
 
 def test_a_training_in_buckets_learns(settings_of, train, tmp_path):
-    card = train(settings_of(steps=40, packing="bucket"), tmp_path / "m", tmp_path / "r")
+    card = train(settings_of(steps=40, bucket_by_length=True), tmp_path / "m", tmp_path / "r")
     assert card["best_valid_nats"] < 3.2
-    assert card["training"]["packing"] == "bucket"
+    assert card["training"]["bucket_by_length"] is True

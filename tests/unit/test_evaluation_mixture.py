@@ -14,7 +14,9 @@ SHAPE = TokenShape(width=3, vocabulary=5)
 def model(family, seed, **settings):
     torch.manual_seed(seed)
     sizes = {"heads": 2, "context": 16} if family == "gpt" else {}
-    return build(family, {"width": 16, "head": 8, "layers": 1, **sizes, **settings}, SHAPE).eval()
+    return build(
+        family, {"width": 16, "voice_hidden": 8, "layers": 1, **sizes, **settings}, SHAPE
+    ).eval()
 
 
 @pytest.fixture

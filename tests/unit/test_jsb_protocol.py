@@ -23,9 +23,16 @@ from ostinato.reproduction.protocol import Protocol, check_units, figures
 from ostinato.reproduction.published import Column, cell, csv_text, our_rows, published_rows
 
 FOLDER = Path(__file__).parents[2] / "reproductions" / "jsb_chorales"
-SETTINGS = {"width": 16, "head": 8, "order": (0, 3, 1, 2), "periods": (16,), "ages": 4, "echo": 8}
+SETTINGS = {
+    "width": 16,
+    "voice_hidden": 8,
+    "order": (0, 3, 1, 2),
+    "periods": (16,),
+    "held_steps": 4,
+    "repetition_memory": 8,
+}
 # less than a piece, where a family reads in windows that move
-CONTEXTS = {"gpt": {"context": 24}, "music_transformer": {"context": 24, "near": 8}}
+CONTEXTS = {"gpt": {"context": 24}, "music_transformer": {"context": 24, "max_distance": 8}}
 
 
 def script(name):

@@ -18,7 +18,7 @@ VOCABULARY = 11
 CONTEXTS = {"gpt": (4, 64), "music_transformer": (4, 64), "gpt2": (64,)}
 TRANSFORMER = {"layers": 2, "heads": 2}
 EXTRA = {"lstm": {"layers": 2}} | dict.fromkeys(CONTEXTS, TRANSFORMER)
-EXTRA["music_transformer"] = TRANSFORMER | {"near": 3}
+EXTRA["music_transformer"] = TRANSFORMER | {"max_distance": 3}
 ORDERS = {1: [0], 4: [0, 3, 1, 2]}
 FORMS = [
     (family, width, context)
@@ -34,10 +34,10 @@ def make(family, width, context=None, **changes):
     torch.manual_seed(0)
     settings = {
         "width": 16,
-        "head": 8 if width > 1 else 0,
+        "voice_hidden": 8 if width > 1 else 0,
         "order": ORDERS[width],
         "periods": [4, 3] if width > 1 else [],
-        "ages": 3 if width > 1 else 0,
+        "held_steps": 3 if width > 1 else 0,
         "dropout": 0.1,
         **EXTRA.get(family, {}),
         **({"context": context} if context else {}),
@@ -265,7 +265,7 @@ def test_an_unknown_family_or_setting_is_refused_with_the_valid_ones():
         ("lstm", {"dropout": 1.0}, "dropout=1.0"),
         *[(family, {"order": [0, 1, 1, 3]}, "0 to 3 once") for family in families()],
         *[(family, {"order": [0, 1]}, "has 4") for family in families()],
-        *[(family, {"head": 0}, "head=0") for family in families()],
+        *[(family, {"voice_hidden": 0}, "voice_hidden=0") for family in families()],
     ],
 )
 def test_contradictory_settings_are_refused(family, changes, named):

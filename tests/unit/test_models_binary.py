@@ -14,15 +14,15 @@ from ostinato.models.registry import build
 KEYS = 5
 ORDER = (3, 0, 4, 1, 2)
 SETTINGS = {
-    "lstm": {"width": 12, "head": 6, "layers": 2, "residual": True, "periods": (4,)},
-    "gpt": {"width": 16, "head": 6, "layers": 1, "heads": 2, "context": 4, "order": ORDER},
+    "lstm": {"width": 12, "voice_hidden": 6, "layers": 2, "residual": True, "periods": (4,)},
+    "gpt": {"width": 16, "voice_hidden": 6, "layers": 1, "heads": 2, "context": 4, "order": ORDER},
     "music_transformer": {
         "width": 16,
-        "head": 6,
+        "voice_hidden": 6,
         "layers": 1,
         "heads": 2,
         "context": 4,
-        "near": 2,
+        "max_distance": 2,
     },
 }
 each = pytest.mark.parametrize("family", SETTINGS)
@@ -128,7 +128,8 @@ def test_a_vocabulary_of_two_takes_them_and_a_larger_one_does_not():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"), [({"ages": 8}, "leave ages at 0"), ({"head": 0}, "head=0")]
+    ("changes", "message"),
+    [({"held_steps": 8}, "leave held_steps at 0"), ({"voice_hidden": 0}, "voice_hidden=0")],
 )
 def test_what_keys_cannot_be_told_is_refused_with_the_remedy(changes, message):
     with pytest.raises(ValueError, match=message):

@@ -13,7 +13,7 @@ import ostinato.models.autoregressive
 from ostinato.models.autoregressive.parts import base
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.autoregressive.parts.config import Timing, TokenShape
-from ostinato.models.autoregressive.parts.echo import find_echoes
+from ostinato.models.autoregressive.parts.repetition import find_repetitions
 from ostinato.models.registry import build, families
 
 LENGTH = 11
@@ -30,7 +30,14 @@ SHAPES = {
 SHAPES["keys"] = TokenShape(width=6, vocabulary=2)
 # given where a family has such a setting; what it has beyond these is left at its default. Echoes
 # are on, which decide by equality and not by sums; test_models.py looks at models without them
-SMALL = {"layers": 2, "heads": 2, "near": 2, "expansion": 2, "dropout": 0.3, "echo": 5}
+SMALL = {
+    "layers": 2,
+    "heads": 2,
+    "max_distance": 2,
+    "expansion": 2,
+    "dropout": 0.3,
+    "repetition_memory": 5,
+}
 CONTEXTS = (4, 64)  # a window shorter and one longer than the sequences
 
 
@@ -64,12 +71,12 @@ def make(family, kind, context, **changes):
     shape = SHAPES[kind]
     order = list(range(shape.width))
     settings = {"width": 16, "order": order[::2] + order[1::2], "periods": [4, 3]}
-    settings |= {"head": 8, "ages": 3} if kind == "voices" else {}
-    settings |= {"head": 8} if kind == "keys" else {}
+    settings |= {"voice_hidden": 8, "held_steps": 3} if kind == "voices" else {}
+    settings |= {"voice_hidden": 8} if kind == "keys" else {}
     known = settings_of(family)
     settings |= {name: value for name, value in SMALL.items() if name in known}
     settings |= {"context": context} if context else {}
-    settings |= {"moments": 4} if shape.timing and "moments" in known else {}
+    settings |= {"max_time_distance": 4} if shape.timing and "max_time_distance" in known else {}
     settings |= changes
     model = build(family, settings, shape).double().eval()
     with torch.no_grad():
@@ -198,9 +205,9 @@ def test_an_echo_that_looks_ahead_is_found(kind, monkeypatch):
     model = make("lstm", kind, None)
 
     def ahead(rows_BTW, *how):
-        return find_echoes(rows_BTW.roll(-1, dims=1), *how)
+        return find_repetitions(rows_BTW.roll(-1, dims=1), *how)
 
-    monkeypatch.setattr(base, "find_echoes", ahead)
+    monkeypatch.setattr(base, "find_repetitions", ahead)
     assert moved_too_early(model, tokens_of(model.shape))
 
 

@@ -25,10 +25,10 @@ FAMILIES = ("music_transformer", "gpt2")
 CONTEXTS = (2, 5, 8, 64)
 SETTINGS = {
     "width": 12,
-    "head": 8,
+    "voice_hidden": 8,
     "order": [0, 2, 1],
     "periods": [4, 3],
-    "ages": 3,
+    "held_steps": 3,
     "layers": 2,
     "heads": 2,
 }
@@ -38,7 +38,10 @@ TIMING = Timing(  # of the first voice's symbols, as if they were events
     meter=(*[0] * 4, 4, 6, *[0] * 8),
     place=(*[-1] * 3, 0, -1, -1, 1, 2, 3, *[-1] * 5),
 )
-OF_FAMILY = {"music_transformer": {"near": 2, "pitches": [2, 11], "intervals": 3}, "gpt2": {}}
+OF_FAMILY = {
+    "music_transformer": {"max_distance": 2, "pitch_range": [2, 11], "intervals": 3},
+    "gpt2": {},
+}
 
 
 def make(family, context, **changes):
@@ -72,18 +75,18 @@ def slow_attention(attention, x_BTD, rows_BTW, config):
     q, k, v = (
         part.view(B, T, N, E).transpose(1, 2) for part in (x_BTD @ attention.qkv).split(D, dim=2)
     )
-    relations, (first, last) = attention.relations, config.pitches or (1, 0)
+    relations, (first, last) = attention.relations, config.pitch_range or (1, 0)
     times = Clock(TIMING)(rows_BTW[:, :, 0]).tolist()
     relation = torch.zeros(B, N, T, T, E, dtype=x_BTD.dtype)
     for t in range(T):
         for s in range(t + 1):
-            relation[:, :, t, s] += relations.near_NFE[:, min(t - s, config.near - 1)]
+            relation[:, :, t, s] += relations.near_NFE[:, min(t - s, config.max_distance - 1)]
             for period, table in zip(config.periods, relations.metrical, strict=True):
                 relation[:, :, t, s] += table[:, (t - s) % period]
-            for b in range(B if config.moments else 0):
-                passed = min(max(0, times[b][t] - times[b][s]), config.moments - 1)
+            for b in range(B if config.max_time_distance else 0):
+                passed = min(max(0, times[b][t] - times[b][s]), config.max_time_distance - 1)
                 relation[b, :, t, s] += relations.moments_NGE[:, passed]
-            for b in range(B if config.pitches else 0):
+            for b in range(B if config.pitch_range else 0):
                 for w, (now, then) in enumerate(zip(rows_BTW[b, t], rows_BTW[b, s], strict=True)):
                     if first <= now <= last and first <= then <= last:
                         widest = config.intervals
@@ -101,11 +104,11 @@ def slow_attention(attention, x_BTD, rows_BTW, config):
     "changes",
     [
         {},
-        {"pitches": []},
+        {"pitch_range": []},
         {"periods": []},
-        {"near": 1},
-        {"moments": 6},
-        {"moments": 1, "pitches": []},
+        {"max_distance": 1},
+        {"max_time_distance": 6},
+        {"max_time_distance": 1, "pitch_range": []},
     ],
 )
 @pytest.mark.parametrize("context", [4, 9, 64])
@@ -130,7 +133,7 @@ def related(model, rows_BTW, chunks):
 
 
 def test_attention_has_the_slow_formula_s_gradients():
-    model = make("music_transformer", 5, moments=4)
+    model = make("music_transformer", 5, max_time_distance=4)
     attention = model.blocks[1].attention
     x_BTD = torch.randn(2, 9, 12, generator=seeded(2), dtype=torch.double)
     rows_BTW, chunks = random_rows(2, 9), query_chunks(9, 5, x_BTD.device, 4)
@@ -149,7 +152,7 @@ def inputs_of(model, rows_BTW):
     return model.step_input(rows_BTW, clock_BT, torch.zeros_like(rows_BTW))
 
 
-TIMED = [("music_transformer", {}), ("music_transformer", {"moments": 6}), ("gpt2", {})]
+TIMED = [("music_transformer", {}), ("music_transformer", {"max_time_distance": 6}), ("gpt2", {})]
 timed = pytest.mark.parametrize(("family", "changes"), TIMED)
 
 
@@ -201,7 +204,7 @@ def test_a_change_moves_no_logit_before_it(family, changes, context):
 @pytest.mark.parametrize("context", [4, 5, 8])
 @torch.inference_mode()
 def test_gpt2_sees_half_a_context_or_more_and_never_more_than_a_whole(context):
-    model = make("gpt2", context, layers=1, ages=0)
+    model = make("gpt2", context, layers=1, held_steps=0)
     rows_BTW = random_rows(1, 21)
     x_BTD = inputs_of(model, rows_BTW)
     before = model.trunk(x_BTD, rows_BTW)
@@ -306,7 +309,7 @@ class Largest(TorchDispatchMode):
 def test_no_tensor_is_of_the_square_of_the_length_for_each_width_of_a_head():
     """Nor of the square itself: a chunk of queries looks at a time."""
     length, heads = 1024, 2
-    model = make("music_transformer", length, width=64, layers=1, ages=0)
+    model = make("music_transformer", length, width=64, layers=1, held_steps=0)
     rows_BTW = random_rows(1, length)
     x_BTD = inputs_of(model, rows_BTW)
     with Largest() as largest:
@@ -319,13 +322,13 @@ def test_no_tensor_is_of_the_square_of_the_length_for_each_width_of_a_head():
     [
         ("music_transformer", {"heads": 5}, "heads=5"),
         ("music_transformer", {"context": 1}, "context=1"),
-        ("music_transformer", {"near": 65}, "near=65 must lie in 1 to context=64"),
-        ("music_transformer", {"near": 0}, "near=0"),
-        ("music_transformer", {"pitches": [1]}, "first and a last"),
-        ("music_transformer", {"pitches": [5, 2]}, "first and a last"),
-        ("music_transformer", {"pitches": [1, 14]}, r"\[1, 14\] must be symbols.* 14: 0 to 13"),
+        ("music_transformer", {"max_distance": 65}, "max_distance=65 must lie in 1 to context=64"),
+        ("music_transformer", {"max_distance": 0}, "max_distance=0"),
+        ("music_transformer", {"pitch_range": [1]}, "first and a last"),
+        ("music_transformer", {"pitch_range": [5, 2]}, "first and a last"),
+        ("music_transformer", {"pitch_range": [1, 14]}, r"\[1, 14\] must be symbols.* 14: 0 to 13"),
         ("music_transformer", {"intervals": 0}, "intervals=0"),
-        ("music_transformer", {"moments": -1}, "moments=-1 cannot be negative"),
+        ("music_transformer", {"max_time_distance": -1}, "max_time_distance=-1 cannot be negative"),
         ("music_transformer", {"dropout": 1.0}, "dropout=1.0"),
         ("gpt2", {"heads": 5}, "heads=5"),
         ("gpt2", {"context": 1}, "context=1"),
@@ -349,17 +352,20 @@ def test_every_size_builds_and_names_the_pitches_of_its_tokens(family):
         if path.stem == "events":
             options = CONF.parent / "representation" / "remi.yaml"
             representation = build_representation(yaml.safe_load(options.read_text("utf-8")))
-        codec = codec_of(representation) | {"width": grid.width if settings["head"] else 1}
+        codec = codec_of(representation) | {"width": grid.width if settings["voice_hidden"] else 1}
         build(family, settings, TokenShape.of(codec))
-        if settings.get("pitches"):
-            first, last = settings["pitches"]
+        if settings.get("pitch_range"):
+            first, last = settings["pitch_range"]
             named = [representation.vocabulary[first], representation.vocabulary[last]]
             assert named == [f"pitch_{grid.lowest}", f"pitch_{grid.highest}"]
 
 
 def test_times_of_what_tells_none_are_refused_with_the_remedy():
-    settings = {"width": 12, "heads": 2, "near": 4, "context": 8, "moments": 6}
-    with pytest.raises(ValueError, match=r"moments=6 asks for the times of events.* leave moments"):
+    settings = {"width": 12, "heads": 2, "max_distance": 4, "context": 8, "max_time_distance": 6}
+    with pytest.raises(
+        ValueError,
+        match=r"max_time_distance=6 needs the times of events.* leave max_time_distance",
+    ):
         build("music_transformer", settings, TokenShape(width=1, vocabulary=14))
 
 

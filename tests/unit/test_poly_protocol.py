@@ -27,7 +27,7 @@ from ostinato.reproduction.score_stage import score_model
 FOLDER = Path(__file__).parents[2] / "reproductions" / "poly_music"
 KEYS = 24
 SPLITS = ("train",) * 3 + ("valid",) * 2 + ("test",) * 2
-SETTINGS = {"width": 12, "head": 6}
+SETTINGS = {"width": 12, "voice_hidden": 6}
 
 
 def script(name):

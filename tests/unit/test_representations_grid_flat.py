@@ -187,7 +187,7 @@ def test_one_distribution_costs_the_same_in_both_forms(encoded, family, name):
     torch.manual_seed(0)
     rows, cells = encoded["rows"], encoded[name]
     order = tuple(VOICES.index(voice) for voice in ORDERS[name] or VOICES)
-    options = {"width": 16, "head": 8, "order": order, "periods": (16,), "ages": 4}
+    options = {"width": 16, "voice_hidden": 8, "order": order, "periods": (16,), "held_steps": 4}
     model = build_model(family, options, TokenShape(width=4, vocabulary=47))
     for split in ("valid", "test"):
         by_row, by_cell = score_split(model, rows, split), score_split(Told(model), cells, split)
@@ -241,12 +241,12 @@ def test_a_chain_rule_made_by_hand_costs_the_same_in_both_forms(encoded):
         assert (by_row.nats > 10).all()
 
 
-SETTINGS = {"width": 16, "head": 0, "periods": (4, 64)}
+SETTINGS = {"width": 16, "voice_hidden": 0, "periods": (4, 64)}
 # less than a piece, where a family reads in windows that move
 CONTEXTS = {
     "gpt": {"context": 24},
     "gpt2": {"context": 24},
-    "music_transformer": {"context": 24, "near": 8},
+    "music_transformer": {"context": 24, "max_distance": 8},
 }
 
 

@@ -17,13 +17,13 @@ from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.infill import Gaps, infill, systematic
 
 TWO = Grid(voices=("soprano", "bass"), lowest=60, highest=61)
-SHARED = {"width": 16, "head": 8}
+SHARED = {"width": 16, "voice_hidden": 8}
 BLOCKS = {"layers": 2, "heads": 2, "context": 8}
 FAMILIES = {
-    "lstm": {"layers": 2, "ages": 4, "periods": (4,)},
+    "lstm": {"layers": 2, "held_steps": 4, "periods": (4,)},
     "gpt": BLOCKS,
     "gpt2": BLOCKS,
-    "music_transformer": BLOCKS | {"near": 4, "pitches": (1, 2), "intervals": 2},
+    "music_transformer": BLOCKS | {"max_distance": 4, "pitch_range": (1, 2), "intervals": 2},
 }
 
 

@@ -17,9 +17,9 @@ SETTINGS = {
         "layers": 2,
         "heads": 2,
         "context": 12,
-        "near": 4,
+        "max_distance": 4,
         "dropout": 0.0,
-        "pitches": (2, 7),
+        "pitch_range": (2, 7),
         "intervals": 3,
     },
 }
@@ -45,13 +45,13 @@ def whole_products(monkeypatch):
 
 def make(family, width, vocabulary):
     torch.manual_seed(1)
-    settings = SETTINGS[family] | {"head": 16, "periods": (4, 3), "echo": 8}
+    settings = SETTINGS[family] | {"voice_hidden": 16, "periods": (4, 3), "repetition_memory": 8}
     if vocabulary == 2:
-        settings |= {"pitches": ()} if family == "music_transformer" else {}
+        settings |= {"pitch_range": ()} if family == "music_transformer" else {}
     else:
-        settings |= {"ages": 4}
+        settings |= {"held_steps": 4}
     timing = TIMING if (width, vocabulary) == (1, 9) else None
-    settings |= {"moments": 5} if timing and family == "music_transformer" else {}
+    settings |= {"max_time_distance": 5} if timing and family == "music_transformer" else {}
     shape = TokenShape(width=width, vocabulary=vocabulary, timing=timing)
     return build(family, settings, shape).eval()
 
@@ -157,7 +157,9 @@ def test_replayed_graphs_give_the_logits_of_the_usual_steps(family, width, vocab
 @pytest.mark.parametrize("family", families())
 def test_on_a_gpu_the_score_is_that_of_a_cpu_with_its_gradients(family):
     torch.manual_seed(3)
-    model = build(family, settings_of(family) | {"head": 16}, TokenShape(width=4, vocabulary=9))
+    model = build(
+        family, settings_of(family) | {"voice_hidden": 16}, TokenShape(width=4, vocabulary=9)
+    )
     given = tokens(4, 9, length=12)
     results = []
     for device in ("cpu", "cuda"):
@@ -177,7 +179,9 @@ def test_on_a_gpu_the_score_is_that_of_a_cpu_with_its_gradients(family):
 @pytest.mark.parametrize("family", families())
 def test_on_a_gpu_nothing_sees_the_future(family):
     torch.manual_seed(3)
-    model = build(family, settings_of(family) | {"head": 16}, TokenShape(width=4, vocabulary=9))
+    model = build(
+        family, settings_of(family) | {"voice_hidden": 16}, TokenShape(width=4, vocabulary=9)
+    )
     model, given = model.cuda().eval(), tokens(4, 9, batch=1, length=16).cuda()
     with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
         before = model.score(given)

@@ -62,7 +62,7 @@ def test_chosen_sequences_keep_their_past():
 def model():
     """Untrained, of two voices with two notes each: it repeats itself."""
     torch.manual_seed(0)
-    settings = {"width": 8, "head": 8, "layers": 1}
+    settings = {"width": 8, "voice_hidden": 8, "layers": 1}
     return build("lstm", settings, TokenShape(width=2, vocabulary=len(GRID.vocabulary)))
 
 

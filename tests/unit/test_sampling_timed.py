@@ -26,7 +26,14 @@ def timed_folder(request, tmp_path_factory):
     folder.mkdir()
     representation = Events(scheme=request.param, max_quarters=4)
     codec = codec_of(representation)
-    settings = {"width": 16, "heads": 2, "layers": 1, "context": 64, "near": 8, "moments": 9}
+    settings = {
+        "width": 16,
+        "heads": 2,
+        "layers": 1,
+        "context": 64,
+        "max_distance": 8,
+        "max_time_distance": 9,
+    }
     torch.manual_seed(3)
     model = build("music_transformer", settings, TokenShape.of(codec))
     save_file(dict(model.state_dict()), folder / "weights.safetensors")

@@ -57,7 +57,7 @@ def test_the_rate_climbs_in_a_line_and_falls_in_a_cosine():
         ({"steps": 25, "validate_every": 10}, ["training.steps=25", "training.validate_every=10"]),
         ({"steps": 0}, ["training.steps=0"]),
         ({"validate_every": 0}, ["validate_every=0"]),
-        ({"average": 1.0}, ["training.average=1.0", "[0, 1)"]),
+        ({"ema_decay": 1.0}, ["training.ema_decay=1.0", "[0, 1)"]),
         ({"precision": "16"}, ["'16'", "32-true", "bf16-mixed"]),
         ({"threads": 0}, ["threads=0"]),
         ({"patience": -1}, ["training.patience=-1"]),

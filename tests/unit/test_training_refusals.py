@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from dataclasses import replace
 
 import pytest
 import torch
@@ -289,7 +288,7 @@ def test_a_card_of_another_family_than_its_weights_is_refused(model_folder, sett
 def test_weights_of_another_shape_than_the_card_s_are_refused_with_both(
     model_folder, settings_of, tmp_path
 ):
-    wider = dict(settings_of("lstm", {"head": 12}).model)
+    wider = dict(settings_of("lstm", {"voice_hidden": 12}).model)
     with_card(model_folder, tmp_path / "a", model=wider)
     with pytest.raises(DamagedFile, match=r"shape \(192, 48\) by model\.json, .*shape \(192, 32\)"):
         load_trained(tmp_path / "a")
@@ -300,10 +299,3 @@ def test_weights_of_another_training_are_refused_with_both_hashes(model_folder, 
     digest = sha256_file(model_folder / "weights.safetensors")[:12]
     with pytest.raises(DamagedFile, match=rf"is {digest}…, model\.json names 000000000000…"):
         load_trained(tmp_path / "a")
-
-
-def test_an_unknown_packing_is_refused_before_anything_is_done(settings_of, train, tmp_path):
-    settings = settings_of()
-    settings = replace(settings, training=replace(settings.training, packing="tight"))
-    with pytest.raises(ValueError, match="packing='tight' is none of none, bucket"):
-        train(settings, tmp_path / "m", tmp_path / "r", NoPower().track)

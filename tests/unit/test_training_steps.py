@@ -138,7 +138,7 @@ def test_what_is_validated_and_exported_is_the_moving_average(
         return training_step(self, batch, batch_idx)
 
     monkeypatch.setattr(AutoregressiveTraining, "training_step", watched)
-    settings = settings_of(steps=8, validate_every=4, average=0.3)
+    settings = settings_of(steps=8, validate_every=4, ema_decay=0.3)
     rows, _ = fitted(settings, "model", micro_batch=micro_batch)
     weights[8] = doubles(modules[-1].model.state_dict())
     averages = {0: weights[0]}
@@ -202,7 +202,7 @@ def test_since_best_counts_from_the_first_of_the_lowest():
 def hopeless(settings_of):
     """A rate far too high: after the first validations nothing gets better."""
     return settings_of(
-        optimizer={"lr": 3.0, "warmup": 0}, steps=60, validate_every=2, patience=3, average=0.0
+        optimizer={"lr": 3.0, "warmup": 0}, steps=60, validate_every=2, patience=3, ema_decay=0.0
     )
 
 

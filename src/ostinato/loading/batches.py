@@ -6,8 +6,8 @@ true beginning looks like one. Starts reach half a crop over both ends and are m
 a piece's first and last positions are seen about half as often as its middle.
 
 Every row is of one piece alone: no position ever sees another piece. Where pieces are shorter than
-a crop, `packing="bucket"` saves the padding: all rows of a batch then come from one bucket of
-pieces of like length. A bucket is drawn in proportion to the positions in it and a piece to its
+a crop, `bucket_by_length` saves padding: all rows of a batch then come from one bucket of
+pieces of similar length. A bucket is drawn in proportion to the positions in it and a piece to its
 own, so every piece is seen in proportion to its length, as it is without buckets.
 """
 
@@ -22,7 +22,6 @@ from torch import Tensor
 from ostinato.loading.tokens import Array, Split, TokenSet
 
 PAD = -1
-PACKINGS = ("none", "bucket")
 LIKE = 1.2  # lengths within a bucket: at most a sixth of a row is then padding
 Batch = dict[str, Tensor]
 
@@ -30,13 +29,13 @@ Batch = dict[str, Tensor]
 @dataclass(frozen=True, kw_only=True)
 class CropSettings:
     """batch: pieces in a global batch; crop: positions; transpose: range of semitones, both
-    included; packing: "none" fills every row up to `crop`, "bucket" up to the longest of the batch.
+    included; bucket_by_length: pad rows to the longest of the batch, else to `crop`.
     """
 
     batch: int
     crop: int
     transpose: tuple[int, int] = (0, 0)
-    packing: str = "none"
+    bucket_by_length: bool = False
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -47,8 +46,6 @@ class CropSettings:
         low, high = self.transpose
         if not -11 <= low <= 0 <= high <= 11:
             raise ValueError(f"transpose={[low, high]} must be a range around 0 within -11 to 11")
-        if self.packing not in PACKINGS:
-            raise ValueError(f"packing={self.packing!r} is none of {', '.join(PACKINGS)}")
 
 
 class Crops(torch.utils.data.Dataset[Batch]):
@@ -78,7 +75,7 @@ class Crops(torch.utils.data.Dataset[Batch]):
         shifts = tokens.shifts
         self._tables = np.stack([shifts[k] for k in range(-11, 12)])
         self._buckets = [np.arange(len(self._split))]
-        if settings.packing == "bucket":
+        if settings.bucket_by_length:
             self._buckets = buckets(self._split.length, settings.crop, settings.batch)
         self._within = [_cumulative(self._split.length[pieces]) for pieces in self._buckets]
         self._between = _cumulative([self._split.length[pieces].sum() for pieces in self._buckets])
@@ -94,7 +91,7 @@ class Crops(torch.utils.data.Dataset[Batch]):
         starts = [self._start(draws[row, 0], int(lengths[row])) for row in range(len(pieces))]
         sizes = np.minimum(lengths - starts, crop)
         mine = np.arange(part * self._world + self._rank, len(pieces), self._world * self._parts)
-        longest = crop if self._settings.packing == "none" else int(sizes[mine].max())
+        longest = int(sizes[mine].max()) if self._settings.bucket_by_length else crop
         inputs = np.full((len(mine), longest, width), PAD, np.int64)
         targets = inputs.copy()
         for place, row in enumerate(mine):

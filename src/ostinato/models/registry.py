@@ -10,6 +10,7 @@ from typing import Any
 from ostinato import models
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.renamed import refuse_renamed
 
 SHARED = "layers"
 
@@ -57,6 +58,7 @@ def build(family: str, settings: Mapping[str, Any], shape: TokenShape) -> Autore
         ValueError: an unknown family or setting, naming the valid ones, or settings that
             contradict each other.
     """
+    refuse_renamed("model", settings)
     module = importlib.import_module(f"ostinato.models.{paradigm_of(family)}.{family}")
     known = {field.name for field in fields(module.Config)}
     unknown = sorted(set(settings) - known)

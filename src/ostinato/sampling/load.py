@@ -14,6 +14,7 @@ from ostinato.loading.tokens import TokenSet
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
 from ostinato.models.registry import build, families
+from ostinato.renamed import refuse_renamed
 from ostinato.representations.protocol import Representation
 from ostinato.representations.protocol import build as build_representation
 
@@ -84,6 +85,12 @@ def load_trained(folder: Path, *, family: str | None = None, device: str = "cpu"
         raise DamagedFile(
             f"{folder / 'model.json'}: its codec is not one of ours ({error}); train again with: "
             f"{made_by}"
+        ) from error
+    try:
+        refuse_renamed("model", card["model"])
+    except ValueError as error:
+        raise ValueError(
+            f"{folder / 'model.json'}: {error}; train again with: {made_by}"
         ) from error
     model = _built(card, shape, load_file(weights), folder)
     representation = build_representation(codec["representation"])

@@ -63,7 +63,7 @@ class AutoregressiveTraining(pl.LightningModule):
         )
         steps = self.settings.training.steps
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: rate_at(step, steps, chosen.warmup, chosen.floor)
+            optimizer, lambda step: rate_at(step, steps, chosen.warmup, chosen.final_lr_ratio)
         )
         return {
             "optimizer": optimizer,
@@ -103,7 +103,7 @@ class AutoregressiveTraining(pl.LightningModule):
         if (batch_idx + 1) % self.trainer.accumulate_grad_batches:
             return
         step = self.global_step
-        decay = min(self.settings.training.average, (1 + step) / (10 + step))
+        decay = min(self.settings.training.ema_decay, (1 + step) / (10 + step))
         ours: list[Tensor] = list(self.average.parameters())
         theirs: list[Tensor] = list(self.model.parameters())
         with torch.no_grad():
@@ -150,12 +150,12 @@ class AutoregressiveTraining(pl.LightningModule):
         self.history = list(checkpoint["history"])  # type: ignore[call-overload]
 
 
-def rate_at(step: int, steps: int, warmup: int, floor: float) -> float:
-    """Share of the peak rate at a step: linear up, then a cosine down to `floor`."""
+def rate_at(step: int, steps: int, warmup: int, final: float) -> float:
+    """Share of the peak rate at a step: linear up, then a cosine down to `final`."""
     if step < warmup:
         return (step + 1) / warmup
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def trained_weights(module: nn.Module) -> dict[str, Tensor]:

@@ -65,7 +65,7 @@ class EncodingModule(pl.LightningDataModule):
             batch=settings.training.batch,
             crop=settings.training.crop,
             transpose=settings.training.transpose,
-            packing=settings.training.packing,
+            bucket_by_length=settings.training.bucket_by_length,
             seed=seed_of("crops", settings.seed),
         )
         self.stretch = settings.training.validate_every

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar, get_args
 
+from ostinato.renamed import refuse_renamed
+
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
 Section = TypeVar("Section")
@@ -11,7 +13,8 @@ Section = TypeVar("Section")
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
-    """AdamW with a linear warm-up over `warmup` steps, then a cosine down to `floor` × lr.
+    """AdamW with a linear warm-up over `warmup` steps, then a cosine down to
+    `final_lr_ratio` × lr.
 
     clip: largest norm of the whole gradient; 0 does not clip.
     """
@@ -20,7 +23,7 @@ class OptimizerSettings:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
     warmup: int = 50
-    floor: float = 0.02
+    final_lr_ratio: float = 0.02
     clip: float = 1.0
 
     def __post_init__(self) -> None:
@@ -31,8 +34,10 @@ class OptimizerSettings:
                 f"optimizer.warmup={self.warmup}, clip={self.clip} and "
                 f"weight_decay={self.weight_decay} cannot be negative"
             )
-        if not 0 <= self.floor <= 1:
-            raise ValueError(f"optimizer.floor={self.floor} must lie in [0, 1], a share of lr")
+        if not 0 <= self.final_lr_ratio <= 1:
+            raise ValueError(
+                f"optimizer.final_lr_ratio={self.final_lr_ratio} must lie in [0, 1], a share of lr"
+            )
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"optimizer.betas={list(self.betas)} must lie in [0, 1)")
 
@@ -41,26 +46,28 @@ class OptimizerSettings:
 class TrainingSettings:
     """Budget and batches, in optimizer steps, never in seconds.
 
-    batch: pieces in a global batch, over all devices. crop: positions of each. validate_every:
-    steps between validations; a killed run goes on from the last one. average: decay of the moving
-    average of weights, which is what is validated and exported; 0 is none. transpose: range of
-    semitones for augmentation. threads: of torch on a CPU, because they change sums.
-    patience: validations without a better one after which training ends early; 0 never does.
-    packing: "bucket" makes batches of pieces of like length, which saves padding where pieces are
-    shorter than a crop; "none" draws them all alike.
+    batch: pieces in a global batch, over all devices. crop: positions of each.
+    validate_every: steps between validations; an interrupted run resumes from the last one.
+    ema_decay: decay of the exponential moving average of weights, which is validated and exported;
+        0: no averaging.
+    transpose: range of semitones for augmentation.
+    threads: torch's threads on a CPU; their number changes rounding.
+    patience: validations without improvement after which training stops; 0: never stop early.
+    bucket_by_length: make each batch of pieces of similar length, which saves padding where pieces
+        are shorter than a crop.
     """
 
     steps: int
     batch: int
     crop: int
     validate_every: int
-    average: float = 0.0
+    ema_decay: float = 0.0
     transpose: tuple[int, int] = (0, 0)
     precision: str = "32-true"
     threads: int = 2
     compile: bool = False
     patience: int = 0
-    packing: str = "none"
+    bucket_by_length: bool = False
 
     def __post_init__(self) -> None:
         if self.validate_every < 1 or self.threads < 1:
@@ -73,8 +80,8 @@ class TrainingSettings:
                 f"training.steps={self.steps} must be a multiple of "
                 f"training.validate_every={self.validate_every}"
             )
-        if not 0 <= self.average < 1:
-            raise ValueError(f"training.average={self.average} must lie in [0, 1)")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"training.ema_decay={self.ema_decay} must lie in [0, 1)")
         if self.patience < 0:
             raise ValueError(f"training.patience={self.patience} cannot be negative; 0 is for ever")
         if self.precision not in PRECISIONS:
@@ -107,6 +114,7 @@ def section(cls: type[Section], name: str, values: Mapping[str, Any]) -> Section
     Raises:
         ValueError: an unknown or missing setting, with the valid names, or one of another kind.
     """
+    refuse_renamed(name, values)
     known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(known))
     if unknown:

@@ -68,7 +68,7 @@ class Model(Autoregressive):
     def __init__(self, config: Config, shape: TokenShape) -> None:
         super().__init__(config, shape)
         self.config = config
-        if isinstance(self.chain, Chain) and not config.head:
+        if isinstance(self.chain, Chain) and not config.voice_hidden:
             tables = [part.weight for part in self.modules() if isinstance(part, nn.Embedding)]
             for weight in (*tables, self.chain.out_WHV):
                 nn.init.normal_(weight, std=DEVIATION)

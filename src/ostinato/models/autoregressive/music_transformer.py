@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.models.autoregressive.parts.config import TokenShape
-from ostinato.models.autoregressive.parts.musical_time import Clock, Now
+from ostinato.models.autoregressive.parts.musical_time import Clock, TimeState
 from ostinato.models.autoregressive.parts.relative import (
     Pitches,
     Relations,
@@ -35,47 +35,60 @@ from ostinato.models.layers.blocks import matrix
 class Config(StackConfig):
     """Settings of the family.
 
-    near: how many distances are told apart, 0 being the position itself; farther ones are as the
-    last, but for their place in the `periods`. moments: how many differences in musical time are
-    told apart, in steps of a representation of events, 0 being the same time; farther ones are as
-    the last, and 0 of them asks for none. pitches: first and last of the symbols that are
-    consecutive pitches; without them no intervals are asked for. intervals: the widest that is told
-    apart, in semitones.
+    max_distance: distances in positions that have a relation of their own, 0 being the position
+        itself; longer ones share the last one's, except for their place in the `periods`.
+    max_time_distance: the same in musical time, in steps of a representation of events; 0: no
+        relations in time.
+    pitch_range: first and last of the symbols that are consecutive pitches; empty: no relations in
+        intervals.
+    intervals: widest interval that has a relation of its own, in semitones.
     """
 
-    near: int = 128
-    moments: int = 0
-    pitches: tuple[int, ...] = ()
+    max_distance: int = 128
+    max_time_distance: int = 0
+    pitch_range: tuple[int, ...] = ()
     intervals: int = 24
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.near <= self.context:
-            raise ValueError(f"near={self.near} must lie in 1 to context={self.context}")
-        if self.moments < 0:
-            raise ValueError(f"moments={self.moments} cannot be negative; 0 asks for no times")
-        if self.pitches and (len(self.pitches) != 2 or self.pitches[0] >= self.pitches[1]):
-            raise ValueError(f"pitches={list(self.pitches)} must be a first and a last symbol")
+        if not 1 <= self.max_distance <= self.context:
+            raise ValueError(
+                f"max_distance={self.max_distance} must lie in 1 to context={self.context}"
+            )
+        if self.max_time_distance < 0:
+            raise ValueError(
+                f"max_time_distance={self.max_time_distance} cannot be negative; 0 switches it off"
+            )
+        if self.pitch_range and (
+            len(self.pitch_range) != 2 or self.pitch_range[0] >= self.pitch_range[1]
+        ):
+            raise ValueError(
+                f"pitch_range={list(self.pitch_range)} must be a first and a last symbol"
+            )
         if self.intervals < 1:
-            raise ValueError(f"intervals={self.intervals} must be at least 1; or leave out pitches")
+            raise ValueError(
+                f"intervals={self.intervals} must be at least 1; or leave out pitch_range"
+            )
 
 
 class Tables(NamedTuple):
     """One layer's relations as its step looks them up.
 
     query_N1E: c. around: R around the ring, twice, so that any turn of it is one piece,
-    (N, E, 2S). intervals: P by number, (N, E, 1 + W I). moments: M, (N, E, G).
+    (N, E, 2S). intervals: P by number, (N, E, 1 + W I). times: M, (N, E, G).
     """
 
     query_N1E: Tensor
     around: Tensor
     intervals: Tensor | None
-    moments: Tensor | None
+    times: Tensor | None
 
 
-class Since(NamedTuple):
-    """The newest position beside each that it sees: numbers of the voices' intervals (B, S, W), and
-    of the time that has passed (B, S); None where it is not asked for.
+class KeyRelations(NamedTuple):
+    """Relations of the newest position to each that it sees.
+
+    intervals: numbers of the voices' intervals, (B, S, W). passed: numbers of the time between
+    them, (B, S). None if not asked for.
     """
 
     intervals: Tensor | None
@@ -91,7 +104,7 @@ class Cache:
     ring: Ring
     pitches: Tensor
     times: Tensor
-    now: Now | None
+    time: TimeState | None
     weights: list[Weights]
     tables: list[Tables]
 
@@ -126,7 +139,9 @@ class Model(Stack):
         if times_BT is None:
             return None
         return [
-            time_passed(times_BT[:, start:end], times_BT[:, first:end], self.config.moments)
+            time_passed(
+                times_BT[:, start:end], times_BT[:, first:end], self.config.max_time_distance
+            )
             for first, start, end, _ in chunks
         ]
 
@@ -136,8 +151,8 @@ class Model(Stack):
         size = (batch, ring.slots, self.shape.width)
         pitches = torch.full(size, -1, device=ring.kept.device)
         times = pitches.new_zeros(size[:2])
-        now = self.clock.begin(batch) if self.clock else None
-        return Cache(ring, pitches, times, now, self.weights(), self._tables(ring.slots))
+        time = self.clock.begin(batch) if self.clock else None
+        return Cache(ring, pitches, times, time, self.weights(), self._tables(ring.slots))
 
     def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: Cache) -> Tensor:
         """One more position."""
@@ -148,33 +163,35 @@ class Model(Stack):
             cache.times = F.pad(cache.times, (0, ring.slots - before))
             cache.tables = self._tables(ring.slots)
         slots = ring.open()
-        since = self._since(rows_BW, cache, slots[0].seen.shape[3])
+        related = self._relate_newest(rows_BW, cache, slots[0].seen.shape[3])
         for weights, tables, slot in zip(cache.weights, cache.tables, slots, strict=True):
-            attend = partial(attend_step, tables, ring, since, slot)
+            attend = partial(attend_step, tables, ring, related, slot)
             x_BD = step(x_BD, weights, attend)
         ring.close()
         return self.norm(x_BD)
 
-    def _since(self, rows_BW: Tensor, cache: Cache, seen: int) -> Since:
-        """What relates the newest position to the `seen` ones; keeps its pitches and its time."""
+    def _relate_newest(self, rows_BW: Tensor, cache: Cache, seen: int) -> KeyRelations:
+        """Relations of the newest position to the `seen` ones; stores its pitches and its time."""
         intervals = passed = None
         if self.scale:
             pitch_BW = self.scale.pitch(rows_BW)
             cache.ring.note(cache.pitches, pitch_BW)
             intervals = self.scale.intervals(pitch_BW[:, None], cache.pitches[:, :seen])
-        if self.clock and cache.now:
-            time_B = self.clock.step(rows_BW[:, 0], cache.now)
+        if self.clock and cache.time:
+            time_B = self.clock.step(rows_BW[:, 0], cache.time)
             cache.ring.note(cache.times, time_B)
-            passed = time_passed(time_B[:, None], cache.times[:, :seen], self.config.moments)[:, 0]
-        return Since(intervals, passed)
+            passed = time_passed(
+                time_B[:, None], cache.times[:, :seen], self.config.max_time_distance
+            )[:, 0]
+        return KeyRelations(intervals, passed)
 
     def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
         """These of the sequences."""
         cache.ring.select(index_B)
         cache.pitches = cache.pitches.index_select(0, index_B)
         cache.times = cache.times.index_select(0, index_B)
-        if cache.now:
-            cache.now.select(index_B)
+        if cache.time:
+            cache.time.select(index_B)
 
     def _tables(self, slots: int) -> list[Tables]:
         """Column z of R is the distance -z mod slots: slot s is (position - s) mod slots back."""
@@ -184,36 +201,36 @@ class Model(Stack):
             down_NSE = relations.distances(slots)  # slots - 1, … 1, 0
             around = down_NSE.roll(1, dims=1).transpose(1, 2)  # 0, slots - 1, … 1
             intervals = relations.intervals() if self.scale else None
-            moments = None if self.clock is None else relations.moments()
+            times = None if self.clock is None else relations.times()
             around = torch.cat([around, around], dim=2)
-            tables.append(Tables(relations.query_N1E, around, intervals, moments))
+            tables.append(Tables(relations.query_N1E, around, intervals, times))
         return tables
 
 
 def pitch_scale(config: Config, shape: TokenShape) -> Scale | None:
     """Which symbols are pitches, if any."""
-    if not config.pitches:
+    if not config.pitch_range:
         return None
-    first, last = config.pitches
+    first, last = config.pitch_range
     if first < 0 or last >= shape.vocabulary:
         raise ValueError(
-            f"pitches={[first, last]} must be symbols, and the representation has "
+            f"pitch_range={[first, last]} must be symbols, and the representation has "
             f"{shape.vocabulary}: 0 to {shape.vocabulary - 1}; choose the encoding that they "
-            "are of (encoding=…), or leave pitches out"
+            "are of (encoding=…), or leave pitch_range out"
         )
     return Scale(first, last - first + 1, config.intervals)
 
 
 def event_clock(config: Config, shape: TokenShape) -> Clock | None:
     """Of a stream of events, if its times are asked for."""
-    if not config.moments:
+    if not config.max_time_distance:
         return None
     if shape.timing is None:
         raise ValueError(
-            f"moments={config.moments} asks for the times of events, and this representation tells "
-            "none: its positions are equally far apart, or it was encoded before times were told "
-            "(encode it again); choose an encoding of events (encoding=…), or leave moments out: "
-            "`near` counts positions"
+            f"max_time_distance={config.max_time_distance} needs the times of events, and this "
+            "representation has none: its positions are equally far apart, or it was encoded by an "
+            "earlier version (encode it again); choose an encoding of events (encoding=…), or "
+            "leave max_time_distance out: `max_distance` counts positions"
         )
     return Clock(shape.timing)
 
@@ -227,7 +244,12 @@ class Attention(nn.Module):
         self.qkv = matrix(config.width, 3 * config.width)
         self.out = matrix(config.width, config.width, config.gain)
         self.relations = Relations(
-            config.heads, self.head_width, config.near, config.periods, intervals, config.moments
+            config.heads,
+            self.head_width,
+            config.max_distance,
+            config.periods,
+            intervals,
+            config.max_time_distance,
         )
 
     def forward(
@@ -275,7 +297,9 @@ def attend(bias_ACS: Tensor, q_ACE: Tensor, k_ASE: Tensor, v_ASE: Tensor) -> Ten
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)[0]
 
 
-def attend_step(tables: Tables, ring: Ring, since: Since, slot: Slot, qkv_BX: Tensor) -> Tensor:
+def attend_step(
+    tables: Tables, ring: Ring, related: KeyRelations, slot: Slot, qkv_BX: Tensor
+) -> Tensor:
     """One position, (B, D): puts its key and value into the slot and attends to all it sees."""
     _, B, N, S, E = slot.seen.shape
     qkv_3BNE = qkv_BX.view(B, 3, N, E).transpose(0, 1)
@@ -283,12 +307,12 @@ def attend_step(tables: Tables, ring: Ring, since: Since, slot: Slot, qkv_BX: Te
     q_BNE = qkv_3BNE[0]
     asks_NBE = (q_BNE.transpose(0, 1) + tables.query_N1E) * E**-0.5
     bias_BNS = distance_bias(tables.around, asks_NBE, ring, S).transpose(0, 1)
-    if since.passed is not None and tables.moments is not None:
-        by_time = torch.bmm(asks_NBE, tables.moments).transpose(0, 1)
-        bias_BNS = bias_BNS + by_time.gather(2, since.passed[:, None].expand(B, N, S))
-    if since.intervals is not None and tables.intervals is not None:
+    if related.passed is not None and tables.times is not None:
+        by_time = torch.bmm(asks_NBE, tables.times).transpose(0, 1)
+        bias_BNS = bias_BNS + by_time.gather(2, related.passed[:, None].expand(B, N, S))
+    if related.intervals is not None and tables.intervals is not None:
         by_interval = torch.bmm(asks_NBE, tables.intervals).transpose(0, 1)
-        numbers = since.intervals.view(B, 1, -1).expand(B, N, -1)
+        numbers = related.intervals.view(B, 1, -1).expand(B, N, -1)
         earned = by_interval.gather(2, numbers).view(B, N, S, -1)
         bias_BNS = bias_BNS + earned.sum(dim=-1)
     return slot.attend(q_BNE, bias_BNS).reshape(B, N * E)

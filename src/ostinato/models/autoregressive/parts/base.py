@@ -18,15 +18,15 @@ from torch.nn import functional as F
 
 from ostinato.models.autoregressive.parts.chain import Chain
 from ostinato.models.autoregressive.parts.config import PAD, StepConfig, TokenShape
-from ostinato.models.autoregressive.parts.echo import (
-    EchoInput,
-    Memory,
-    empty_memory,
-    find_echoes,
-    next_echo,
-)
 from ostinato.models.autoregressive.parts.nade import BinaryChain, BinaryInput
-from ostinato.models.autoregressive.parts.step_input import StepInput, running_ages
+from ostinato.models.autoregressive.parts.repetition import (
+    Memory,
+    RepetitionInput,
+    empty_memory,
+    find_repetitions,
+    next_repetition,
+)
+from ostinato.models.autoregressive.parts.step_input import StepInput, running_held
 
 
 @dataclass
@@ -35,14 +35,14 @@ class State:
 
     `position` is a number, or a tensor (1,) where steps are recorded. `row_BW` is the position in
     the making, `context_BWH` what the chain knows of it, `cache` what the trunk keeps, `memory`
-    what was heard, for echoes.
+    what the search for repetitions needs.
     """
 
     position: int | Tensor
     filled: int
     row_BW: Tensor
     previous_BW: Tensor
-    age_BW: Tensor
+    held_BW: Tensor
     context_BWH: Tensor
     cache: Any
     memory: Memory | None
@@ -65,21 +65,21 @@ class Autoregressive(nn.Module):
                 f"the representation has {shape.width}"
             )
         self.shape, self.order, self.periods = shape, order, config.periods
-        self.max_age, self.reach = config.ages, config.echo
+        self.max_held, self.reach = config.held_steps, config.repetition_memory
         self.step_input: StepInput | BinaryInput
         self.chain: Chain | BinaryChain
         if shape.vocabulary == 2:  # keys that are off or on
             self.step_input = BinaryInput(
-                shape.width, config.read_width, config.periods, config.ages
+                shape.width, config.read_width, config.periods, config.held_steps
             )
-            self.chain = BinaryChain(shape.width, config.width, config.head, order)
+            self.chain = BinaryChain(shape.width, config.width, config.voice_hidden, order)
         else:
             self.step_input = StepInput(config, shape)
             self.chain = Chain(config, shape, order)
         period = config.periods[0] if config.periods else 1
         self.echo_input = (
-            EchoInput(config.read_width, shape.width, shape.vocabulary, period)
-            if config.echo
+            RepetitionInput(config.read_width, shape.width, shape.vocabulary, period)
+            if config.repetition_memory
             else None
         )
 
@@ -107,13 +107,13 @@ class Autoregressive(nn.Module):
         inputs_BTW: the position before each target; PAD is "before the piece". start_B: number of
         the first target's position in its piece, for the clocks.
         """
-        ages_BTW = running_ages(inputs_BTW, self.max_age) if self.max_age else None
+        held_BTW = running_held(inputs_BTW, self.max_held) if self.max_held else None
         clock_BT = start_B[:, None] + torch.arange(inputs_BTW.shape[1], device=inputs_BTW.device)
         previous = torch.where(inputs_BTW == PAD, self.shape.vocabulary, inputs_BTW)
-        x_BTD = self.step_input(previous, clock_BT, ages_BTW)
+        x_BTD = self.step_input(previous, clock_BT, held_BTW)
         if self.echo_input:
-            echo = find_echoes(previous, self.reach, self.shape.vocabulary)
-            x_BTD = x_BTD + self.echo_input(echo)
+            match = find_repetitions(previous, self.reach, self.shape.vocabulary)
+            x_BTD = x_BTD + self.echo_input(match)
         context_BTD = self.trunk(x_BTD, previous)
         logits_BTWV = self.chain(context_BTD, previous, targets_BTW.clamp(min=0))
         nats = F.cross_entropy(
@@ -172,9 +172,9 @@ class Autoregressive(nn.Module):
         if state.filled < self.shape.width:
             self.chain.choose(state.context_BWH, column, subtoken_B)
             return
-        if self.max_age:
+        if self.max_held:
             same = state.row_BW == state.previous_BW
-            state.age_BW = torch.where(same, state.age_BW + 1, 0).clamp(max=self.max_age)
+            state.held_BW = torch.where(same, state.held_BW + 1, 0).clamp(max=self.max_held)
         state.position, state.filled = state.position + 1, 0
         state.previous_BW = state.row_BW.clone()
         self._open_position(state)
@@ -182,16 +182,16 @@ class Autoregressive(nn.Module):
     def select(self, state: State, index_B: Tensor) -> None:
         """Go on with these of the sequences, in this order; one may be there twice."""
         index_B = index_B.to(state.row_BW.device)
-        for name in ("row_BW", "previous_BW", "age_BW", "context_BWH"):
+        for name in ("row_BW", "previous_BW", "held_BW", "context_BWH"):
             setattr(state, name, getattr(state, name).index_select(0, index_B))
         self.trunk_select(state.cache, index_B)
         if state.memory:
             state.memory.select(index_B)
 
     def _open_position(self, state: State) -> None:
-        x_BD = self.step_input.step(state.previous_BW, state.position, state.age_BW)
+        x_BD = self.step_input.step(state.previous_BW, state.position, state.held_BW)
         if self.echo_input and state.memory:
-            echo = next_echo(state.previous_BW, state.memory, self.shape.vocabulary)
-            x_BD = x_BD + self.echo_input(echo)
+            match = next_repetition(state.previous_BW, state.memory, self.shape.vocabulary)
+            x_BD = x_BD + self.echo_input(match)
         context_BD = self.trunk_step(x_BD, state.previous_BW, state.cache)
         state.context_BWH = self.chain.open(context_BD, state.previous_BW)

@@ -1,6 +1,6 @@
 """Predicts a position's sub-tokens one after the other: the exact joint likelihood of all."""
 
-# B batch, T positions, N = B * T, W sub-tokens of a position, D width, H head width, V vocabulary
+# B batch, T positions, N = B * T, W sub-tokens of a position, D width, H hidden width, V vocabulary
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ class Chain(nn.Module):
 
     Sub-token k sees
     hidden_k = gelu(P_k context + Σ_j F_jk[previous_j] + Σ_{j before k} E_jk[chosen_j])
-    and gives logits U_k hidden_k. With head = 0 and W = 1 this is one linear layer.
+    and gives logits U_k hidden_k. With voice_hidden = 0 and W = 1 this is one linear layer.
     """
 
     offsets_W: Tensor
@@ -22,18 +22,18 @@ class Chain(nn.Module):
 
     def __init__(self, config: StepConfig, shape: TokenShape, order: tuple[int, ...]) -> None:
         super().__init__()
-        if shape.width > 1 and not config.head:
+        if shape.width > 1 and not config.voice_hidden:
             raise ValueError(
-                f"head=0 predicts one sub-token only, the representation has {shape.width}"
+                f"voice_hidden=0 predicts one sub-token only, the representation has {shape.width}"
             )
-        self.shape, self.head = shape, config.head
-        W, H, stride = shape.width, config.head or config.width, shape.vocabulary + 1
+        self.shape, self.hidden = shape, config.voice_hidden
+        W, H, stride = shape.width, config.voice_hidden or config.width, shape.vocabulary + 1
         self.order = order
-        self.project = nn.Linear(config.width, W * H) if config.head else nn.Identity()
+        self.project = nn.Linear(config.width, W * H) if config.voice_hidden else nn.Identity()
         self.out_WHV = nn.Parameter(torch.empty(W, H, shape.vocabulary))
         self.bias_WV = nn.Parameter(torch.zeros(W, shape.vocabulary))
         nn.init.normal_(self.out_WHV, std=H**-0.5)
-        if config.head:
+        if config.voice_hidden:
             self.previous = nn.Embedding(W * stride, W * H)
             self.chosen = nn.Embedding(W * stride, W * H) if W > 1 else None
             for table in (self.previous, *([self.chosen] if self.chosen else [])):
@@ -47,7 +47,7 @@ class Chain(nn.Module):
         """Logits of shape (B, T, W, V), with the true sub-tokens as those already chosen."""
         B, T, W = targets_BTW.shape
         hidden_BTWH = self.open(context_BTD, previous_BTW)
-        if self.head and self.chosen is not None:
+        if self.hidden and self.chosen is not None:
             weight = (
                 self.chosen.weight.view(W, -1, W, hidden_BTWH.shape[-1]) * self.sees_WW1[:, None]
             )
@@ -55,7 +55,7 @@ class Chain(nn.Module):
             indices = (targets_BTW + self.offsets_W).view(B * T, W)
             chosen = F.embedding_bag(indices, flat, mode="sum")
             hidden_BTWH = hidden_BTWH + chosen.view(B, T, W, -1)
-        active = F.gelu(hidden_BTWH) if self.head else hidden_BTWH
+        active = F.gelu(hidden_BTWH) if self.hidden else hidden_BTWH
         if W == 1:
             return (active[:, :, 0] @ self.out_WHV[0] + self.bias_WV[0])[:, :, None]
         logits_WNV = torch.bmm(active.reshape(B * T, W, -1).transpose(0, 1), self.out_WHV)
@@ -65,7 +65,7 @@ class Chain(nn.Module):
         """What all sub-tokens of a position know before the first is chosen, (…, W, H)."""
         W = self.shape.width
         hidden = self.project(context)
-        if self.head:
+        if self.hidden:
             indices = (previous + self.offsets_W).view(-1, W)
             bag = F.embedding_bag(indices, self.previous.weight, mode="sum")
             hidden = hidden + bag.view(*previous.shape[:-1], -1)
@@ -81,5 +81,5 @@ class Chain(nn.Module):
         """Logits of the next sub-token, (B, V)."""
         column = self.order[filled]
         hidden_BH = hidden_BWH[:, column]
-        active = F.gelu(hidden_BH) if self.head else hidden_BH
+        active = F.gelu(hidden_BH) if self.hidden else hidden_BH
         return torch.addmm(self.bias_WV[column], active, self.out_WHV[column])

@@ -1,4 +1,4 @@
-"""What all autoregressive families are told: the shape of tokens, and the settings they share."""
+"""The shape of tokens, and the settings that all autoregressive families share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ PAD = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What a position's first sub-token does to the time of the music, in steps: of each symbol, V
-    numbers each.
+    """Effect of a position's first sub-token on musical time, in steps; V numbers, one a symbol.
 
-    shift: by how much it moves time on. bar: 1 where it begins the next bar. meter: how long bars
-    are from the current one on; 0 says nothing. place: where in the bar it goes; -1 says nothing.
+    shift: steps by which it advances time. bar: 1 if it begins the next bar. meter: length of bars
+    from the current one on; 0: unknown. place: its place in the bar; -1: unknown.
     """
 
     shift: tuple[int, ...]
@@ -24,9 +23,9 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenShape:
-    """What a model must know of its representation: W sub-tokens a position out of V.
+    """What a model must know of its representation: W sub-tokens a position, V symbols.
 
-    timing: of a stream of events; None where positions are equally far apart in time.
+    timing: for a stream of events; None if positions are equally far apart in time.
     """
 
     width: int
@@ -41,48 +40,53 @@ class TokenShape:
         for name, steps in vars(self.timing).items() if self.timing else ():
             if len(steps) != self.vocabulary:
                 raise ValueError(
-                    f"timing tells the {name} of {len(steps)} symbols, the vocabulary has "
+                    f"timing gives the {name} of {len(steps)} symbols, the vocabulary has "
                     f"{self.vocabulary}"
                 )
 
     @classmethod
     def of(cls, codec: Mapping[str, Any]) -> Self:
-        """Of the tokens that a `codec.json` describes.
+        """The shape of the tokens that a `codec.json` describes.
 
         Raises:
-            ValueError, TypeError, KeyError: it is not one of ours.
+            ValueError, TypeError, KeyError: it does not describe tokens of this project.
         """
-        told = codec.get("timing")
-        timing = Timing(**{name: tuple(steps) for name, steps in told.items()}) if told else None
+        tables = codec.get("timing")
+        timing = Timing(**{key: tuple(row) for key, row in tables.items()}) if tables else None
         return cls(width=codec["width"], vocabulary=len(codec["vocabulary"]), timing=timing)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepConfig:
-    """Settings that all families share.
+    """Settings that all autoregressive families share.
 
-    width: D, of the trunk. head: H, hidden width of each voice's predictor; 0 predicts linearly.
-    order: in which the W sub-tokens are predicted; empty is as they come.
-    periods: clocks, in positions from the start of the piece (16 is a bar of 4/4 in sixteenths).
-    ages: up to how many positions the trunk is told how long each sub-token has stayed the same, as
-    far as its sequence goes back: a training crop begins without a past.
-    echo: how far back it is told what followed a passage like the one just heard (parts/echo.py).
+    width: D, width of the trunk.
+    voice_hidden: H, hidden width of each voice's predictor; 0: a linear layer.
+    order: order in which the W sub-tokens are predicted; empty: natural order.
+    periods: clocks: the trunk sees the position modulo each (16: a bar of 4/4 in sixteenths).
+    held_steps: the trunk sees for how many steps each sub-token has been held, counted up to this
+        number from the start of its sequence (a training crop begins at 0); 0: not seen.
+    repetition_memory: number of past positions in which the longest match of the most recent
+        passage is searched; the trunk sees what followed it (parts/repetition.py); 0: not seen.
     """
 
     width: int
-    head: int = 0
+    voice_hidden: int = 0
     order: tuple[int, ...] = ()
     periods: tuple[int, ...] = ()
-    ages: int = 0
-    echo: int = 0
+    held_steps: int = 0
+    repetition_memory: int = 0
 
     def __post_init__(self) -> None:
         if sorted(self.order) != list(range(len(self.order))):
             raise ValueError(
                 f"order={list(self.order)} must name each of 0 to {len(self.order) - 1} once"
             )
-        if self.ages < 0 or self.echo < 0:
-            raise ValueError(f"ages={self.ages} and echo={self.echo} cannot be negative; 0 is none")
+        if self.held_steps < 0 or self.repetition_memory < 0:
+            raise ValueError(
+                f"held_steps={self.held_steps} and repetition_memory={self.repetition_memory} "
+                "cannot be negative; 0 switches them off"
+            )
 
     @property
     def read_width(self) -> int:

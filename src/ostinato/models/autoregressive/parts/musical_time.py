@@ -21,9 +21,10 @@ from ostinato.models.autoregressive.parts.config import Timing
 
 
 @dataclass
-class Now:
-    """Where a batch of sequences stands, in steps, (B,) each: what bars and shifts have added up
-    to, the length of the bar, and the place in it.
+class TimeState:
+    """Musical time of a batch of sequences, in steps, (B,) each.
+
+    start_B: sum of bars and shifts so far. bar_B: length of the current bar. place_B: place in it.
     """
 
     start_B: Tensor
@@ -31,7 +32,7 @@ class Now:
     place_B: Tensor
 
     def select(self, index_B: Tensor) -> None:
-        """Hold these of the sequences, in this order."""
+        """Keep these sequences, in this order."""
         for name in ("start_B", "bar_B", "place_B"):
             setattr(self, name, getattr(self, name).index_select(0, index_B))
 
@@ -63,22 +64,22 @@ class Clock(nn.Module):
         start_BT = (self.shift[symbols_BT] + self.bar[symbols_BT] * before_BT).cumsum(dim=1)
         return start_BT + latest(place_BT, place_BT >= 0, 0)
 
-    def begin(self, batch: int) -> Now:
+    def begin(self, batch: int) -> TimeState:
         """Before the first symbol."""
         zero_B = self.shift.new_zeros(batch)
-        return Now(zero_B, torch.full_like(zero_B, self.longest), zero_B.clone())
+        return TimeState(zero_B, torch.full_like(zero_B, self.longest), zero_B.clone())
 
-    def step(self, symbol_B: Tensor, now: Now) -> Tensor:
-        """Time after one more symbol, (B,); moves `now`."""
+    def step(self, symbol_B: Tensor, state: TimeState) -> Tensor:
+        """Time after one more symbol, (B,); moves `state`."""
         meter_B, place_B = self.meter[symbol_B], self.place[symbol_B]
-        now.start_B = now.start_B + self.shift[symbol_B] + self.bar[symbol_B] * now.bar_B
-        now.bar_B = torch.where(meter_B > 0, meter_B, now.bar_B)
-        now.place_B = torch.where(place_B >= 0, place_B, now.place_B)
-        return now.start_B + now.place_B
+        state.start_B = state.start_B + self.shift[symbol_B] + self.bar[symbol_B] * state.bar_B
+        state.bar_B = torch.where(meter_B > 0, meter_B, state.bar_B)
+        state.place_B = torch.where(place_B >= 0, place_B, state.place_B)
+        return state.start_B + state.place_B
 
 
-def latest(values_BT: Tensor, told_BT: Tensor, unknown: int) -> Tensor:
-    """At each position the last value that was told up to there, (B, T)."""
+def latest(values_BT: Tensor, known_BT: Tensor, unknown: int) -> Tensor:
+    """At each position the last known value up to there, (B, T); `unknown` before the first."""
     position_T = torch.arange(values_BT.shape[1], device=values_BT.device)
-    last_BT = torch.where(told_BT, position_T, -1).cummax(dim=1).values
+    last_BT = torch.where(known_BT, position_T, -1).cummax(dim=1).values
     return torch.where(last_BT < 0, unknown, values_BT.gather(1, last_BT.clamp(min=0)))

@@ -7,7 +7,7 @@ hidden layer changes only where a key is on, so it is computed once for each key
 once for each key: a twentieth of the memory for music.
 """
 
-# B batch, T positions, N = B * T, W keys of a position, D width, H head width, S keys on, at most
+# B batch, T positions, N = B * T, W keys of a position, D width, H hidden width, S keys on, at most
 
 import math
 from collections.abc import Sequence
@@ -24,13 +24,14 @@ KEYS_ON = 0.04  # of 88 keys, three and a half sound in a frame of music: where 
 
 
 class BinaryInput(nn.Module):
-    """The previous position and the clocks as one vector; ages are not known here."""
+    """Embeds the previous position and the clocks; held steps are not supported."""
 
-    def __init__(self, keys: int, width: int, periods: Sequence[int], ages: int) -> None:
+    def __init__(self, keys: int, width: int, periods: Sequence[int], held_steps: int) -> None:
         super().__init__()
-        if ages:
+        if held_steps:
             raise ValueError(
-                f"ages={ages} are not told of keys that are off or on: leave ages at 0"
+                f"held_steps={held_steps} is not supported for keys that are off or on: "
+                "leave held_steps at 0"
             )
         self.periods = tuple(periods)
         self.keys_WD = nn.Parameter(torch.randn(keys, width) * 0.1)
@@ -39,14 +40,14 @@ class BinaryInput(nn.Module):
         for table in self.clocks:
             nn.init.normal_(cast(nn.Embedding, table).weight, std=0.1)
 
-    def forward(self, rows_BTW: Tensor, clock_BT: Tensor, ages_BTW: Tensor | None) -> Tensor:
+    def forward(self, rows_BTW: Tensor, clock_BT: Tensor, held_BTW: Tensor | None) -> Tensor:
         """Shape (B, T, D)."""
         x_BTD = self._rows(rows_BTW)
         for period, table in zip(self.periods, self.clocks, strict=True):
             x_BTD = x_BTD + table(clock_BT % period)
         return x_BTD
 
-    def step(self, rows_BW: Tensor, position: int | Tensor, ages_BW: Tensor) -> Tensor:
+    def step(self, rows_BW: Tensor, position: int | Tensor, held_BW: Tensor) -> Tensor:
         """The same for one position, of the same number in all sequences: shape (B, D)."""
         x_BD = self._rows(rows_BW)
         for period, table in zip(self.periods, self.clocks, strict=True):
@@ -68,15 +69,17 @@ class BinaryChain(nn.Module):
     order_W: Tensor
     place_W: Tensor
 
-    def __init__(self, keys: int, width: int, head: int, order: Sequence[int]) -> None:
+    def __init__(self, keys: int, width: int, hidden: int, order: Sequence[int]) -> None:
         super().__init__()
-        if not head:
-            raise ValueError(f"head=0 predicts one sub-token only, the representation has {keys}")
-        self.head, self.order = head, tuple(order)
-        self.project = nn.Linear(width, head)
-        self.previous_WH = nn.Parameter(torch.randn(keys, head) * 0.05)
-        self.chosen_WH = nn.Parameter(torch.randn(keys, head) * 0.05)
-        self.out_HW = nn.Parameter(torch.randn(head, keys) * head**-0.5)
+        if not hidden:
+            raise ValueError(
+                f"voice_hidden=0 predicts one sub-token only, the representation has {keys}"
+            )
+        self.hidden, self.order = hidden, tuple(order)
+        self.project = nn.Linear(width, hidden)
+        self.previous_WH = nn.Parameter(torch.randn(keys, hidden) * 0.05)
+        self.chosen_WH = nn.Parameter(torch.randn(keys, hidden) * 0.05)
+        self.out_HW = nn.Parameter(torch.randn(hidden, keys) * hidden**-0.5)
         self.direct = nn.Linear(width, keys)
         nn.init.constant_(self.direct.bias, math.log(KEYS_ON / (1 - KEYS_ON)))
         order_W = torch.tensor(self.order)
@@ -87,7 +90,7 @@ class BinaryChain(nn.Module):
         """Logits of shape (B, T, W, 2), with the true keys as those already chosen."""
         W = targets_BTW.shape[-1]
         opened = self.open(context_BTD, previous_BTW).flatten(0, 1)
-        first_NH, direct_NW = torch.split(opened, [self.head, W], dim=1)
+        first_NH, direct_NW = torch.split(opened, [self.hidden, W], dim=1)
         on_NW = targets_BTW.reshape(-1, W)[:, self.order_W] == ON
         before_NW = on_NW.cumsum(dim=1) - on_NW.long()
         hidden_NSH = first_NH[:, None] + self._seen(on_NW)
@@ -115,13 +118,13 @@ class BinaryChain(nn.Module):
 
     def choose(self, opened_BX: Tensor, column: int, subtoken_B: Tensor) -> None:
         """Let the keys that come after `column` see what was chosen for it, in place."""
-        opened_BX[:, : self.head] += (subtoken_B == ON)[:, None] * self.chosen_WH[column]
+        opened_BX[:, : self.hidden] += (subtoken_B == ON)[:, None] * self.chosen_WH[column]
 
     def step(self, opened_BX: Tensor, filled: int) -> Tensor:
         """Logits of the next key, (B, 2)."""
         column = self.order[filled]
-        active_BH = F.gelu(opened_BX[:, : self.head])
-        logit_B = active_BH @ self.out_HW[:, column] + opened_BX[:, self.head + column]
+        active_BH = F.gelu(opened_BX[:, : self.hidden])
+        logit_B = active_BH @ self.out_HW[:, column] + opened_BX[:, self.hidden + column]
         return F.pad(logit_B[:, None], (1, 0))
 
 

@@ -79,14 +79,14 @@ class Relations(nn.Module):
         self,
         heads: int,
         width: int,
-        near: int,
+        max_distance: int,
         periods: Sequence[int],
         intervals: int,
-        moments: int = 0,
+        max_time_distance: int = 0,
     ) -> None:
         super().__init__()
         self.query_N1E = nn.Parameter(torch.zeros(heads, 1, width))
-        self.near_NFE = nn.Parameter(waves(near, width).repeat(heads, 1, 1) * AMPLITUDE)
+        self.near_NFE = nn.Parameter(waves(max_distance, width).repeat(heads, 1, 1) * AMPLITUDE)
         self.metrical = nn.ParameterList(
             torch.randn(heads, period, width) * SPREAD for period in periods
         )
@@ -94,7 +94,9 @@ class Relations(nn.Module):
             nn.Parameter(torch.randn(heads, width, intervals) * SPREAD) if intervals else None
         )
         self.moments_NGE = (
-            nn.Parameter(waves(moments, width).repeat(heads, 1, 1) * AMPLITUDE) if moments else None
+            nn.Parameter(waves(max_time_distance, width).repeat(heads, 1, 1) * AMPLITUDE)
+            if max_time_distance
+            else None
         )
 
     def distances(self, count: int) -> Tensor:
@@ -110,7 +112,7 @@ class Relations(nn.Module):
         assert self.interval_NEI is not None
         return nn.functional.pad(self.interval_NEI, (1, 0))
 
-    def moments(self) -> Tensor:
+    def times(self) -> Tensor:
         """M by the time that has passed, (N, E, G)."""
         assert self.moments_NGE is not None
         return self.moments_NGE.transpose(1, 2)
@@ -118,7 +120,7 @@ class Relations(nn.Module):
     def by_time(self, q_NBCE: Tensor, passed_BCS: Tensor) -> Tensor:
         """q_t · M of the time passed since every key, (B, N, C, S)."""
         N, B, C, _ = q_NBCE.shape
-        earned = torch.bmm(q_NBCE.reshape(N, B * C, -1), self.moments())
+        earned = torch.bmm(q_NBCE.reshape(N, B * C, -1), self.times())
         earned_BNCG = earned.view(N, B, C, -1).transpose(0, 1)
         return earned_BNCG.gather(3, passed_BCS[:, None].expand(B, N, C, -1))
 
@@ -130,9 +132,9 @@ class Relations(nn.Module):
         return by_interval.transpose(0, 1).gather(3, lookup)
 
 
-def time_passed(later_BC: Tensor, earlier_BS: Tensor, moments: int) -> Tensor:
+def time_passed(later_BC: Tensor, earlier_BS: Tensor, max_time_distance: int) -> Tensor:
     """Time between positions as the number of an entry of M, (B, C, S)."""
-    return (later_BC[:, :, None] - earlier_BS[:, None]).clamp(0, moments - 1)
+    return (later_BC[:, :, None] - earlier_BS[:, None]).clamp(0, max_time_distance - 1)
 
 
 def waves(count: int, width: int) -> Tensor:

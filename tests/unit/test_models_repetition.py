@@ -1,4 +1,4 @@
-"""Echoes: against a search by hand, step by step, and what they are for."""
+"""Repetitions: against a search by hand, step by step, and what they are for."""
 
 import pytest
 import torch
@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
-from ostinato.models.autoregressive.parts.echo import LONGEST, empty_memory, find_echoes, next_echo
+from ostinato.models.autoregressive.parts.repetition import (
+    LONGEST,
+    empty_memory,
+    find_repetitions,
+    next_repetition,
+)
 from ostinato.models.registry import build
 
 BLANK = 99
@@ -33,29 +38,35 @@ sequences = st.integers(1, 2).flatmap(
 
 @settings(deadline=None, max_examples=60)
 @given(rows=sequences, copies=st.integers(1, 3), reach=st.integers(1, 40))
-def test_echo_is_what_followed_the_longest_match_and_steps_find_the_same(rows, copies, reach):
+def test_a_match_is_what_followed_the_longest_match_and_steps_find_the_same(rows, copies, reach):
     rows = (rows * copies)[:120]
     rows_BTW = torch.tensor([rows])
-    echo = find_echoes(rows_BTW, reach, BLANK)
+    match = find_repetitions(rows_BTW, reach, BLANK)
     memory = empty_memory(1, reach, rows_BTW.shape[2], rows_BTW.device)
     for t in range(len(rows)):
         level, distance = by_hand(rows, t, reach)
         expected = rows[t - distance + 1] if level else [BLANK] * len(rows[0])
-        assert int(echo.level[0, t]) == level
-        assert echo.rows[0, t].tolist() == expected
-        stepped = next_echo(rows_BTW[:, t], memory, BLANK)
+        assert int(match.level[0, t]) == level
+        assert match.rows[0, t].tolist() == expected
+        stepped = next_repetition(rows_BTW[:, t], memory, BLANK)
         assert (int(stepped.level), stepped.rows[0].tolist()) == (level, expected)
         if level:
-            assert int(echo.distance[0, t]) == distance == int(stepped.distance)
+            assert int(match.distance[0, t]) == distance == int(stepped.distance)
 
 
 @pytest.mark.parametrize("family", ["lstm", "gpt", "music_transformer", "gpt2"])
-def test_echo_lets_a_model_copy_what_it_cannot_remember(family):
+def test_it_lets_a_model_copy_what_it_cannot_remember(family):
     """Random rows, then the same again: after a few steps only the repeat can be told."""
     sizes = {} if family == "lstm" else {"heads": 2, "context": 8}
     if family == "music_transformer":
-        sizes["near"] = 8
-    config = {"width": 32, "head": 16, "layers": 1, "dropout": 0.0, "echo": 64} | sizes
+        sizes["max_distance"] = 8
+    config = {
+        "width": 32,
+        "voice_hidden": 16,
+        "layers": 1,
+        "dropout": 0.0,
+        "repetition_memory": 64,
+    } | sizes
     torch.manual_seed(0)
     model = build(family, config, TokenShape(width=2, vocabulary=9))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -71,5 +82,5 @@ def test_echo_lets_a_model_copy_what_it_cannot_remember(family):
 
 
 def test_a_negative_reach_is_refused():
-    with pytest.raises(ValueError, match="echo=-1 cannot be negative"):
-        StepConfig(width=8, echo=-1)
+    with pytest.raises(ValueError, match="repetition_memory=-1 cannot be negative"):
+        StepConfig(width=8, repetition_memory=-1)

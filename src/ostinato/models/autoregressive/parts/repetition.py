@@ -1,11 +1,11 @@
-"""Music repeats itself: what came next when the passage just heard was heard before.
+"""Finds what followed the last passage when it occurred before: an input for repetitive music.
 
-Of all earlier places where the last n positions were the same, the one with the largest n is taken
-(n counted up to LONGEST and told apart by its power of two; of equals, the nearest), and the model
-is told which position followed there. A copy is then one glance away, for a recurrent model too,
-which else would have to remember every bar. The idea of an exact-match predictor is that of LZ77
-and of the factor oracle (Assayag & Dubnov 2004). Only the past enters: position t is told what
-followed a match that ends before t.
+For position t, the longest match is searched: the earlier place where the previous n positions were
+the same as the last n before t, for the largest n (n counts up to LONGEST and is rounded down to a
+power of two; of equal matches the most recent is taken). The model then sees the position that
+followed the match. This makes exact repetition easy to learn, also for a recurrent model, which
+would otherwise have to remember every bar. Exact-match prediction is known from LZ77 and from the
+factor oracle (Assayag & Dubnov 2004). Causal: the match for position t ends before t.
 """
 
 # B batch, T positions, W sub-tokens, R reach, D width
@@ -21,9 +21,12 @@ LEVELS = LONGEST.bit_length()  # matches of 1, 2-3, 4-7, … 32 or more position
 NOTHING = -2  # equals no sub-token
 
 
-class Echo(NamedTuple):
-    """For every position: the row that followed the best match, shape (…, W); its level, 0 where
-    nothing matches (the row is then blank), 1 for one position, LEVELS for LONGEST; its distance.
+class Repetition(NamedTuple):
+    """Best match of every position.
+
+    rows: the row that followed the match, shape (…, W); blank where nothing matches.
+    level: 0: no match, 1: a match of one position, up to LEVELS: one of LONGEST or more.
+    distance: how many positions ago the match was.
     """
 
     rows: Tensor
@@ -33,21 +36,23 @@ class Echo(NamedTuple):
 
 @dataclass
 class Memory:
-    """What `Echoes.step` keeps: the last R rows, newest first, (B, R, W), and for how many
-    positions the music has equalled what was 1 to R positions before, (B, R).
+    """State of `next_repetition`.
+
+    rows_BRW: the last R rows, newest first. runs_BR: at index r, for how many positions the music
+    has been equal to the music r + 1 positions before.
     """
 
     rows_BRW: Tensor
     runs_BR: Tensor
 
     def select(self, index_B: Tensor) -> None:
-        """Go on with these of the sequences."""
+        """Keep these sequences, in this order; an index may occur twice."""
         self.rows_BRW = self.rows_BRW.index_select(0, index_B)
         self.runs_BR = self.runs_BR.index_select(0, index_B)
 
 
-def find_echoes(rows_BTW: Tensor, reach: int, blank: int) -> Echo:
-    """Echoes of whole sequences; O(T R) in time and memory."""
+def find_repetitions(rows_BTW: Tensor, reach: int, blank: int) -> Repetition:
+    """Matches of whole sequences; O(T R) in time and memory."""
     B, T, W = rows_BTW.shape
     reach = min(reach, max(T - 1, 1))
     padded = nn.functional.pad(rows_BTW, (0, 0, reach, 0), value=NOTHING)
@@ -57,25 +62,25 @@ def find_echoes(rows_BTW: Tensor, reach: int, blank: int) -> Echo:
     runs_BRT = steps_T - torch.where(differs_BRT, steps_T, 0).cummax(dim=2).values
     level_BT, distance_BT = _best(runs_BRT.transpose(1, 2))
     source_BT = (steps_T - distance_BT).clamp(min=0)  # steps_T counts from 1: the row after
-    echoed = rows_BTW.gather(1, source_BT[:, :, None].long().expand(B, T, W))
-    return Echo(torch.where(level_BT[:, :, None] > 0, echoed, blank), level_BT, distance_BT)
+    followed = rows_BTW.gather(1, source_BT[:, :, None].long().expand(B, T, W))
+    return Repetition(torch.where(level_BT[:, :, None] > 0, followed, blank), level_BT, distance_BT)
 
 
 def empty_memory(batch: int, reach: int, width: int, device: torch.device) -> Memory:
-    """Nothing heard yet."""
+    """The state before the first position."""
     rows = torch.full((batch, reach, width), NOTHING, device=device)
     return Memory(rows, torch.zeros((batch, reach), dtype=torch.int32, device=device))
 
 
-def next_echo(row_BW: Tensor, memory: Memory, blank: int) -> Echo:
-    """The echo at one more position, which is then remembered: `find_echoes`, step by step."""
+def next_repetition(row_BW: Tensor, memory: Memory, blank: int) -> Repetition:
+    """The match for one more position, which is added to `memory`: `find_repetitions` in steps."""
     same_BR = (memory.rows_BRW == row_BW[:, None]).all(dim=2)
     memory.runs_BR = torch.where(same_BR, memory.runs_BR + 1, 0)
     level_B, distance_B = _best(memory.runs_BR)
     memory.rows_BRW = torch.cat([row_BW[:, None], memory.rows_BRW[:, :-1]], dim=1)
     place_B11 = (distance_B - 1).long()[:, None, None]
-    echoed_BW = memory.rows_BRW.gather(1, place_B11.expand(-1, 1, row_BW.shape[1]))[:, 0]
-    return Echo(torch.where(level_B[:, None] > 0, echoed_BW, blank), level_B, distance_B)
+    followed_BW = memory.rows_BRW.gather(1, place_B11.expand(-1, 1, row_BW.shape[1]))[:, 0]
+    return Repetition(torch.where(level_B[:, None] > 0, followed_BW, blank), level_B, distance_B)
 
 
 def _best(runs: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,8 +92,8 @@ def _best(runs: Tensor) -> tuple[Tensor, Tensor]:
     return best // (reach + 1), reach + 1 - best % (reach + 1)
 
 
-class EchoInput(nn.Module):
-    """An echo as one vector: its row, and its level by whether it lies whole `period`s back."""
+class RepetitionInput(nn.Module):
+    """Embeds a match: its row, its level, and whether its distance is a multiple of `period`."""
 
     offsets_W: Tensor
 
@@ -102,9 +107,9 @@ class EchoInput(nn.Module):
         for table in (self.rows, self.levels):
             nn.init.normal_(table.weight, std=0.1)
 
-    def forward(self, echo: Echo) -> Tensor:
+    def forward(self, match: Repetition) -> Tensor:
         """Shape (…, D)."""
-        aligned = (echo.distance % self.period == 0).long()
-        return self.rows(echo.rows + self.offsets_W).sum(dim=-2) + self.levels(
-            2 * echo.level.long() + aligned
+        aligned = (match.distance % self.period == 0).long()
+        return self.rows(match.rows + self.offsets_W).sum(dim=-2) + self.levels(
+            2 * match.level.long() + aligned
         )
