@@ -35,11 +35,11 @@ quick: setup ## one small model in two minutes, and where its first sound is
 
 repro: setup ## everything: data, models, samples, metrics, report
 	dvc repro
-	@python -m ostinato.execution.lock || true
+	@python -m ostinato.execution.verify || true
 	@echo "look next at: report/index.html (open it in a browser), renders/ (sound and pictures), make ui (all runs)"
 
 verify: setup ## rebuild without caches in a clean clone and compare with the committed dvc.lock
-	python -m ostinato.execution.lock --rebuild
+	python -m ostinato.execution.verify --rebuild
 
 $(VENV)/executors: $(VENV)/ready requirements-executors.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-executors.lock

@@ -42,7 +42,12 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
                     plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
                     assert isinstance(plain, dict)
                     plain["choices"] = dict(HydraConfig.get().runtime.choices)
-                    return main({str(key): value for key, value in plain.items()})
+                    result = main({str(key): value for key, value in plain.items()})
+                    if stage := os.environ.get("DVC_STAGE"):
+                        from ostinato.execution.machine import note_stage
+
+                        note_stage(Path.cwd(), stage)
+                    return result
                 except Exception as error:
                     failures.append(error)
                     return None

@@ -8,7 +8,6 @@ import zipfile
 import numpy as np
 import pytest
 
-from ostinato.execution.lock import differences, outputs, report
 from ostinato.execution.parallel import map_items
 from ostinato.files import (
     DamagedFile,
@@ -187,34 +186,6 @@ def test_seeds_never_change():
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert seed_of("a", 11) != seed_of("a", 1, 1)
     assert np.mean(seeds) / 2**63 == pytest.approx(0.5, abs=0.03)
-
-
-LOCK = """
-schema: '2.0'
-stages:
-  one: {cmd: x, outs: [{path: a, md5: '1'}, {path: b, md5: '2'}]}
-  two: {cmd: y, deps: [{path: a, md5: '1'}], outs: [{path: c, md5: '3'}]}
-  three: {cmd: z}
-"""
-
-
-def test_differences_of_two_locks(tmp_path, capsys):
-    ours = outputs(LOCK)
-    assert ours == {"a": "1", "b": "2", "c": "3"}
-    assert differences(ours, ours) == []
-    theirs = {"a": "1", "b": "9", "d": "4"}
-    assert differences(ours, theirs) == [
-        "b: 2 here, 9 committed",
-        "c: built here, not in the committed dvc.lock",
-        "d: in the committed dvc.lock, not built here",
-    ]
-    (tmp_path / "dvc.lock").write_text(LOCK)
-    assert report(tmp_path / "dvc.lock", LOCK) == 0
-    assert "all 3 outputs equal" in capsys.readouterr().out
-    assert report(tmp_path / "dvc.lock", LOCK.replace("'2'", "'9'")) == 1
-    assert "1 of 3 outputs differ" in capsys.readouterr().out
-    assert report(tmp_path / "dvc.lock", "") == 0
-    assert "nothing to compare with" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("workers", [1, 2])

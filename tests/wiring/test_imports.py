@@ -23,7 +23,7 @@ PACKAGES = {
     "execution": {"files"},
     "tracking": set(),
     "renamed": set(),
-    "config": {"renamed"},
+    "config": {"execution", "renamed"},
     "models": {"renamed"},
     "music": set(),
     "readers": {"music"},

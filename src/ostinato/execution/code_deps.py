@@ -9,7 +9,7 @@ Imports inside functions count. Modules found by name (families, parts of a para
 import argparse
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def repository() -> Path:
     return Path(__file__).resolve().parents[3]
 
 
+@cache
 def family_files(root: Path) -> dict[str, str]:
     """The paradigm of every family, by the folder that its file lies in."""
     files = sorted((root / PACKAGE / "models").glob("*/*.py"))
@@ -67,13 +68,13 @@ def holds_code(path: Path) -> bool:
     return not all(isinstance(node, ast.Expr) for node in body)
 
 
-def files_of(name: str, folders: Iterable[Path]) -> Iterator[Path]:
+@cache
+def files_of(name: str, folders: tuple[Path, ...]) -> tuple[Path, ...]:
     """The files that importing a dotted name runs: its packages' and its own."""
     parts = name.split(".")
-    for folder in folders:
-        for end in range(len(parts)):
-            stem = folder.joinpath(*parts[: end + 1])
-            yield from (f for f in (stem.with_suffix(".py"), stem / "__init__.py") if f.is_file())
+    stems = [folder.joinpath(*parts[: n + 1]) for folder in folders for n in range(len(parts))]
+    files = [file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py")]
+    return tuple(file for file in files if file.is_file())
 
 
 def reached(script: Path, families: Mapping[str, str], source: Path = SOURCE) -> set[Path]:
