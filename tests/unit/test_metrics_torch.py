@@ -7,8 +7,9 @@ import sys
 import pytest
 import torch
 
+from ostinato.metrics.feature_metrics import FeatureMean, feature_metrics
 from ostinato.metrics.features import FEATURES, measure
-from ostinato.metrics.torch_metrics import FeatureMean, NatsPerToken
+from ostinato.metrics.likelihood_metrics import NatsPerToken, likelihood_metrics
 from ostinato.music.piece import Piece, Track, make_notes
 
 
@@ -93,6 +94,57 @@ def test_no_piece_and_no_such_feature():
         FeatureMean("groovy")
 
 
+def test_all_features_are_one_collection():
+    pieces = [piece_of(60, 64, 67, *range(60, 92)), piece_of(*[60] * 40)]
+    metrics = feature_metrics()
+    metrics.update(pieces)
+    found = metrics.compute()
+    assert list(found) == sorted(FEATURES)
+    for name, values in measure(pieces).items():
+        assert found[name].item() == pytest.approx(values.mean(), rel=1e-6)
+
+
+def batches_of(seed, vocabulary=7):
+    """Batches of (logits, targets) whose lengths differ, with padding."""
+    generator = torch.Generator().manual_seed(seed)
+    for length in (9, 1, 4, 13):
+        logits = torch.randn(2, length, 3, vocabulary, generator=generator)
+        targets = torch.randint(-1, vocabulary, (2, length, 3), generator=generator)
+        yield logits, targets
+
+
+def add(metrics, logits, targets):
+    nats = torch.nn.functional.cross_entropy(
+        logits.flatten(0, -2), targets.flatten(), ignore_index=-1, reduction="none"
+    )
+    metrics.update(nats=nats.view_as(targets), preds=logits.argmax(dim=-1), target=targets)
+
+
+def test_the_collection_ignores_padding_and_counts_what_a_loop_counts():
+    metrics, nats, hits, count = likelihood_metrics(7), 0.0, 0, 0
+    for logits, targets in batches_of(0):
+        add(metrics, logits, targets)
+        for row, target in zip(logits.reshape(-1, 7), targets.flatten().tolist(), strict=True):
+            if target >= 0:
+                nats -= row.double().log_softmax(0)[target].item()
+                hits, count = hits + (row.argmax().item() == target), count + 1
+    found = {name: value.item() for name, value in metrics.compute().items()}
+    assert found["nats_per_token"] == pytest.approx(nats / count, rel=1e-6)
+    assert found["perplexity"] == math.exp(found["nats_per_token"])
+    assert found["accuracy"] == pytest.approx(hits / count, rel=1e-6)
+    assert list(likelihood_metrics()) == ["nats_per_token", "perplexity"]
+
+
+def test_the_sum_has_the_bits_of_a_plain_sum_in_64_bits():
+    metric, plain = NatsPerToken(), torch.zeros((), dtype=torch.float64)
+    for seed in range(5):
+        nats = torch.rand(64, 97, 4, generator=torch.Generator().manual_seed(seed))
+        nats[:, 80:] = 0.0  # what models give for padding
+        metric.update(nats, torch.where(nats > 0, 1, -1))
+        plain += nats.sum(dtype=torch.float64)
+    assert metric.nats.item() == plain.item()
+
+
 def test_merged_states_are_the_state_of_all():
     whole, first, second = NatsPerToken(), NatsPerToken(), NatsPerToken()
     nats, scored = torch.arange(9.0), torch.arange(9) - 1
@@ -112,15 +164,22 @@ def test_two_processes_get_the_mean_of_all(tmp_path):
 
 
 def one_of_two(rank, folder):
-    """Unequal shares, as the last batch gives them; every process computes the mean of all."""
+    """Unequal shares, one of them empty: every process computes what one process finds."""
+    alone, batches = likelihood_metrics(7), list(batches_of(0))
+    for batch in batches:
+        add(alone, *batch)
+    expected = alone.compute()
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2
     )
-    nats, mean = NatsPerToken(), FeatureMean("pitch_range")
-    share = torch.arange(6.0)[:2] if rank == 0 else torch.arange(6.0)[2:]
-    nats.update(share, torch.ones_like(share, dtype=torch.bool))
+    for shares in (((0, 3), (1, 2)), ((2,), (0, 1, 3)), ((), (0, 1, 2, 3))):
+        metrics = likelihood_metrics(7)
+        for number in shares[rank]:
+            add(metrics, *batches[number])
+        # sums of 24-bit numbers are exact in 64 bits, so no order of adding shows
+        assert metrics.compute() == expected, shares
+    mean = FeatureMean("pitch_range")
     mean.update([piece_of(60, 70)] if rank == 0 else [piece_of(60, 64), piece_of(60, 61)])
-    assert nats.compute().item() == 2.5
     assert mean.compute().item() == 5.0
     torch.distributed.destroy_process_group()
 
