@@ -6,7 +6,6 @@ joins two voices that meet on one tied pitch, and refuses 229 of OpenEWLD's 502 
 chorales of music21 both find the same notes.
 """
 
-import re
 import zipfile
 from collections.abc import Sequence
 from fractions import Fraction
@@ -17,8 +16,9 @@ from ostinato.music.piece import Meter, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.base import Reading, ReadOptions
 from ostinato.readers.musicxml_bars import Bar, PartWalk
-from ostinato.readers.repeats import last_endings
+from ostinato.readers.musicxml_signs import bars_of
 from ostinato.readers.score import Score, Span, perform
+from ostinato.readers.unfold import printed_once, unfold
 
 SUFFIXES = (".mxl", ".xml", ".musicxml")
 DRUM_CHANNEL = "10"
@@ -35,8 +35,11 @@ def read_musicxml(path: Path, options: ReadOptions) -> Reading:
     score.title = _title(root)
     parts = _parts(root)
     bars = _walk(parts, root, score)
-    order = _order(parts, expand=options.expand_repeats)
-    spans = None if order == list(range(len(bars))) else [bars[number] for number in order]
+    signs = bars_of(parts, score.warnings)
+    played = unfold(signs) if options.expand_repeats else printed_once(signs)
+    score.warnings += played.warnings
+    in_page_order = played.order == list(range(len(bars)))
+    spans = None if in_page_order else [bars[number] for number in played.order]
     return perform(score, spans, path.stem, path.name, options.ticks_per_quarter)
 
 
@@ -177,49 +180,3 @@ def _drum_pitches(info: Element) -> dict[str, int]:
         for element in info.findall("midi-instrument")
         if (pitch := element.findtext("midi-unpitched"))
     }
-
-
-def _order(parts: Sequence[Element], *, expand: bool) -> list[int]:
-    """Numbers of the bars in the order in which they are played.
-
-    MusPy's order knows repeats, endings and jumps; of two signs in one bar it sees the first.
-    """
-    if expand:
-        _number_endings(parts[0])
-        from muspy.inputs.musicxml import get_measure_ordering
-
-        return list(get_measure_ordering(parts[0]))
-    length = max(len(part.findall("measure")) for part in parts)
-    skipped: set[int] = set()
-    for part in parts:
-        endings = _endings(part.findall("measure"))
-        skipped |= set(range(len(endings))) - set(last_endings(endings))
-    return [number for number in range(length) if number not in skipped]
-
-
-def _number_endings(part: Element) -> None:
-    """Numbers of endings as MusPy reads them, in place: `1, 2.` is 1,2 and a bare text is 1."""
-    for ending in part.iter("ending"):
-        ending.set("number", ",".join(re.findall(r"\d+", ending.get("number") or "")) or "1")
-
-
-def _endings(measures: Sequence[Element]) -> list[int]:
-    """For every measure the number of the ending it lies in, 0 where it lies in none."""
-    numbers, inside = [], 0
-    for measure in measures:
-        inside = _ending(measure) or inside
-        numbers.append(inside)
-        if any(e.get("type") in ("stop", "discontinue") for e in measure.iter("ending")):
-            inside = 0
-    return numbers
-
-
-def _ending(measure: Element) -> int:
-    """Highest number of an ending that starts in this measure, 0 where none does."""
-    numbers = [
-        int(number)
-        for ending in measure.iter("ending")
-        if ending.get("type") == "start"
-        for number in re.findall(r"\d+", ending.get("number") or "1") or ["1"]
-    ]
-    return max(numbers, default=0)
