@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.measure import OURS, Race, in_turn
 from ostinato.music.piece import NOTE, Meter, Notes, Piece, Track, sort_notes
-from ostinato.representations.events.representation import Events
+from ostinato.representations.events.events import Events
 
 PIECES, NOTES = 20, 1000
 TICKS, STEPS, LONGEST = 480, 4, 16

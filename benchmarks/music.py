@@ -13,7 +13,7 @@ from benchmarks.measure import OURS, Case, Race, in_turn
 from benchmarks.sampling import generate
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
-from ostinato.representations.grid import Grid
+from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 

@@ -12,7 +12,7 @@ from benchmarks.measure import OURS, Case, Race, in_turn
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
-from ostinato.representations.protocol import build as build_representation
+from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
 
 SHAPE = TokenShape(width=4, vocabulary=48)

@@ -13,7 +13,7 @@ import pytest
 
 from ostinato.corpus.store import Entry
 from ostinato.music.piece import VOICES, Key, Meter, Piece, Tempo, Track, make_notes
-from ostinato.representations.grid import Grid
+from ostinato.representations.grid.grid import Grid
 
 ROOT = Path(__file__).parents[1]
 RANGES = ((64, 76), (57, 69), (50, 62), (40, 55))

@@ -36,9 +36,11 @@ def test_a_folder_becomes_a_corpus_and_goes_again_without_touching_the_rest(labo
     printed = laboratory.run("pipelines/download.py", "add=mine", "path=mine")
     assert "params.yaml" in printed
     laboratory.edit("params.yaml", "datasets: [micro]", "datasets: [micro, mine]")
-    line = "  micro-remi: {dataset: micro, representation: remi}\n"
+    line = "  micro-remi: {dataset: micro, form: events, representation: remi}\n"
     laboratory.edit(
-        "params.yaml", line, line + "  mine-remi: {dataset: mine, representation: midi_like}\n"
+        "params.yaml",
+        line,
+        line + "  mine-remi: {dataset: mine, form: events, representation: midi_like}\n",
     )
     printed = laboratory.run("-m", "dvc", "repro")
     assert stages_run(printed) == ["download@mine", "normalize@mine", "encode@mine-remi"]

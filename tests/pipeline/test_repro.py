@@ -90,8 +90,8 @@ def test_how_to_run_concerns_nothing(laboratory, monkeypatch):
 
 def test_a_further_system_concerns_itself_and_the_comparison(laboratory):
     line = (
-        "  tiny-gpt: {paradigm: autoregressive, family: gpt, size: micro, "
-        "encoding: micro-grid, seed: 1}\n"
+        "  tiny-gpt: {paradigm: autoregressive, family: gpt, size: micro,\n"
+        "    form: grid, encoding: micro-grid, seed: 1}\n"
     )
     more = line.replace("tiny-gpt", "second").replace("seed: 1", "seed: 2")
     laboratory.edit("params.yaml", line, more + line)
@@ -100,8 +100,8 @@ def test_a_further_system_concerns_itself_and_the_comparison(laboratory):
 
 
 def test_a_further_encoding_concerns_itself(laboratory):
-    line = "  micro-remi: {dataset: micro, representation: remi}\n"
-    more = line.replace("remi", "pitch")
+    line = "  micro-remi: {dataset: micro, form: events, representation: remi}\n"
+    more = line.replace("remi", "pitch").replace("events", "pitch")
     laboratory.edit("params.yaml", line, more + line)
     assert stale(laboratory) == {"encode@micro-pitch"}
 

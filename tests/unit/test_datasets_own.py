@@ -64,7 +64,10 @@ def test_a_folder_becomes_a_dataset_of_its_music_alone(project):
     said = added()
     assert "conf/dataset/mine.yaml: 1 ABC, 3 MIDI, 2 MusicXML, 2 kern" in said
     assert "left out: 2 .rmi, 1 .txt, 1 hidden files, 1 hidden folders, 1 without suffix" in said
-    assert "encodings: {..., mine-tracks: {dataset: mine, representation: tracks}}" in said
+    assert (
+        "encodings: {..., mine-tracks: {dataset: mine, form: events, representation: tracks}}"
+        in said
+    )
     assert "dvc repro encode@mine-tracks" in said
     manifest = bring()
     assert sorted(manifest["files"]) == MUSIC

@@ -16,7 +16,7 @@ from ostinato.generator import Generator, Request
 from ostinato.loading.tokens import Split, TokenSet
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
-from ostinato.representations.grid import Grid
+from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.load import load_trained
 from ostinato.sampling.write import write_samples
 

@@ -15,9 +15,9 @@ from ostinato.generator import Generator, Request, planned_requests
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
 from ostinato.music.piece import VOICES, cut, make_notes, same_music
-from ostinato.representations.events.representation import Events
-from ostinato.representations.grid import Grid, GridGrammar
-from ostinato.representations.pitch import Pitches
+from ostinato.representations.events.events import Events
+from ostinato.representations.grid.grid import Grid
+from ostinato.representations.pitch.pitch import Pitches
 from ostinato.representations.protocol import Unencodable
 from ostinato.representations.store import codec_of
 from ostinato.sampling.autoregressive.decoding import Decoding
@@ -277,10 +277,10 @@ def test_an_id_is_of_the_request_and_the_tokens(generator):
 class Endless(Grid):
     """A representation whose music is never finished."""
 
-    grammars = None
-
-    def grammar(self, quarters, prompt):
-        return GridGrammar(self, 10**6, prompt)
+    def grammar(self, quarters, prompts):
+        found = super().grammar(10**6, prompts)
+        found.most = None
+        return found
 
 
 class Undecodable(Grid):

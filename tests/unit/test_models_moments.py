@@ -1,4 +1,4 @@
-"""Time is counted as the grammar counts it, all at once and event by event."""
+"""Time is counted as the representation counts it, all at once and event by event."""
 
 from pathlib import Path
 
@@ -9,7 +9,9 @@ import yaml
 from ostinato.models.autoregressive.parts.config import Timing, TokenShape
 from ostinato.models.autoregressive.parts.musical_time import Clock
 from ostinato.music.piece import VOICES, Meter, Piece, Tempo, Track, make_notes
-from ostinato.representations.protocol import build
+from ostinato.representations.events.events import _vocabulary
+from ostinato.representations.events.parts.clock import read_clock
+from ostinato.representations.registry import build
 from ostinato.representations.store import codec_of
 
 FOLDER = Path(__file__).parents[2] / "conf" / "representation"
@@ -47,13 +49,11 @@ def steps_of(clock, symbols_BT):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_clock_is_the_grammar_s(name):
+def test_the_clock_is_that_of_the_representation(name):
     representation = representation_of(name)
     tokens = representation.encode(PIECE)
-    grammar, expected = representation.grammar(1000, tokens[:0]), []
-    for token in tokens[:, 0].tolist():
-        grammar.advance(token)
-        expected.append(grammar.time)
+    ends = range(1, len(tokens) + 1)
+    expected = [read_clock(_vocabulary(representation), tokens[:end]).time for end in ends]
     assert max(expected) >= 70
     times = clock_of(representation)(torch.from_numpy(tokens[:, 0])[None].long())[0]
     assert (times - times[0]).tolist() == [time - expected[0] for time in expected]

@@ -15,8 +15,8 @@ from ostinato.models.autoregressive.parts.relative import Scale
 from ostinato.models.layers.attention import query_chunks
 from ostinato.models.layers.blocks import SquaredReLU
 from ostinato.models.registry import build
-from ostinato.representations.grid import Grid
-from ostinato.representations.protocol import build as build_representation
+from ostinato.representations.grid.grid import Grid
+from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
 
 VOCABULARY = 14

@@ -18,7 +18,7 @@ from ostinato.loading.batches import PAD
 from ostinato.loading.tokens import open_tokens
 from ostinato.models.autoregressive import lstm
 from ostinato.models.autoregressive.parts.config import TokenShape
-from ostinato.representations.roll import Roll
+from ostinato.representations.roll.roll import Roll
 from ostinato.representations.store import write_encoding
 from ostinato.reproduction.protocol import Protocol, check_units
 from ostinato.reproduction.published import published_rows

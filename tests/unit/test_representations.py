@@ -1,6 +1,7 @@
 """What every representation promises, tried on random pieces: see representations/protocol.py."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,11 @@ from ostinato.music.piece import (
     make_notes,
     same_music,
 )
-from ostinato.representations.protocol import Unencodable, build
+from ostinato.representations.protocol import Unencodable
+from ostinato.representations.registry import build
+
+sys.path.append(str(Path(__file__).parents[1]))  # helpers of tests
+from one_sequence import OneSequence
 
 FOLDER = Path(__file__).parents[2] / "conf" / "representation"
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (12, 8), (2, 4))
@@ -39,11 +44,7 @@ ALL = {name: build(options) for name, options in SETTINGS.items() if name not in
 EVENTS = [name for name in ALL if SETTINGS[name]["kind"] == "events"]
 VOICES_OF = {name: list(options.get("voices", VOICES)) for name, options in SETTINGS.items()}
 VOICES_OF["roll"] = []  # it reads all tracks, whatever their roles
-STEPPED = {
-    "grid": 1,
-    "grid_flat": 4,
-    "roll": 1,
-}  # kinds whose length is in steps: positions of each
+STEPPED = {"grid": 1, "grid_flat": 4, "roll": 1}  # positions of each step, by kind
 each = pytest.mark.parametrize("name", ALL)
 each_event = pytest.mark.parametrize("name", EVENTS)
 few = settings(
@@ -114,7 +115,7 @@ def quantized(representation, piece):
 
 def walk(representation, quarters, prompt, seed):
     """Tokens after a prompt, drawn evenly from all that the grammar allows."""
-    grammar = representation.grammar(quarters, prompt)
+    grammar = OneSequence(representation, quarters, prompt)
     rng = np.random.default_rng(seed)
     rows = [prompt]
     for _ in range(20_000):
@@ -203,7 +204,7 @@ def test_what_leaves_the_vocabulary_in_transposition_is_marked(name):
 def test_the_grammar_allows_every_encoded_piece_and_ends_with_it(name, piece):
     piece = fit(name, piece)
     if found := quantized(ALL[name], piece):
-        grammar = ALL[name].grammar(found.piece.quarters, none(ALL[name]))
+        grammar = OneSequence(ALL[name], found.piece.quarters, none(ALL[name]))
         for row in ALL[name].encode(piece).tolist():
             assert not grammar.finished()
             for column, token in enumerate(row):
@@ -264,7 +265,7 @@ def test_a_prompt_is_no_shorter_than_asked_for(name, piece):
     piece = fit(name, piece)
     if found := quantized(ALL[name], piece):
         prompt = ALL[name].prefix(piece, found.piece.quarters)
-        grammar = ALL[name].grammar(found.piece.quarters, prompt)
+        grammar = OneSequence(ALL[name], found.piece.quarters, prompt)
         rest = walk(ALL[name], found.piece.quarters, prompt, 0)[len(prompt) :, 0]
         names = [ALL[name].vocabulary[token].rpartition("_")[0] or "end" for token in rest]
         assert set(names[:-1]) <= {"voice", "note_off", "drum_off"}

@@ -10,7 +10,7 @@ from ostinato.loading.batches import Crops, CropSettings
 from ostinato.loading.tokens import open_tokens
 from ostinato.music.piece import Meter, Tempo, Track, make_notes
 from ostinato.representations.conditions import MOST_VALUES, UNKNOWN, Conditions, code_of, facts_of
-from ostinato.representations.events.representation import Events
+from ostinato.representations.events.events import Events
 from ostinato.representations.store import write_encoding
 
 ORIGIN = {"licence": "none", "citation": "none", "url": "none"}

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ostinato.music.piece import VOICES, Annotation, Meter, Piece, Track, make_notes, same_music
-from ostinato.representations.events.miditok import score_of, tokenizer
-from ostinato.representations.events.representation import Events, _vocabulary
-from ostinato.representations.protocol import REASONS, Unencodable, build
+from ostinato.representations.events.events import Events, _vocabulary
+from ostinato.representations.events.parts.miditok import score_of, tokenizer
+from ostinato.representations.protocol import REASONS, Unencodable
+from ostinato.representations.registry import build
 
 FOLDER = Path(__file__).parents[2] / "conf" / "representation"
 NEW = ("band", "drums", "lead", "piano", "pop", "score", "tracks", "trio")
@@ -254,11 +255,11 @@ def test_a_prompt_of_drums_goes_on():
     piece = played(("drums", [(n, 1, 36 + n % 3) for n in range(12)]))
     for name in ("drums", "midi_like_drums"):
         prompt = ALL[name].prefix(piece, 6)
-        grammar = ALL[name].grammar(12, prompt)
-        for token in ALL[name].encode(piece)[len(prompt) :, 0].tolist():
-            assert grammar.allowed()[token], ALL[name].vocabulary[token]
-            grammar.advance(token)
-        assert grammar.finished()
+        grammar = ALL[name].grammar(12, [prompt])
+        for token in ALL[name].encode(piece)[len(prompt) :, 0]:
+            assert grammar.allowed()[0, token], ALL[name].vocabulary[token]
+            grammar.advance(np.array([token]), np.array([True]))
+        assert grammar.finished().all()
 
 
 @pytest.mark.parametrize("name", ["band", "midi_like_band", "piano", "grid"])

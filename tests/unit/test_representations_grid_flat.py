@@ -3,7 +3,10 @@
 What it promises as a representation is tried with all others in test_representations.py.
 """
 
+import copy
 import itertools
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,13 +24,16 @@ from ostinato.models.autoregressive.parts.config import PAD, TokenShape
 from ostinato.models.registry import build as build_model
 from ostinato.models.registry import families
 from ostinato.music.piece import VOICES, same_music
-from ostinato.representations.grammars import OneByOne
-from ostinato.representations.grid import REST, Grid
-from ostinato.representations.grid_flat import GridFlat, OrderedGrid
-from ostinato.representations.protocol import build
+from ostinato.representations.grid.grid import Grid
+from ostinato.representations.grid.grid_flat import GridFlat, OrderedGrid
+from ostinato.representations.grid.parts.grammar import REST
+from ostinato.representations.registry import build
 from ostinato.representations.store import write_encoding
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
+
+sys.path.append(str(Path(__file__).parents[1]))  # helpers of tests
+from one_sequence import OneSequence
 
 SPLITS = ("train",) * 4 + ("valid",) * 2 + ("test",) * 2
 BASS_SECOND = ("soprano", "bass", "alto", "tenor")
@@ -103,7 +109,7 @@ def test_the_grammar_is_the_grids_own_and_ends_with_a_whole_step(voices, cells, 
     columns, hold = grid.columns, len(grid.vocabulary) - 1
     prompt = np.array(cells, dtype=np.int32).reshape(-1, 1)
     told = list(cells)
-    ours = GridFlat(grid).grammar(quarters, prompt)
+    ours = OneSequence(GridFlat(grid), quarters, prompt)
     while not ours.finished():
         sounds = len(told) >= voices and told[-voices] != REST
         assert ours.allowed()[hold] == sounds
@@ -125,25 +131,27 @@ def test_the_grammar_is_the_grids_own_and_ends_with_a_whole_step(voices, cells, 
     order=st.permutations(VOICES),
     data=st.data(),
 )
-def test_grammars_side_by_side_say_what_each_alone_says(hold, prompts, order, data):
+def test_sequences_of_a_batch_do_not_depend_on_each_other(hold, prompts, order, data):
     form, steps = flat(tuple(order), hold=hold), 2
     begun = [np.array(prompt, dtype=np.int32).reshape(-1, 1) for prompt in prompts]
-    ours = form.grammars(steps / 4, begun)
-    alone = OneByOne([form.grammar(steps / 4, prompt) for prompt in begun])
+    ours = form.grammar(steps / 4, begun)
+    alone = [OneSequence(form, steps / 4, prompt) for prompt in begun]
     assert ours.most == max([4 * steps, *map(len, prompts)])
     for number in range(4 * steps):
         if number == 3:  # one of them twice, as particles are
             index = np.array([0, *range(len(begun))])
             ours.select(index)
-            alone.select(index)
-        assert np.array_equal(ours.finished(), alone.finished())
+            alone = [copy.deepcopy(alone[i]) for i in index]
+        assert ours.finished().tolist() == [one.finished() for one in alone]
         mask = ours.allowed()
-        assert (mask is None and not hold) or np.array_equal(mask, alone.allowed())
+        expected = np.stack([one.allowed() for one in alone])
+        assert (mask is None and not hold) or np.array_equal(mask, expected)
         count = len(ours.finished())
         moving = np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
         tokens = np.array([data.draw(st.integers(0, 46)) for _ in range(count)])
         ours.advance(tokens, moving)
-        alone.advance(tokens, moving)
+        for i in np.flatnonzero(moving):
+            alone[i].advance(tokens[i])
 
 
 @pytest.mark.parametrize("name", ORDERS)

@@ -11,7 +11,7 @@ from scipy.io import savemat
 
 from ostinato.music.piece import Piece, Track, make_notes
 from ostinato.readers.read import ReadOptions, read
-from ostinato.representations.roll import Roll
+from ostinato.representations.roll.roll import Roll
 
 ROLL = Roll(steps_per_quarter=1)
 

@@ -10,8 +10,8 @@ from ostinato.corpus.store import Entry
 from ostinato.files import read_json
 from ostinato.loading.tokens import open_tokens
 from ostinato.music.piece import Piece, Track, make_notes
-from ostinato.representations.events.representation import Events
-from ostinato.representations.grid import Grid
+from ostinato.representations.events.events import Events
+from ostinato.representations.grid.grid import Grid
 from ostinato.representations.store import describe, write_encoding
 
 ORIGIN = {"licence": "none", "citation": "none", "url": "none"}

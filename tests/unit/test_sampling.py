@@ -14,7 +14,7 @@ from ostinato.files import DamagedFile, MissingInput
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
 from ostinato.readers.read import read_piece
-from ostinato.representations.grid import Grid, GridGrammar
+from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
@@ -193,21 +193,15 @@ def test_prompts_that_are_already_whole_come_back_as_they_are(models, chorale):
             assert len(sampled.tokens) == len(sampled.nats) == 16
 
 
-class EndlessGrammar(GridGrammar):
-    """Of music that never ends."""
-
-    def finished(self):
-        return False
-
-
 class EndlessForPrompts(Grid):
-    """Sequences with a prompt never end, others do; they are asked one by one."""
+    """Sequences with a prompt never end, others do."""
 
-    grammars = None
-
-    def grammar(self, quarters, prompt):
-        kind = EndlessGrammar if len(prompt) else GridGrammar
-        return kind(self, round(quarters * self.steps_per_quarter), prompt)
+    def grammar(self, quarters, prompts):
+        found = super().grammar(quarters, prompts)
+        ended, begun = found.finished, np.array([len(prompt) > 0 for prompt in prompts])
+        found.finished = lambda: ended() & ~begun
+        found.most = None
+        return found
 
 
 def test_a_sequence_that_does_not_end_is_reported_and_its_neighbour_is_not(models, chorale):

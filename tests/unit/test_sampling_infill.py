@@ -11,7 +11,7 @@ import torch
 
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
-from ostinato.representations.grid import Grid
+from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.infill import Gaps, infill, systematic

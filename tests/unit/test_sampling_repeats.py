@@ -6,7 +6,7 @@ import torch
 
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
-from ostinato.representations.grid import Grid
+from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.repeats import NoRepeat
@@ -90,8 +90,8 @@ def test_where_the_grammar_leaves_nothing_else_the_repetition_stands(model):
     class TwoNotes(Grid):
         """A grid of whose symbols only one is allowed."""
 
-        def grammars(self, quarters, prompts):
-            found = super().grammars(quarters, prompts)
+        def grammar(self, quarters, prompts):
+            found = super().grammar(quarters, prompts)
             only = np.zeros((len(prompts), len(self.vocabulary)), bool)
 
             def allowed(column=0):

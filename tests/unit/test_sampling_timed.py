@@ -12,8 +12,8 @@ from ostinato.generator import Generator, Request
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
 from ostinato.music.piece import same_music
-from ostinato.representations.events.representation import Events
-from ostinato.representations.protocol import build as build_representation
+from ostinato.representations.events.events import Events
+from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
 from ostinato.sampling.load import load_trained
 from ostinato.sampling.prompts import EncodedPiece, as_piece

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ostinato.config import load_config
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build as build_model
-from ostinato.representations.protocol import build as build_representation
+from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
 from ostinato.training.settings import OptimizerSettings, TrainingSettings, section, settings_of
 
@@ -150,7 +150,7 @@ def typed(value):
 def test_systems_and_encodings_name_what_exists():
     for name, item in PARAMS["systems"].items():
         assert (CONF / "model" / item["family"] / f"{item['size']}.yaml").exists(), name
-        assert item["encoding"] in PARAMS["encodings"], name
+        assert item["form"] == PARAMS["encodings"][item["encoding"]]["form"], name
     for name, item in PARAMS["encodings"].items():
         assert item["dataset"] in PARAMS["datasets"], name
         assert (CONF / "representation" / f"{item['representation']}.yaml").exists(), name

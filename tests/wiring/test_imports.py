@@ -152,3 +152,40 @@ def test_what_no_stage_depends_on_computes_nothing():
     for name, path in MODULES.items():
         if package_of(name) in ("tracking", "execution"):
             assert not libraries(path) & {"torch", "muspy", "miditok", "scipy"}, name
+
+
+def circles(graph):
+    """Strongly connected groups of two files or more (Tarjan 1972), and files in themselves."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(name):
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in graph[name]:
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            group = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(group) > 1 or name in graph[name]:
+                found.append(sorted(group))
+
+    for name in graph:
+        if name not in index:
+            visit(name)
+    return found
+
+
+def test_no_import_circle():
+    """Imports inside functions count: a circle that only runs late is one, too."""
+    graph = {
+        name: sorted({other for other in imported(path) if other in MODULES})
+        for name, path in MODULES.items()
+        if name != "ostinato"
+    }
+    graph = {name: [o for o in others if o in graph] for name, others in graph.items()}
+    assert circles(graph) == []
+    assert circles({"a": ["b"], "b": ["c"], "c": ["a"], "d": ["a"]}) == [["a", "b", "c"]]

@@ -64,7 +64,7 @@ def test_its_systems_name_what_exists_and_its_scripts_shadow_nothing(folder):
     for name, item in (params["systems"] | params.get("frozen", {})).items():
         size = ROOT / "conf" / "model" / item["family"] / f"{item['size']}.yaml"
         assert size.exists(), name
-        assert item["encoding"] in params["encodings"], name
+        assert item["form"] == params["encodings"][item["encoding"]]["form"], name
     for item in params["encodings"].values():
         assert item["dataset"] in params["datasets"]
     groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}

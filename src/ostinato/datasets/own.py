@@ -238,5 +238,8 @@ def _say_left_out(contents: Contents, say: Say) -> None:
 def _say_next(name: str, say: Say) -> None:
     say(f"next: state the licence and citation in {config_file(name)}, and write into params.yaml")
     say(f"  datasets: [..., {name}]")
-    say(f"  encodings: {{..., {name}-tracks: {{dataset: {name}, representation: tracks}}}}")
+    say(
+        f"  encodings: {{..., {name}-tracks: "
+        f"{{dataset: {name}, form: events, representation: tracks}}}}"
+    )
     say(f"then: dvc repro encode@{name}-tracks")

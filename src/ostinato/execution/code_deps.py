@@ -2,8 +2,8 @@
 
 `python -m ostinato.execution.code_deps` compares every dvc.yaml of this repository with the imports
 of its scripts; with --write it rewrites the code dependencies. Dependencies are single files, so a
-new file makes no stage stale. Files of one paradigm or family are listed through `${item.…}`.
-Imports inside functions count. Modules found by name (families, parts of a paradigm) are in FOUND.
+new file makes no stage stale. Files of one paradigm, family or form of representation are listed
+through `${item.…}`. Imports inside functions count. Modules found by name are in FOUND.
 """
 
 import argparse
@@ -25,10 +25,12 @@ UNTRACKED = (
 # what a registry imports by name, relative to the package
 FOUND: dict[str, tuple[str, ...]] = {
     "models/registry.py": ("models/{paradigm}/{family}.py",),
+    "representations/registry.py": ("representations/*/",),
 }
 PACKAGE = Path("src/ostinato")
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that the package lies in
 SHARED_MODELS = "layers"
+FORM_DEPTH = 2  # representations/<form>/<file>: what lies deeper than the shared files
 
 
 def repository() -> Path:
@@ -95,8 +97,8 @@ def reached(script: Path, families: Mapping[str, str], source: Path = SOURCE) ->
         waiting += [file for name in names for file in files_of(name, (source, script.parent))]
         if path.is_relative_to(package):
             for pattern in FOUND.get(path.relative_to(package).as_posix(), ()):
-                for family, paradigm in families.items():
-                    made = package / pattern.format(family=family, paradigm=paradigm)
+                wanted = {pattern.format(family=f, paradigm=p) for f, p in families.items()}
+                for made in (made for each in sorted(wanted) for made in package.glob(each)):
                     waiting += sorted(made.rglob("*.py")) if made.is_dir() else [made]
     tracked = {path for path in found if holds_code(path)}
     return {
@@ -114,8 +116,10 @@ def code_checksums(script: Path, families: Mapping[str, str]) -> dict[str, str]:
     return {path.relative_to(package).as_posix(): sha256_file(path) for path in files}
 
 
-def as_dependency(path: Path, root: Path, folder: Path, each_system: bool) -> str:
-    """How dvc.yaml of `folder` names a file; of one paradigm, as a template in `foreach` stages."""
+def as_dependency(path: Path, root: Path, folder: Path, each: str) -> str:
+    """How dvc.yaml of `folder` names a file; of one paradigm or form, by a template in stages for
+    `each` of the systems or encodings.
+    """
     if path.parent == folder:
         return path.name
     if not path.is_relative_to(root / PACKAGE):
@@ -123,15 +127,18 @@ def as_dependency(path: Path, root: Path, folder: Path, each_system: bool) -> st
         return up + path.relative_to(root).as_posix()
     parts = path.relative_to(root / PACKAGE).with_suffix("").parts
     paradigms = set(family_files(root).values())
-    paradigm = "${item.paradigm}" if each_system else None
+    paradigm = "${item.paradigm}" if each == "${systems}" else None
     if parts[0] == "models" and parts[1] in paradigms:
         own = [paradigm or parts[1]]
         if parts[2] == "parts":
             return f"{PACKAGE}/models/{own[0]}/parts"
-        family = "${item.family}" if each_system else parts[2]
+        family = "${item.family}" if paradigm else parts[2]
         return f"{PACKAGE}/models/{own[0]}/{family}.py"
     if parts[0] == "sampling" and parts[1] in paradigms:
         return f"{PACKAGE}/sampling/{paradigm or parts[1]}"
+    if parts[0] == "representations" and len(parts) > FORM_DEPTH:
+        form = "${item.form}" if each in ("${systems}", "${encodings}") else parts[1]
+        return f"{PACKAGE}/representations/{form}"
     if parts[-1] in paradigms and parts[0] in ("training", "evaluation"):
         name = f"{paradigm or parts[-1]}.py"
         return "/".join([str(PACKAGE), *parts[:-1], name])
@@ -147,9 +154,9 @@ def code_of(stage: Mapping[str, Any], folder: Path, root: Path) -> list[str]:
     """The code dependencies of a stage of the dvc.yaml in `folder`, sorted."""
     body = stage.get("do", stage)
     script = (folder / body["cmd"].split()[1]).resolve()
-    each_system = stage.get("foreach") == "${systems}"
+    each = str(stage.get("foreach", ""))
     found = reached(script, family_files(root), root / "src")
-    named = {as_dependency(path, root, folder, each_system) for path in found}
+    named = {as_dependency(path, root, folder, each) for path in found}
     return sorted(named, key=lambda name: (name.startswith("src/"), name))
 
 

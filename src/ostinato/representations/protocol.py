@@ -1,11 +1,13 @@
-"""What every representation offers, and the one place where its name becomes a class.
+"""What every representation offers.
 
 A piece becomes an integer array of shape (T positions, W sub-tokens): W is 4 voices on a grid, 1
-for a stream of events. `decode(encode(piece))` equals `quantize(piece)` exactly: what a
-representation cannot say, `quantize` changes first, and says how much.
+for a stream of events. `decode(encode(piece))` equals `quantize(piece)` exactly: `quantize` first
+changes what a representation cannot hold, and reports how much it changed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+# B batch, V vocabulary
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,25 +18,26 @@ from ostinato.music.piece import Piece
 
 Tokens = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
+Index = npt.NDArray[np.int64]
 FORMAT = 2
 
 
 REASONS = {
     "voice missing": "a voice that every piece must have is not in it",
-    "no notes": "none in the voices that are read",
-    "too many tracks": "more sound than there are voices by place",
+    "no notes": "no notes in the voices that are read",
+    "too many tracks": "more tracks play than the representation has voices",
     "pitch out of range": "a note below the lowest or above the highest pitch",
-    "meter not in the vocabulary": "a meter that the representation was not told of",
-    "too long": "it does not lie between quarter note 0 and LONGEST_QUARTERS",
+    "meter not in the vocabulary": "a meter that is not in the representation's list",
+    "too long": "a note lies before quarter note 0 or after LONGEST_QUARTERS",
 }
-LONGEST_QUARTERS = 1 << 16  # nine hours at 120 a minute; a stray event must not make a huge array
+LONGEST_QUARTERS = 1 << 16  # nine hours at 120 a minute: a stray event must not make a huge array
 
 
 class Unencodable(ValueError):
-    """A piece that a representation cannot hold: the reason to count by, and words about it."""
+    """A piece that a representation cannot hold: a reason from REASONS, and the details."""
 
-    def __init__(self, reason: str, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, reason: str, details: str) -> None:
+        super().__init__(details)
         if reason not in REASONS:
             raise ValueError(f"unknown reason {reason!r}; known are {', '.join(REASONS)}")
         self.reason = reason
@@ -54,21 +57,27 @@ class Quantized:
 
 
 class Grammar(Protocol):
-    """Which sub-tokens may come next, so that whatever is sampled decodes.
+    """Which sub-tokens may come next in each of B sequences, so that every sample decodes.
 
-    One grammar follows one sequence. `allowed` is a mask over the vocabulary, `advance` takes the
-    chosen sub-token, `finished` says that the music has the length that was asked for. `column`
-    names the sub-token's place in its position: a model may fill the columns in any order.
+    column: place of the sub-token within its position. A model may fill the columns of a position
+    in any order, each once.
     """
 
-    def allowed(self, column: int = 0) -> Mask:
-        """Mask over the vocabulary of what may come next, shape (V,)."""
+    @property
+    def most(self) -> int | None:
+        """Largest possible number of positions of a sequence, prompt included; None: no bound."""
 
-    def advance(self, token: int, column: int = 0) -> None:
-        """Take the chosen sub-token."""
+    def allowed(self, column: int = 0) -> Mask | None:
+        """What may come next, shape (B, V); None: everything, in all sequences."""
 
-    def finished(self) -> bool:
-        """Whether the music is as long as was asked for."""
+    def advance(self, tokens_B: npt.NDArray[np.integer], moving_B: Mask, column: int = 0) -> None:
+        """Append a sub-token to the sequences in `moving_B`; the others stay unchanged."""
+
+    def finished(self) -> Mask:
+        """Which sequences have the length that was asked for, shape (B,)."""
+
+    def select(self, index: Index) -> None:
+        """Keep the sequences at these indices, in this order; an index may occur twice."""
 
 
 class Representation(Protocol):
@@ -83,7 +92,7 @@ class Representation(Protocol):
         """Names of the sub-tokens, by number; one vocabulary for all W columns."""
 
     def quantize(self, piece: Piece) -> Quantized:
-        """The piece as this representation can say it; raises Unencodable."""
+        """The piece as this representation can hold it; raises Unencodable."""
 
     def encode(self, piece: Piece) -> Tokens:
         """`write` of what `quantize` makes of a piece, shape (T, W); raises Unencodable."""
@@ -92,29 +101,27 @@ class Representation(Protocol):
         """A piece as `quantize` gives it, as an array of shape (T, W)."""
 
     def decode(self, tokens: Tokens) -> Piece:
-        """The piece of an array; any array that the grammar allows decodes."""
+        """The piece of an array; every array that the grammar allows decodes."""
 
     def shift(self, semitones: int) -> npt.NDArray[np.int32]:
         """For every sub-token its number after transposition, -1 where it leaves the vocabulary."""
 
-    def grammar(self, quarters: float, prompt: Tokens) -> Grammar:
-        """A grammar for a sequence that has begun with `prompt` and ends after `quarters`."""
+    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> Grammar:
+        """A grammar for sequences that begin with these prompts and end after `quarters`."""
 
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
-        """The first `quarters` of a quantized piece as a prompt that the grammar can go on from.
+        """The first `quarters` of a piece as a prompt, without an end token; at most all of it.
 
-        Notes that sound at the cut end there when the prompt is decoded. At most the whole piece.
+        Notes that sound at the cut end there when the prompt is decoded.
         """
 
     def codec(self) -> dict[str, Any]:
-        """Plain settings, kind included, from which `build` makes an equal representation."""
+        """Plain settings, kind included; `registry.build` makes an equal representation of them."""
 
 
 @runtime_checkable
 class Fillable(Protocol):
-    """A representation whose cells stand at known times and in known voices: parts of a piece can
-    be filled while the others stay where they are.
-    """
+    """A representation whose cells have known times and voices, so that gaps can be filled."""
 
     @property
     def voices(self) -> Sequence[str]:
@@ -126,40 +133,12 @@ class Fillable(Protocol):
 
 @runtime_checkable
 class Timed(Protocol):
-    """A stream of events, whose positions are not equally far apart in time."""
+    """A stream of events: positions differ in duration."""
 
     def timing(self) -> dict[str, list[int]]:
-        """What every sub-token does to the time, in steps, V numbers each.
+        """What every sub-token does to the time, in steps; V numbers in each list.
 
-        shift: by how much it moves time on. bar: 1 where it begins the next bar. meter: how long
-        bars are from the current one on; 0 says nothing. place: where in the bar it goes; -1 says
-        nothing.
+        shift: steps by which it moves time forward. bar: 1 where it begins the next bar. meter:
+        length of the current and later bars; 0: unchanged. place: position in the bar that it sets;
+        -1: unchanged.
         """
-
-
-def build(settings: Mapping[str, Any]) -> Representation:
-    """A representation from its settings: `kind` chooses the class, the rest are its options.
-
-    Raises:
-        ValueError: an unknown kind or option, naming the valid ones.
-    """
-    from ostinato.representations.events.representation import Events
-    from ostinato.representations.grid import Grid
-    from ostinato.representations.grid_flat import GridFlat
-    from ostinato.representations.pitch import Pitches
-    from ostinato.representations.roll import Roll
-
-    kinds: dict[str, Callable[[Mapping[str, Any]], Representation]] = {
-        "events": Events.from_settings,
-        "grid": Grid.from_settings,
-        "grid_flat": GridFlat.from_settings,
-        "pitch": Pitches.from_settings,
-        "roll": Roll.from_settings,
-    }
-    options = dict(settings)
-    kind = options.pop("kind", None)
-    if kind not in kinds:
-        raise ValueError(
-            f"unknown representation kind {kind!r}; known kinds: {', '.join(sorted(kinds))}"
-        )
-    return kinds[kind](options)

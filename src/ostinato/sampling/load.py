@@ -16,7 +16,7 @@ from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
 from ostinato.models.registry import build, families
 from ostinato.renamed import refuse_renamed
 from ostinato.representations.protocol import Representation
-from ostinato.representations.protocol import build as build_representation
+from ostinato.representations.registry import build as build_representation
 
 FORMAT = 1
 ANY_WIDTH = 192  # which every family's default number of heads divides

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.representations.grammars import Grammars, side_by_side
-from ostinato.representations.protocol import Mask, Representation, Tokens
+from ostinato.representations.protocol import Grammar, Mask, Representation, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
 from ostinato.sampling.autoregressive.recorded import stepper
@@ -50,13 +49,13 @@ class Chooser:
     def __init__(
         self,
         model: Autoregressive,
-        grammars: Grammars,
+        grammar: Grammar,
         uniforms: Uniforms,
         decoding: Decoding,
         batch: int,
     ) -> None:
         width = model.shape.width
-        self.grammars, self.uniforms, self.decoding = grammars, uniforms, decoding
+        self.grammar, self.uniforms, self.decoding = grammar, uniforms, decoding
         self.row_BW = np.zeros((batch, width), np.int32)
         self._last = model.order[-1]
         passage = decoding.no_repeat
@@ -72,11 +71,11 @@ class Chooser:
         return draw(logits_BV, numbers_B, self.decoding)
 
     def take(self, chosen_B: npt.NDArray[np.integer], column: int, moving_B: Mask) -> None:
-        """Put a sub-token into the row of every sequence; the grammars of those that move take
+        """Put a sub-token into the row of every sequence; the grammar of those that move take
         it.
         """
         self.row_BW[:, column] = chosen_B
-        self.grammars.advance(chosen_B, moving_B, column)
+        self.grammar.advance(chosen_B, moving_B, column)
 
     def end_row(self) -> Tokens:
         """The row, now that it is whole; the next one begins."""
@@ -89,7 +88,7 @@ class Chooser:
         """What may be drawn, (B, V): by the grammar, and if anything is left, without a passage
         that was there before. None: everything.
         """
-        mask_BV = self.grammars.allowed(column)
+        mask_BV = self.grammar.allowed(column)
         if self.repeats and column == self._last:
             allowed_BV = np.ones((len(drawing_B), size), dtype=bool) if mask_BV is None else mask_BV
             fresh_BV = allowed_BV & ~self.repeats.forbidden(self.row_BW, size)
@@ -118,19 +117,19 @@ def decode(
     for prompt in prompts:
         check_tokens(representation, prompt)
     longest = max(map(len, prompts))
-    grammars = side_by_side(representation, quarters, prompts)
-    limit = grammars.most
+    grammar = representation.grammar(quarters, prompts)
+    limit = grammar.most
     if limit is None:
         limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * longest + 1)
     model.eval()
-    chooser = Chooser(model, grammars, Uniforms(seeds), decoding, len(prompts))
-    return _decode(model, prompts, grammars, chooser, limit)
+    chooser = Chooser(model, grammar, Uniforms(seeds), decoding, len(prompts))
+    return _decode(model, prompts, grammar, chooser, limit)
 
 
 def _decode(
     model: Autoregressive,
     prompts: Sequence[Tokens],
-    grammars: Grammars,
+    grammar: Grammar,
     chooser: Chooser,
     limit: int,
 ) -> list[Sampled]:
@@ -142,7 +141,7 @@ def _decode(
     rank_W = np.argsort(model.order)
     rows: list[np.ndarray] = []
     costs: list[np.ndarray] = []
-    done_B = grammars.finished()
+    done_B = grammar.finished()
     lengths_B = np.where(done_B, given.lengths, limit)
     for position in range(limit):
         if done_B.all() and position >= longest:
@@ -165,7 +164,7 @@ def _decode(
             steps.push(state, chosen_B)
         rows.append(chooser.end_row())
         costs.append(cost_WB[rank_W].T)
-        ended_B = ~done_B & (position + 1 >= given.lengths) & grammars.finished()
+        ended_B = ~done_B & (position + 1 >= given.lengths) & grammar.finished()
         lengths_B[ended_B] = position + 1
         done_B |= ended_B
     return _collect(rows, costs, lengths_B, done_B, width)

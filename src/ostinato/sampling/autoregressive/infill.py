@@ -23,7 +23,6 @@ import numpy.typing as npt
 import torch
 
 from ostinato.models.autoregressive.parts.base import Autoregressive, State
-from ostinato.representations.grammars import side_by_side
 from ostinato.representations.protocol import Mask, Representation, Tokens
 from ostinato.sampling.autoregressive.decode import Chooser, Sampled, nats_of
 from ostinato.sampling.autoregressive.decoding import Decoding
@@ -74,9 +73,9 @@ def infill(
     copies = np.repeat(np.arange(len(seeds)), particles)
     model.select(state, torch.from_numpy(copies))
     begun = gaps.tokens_TW[: gaps.first]
-    grammars = side_by_side(representation, quarters, [begun] * batch)
+    grammar = representation.grammar(quarters, [begun] * batch)
     streams = Uniforms([(seed, number) for seed in seeds for number in range(particles)])
-    chooser = Chooser(model, grammars, streams, decoding, batch)
+    chooser = Chooser(model, grammar, streams, decoding, batch)
     if chooser.repeats:
         for row_W in begun:
             chooser.repeats.push(np.tile(row_W, (batch, 1)))
@@ -87,7 +86,7 @@ def infill(
         index = swarm.resampled(lots)
         if index is not None:
             model.select(state, torch.from_numpy(index))
-            grammars.select(index)
+            grammar.select(index)
             if chooser.repeats:
                 chooser.repeats.select(index)
     return swarm.choose(lots)
@@ -123,7 +122,7 @@ def _step(
             chosen_B = torch.full((len(everyone),), token, device=logits_BV.device)
         nats_B = nats_of(logits_BV, chosen_B)
         if not free_W[column]:
-            mask_BV = chooser.grammars.allowed(column)
+            mask_BV = chooser.grammar.allowed(column)
             swarm.weigh(nats_B if mask_BV is None else np.where(mask_BV[:, token], nats_B, np.inf))
         swarm.costs_BTW[:, position, column] = nats_B
         chooser.take(chosen_B.cpu().numpy(), column, everyone)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import Notes
-from ostinato.representations.events.vocabulary import NoteKind, Vocabulary
+from ostinato.representations.events.parts.vocabulary import NoteKind, Vocabulary
 from ostinato.representations.protocol import Tokens
 
 Ints = npt.NDArray[np.int64]

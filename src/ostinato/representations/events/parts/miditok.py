@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.music.piece import NOTE, Notes, sort_notes
-from ostinato.representations.events.vocabulary import Vocabulary
+from ostinato.representations.events.parts.vocabulary import Vocabulary
 
 
 @lru_cache(maxsize=8)

@@ -1,19 +1,19 @@
 """A piano roll: one row for each frame, one column for each key, a cell is off or on.
 
 The form of the frame-level benchmarks (Boulanger-Lewandowski et al. 2012): any number of keys
-sounds at once, and voices, instruments and velocities are not told. A repeated note looks like a
-held one.
+sounds at once; voices, instruments and velocities are not kept. A repeated note looks like a held
+one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import NOTE, Meter, Notes, Piece, Tempo, Track
-from ostinato.representations.protocol import Mask, Quantized, Tokens
+from ostinato.representations.protocol import Index, Mask, Quantized, Tokens
 from ostinato.representations.voice_lines import (
     check_notes,
     options_from,
@@ -47,11 +47,6 @@ class Roll:
             )
         if self.steps_per_quarter < 1:
             raise ValueError(f"steps_per_quarter={self.steps_per_quarter} must be at least 1")
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """From plain settings, refusing what is not an option."""
-        return options_from(cls, settings)
 
     def codec(self) -> dict[str, Any]:
         """Kind and options as plain settings."""
@@ -116,13 +111,12 @@ class Roll:
         )
 
     def shift(self, semitones: int) -> npt.NDArray[np.int32]:
-        """Transposition moves columns, which no table of symbols can say: only silence stays."""
+        """Transposition moves columns, which a table of symbols cannot express: only off stays."""
         return np.array([OFF, -1 if semitones else ON], dtype=np.int32)
 
-    def grammar(self, quarters: float, prompt: Tokens) -> "RollGrammar":
+    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> "RollGrammar":
         """Anything may sound; ends after `quarters`."""
-        frames = round(quarters * self.steps_per_quarter)
-        return RollGrammar((frames - len(prompt)) * self.keys)
+        return RollGrammar(self.keys, round(quarters * self.steps_per_quarter), prompts)
 
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
         """The first frames."""
@@ -159,20 +153,30 @@ def count_doubled(notes: Notes) -> int:
 
 
 class RollGrammar:
-    """Counts cells."""
+    """Counts cells; every key may be on or off."""
 
-    def __init__(self, cells: int) -> None:
-        self._cells_left = cells
-        self._all = np.ones(2, dtype=bool)
+    def __init__(self, keys: int, frames: int, prompts: Sequence[Tokens]) -> None:
+        self.most = max([frames, *map(len, prompts)])
+        self._cells_left = (frames - np.array([len(prompt) for prompt in prompts])) * keys
 
-    def allowed(self, column: int = 0) -> Mask:
+    def allowed(self, column: int = 0) -> Mask | None:
         """Off and on."""
-        return self._all
+        return None
 
-    def advance(self, token: int, column: int = 0) -> None:
-        """Take one cell of a frame; the columns come in any order, each once."""
-        self._cells_left -= 1
+    def advance(self, tokens_B: npt.NDArray[np.integer], moving_B: Mask, column: int = 0) -> None:
+        """Append one cell of a frame to the sequences in `moving_B`."""
+        self._cells_left -= moving_B
 
-    def finished(self) -> bool:
-        """Whether all frames are there."""
-        return self._cells_left <= 0
+    def finished(self) -> Mask:
+        """Which sequences have all their frames."""
+        done: Mask = np.less_equal(self._cells_left, 0)
+        return done
+
+    def select(self, index: Index) -> None:
+        """Keep these sequences."""
+        self._cells_left = self._cells_left[index]
+
+
+def build(options: Mapping[str, Any]) -> Roll:
+    """A roll from plain settings; raises ValueError for an unknown option."""
+    return options_from(Roll, options)

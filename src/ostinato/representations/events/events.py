@@ -10,32 +10,30 @@ velocities, no tempos.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import VOICES, Meter, Notes, Piece, Tempo, Track, cut
-from ostinato.representations.events.grammar import (
-    FOREVER,
-    EventGrammar,
-    MidiLikeGrammar,
-    RemiGrammar,
-)
-from ostinato.representations.events.grammars import MidiLikeGrammars, RemiGrammars
-from ostinato.representations.events.miditok import read_notes, tokenizer
-from ostinato.representations.events.prompt import column, midi_like_to_cut, remi_to_cut
-from ostinato.representations.events.quantize import (
+from ostinato.representations.events.parts.clock import open_notes, read_clock
+from ostinato.representations.events.parts.grammar import EventGrammar, MidiLikeGrammar, RemiGrammar
+from ostinato.representations.events.parts.miditok import read_notes, tokenizer
+from ostinato.representations.events.parts.prompt import column, midi_like_to_cut, remi_to_cut
+from ostinato.representations.events.parts.quantize import (
     end_at_repeats,
     end_of,
     meters_in_steps,
     meters_on_bar_lines,
     missing_steps,
 )
-from ostinato.representations.events.vocabulary import Vocabulary, make_vocabulary, parse_meter
-from ostinato.representations.events.voices import MOST_TRACKS, notes_by_place, notes_of_roles
-from ostinato.representations.events.write import write_midi_like, write_remi
-from ostinato.representations.grammars import Grammars, OneByOne
+from ostinato.representations.events.parts.vocabulary import (
+    Vocabulary,
+    make_vocabulary,
+    parse_meter,
+)
+from ostinato.representations.events.parts.voices import MOST_TRACKS, notes_by_place, notes_of_roles
+from ostinato.representations.events.parts.write import write_midi_like, write_remi
 from ostinato.representations.protocol import Quantized, Tokens, Unencodable
 from ostinato.representations.voice_lines import (
     check_notes,
@@ -47,7 +45,7 @@ from ostinato.representations.voice_lines import (
 )
 
 SCHEMES = ("remi", "midi_like")
-ENOUGH_FOR_TABLES = 24  # of one sequence a step costs 10 µs alone, 150 µs with arrays; 64: 980, 370
+ANY_LENGTH = 1 << 30  # steps: longer than any note
 LATER: dict[str, Any] = {"needed": "all", "merged": False, "programs": ()}
 
 
@@ -113,11 +111,6 @@ class Events:
         if not all(0 <= program <= 127 for program in (*programs, self.program)):
             raise ValueError(f"program={self.program} and programs={programs} must be 0 to 127")
 
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """From plain settings, refusing what is not an option."""
-        return options_from(cls, settings)
-
     def codec(self) -> dict[str, Any]:
         """Kind and options as plain settings."""
         return settings_of("events", self, unsaid=LATER)
@@ -151,7 +144,9 @@ class Events:
         check_notes(piece, notes, self.lowest, self.highest)
         stepped, moved = to_steps(notes, piece.ticks_per_quarter, self.steps_per_quarter)
         stepped, doubled = end_at_repeats(stepped)
-        longest = self.max_quarters * self.steps_per_quarter if self.scheme == "remi" else FOREVER
+        longest = (
+            self.max_quarters * self.steps_per_quarter if self.scheme == "remi" else ANY_LENGTH
+        )
         too_long = stepped["duration"] > longest
         stepped["duration"] = np.minimum(stepped["duration"], longest)
         stepped["velocity"] = self.velocity
@@ -182,14 +177,15 @@ class Events:
         return np.append(self._write(quantized), column([0]), axis=0)
 
     def decode(self, tokens: Tokens) -> Piece:
-        """The music of a sequence, also of one that breaks off.
+        """The music of a sequence, complete or not.
 
-        There what sounds ends, and a note that is half said is left out.
+        Notes that sound at the end of an incomplete sequence end there; one whose last tokens are
+        missing is left out.
         """
-        vocabulary, clock = _vocabulary(self), self._grammar(FOREVER, tokens)
-        numbers = tokens[:, 0].tolist()
-        if isinstance(clock, MidiLikeGrammar):
-            for voice, pitch in clock.sounding().tolist():
+        vocabulary = _vocabulary(self)
+        clock, numbers = read_clock(vocabulary, tokens), tokens[:, 0].tolist()
+        if self.scheme == "midi_like":
+            for voice, pitch in open_notes(vocabulary, tokens):
                 if vocabulary.names_voices:
                     numbers.append(vocabulary.token("voice", voice))
                 numbers.append(vocabulary.pitches("note_off", voice)[pitch])
@@ -219,15 +215,9 @@ class Events:
         """What every token does to the time, in steps: see protocol.Timed."""
         return _vocabulary(self).timing()
 
-    def grammar(self, quarters: float, prompt: Tokens) -> EventGrammar:
+    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> EventGrammar:
         """Ends with a note that reaches `quarters`, counted from the first full bar's start."""
-        return self._grammar(round(quarters * self.steps_per_quarter), prompt)
-
-    def grammars(self, quarters: float, prompts: Sequence[Tokens]) -> Grammars:
-        """As `grammar`, side by side; a few are asked one by one, which is faster."""
-        if len(prompts) < ENOUGH_FOR_TABLES:
-            return OneByOne([self.grammar(quarters, prompt) for prompt in prompts])
-        chosen = RemiGrammars if self.scheme == "remi" else MidiLikeGrammars
+        chosen = RemiGrammar if self.scheme == "remi" else MidiLikeGrammar
         return chosen(_vocabulary(self), round(quarters * self.steps_per_quarter), prompts)
 
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
@@ -245,10 +235,6 @@ class Events:
         tokens = self._write(cut(whole, 0, steps))[:, 0].tolist()
         to_cut = remi_to_cut if self.scheme == "remi" else midi_like_to_cut
         return column(to_cut(_vocabulary(self), tokens, steps))
-
-    def _grammar(self, steps: int, prompt: Tokens) -> EventGrammar:
-        chosen = RemiGrammar if self.scheme == "remi" else MidiLikeGrammar
-        return chosen(_vocabulary(self), steps, prompt)
 
     def _write(self, quantized: Piece) -> Tokens:
         vocabulary = _vocabulary(self)
@@ -273,6 +259,11 @@ class Events:
             return voice_tracks(self.voices, self.program, self.programs)
         count = int(notes["track"].max()) + 1 if len(notes) else 0
         return tuple(Track(name=f"Track {i + 1}", program=self.program) for i in range(count))
+
+
+def build(options: Mapping[str, Any]) -> Events:
+    """Events from plain settings; raises ValueError for an unknown option."""
+    return options_from(Events, options)
 
 
 @lru_cache(maxsize=16)

@@ -1,8 +1,10 @@
-"""The grammars of events_grammar.py for many sequences at once: the same rules on columns of state.
+"""Grammars of the event representations: which token may follow, so that samples are music.
 
-What may follow is first a row of a table, by the kind of the last token and whether time is up; the
-numbers of a sequence (its time, what sounds in it) then narrow single blocks of the vocabulary.
-Every rule stands beside its reason in events_grammar.py; a test walks both side by side.
+A sequence has the order that MidiTok gives it: time never goes back; at one time voices come in
+their order and the pitches of a voice rise. No note sounds beyond the limit, and the end comes only
+after a note that reaches it. What may follow is first a row of a table, by the kind of the last
+token and whether the limit is reached; the state of a sequence (its time, what sounds in it) then
+narrows single blocks of the vocabulary.
 """
 
 # B batch, V vocabulary, U voices, P pitches of a voice
@@ -13,9 +15,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.representations.events.vocabulary import END, NoteKind, Vocabulary
-from ostinato.representations.grammars import Index
-from ostinato.representations.protocol import Mask, Tokens
+from ostinato.representations.events.parts.vocabulary import END, NoteKind, Vocabulary
+from ostinato.representations.protocol import Index, Mask, Tokens
 
 Ints = npt.NDArray[np.int64]
 KINDS: tuple[str, ...] = ("", END, "voice", "meter", "bar", "position", "pitch", "duration")
@@ -23,8 +24,8 @@ KINDS += ("time_shift", "note_on", "note_off")
 CODE = {kind: code for code, kind in enumerate(KINDS)}
 
 
-class EventGrammars(ABC):
-    """What both schemes share: all that is a number of one sequence is an array of B of them."""
+class EventGrammar(ABC):
+    """What both schemes share: meter, voice, where a prompt ended; each an array over B."""
 
     most = None
     _columns: tuple[str, ...] = ("_previous", "_at_cut", "_time", "_meter", "_bar_steps")
@@ -52,7 +53,7 @@ class EventGrammars(ABC):
 
     @abstractmethod
     def _begin(self) -> None:
-        """Lay out what only this scheme keeps."""
+        """Initialize the state that only this scheme has."""
 
     @abstractmethod
     def allowed(self, column: int = 0) -> Mask | None:
@@ -68,12 +69,14 @@ class EventGrammars(ABC):
             tokens_TB[: len(prompt), number] = prompt[:, 0]
         for position, tokens_B in enumerate(tokens_TB):
             self.advance(tokens_B, position < lengths)
+        # whatever moved time to the end of the prompt may be prolonged, and all voices may begin
+        # there
         self._at_cut = lengths > 0
         inside = np.isin(self._previous, [CODE["voice"], CODE["pitch"]])
         self._begin_time(np.flatnonzero(~inside))
 
     def advance(self, tokens_B: npt.NDArray[np.integer], moving_B: Mask, column: int = 0) -> None:
-        """Take a token of the sequences that move."""
+        """Append a token to the sequences in `moving_B`."""
         rows = np.flatnonzero(moving_B)
         tokens = tokens_B[rows]
         codes, values = self._code_V[tokens], self._value_V[tokens]
@@ -84,12 +87,12 @@ class EventGrammars(ABC):
         self._previous[rows] = codes
 
     def finished(self) -> Mask:
-        """Whether the end was taken."""
+        """Which sequences have their end."""
         ended: Mask = np.equal(self._previous, CODE[END])
         return ended
 
     def select(self, index: Index) -> None:
-        """Follow these of the sequences."""
+        """Keep these sequences."""
         for name in self._columns:
             setattr(self, name, getattr(self, name)[index])
         self._rows = np.arange(len(index))
@@ -145,10 +148,13 @@ def case_of(cases: Sequence[str], by_previous: Mapping[str, str]) -> Ints:
     return np.array([cases.index(by_previous.get(kind, default)) for kind in KINDS])
 
 
-class RemiGrammars(EventGrammars):
-    """bar meter (position (voice pitch duration)+)*, again and again, then the end."""
+class RemiGrammar(EventGrammar):
+    """bar meter (position (voice pitch duration)+)*, repeated, then the end.
 
-    _columns = (*EventGrammars._columns, "_bar_start", "_position", "_latest", "_ends")
+    A voice that is alone is not named.
+    """
+
+    _columns = (*EventGrammar._columns, "_bar_start", "_position", "_latest", "_ends")
 
     def __init__(self, vocabulary: Vocabulary, limit: int, prompts: Sequence[Tokens]) -> None:
         note = "voice" if vocabulary.names_voices else "pitch"
@@ -164,6 +170,7 @@ class RemiGrammars(EventGrammars):
         self._bar_start: Ints = np.zeros(batch, dtype=np.int64)
         self._position: Ints = np.full(batch, -1, dtype=np.int64)
         self._latest: Ints = np.zeros(batch, dtype=np.int64)
+        # when each pitch of each voice falls silent
         self._ends: Ints = np.zeros(self._shape("pitch"), dtype=np.int64)
 
     def allowed(self, column: int = 0) -> Mask | None:
@@ -216,10 +223,10 @@ class RemiGrammars(EventGrammars):
             self._latest[rows] = np.maximum(self._latest[rows], ends)
 
 
-class MidiLikeGrammars(EventGrammars):
+class MidiLikeGrammar(EventGrammar):
     """Shifts of time; at each time a meter on a bar line, then note-offs and -ons by voice."""
 
-    _columns = (*EventGrammars._columns, "_last_shift", "_meter_onset", "_onsets")
+    _columns = (*EventGrammar._columns, "_last_shift", "_meter_onset", "_onsets")
 
     def __init__(self, vocabulary: Vocabulary, limit: int, prompts: Sequence[Tokens]) -> None:
         note = "voice" if vocabulary.names_voices else "note_off note_on"
@@ -232,6 +239,7 @@ class MidiLikeGrammars(EventGrammars):
         batch = len(self._rows)
         self._last_shift: Ints = np.zeros(batch, dtype=np.int64)
         self._meter_onset: Ints = np.zeros(batch, dtype=np.int64)
+        # onset of what sounds, -1 for silence
         self._onsets: Ints = np.full(self._shape("note_on"), -1, dtype=np.int64)
 
     def allowed(self, column: int = 0) -> Mask | None:
@@ -241,6 +249,7 @@ class MidiLikeGrammars(EventGrammars):
         ending_BUP: Mask = (self._onsets >= 0) & (self._onsets < time[:, None, None])
         sounding_BU: Mask = np.any(ending_BUP, axis=2)
         case_B = self._case_V[self._previous]
+        # what still sounds must end, from the lowest voice on, so that each can be closed
         case_B[over] = np.where(sounding_BU[over].any(axis=1), 2, 1)
         mask_BV = self._table[case_B]
         silent_BP = self._above_last(self._onsets[self._rows, self._voice] < 0)
@@ -264,8 +273,8 @@ class MidiLikeGrammars(EventGrammars):
         return voices_BU
 
     def _narrow_time(self, mask_BV: Mask) -> None:
-        """Time goes on once at a time, and leaves a note to close at the limit; meters are on bar
-        lines, and change.
+        """One shift of time after another only if the first is the longest; at the limit a note
+        must be left to close. Meters come on bar lines, and differ from the one before.
         """
         time, shifted = self._time, self._previous == CODE["time_shift"]
         may = ~shifted | self._at_cut | (self._last_shift == self._longest)

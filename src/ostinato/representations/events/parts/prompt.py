@@ -1,11 +1,11 @@
-"""The end of a prompt: the tokens that take time exactly to the cut, where a grammar can go on."""
+"""The end of a prompt: the tokens that move time exactly to the cut, where sampling continues."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from ostinato.representations.events.grammar import FOREVER, MidiLikeGrammar, RemiGrammar
-from ostinato.representations.events.vocabulary import Vocabulary
+from ostinato.representations.events.parts.clock import read_clock
+from ostinato.representations.events.parts.vocabulary import Vocabulary
 from ostinato.representations.protocol import Tokens
 
 
@@ -16,7 +16,7 @@ def column(tokens: Sequence[int]) -> Tokens:
 
 def remi_to_cut(vocabulary: Vocabulary, tokens: list[int], steps: int) -> list[int]:
     """Tokens with empty bars, and at last a bar or a position, up to the cut at `steps`."""
-    clock = RemiGrammar(vocabulary, FOREVER, column(tokens))
+    clock = read_clock(vocabulary, column(tokens))
     meter = clock.meters[-1][1]
     bars, position = divmod(steps - clock.bar_start, vocabulary.bar_steps[meter])
     empty = [vocabulary.token("bar", 0), vocabulary.token("meter", meter)]
@@ -27,7 +27,7 @@ def remi_to_cut(vocabulary: Vocabulary, tokens: list[int], steps: int) -> list[i
 
 def midi_like_to_cut(vocabulary: Vocabulary, tokens: list[int], steps: int) -> list[int]:
     """Tokens without what ends at the cut at `steps`, and with time shifts up to it."""
-    clock = MidiLikeGrammar(vocabulary, FOREVER, column(tokens))
+    clock = read_clock(vocabulary, column(tokens))
     if clock.time == steps:
         shifts = [i for i, t in enumerate(tokens) if vocabulary.kinds[t] == "time_shift"]
         return tokens[: shifts[-1] + 1]

@@ -7,14 +7,13 @@ follows another.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import NOTE, Meter, Notes, Piece, Tempo, Track
-from ostinato.representations.grammars import Index
-from ostinato.representations.protocol import Mask, Quantized, Tokens
+from ostinato.representations.protocol import Index, Mask, Quantized, Tokens
 from ostinato.representations.voice_lines import (
     check_notes,
     options_from,
@@ -49,11 +48,6 @@ class Pitches:
             )
         if len(set(self.roles)) != len(self.roles):
             raise ValueError(f"roles={list(self.roles)} names one twice")
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """From plain settings, refusing what is not an option."""
-        return options_from(cls, settings)
 
     def codec(self) -> dict[str, Any]:
         """Kind and options as plain settings."""
@@ -120,13 +114,9 @@ class Pitches:
         table[1:] = np.where((moved >= 1) & (moved < len(table)), moved, -1)
         return table
 
-    def grammar(self, quarters: float, prompt: Tokens) -> "PitchGrammar":
+    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> "PitchGrammar":
         """As many notes as `quarters`, then the end."""
-        return PitchGrammar(len(self.vocabulary), round(quarters), prompt)
-
-    def grammars(self, quarters: float, prompts: Sequence[Tokens]) -> "PitchGrammars":
-        """As `grammar`, side by side."""
-        return PitchGrammars(len(self.vocabulary), round(quarters), prompts)
+        return PitchGrammar(len(self.vocabulary), round(quarters), prompts)
 
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
         """The first notes, one a quarter: time is that of the quantized piece, not of the score."""
@@ -151,31 +141,13 @@ class Pitches:
         return notes
 
 
+def build(options: Mapping[str, Any]) -> Pitches:
+    """Pitches from plain settings; raises ValueError for an unknown option."""
+    return options_from(Pitches, options)
+
+
 class PitchGrammar:
-    """Counts notes."""
-
-    def __init__(self, size: int, notes: int, prompt: Tokens) -> None:
-        self._left = notes - len(prompt)
-        self._ended = False
-        self._end = np.zeros(size, dtype=bool)
-        self._end[END] = True
-
-    def allowed(self, column: int = 0) -> Mask:
-        """Every note name, then only the end."""
-        return ~self._end if self._left > 0 else self._end
-
-    def advance(self, token: int, column: int = 0) -> None:
-        """Take one note or the end."""
-        self._left -= 1
-        self._ended = token == END
-
-    def finished(self) -> bool:
-        """Whether the end was taken."""
-        return self._ended
-
-
-class PitchGrammars:
-    """The same for many sequences: two masks, of the end and of all else."""
+    """Counts notes: two masks, of the end and of all else."""
 
     def __init__(self, size: int, notes: int, prompts: Sequence[Tokens]) -> None:
         lengths = np.array([len(prompt) for prompt in prompts])
@@ -191,14 +163,14 @@ class PitchGrammars:
         return self._table[(self._left > 0).astype(np.int64)]
 
     def advance(self, tokens_B: npt.NDArray[np.integer], moving_B: Mask, column: int = 0) -> None:
-        """Take one note or the end of each sequence that moves."""
+        """Append one note or the end to the sequences in `moving_B`."""
         self._left -= moving_B
         self._ended = np.where(moving_B, np.equal(tokens_B, END), self._ended)
 
     def finished(self) -> Mask:
-        """Whether the end was taken."""
+        """Which sequences have their end."""
         return self._ended
 
     def select(self, index: Index) -> None:
-        """Follow these of the sequences."""
+        """Keep these sequences."""
         self._left, self._ended = self._left[index], self._ended[index]

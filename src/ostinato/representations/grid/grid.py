@@ -7,13 +7,13 @@ symbol for "goes on".
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import VOICES, Meter, Notes, Piece, Tempo, make_notes
-from ostinato.representations.grammars import Index
+from ostinato.representations.grid.parts.grammar import REST, GridGrammar
 from ostinato.representations.protocol import Mask, Quantized, Tokens
 from ostinato.representations.voice_lines import (
     DRUMS,
@@ -26,8 +26,6 @@ from ostinato.representations.voice_lines import (
     voice_notes,
     voice_tracks,
 )
-
-REST = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +56,6 @@ class Grid:
             raise ValueError(f"voices={list(self.voices)} must name one or more, each once")
         if DRUMS in self.voices:
             raise ValueError("a grid holds one note of a voice at a time; take events for drums")
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """From plain settings, refusing what is not an option."""
-        return options_from(cls, settings)
 
     @property
     def width(self) -> int:
@@ -162,13 +155,10 @@ class Grid:
         table[1 : count + 1] = np.where((moved >= 1) & (moved <= count), moved, -1)
         return table
 
-    def grammar(self, quarters: float, prompt: Tokens) -> "GridGrammar":
+    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> GridGrammar:
         """Ends after `quarters`; with `hold`, only a sounding voice may hold."""
-        return GridGrammar(self, round(quarters * self.steps_per_quarter), prompt)
-
-    def grammars(self, quarters: float, prompts: Sequence[Tokens]) -> "GridGrammars":
-        """As `grammar`, side by side."""
-        return GridGrammars(self, round(quarters * self.steps_per_quarter), prompts)
+        steps = round(quarters * self.steps_per_quarter)
+        return GridGrammar(len(self.vocabulary), self.width, self.hold, steps, prompts)
 
     def cells(self, length: int, quarters: tuple[float, float], voices: Sequence[str]) -> Mask:
         """Which cells of `length` rows lie in a span of quarter notes and in the named voices.
@@ -192,6 +182,11 @@ class Grid:
         return settings_of("grid", self)
 
 
+def build(options: Mapping[str, Any]) -> Grid:
+    """A grid from plain settings; raises ValueError for an unknown option."""
+    return options_from(Grid, options)
+
+
 def join_repeated(line: Notes) -> Notes:
     """One note for every run of notes of one pitch that follow each other without a gap."""
     if not len(line):
@@ -204,63 +199,3 @@ def join_repeated(line: Notes) -> Notes:
     last = np.r_[np.flatnonzero(fresh)[1:] - 1, len(line) - 1]
     joined["duration"] = ends[last] - joined["onset"]
     return joined
-
-
-class GridGrammar:
-    """Counts cells; with `hold`, remembers which voices sound."""
-
-    def __init__(self, grid: Grid, steps: int, prompt: Tokens) -> None:
-        self._cells_left = (steps - len(prompt)) * grid.width
-        self._sounds = [
-            bool(len(prompt)) and prompt[-1, voice] != REST for voice in range(grid.width)
-        ]
-        self._all = np.ones(len(grid.vocabulary), dtype=bool)
-        self._no_hold = self._all.copy()
-        if grid.hold:
-            self._no_hold[-1] = False
-
-    def allowed(self, column: int = 0) -> Mask:
-        """Every symbol, but a hold only where the voice of this column sounds."""
-        return self._all if self._sounds[column] else self._no_hold
-
-    def advance(self, token: int, column: int = 0) -> None:
-        """Take one cell of a row; the columns of a row come in any order, each once."""
-        self._sounds[column] = token != REST
-        self._cells_left -= 1
-
-    def finished(self) -> bool:
-        """Whether all steps are there."""
-        return self._cells_left <= 0
-
-
-class GridGrammars:
-    """The same for many sequences: two masks, with a hold and without."""
-
-    def __init__(self, grid: Grid, steps: int, prompts: Sequence[Tokens]) -> None:
-        self.most = max([steps, *map(len, prompts)])
-        self._cells_left = (steps - np.array([len(prompt) for prompt in prompts])) * grid.width
-        self._sounds = np.zeros((len(prompts), grid.width), dtype=np.int64)
-        for number, prompt in enumerate(prompts):
-            self._sounds[number] = prompt[-1] != REST if len(prompt) else 0
-        self._table = np.ones((2, len(grid.vocabulary)), dtype=bool)
-        self._table[0, -1] = not grid.hold
-        self._hold = grid.hold
-
-    def allowed(self, column: int = 0) -> Mask | None:
-        """Without holds everything; else by whether the voice sounds."""
-        return self._table[self._sounds[:, column]] if self._hold else None
-
-    def advance(self, tokens_B: npt.NDArray[np.integer], moving_B: Mask, column: int = 0) -> None:
-        """Take one cell of a row of each sequence that moves."""
-        sounds = np.not_equal(tokens_B, REST)
-        self._sounds[:, column] = np.where(moving_B, sounds, self._sounds[:, column])
-        self._cells_left -= moving_B
-
-    def finished(self) -> Mask:
-        """Whether all steps are there."""
-        done: Mask = np.less_equal(self._cells_left, 0)
-        return done
-
-    def select(self, index: Index) -> None:
-        """Follow these of the sequences."""
-        self._cells_left, self._sounds = self._cells_left[index], self._sounds[index]

@@ -1,32 +1,30 @@
 """The grid as one stream of cells: step by step, within a step voice by voice.
 
-Music Transformer's serialization of the JSB Chorales (Huang et al. 2018); there it is soprano,
-alto, tenor, bass. The cells, the symbols and what `quantize` changes are the grid's own, so
-likelihoods of both forms are of the same cells, and nats per cell stand side by side. One position
-is one cell: sequences are as many times as long as there are voices, and a model's `periods`,
-`context` and `crop` count cells. With four voices on sixteenths, a period of 4 tells which voice is
-next and 64 is a bar of 4/4; `ages` would compare one voice with another and mean nothing.
+Music Transformer's serialization of the JSB Chorales (Huang et al. 2018); its order is soprano,
+alto, tenor, bass. Cells, symbols and `quantize` are those of the grid, so nats per cell of both
+forms are comparable. One position is one cell: sequences are longer by the number of voices, and a
+model's `periods`, `context` and `crop` count cells. With four voices on sixteenths, a period of 4
+shows which voice is next and 64 is a bar of 4/4; `ages` would compare different voices.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import Piece
-from ostinato.representations.grammars import Grammars, Index
-from ostinato.representations.grid import Grid
-from ostinato.representations.protocol import Grammar, Mask, Quantized, Tokens
-from ostinato.representations.voice_lines import settings_of
+from ostinato.representations.grid.grid import Grid
+from ostinato.representations.protocol import Grammar, Index, Mask, Quantized, Tokens
+from ostinato.representations.voice_lines import options_from, settings_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderedGrid(Grid):
-    """Options of the flat grid: the grid's, and the order of a step's voices, all of them by name.
+    """Options of the flat grid: those of the grid, and the order of the voices within a step.
 
-    Empty is as `voices`, which also say whose lowest note is kept: the order says nothing of that.
+    order: all voices by name; empty: as in `voices`.
     """
 
     order: tuple[str, ...] = ()
@@ -40,20 +38,15 @@ class OrderedGrid(Grid):
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """The grid's columns in the order in which a step tells them."""
+        """The grid's columns in the order of `order`."""
         return tuple(self.voices.index(voice) for voice in self.order or self.voices)
 
 
 @dataclass(frozen=True)
 class GridFlat:
-    """A grid told cell by cell."""
+    """A grid written cell by cell."""
 
     grid: OrderedGrid
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """From plain settings, refusing what is not an option."""
-        return cls(OrderedGrid.from_settings(settings))
 
     def codec(self) -> dict[str, Any]:
         """Kind and options as plain settings."""
@@ -91,33 +84,25 @@ class GridFlat:
         return self.grid.write(quantized)[:, self.grid.columns].reshape(-1, 1)
 
     def decode(self, tokens: Tokens) -> Piece:
-        """The music of whole steps; one that breaks off in the middle is left out."""
+        """The music of whole steps; an incomplete last step is left out."""
         return self.grid.decode(self._rows(tokens))
 
     def shift(self, semitones: int) -> npt.NDArray[np.int32]:
         """Transposition of every symbol; rests and holds stay."""
         return self.grid.shift(semitones)
 
-    def grammar(self, quarters: float, prompt: Tokens) -> "FlatGrammar":
+    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> "FlatGrammar":
         """Ends after `quarters`, with a whole step; with `hold`, only a sounding voice may hold."""
-        rows = self._rows(prompt)
-        grammar = FlatGrammar(self.grid.grammar(quarters, rows), self.grid.columns)
-        for token in prompt[rows.size :, 0].tolist():  # of a step that the prompt only begins
-            grammar.advance(token)
-        return grammar
-
-    def grammars(self, quarters: float, prompts: Sequence[Tokens]) -> "FlatGrammars":
-        """As `grammar`, side by side."""
         rows = [self._rows(prompt) for prompt in prompts]
-        of_rows = self.grid.grammars(quarters, rows)
+        of_rows = self.grid.grammar(quarters, rows)
         most = max([of_rows.most * self.grid.width, *map(len, prompts)])
-        grammars = FlatGrammars(of_rows, self.grid.columns, len(prompts), most)
+        grammar = FlatGrammar(of_rows, self.grid.columns, len(prompts), most)
         rests = [prompt[row.size :, 0] for prompt, row in zip(prompts, rows, strict=True)]
-        for place in range(max(map(len, rests))):
-            told = np.array([len(rest) > place for rest in rests])
+        for place in range(max(map(len, rests))):  # of a step that the prompt only begins
+            begun = np.array([len(rest) > place for rest in rests])
             cells = [rest[place] if len(rest) > place else 0 for rest in rests]
-            grammars.advance(np.array(cells), told)
-        return grammars
+            grammar.advance(np.array(cells), begun)
+        return grammar
 
     def cells(self, length: int, quarters: tuple[float, float], voices: Sequence[str]) -> Mask:
         """Which of `length` cells lie in a span of quarter notes and in the named voices, (T, 1).
@@ -140,36 +125,15 @@ class GridFlat:
         return rows
 
 
+def build(options: Mapping[str, Any]) -> GridFlat:
+    """A flat grid from plain settings; raises ValueError for an unknown option."""
+    return GridFlat(options_from(OrderedGrid, options))
+
+
 class FlatGrammar:
-    """The grid's grammar, asked for one column after another."""
+    """The grid's grammar, one voice after another; each sequence may be at another voice."""
 
-    def __init__(self, rows: Grammar, columns: tuple[int, ...]) -> None:
-        self._rows = rows
-        self._columns = columns
-        self._cells = 0
-
-    def allowed(self, column: int = 0) -> Mask:
-        """What the grid allows in the voice that is next; there is one column only."""
-        return self._rows.allowed(self._voice)
-
-    def advance(self, token: int, column: int = 0) -> None:
-        """Take one cell."""
-        self._rows.advance(token, self._voice)
-        self._cells += 1
-
-    def finished(self) -> bool:
-        """Whether all steps are there, whole."""
-        return self._rows.finished()
-
-    @property
-    def _voice(self) -> int:
-        return self._columns[self._cells % len(self._columns)]
-
-
-class FlatGrammars:
-    """The same for many sequences, each of which may be at another voice."""
-
-    def __init__(self, rows: Grammars, columns: tuple[int, ...], batch: int, most: int) -> None:
+    def __init__(self, rows: Grammar, columns: tuple[int, ...], batch: int, most: int) -> None:
         self.most = most
         self._rows = rows
         self._columns_W = np.array(columns)

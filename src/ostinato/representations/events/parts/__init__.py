@@ -1,0 +1,1 @@
+"""What event streams are made of: vocabulary, quantization, writing, grammar, clock."""
