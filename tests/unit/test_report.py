@@ -11,7 +11,7 @@ import pytest
 from ostinato.files import DamagedFile, MissingInput
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.write import write_midi
-from ostinato.report.data import DatasetNote, ReportData, Sample, group_by_seed
+from ostinato.report.data import DatasetNote, ReportData, StoredSample, group_by_seed
 from ostinato.report.leaderboard import leaderboard_csv, leaderboard_rows, text_table
 from ostinato.report.load import load, load_samples
 from ostinato.report.page import build_page, listen_page
@@ -315,7 +315,7 @@ def test_samples_have_music_or_a_reason(root):
     samples = load_samples("lstm", root)
     assert [sample.piece is None for sample in samples] == [False, False, True]
     with pytest.raises(ValueError, match="neither"):
-        Sample(id="x", task="unconditional", seed=1, index=0, nats=1.0)
+        StoredSample(id="x", task="unconditional", seed=1, index=0, nats=1.0)
 
 
 def test_reports_refuse_to_be_empty_or_ambiguous(data):

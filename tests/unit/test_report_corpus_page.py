@@ -14,7 +14,7 @@ from ostinato.music.write import write_midi
 from ostinato.report.corpus_collect import collect
 from ostinato.report.corpus_data import DescribeOptions
 from ostinato.report.corpus_excerpt import colors_of, first_seconds, recordings, voice_names
-from ostinato.report.corpus_page import accounts, build_corpus_page, clean
+from ostinato.report.corpus_page import build_corpus_page, clean, note_counts
 from ostinato.report.player import DRUMS as DRUM_COLOR
 
 TPQ = 24
@@ -88,9 +88,9 @@ class Outline(HTMLParser):
 
 
 def test_notes_that_nobody_accounts_for_are_shown():
-    assert accounts(SUMMARY)[-1] == ("dropped: zero length", 60)
-    assert accounts(SUMMARY | {"notes_kept": 539})[-1] == ("not accounted for", 1)
-    assert not accounts({})
+    assert note_counts(SUMMARY)[-1] == ("dropped: zero length", 60)
+    assert note_counts(SUMMARY | {"notes_kept": 539})[-1] == ("not accounted for", 1)
+    assert not note_counts({})
 
 
 def test_an_excerpt_begins_with_the_first_note_and_ends_in_time():

@@ -34,7 +34,7 @@ PACKAGES = {
     "representations": {"corpus", "music"},
     "metrics": {"music", "normalization"},
     "audio": {"music"},
-    "report": {"audio", "corpus", "music", "normalization", "readers"},
+    "report": {"audio", "corpus", "metrics", "music", "normalization", "readers"},
     "training": {"models", "loading"},
     "sampling": {"models", "loading", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},

@@ -1,1 +1,1 @@
-"""Numbers about pieces: features, how sure and how far they are, copying. No model, no files."""
+"""Metrics of pieces: musical features, their intervals and distances, copied passages."""

@@ -1,8 +1,8 @@
-"""How sure a mean is: percentile bootstrap over pieces (Efron 1979).
+"""Confidence intervals of means: percentile bootstrap over pieces (Efron 1979).
 
-Pieces are resampled and never their tokens, which depend on each other. Bounds are themselves
-resampled values, rounded outwards, so a sample with an infinite value keeps a meaningful interval.
-For two systems on the same pieces, take the interval of the pieces' differences.
+Pieces are resampled, not tokens: the tokens of a piece depend on each other. Bounds are resampled
+values (quantiles without interpolation, rounded outwards), so one infinite value does not make both
+bounds infinite. To compare two systems on the same pieces, take the interval of the differences.
 """
 
 import math
@@ -13,24 +13,24 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
-BLOCK = 1 << 22  # drawn at once: 32 MiB of indices, however many pieces there are
+BLOCK = 1 << 22  # indices drawn at once: 32 MiB
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its bounds; NaN in all three where nothing was left to measure.
+    """A value with the bounds of its interval; all three are NaN where nothing could be measured.
 
-    count: pieces that went in; ignored: pieces left out because the value is undefined for them.
+    count: pieces used; ignored: pieces for which the value is undefined.
     """
 
-    value: float
-    low: float
-    high: float
-    count: int
-    ignored: int
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    count: int = 0
+    ignored: int = 0
 
     def plain(self) -> dict[str, float | int | None]:
-        """For JSON, which knows neither NaN nor infinity: both become None."""
+        """As JSON-able data; NaN and infinity, which JSON lacks, become None."""
         bounds = {"value": self.value, "low": self.low, "high": self.high}
         finite = {name: x if math.isfinite(x) else None for name, x in bounds.items()}
         return {**finite, "count": self.count, "ignored": self.ignored}
@@ -39,7 +39,7 @@ class Interval:
 def mean_interval(
     values: npt.ArrayLike, *, seed: int, resamples: int = 2000, level: float = 0.95
 ) -> Interval:
-    """Mean of one value per piece, NaN left out, and the central `level` of its resampled means."""
+    """Mean of one value per piece, ignoring NaN, and the central `level` of resampled means."""
     array = np.asarray(values, dtype=np.float64)
     return ratio_interval(array, np.ones_like(array), seed=seed, resamples=resamples, level=level)
 
@@ -54,17 +54,17 @@ def ratio_interval(
 ) -> Interval:
     """Σ numerators / Σ denominators over pieces, such as nats per note: long pieces weigh more.
 
-    A piece's numerator and denominator are resampled together, and left out together where either
-    is NaN.
+    A piece's numerator and denominator are resampled together. Pieces with a NaN in either are
+    ignored.
 
     Raises:
-        ValueError: lengths differ, a denominator is negative, or the options make no sense.
+        ValueError: lengths differ, a denominator is negative, or an option is out of range.
     """
     above, below = (np.asarray(x, dtype=np.float64) for x in (numerators, denominators))
     if above.ndim != 1 or above.shape != below.shape:
         raise ValueError(f"give one number for each piece: got shapes {above.shape}, {below.shape}")
     if (below < 0).any():
-        raise ValueError("a denominator is negative; give counts or lengths")
+        raise ValueError("a denominator is negative; denominators are counts or lengths")
     known = ~(np.isnan(above) | np.isnan(below))
     above, below = above[known], below[known]
     ratios = np.concatenate(
@@ -86,12 +86,12 @@ def resampled(count: int, seed: int, resamples: int) -> Iterator[npt.NDArray[np.
     rows = max(1, BLOCK // max(1, count))
     for start in range(0, resamples, rows):
         shape = (min(rows, resamples - start), count)
-        # no piece at all: rows without indices, which `integers` refuses to draw
+        # `integers` refuses to draw from an empty range
         yield generator.integers(0, count, shape) if count else np.empty(shape, dtype=np.int64)
 
 
 def percentiles(values: Values, level: float) -> tuple[float, float]:
-    """Bounds of the central `level` of the values that are not NaN; NaN where none is left."""
+    """Bounds of the central `level` of the values, ignoring NaN; NaN if there are none."""
     if not 0 < level < 1:
         raise ValueError(f"level={level} must lie between 0 and 1, for example 0.95")
     known = values[~np.isnan(values)]
@@ -104,5 +104,5 @@ def percentiles(values: Values, level: float) -> tuple[float, float]:
 
 
 def _ratio(above: Values, below: Values) -> Values:
-    """Ratios, NaN where below is 0."""
+    """Above / below; NaN where below is 0."""
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)

@@ -1,4 +1,4 @@
-"""How far a system's pieces are from the corpus, one feature at a time."""
+"""Distance of a system's pieces from the corpus, for one feature at a time."""
 
 import math
 
@@ -19,12 +19,12 @@ def wasserstein_interval(
 ) -> Interval:
     """Wasserstein-1 distance of two samples of a feature, in its unit; lower is closer.
 
-    NaN is left out. Both samples are resampled. Two finite samples of one distribution have a
-    distance above 0, and resampling adds noise that pushes it further up: the interval therefore
-    always includes the value itself, and a distance means something only beside that of training
-    and test pieces. NaN if either sample is empty; `count` and `ignored` are over both samples.
+    NaN is ignored. Both samples are resampled. Two finite samples of one distribution have a
+    distance above 0, and resampling biases it further upwards: the interval is widened to include
+    the value, and the distance should be compared with that of training and test pieces. NaN if
+    either sample is empty; `count` and `ignored` are over both samples.
     """
-    from scipy.stats import wasserstein_distance  # a second to import
+    from scipy.stats import wasserstein_distance  # takes a second to import
 
     samples = [np.asarray(sample, dtype=np.float64) for sample in (ours, theirs)]
     first, second = (sample[~np.isnan(sample)] for sample in samples)

@@ -1,10 +1,10 @@
-"""Objective features of one piece: what is printed beside a system, with the test set's own row.
+"""Objective features of a piece, to compare a system's samples with held-out music.
 
-None of them says "better": a system is good when its pieces' values are distributed as the corpus's
-are. A value that a piece does not define is NaN, never 0, so that empty pieces cannot improve a
-mean. The definitions are the field's (MusPy, Dong et al. 2020; MuseGAN, Dong et al. 2018; Wu & Yang
-2020) without what their reference implementations get wrong; each function says where it differs.
-All are ratios of integer ticks, so a piece has the same values in every time unit.
+No feature has a best value: a system is good if its pieces' values are distributed like those of
+the corpus. A feature that is undefined for a piece is NaN, never 0, so that empty pieces cannot
+improve a mean. Definitions follow MusPy (Dong et al. 2020), MuseGAN (Dong et al. 2018) and Wu &
+Yang (2020); each function states where it differs from their implementations. All are ratios of
+integer ticks, so they do not depend on the time unit.
 """
 
 import math
@@ -17,16 +17,16 @@ import numpy.typing as npt
 from ostinato.music.piece import Notes, Piece
 
 Ticks = npt.NDArray[np.int64]
-SIXTEENTHS = 4  # to a quarter
+SIXTEENTHS = 4  # in a quarter
 
-# all 24 scales: a natural minor one has the pitch classes of its relative major
+# all 24 scales: natural minor has the pitch classes of its relative major
 _MAJOR = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1])
 _SCALES = np.stack([np.roll(_MAJOR, root) for root in range(12)])
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One objective feature; `label` and `description` are what a report shows."""
+    """A feature and its texts for the report."""
 
     function: Callable[[Piece], float]
     unit: str
@@ -58,7 +58,7 @@ def scale_consistency(piece: Piece) -> float:
 
 
 def polyphony(piece: Piece) -> float:
-    """Mean number of different pitches that sound, over the time in which any does, without drums.
+    """Mean number of different pitches that sound at once, while any sounds, without drums.
 
     Sounding time summed over pitches / time in which something sounds; at least 1. Two voices on
     one pitch count once, as in MusPy's `polyphony`. NaN where no pitched note has a length.
@@ -67,7 +67,7 @@ def polyphony(piece: Piece) -> float:
     onsets, ends = _span(notes)
     if not len(notes):
         return math.nan
-    # each pitch on a stretch of its own, so that one union serves them all
+    # shift each pitch to a time range of its own, so that one union measures them all
     lanes = notes["pitch"] * ends.max()
     return _covered(onsets + lanes, ends + lanes) / _covered(onsets, ends)
 
@@ -102,10 +102,10 @@ def groove(piece: Piece) -> float:
     when something sounds in its last quarter. NaN with fewer than two full bars, or where a bar is
     no whole number of sixteenths.
 
-    MusPy's `groove_consistency` compares the last bar with a phantom empty one (muspy issue 73: two
-    identical bars score 0.9666) and counts in ticks, where it nears 1 for anything as the
-    resolution grows. Silent sixteenths agree here as well, so sparse music scores high: read it
-    beside the corpus's value.
+    MusPy's `groove_consistency` compares the last bar with an extra empty one (muspy issue 73: two
+    identical bars score 0.9666) and counts ticks, so it approaches 1 for any music as the
+    resolution grows. Silent sixteenths count as agreement here too, so sparse music scores high:
+    compare it with the corpus's value.
     """
     sixteenths = piece.first_meter().bar_quarters() * SIXTEENTHS
     if sixteenths.denominator != 1:
@@ -125,7 +125,7 @@ def groove(piece: Piece) -> float:
 def pitch_range(piece: Piece) -> float:
     """Highest minus lowest pitch, without drums, in semitones, in [0, 127].
 
-    NaN without pitched notes (MusPy: 0, which is also the range of a drone).
+    NaN without pitched notes (MusPy: 0, the same as for a single repeated pitch).
     """
     pitches = _pitched(piece)["pitch"]
     return float(pitches.max() - pitches.min()) if len(pitches) else math.nan
@@ -134,7 +134,7 @@ def pitch_range(piece: Piece) -> float:
 def mean_duration(piece: Piece) -> float:
     """Mean length of a note in quarter notes, at least 0.
 
-    Without drums, whose lengths mean nothing. NaN without pitched notes.
+    Without drums, whose note lengths carry no meaning. NaN without pitched notes.
     """
     durations = _pitched(piece)["duration"]
     return float(durations.mean()) / piece.ticks_per_quarter if len(durations) else math.nan
@@ -204,9 +204,9 @@ def _span(notes: Notes) -> tuple[Ticks, Ticks]:
 
 
 def _covered(starts: Ticks, ends: Ticks) -> int:
-    """Length of the union of the intervals [start, end), each of which is not empty."""
+    """Length of the union of the intervals [start, end), none of which is empty."""
     order = np.argsort(starts, kind="stable")
     starts, reached = starts[order], np.maximum.accumulate(ends[order])
-    # of each interval, what reaches beyond all before it
+    # the part of each interval that lies beyond all earlier ones
     before = np.maximum(starts[1:], reached[:-1])
     return int(reached[0] - starts[0] + np.maximum(reached[1:] - before, 0).sum())

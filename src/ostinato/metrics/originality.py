@@ -1,12 +1,12 @@
 """The longest passage that a piece shares with a training set, in any key.
 
-A piece is the chain of its notes ordered by (onset, pitch), drums left out; a symbol is the step
-from one note to the next, (quarters between their onsets, pitch interval), so a copy is found
-wherever it stands and however it is transposed. Durations are left out: a grid joins repeated
-notes, samplers end notes early, and a copy with another articulation is still a copy; this can only
-find more. A passage is a run without any change in any voice: a copied tune under new harmony is
-not one (compare melodies for that, as `music.melody` does). Human pieces share passages too:
-compare with held-out pieces, never with 0 (Yin et al. 2022).
+A piece is a sequence of symbols: its notes, without drums, are ordered by (onset, pitch), and a
+symbol is the step from one note to the next (quarters between their onsets, pitch interval). Copies
+are therefore found at any position and in any key. Durations are ignored: a grid joins repeated
+notes, samplers cut notes short, and a copy with another articulation is still a copy. A passage has
+no difference in any voice, so a copied tune with new harmony does not count (`music.melody`
+compares melodies). Human pieces share passages too: compare with held-out pieces, not with 0 (Yin
+et al. 2022).
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
 class Passage:
     """A shared passage: its notes, the quarters from its first onset to its last, and its source.
 
-    One note alone is like every other: without two notes in common it is Passage(0, 0.0, None).
+    Fewer than two notes in common are no passage: Passage(0, 0.0, None).
     """
 
     notes: int
@@ -37,7 +37,7 @@ class Passage:
 
 @dataclass(frozen=True, eq=False)
 class _Chain:
-    """Symbols, and what hashes all their runs: a polynomial modulo 2**64 from prefix sums."""
+    """Symbols with prefix sums of a polynomial modulo 2**64, from which any run is hashed."""
 
     codes: Codes
     prefix: Hashes
@@ -49,7 +49,7 @@ class _Chain:
 
 
 class PassageIndex:
-    """Training pieces in which passages are looked up.
+    """Index of training pieces, in which passages are looked up.
 
     steps_per_quarter: steps between onsets are rounded to it. 24 is exact for thirty-seconds and
     triplets of sixteenths; performed timing needs a coarser one, or quantized pieces.
@@ -64,7 +64,7 @@ class PassageIndex:
         lengths = np.array([len(part) for part in parts], dtype=np.int64)
         self._chain = _chain(np.concatenate([np.empty(0, np.int64), *parts]))
         self._piece = np.repeat(np.arange(len(parts)), lengths)
-        # symbols from each position to the end of its piece: no passage runs on into the next piece
+        # symbols from each position to the end of its piece: a passage does not cross pieces
         ends = np.repeat(np.cumsum(lengths), lengths)
         self._left: Codes = ends - np.arange(len(ends))
 
@@ -79,7 +79,7 @@ class PassageIndex:
         if exclude is not None:
             excluded = np.array([name == exclude for name in self._ids], dtype=bool)
             left = np.where(excluded[self._piece], 0, left)
-        # a run that is shared is shared up to each of its symbols, so bisection finds the longest
+        # every prefix of a shared run is shared, so bisection finds the longest
         shared, too_long = 0, min(len(query.codes), int(left.max(initial=0))) + 1
         place = None
         while too_long - shared > 1:
@@ -97,7 +97,7 @@ class PassageIndex:
         return Passage(shared + 1, quarters, self._ids[self._piece[position]])
 
     def _first_match(self, query: _Chain, length: int, left: Codes) -> tuple[int, int] | None:
-        """Where in the query and in training the first shared run of `length` symbols begins."""
+        """Start of the first shared run of `length` symbols, in the query and in training."""
         starts = np.flatnonzero(left >= length)
         train_hashes = self._chain.hashes(starts, length)
         hashes = query.hashes(np.arange(len(query.codes) - length + 1), length)
@@ -105,7 +105,7 @@ class PassageIndex:
         starts, train_hashes = starts[hits], train_hashes[hits]
         for start in np.flatnonzero(_is_among(hashes, np.sort(train_hashes))).tolist():
             run = query.codes[start : start + length]
-            # equal runs have equal hashes, so none is missed; unequal ones may collide: compare
+            # equal runs have equal hashes; unequal ones may collide, so the symbols are compared
             for position in starts[train_hashes == hashes[start]].tolist():
                 if np.array_equal(self._chain.codes[position : position + length], run):
                     return start, position
@@ -121,7 +121,7 @@ def _ordered(piece: Piece) -> Notes:
 def _symbols(piece: Piece, steps_per_quarter: int) -> Codes:
     """One number for each step from a note to the next.
 
-    Steps are rounded, not onsets, so that a passage has the same symbols wherever it begins.
+    Steps are rounded, not onsets, so that a passage has the same symbols at any position.
     """
     notes, tick = _ordered(piece), piece.ticks_per_quarter
     onsets, pitches = notes["onset"].astype(np.int64), notes["pitch"].astype(np.int64)

@@ -1,6 +1,6 @@
-"""Charts as inline SVG: 360 units wide, so that their text keeps its size on a phone.
+"""Charts as inline SVG, 360 units wide, so that text keeps its size on a phone.
 
-Colours are CSS variables of the page (`--s0` … for systems), which follow its light or dark scheme.
+Colours are CSS variables of the page (`--s0` … for systems) and follow its light or dark scheme.
 """
 
 import math
@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup, escape
 
-from ostinato.report.data import Curve, Interval
+from ostinato.metrics.bootstrap import Interval
+from ostinato.report.data import Curve
 from ostinato.report.scales import Scale, number
 
 WIDTH = 360
@@ -22,7 +23,7 @@ DENSITY_POINTS = 72
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a chart: a summary, and the values behind it where they are to be seen."""
+    """One row of a chart: an interval and, for densities, the single values."""
 
     label: str
     interval: Interval
@@ -31,12 +32,12 @@ class Row:
 
     @property
     def paint(self) -> str:
-        """The CSS colour; references and baselines have none of their own."""
+        """The CSS colour; references and baselines are grey."""
         return GREY if self.color is None else f"var(--s{self.color % NUM_COLORS})"
 
     @property
     def title(self) -> str:
-        """What hovering says."""
+        """Text of the tooltip."""
         i = self.interval
         return f"{self.label}: {number(i.value)} [{number(i.low)}, {number(i.high)}]"
 
@@ -126,7 +127,7 @@ def curves(lines: Sequence[Line], label: str) -> Markup:
 
 
 def svg(parts: Sequence[str], height: int, label: str) -> Markup:
-    """A chart of parts whose texts are escaped; `label` is what a screen reader says of it."""
+    """Assemble a chart from parts with escaped texts; `label` is for screen readers."""
     return Markup(  # noqa: S704 - every text in the parts went through escape()
         f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
@@ -141,7 +142,7 @@ def x_axis(
     grid: bool = True,
     ticks: Sequence[tuple[float, str]] | None = None,
 ) -> str:
-    """Ticks with their numbers below `bottom` and grid lines up to `top`; `ticks` names others."""
+    """Ticks with numbers below `bottom` and grid lines up to `top`; `ticks` replaces them."""
     if ticks is None:
         ticks = [(tick, number(tick, tick=True)) for tick in scale.ticks(5)]
     marks = []
@@ -168,7 +169,7 @@ def y_axis(scale: Scale, most: int = 6) -> str:
 
 
 def _dot(scale: Scale, interval: Interval, y: float) -> str:
-    """A mean with its whisker."""
+    """A mean with the whisker of its interval."""
     if not math.isfinite(interval.value):
         return ""
     whisker = ""
@@ -180,7 +181,7 @@ def _dot(scale: Scale, interval: Interval, y: float) -> str:
 
 
 def _reach(pool: npt.NDArray[np.float64]) -> list[float]:
-    """All values but the outermost percent, and room for the tails of their densities."""
+    """Range of the central 99 % of values, with room for the tails of their densities."""
     if not len(pool):
         return []
     low, high = np.percentile(pool, [0.5, 99.5]).tolist()
@@ -194,7 +195,7 @@ def _density(scale: Scale, values: Sequence[float], base: float, height: float) 
     if len(found) < 2:
         return ""
     reach = scale.high - scale.low
-    # Silverman's rule; not narrower than the line can show
+    # Silverman's rule, but at least the width of a drawn line
     width = max(1.06 * float(found.std()) * len(found) ** -0.2, reach / 90)
     grid = np.linspace(scale.low, scale.high, DENSITY_POINTS)
     density = np.exp(-0.5 * ((grid[:, None] - found[None, :]) / width) ** 2).sum(axis=1)

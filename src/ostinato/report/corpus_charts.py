@@ -10,13 +10,13 @@ HEIGHT = 170
 TOP, BOTTOM = 10, HEIGHT - 26
 LEFT, RIGHT = 36, WIDTH - 8
 ROW = 21
-NAME_WIDTH = 150  # of a ranking's names; about so many letters fit
+NAME_WIDTH = 150  # of the names in a ranking; fits NAME_LETTERS
 NAME_LETTERS = 21
 BAR_END = WIDTH - 60
 
 
 def amount(value: float) -> str:
-    """A count with its thousands apart; a length of music with one digit after the point."""
+    """A number with thousands separators; below 1000 with one decimal if it is not whole."""
     return f"{value:,.0f}" if value == int(value) or value >= 1000 else f"{value:,.1f}"
 
 
@@ -27,7 +27,7 @@ def share(value: float, total: float) -> str:
 
 
 def histogram(item: Histogram) -> Markup:
-    """Bars over an axis; hovering a bar says what it stands for."""
+    """Bars over an axis; each bar has a tooltip."""
     most = max(bar.count for bar in item.bins)
     x = Scale(item.bins[0].low, item.bins[-1].high, LEFT, RIGHT, log=item.log)
     y = Scale(0, most, BOTTOM, TOP)
@@ -48,12 +48,12 @@ def histogram(item: Histogram) -> Markup:
 
 
 def _fitting(item: Histogram, x: Scale) -> list[tuple[float, str]]:
-    """The marked places, or round numbers where none is inside."""
+    """The ticks of the histogram, or round numbers if it has none."""
     return list(item.ticks) or [(tick, number(tick, tick=True)) for tick in x.ticks(3)]
 
 
 def ranking(item: Ranking) -> Markup:
-    """Names with bars, most first, and the sum of the rest in grey."""
+    """Names with bars, most frequent first, and the sum of the rest in grey."""
     rows = [(name, count, "var(--s0)") for name, count in item.rows]
     if item.others[0]:
         rows.append((others(item), item.others[1], "var(--quiet)"))
@@ -78,5 +78,5 @@ def ranking(item: Ranking) -> Markup:
 
 
 def others(item: Ranking) -> str:
-    """What the summed rest of a ranking is called."""
+    """Label of the summed rest of a ranking."""
     return f"{item.others[0]:,} more"

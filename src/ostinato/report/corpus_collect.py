@@ -1,4 +1,4 @@
-"""Counts a corpus for its page: one piece in memory at a time, and a few numbers for each."""
+"""Collects the statistics of a corpus page, with one piece in memory at a time."""
 
 import heapq
 from collections import Counter
@@ -23,7 +23,7 @@ from ostinato.report.corpus_data import (
     Share,
 )
 from ostinato.report.corpus_excerpt import first_seconds
-from ostinato.report.corpus_music import Labels, Music
+from ostinato.report.corpus_music import LabelCounts, MusicCounts
 from ostinato.seeds import seed_of
 
 ORDER = {"train": 0, "valid": 1, "test": 2}
@@ -41,11 +41,11 @@ def collect(
     Args:
         pieces: the corpus' table of pieces, of which id, split, group and copies are used.
         entries: the pieces themselves, read one by one.
-        summary: summary.json; what it does not have is not shown.
+        summary: summary.json; absent entries are not shown.
         rejected: rows of file, reason and detail.
-        options: who is listened to.
+        options: which pieces are rendered.
     """
-    music, labels, shares = Music(), Labels(), dict[str, list[float]]()
+    music, labels, shares = MusicCounts(), LabelCounts(), dict[str, list[float]]()
     warnings, warned = Counter[str](), 0
     chosen = draw([row["id"] for row in pieces], options)
     excerpts: dict[str, Excerpt] = {}
@@ -83,14 +83,16 @@ def collect(
 
 
 def draw(ids: Iterable[str], options: DescribeOptions) -> tuple[str, ...]:
-    """Random ids, the same in whatever order they come; a new piece changes one of them at most."""
+    """Random ids, independent of their order; adding a piece changes at most one of them."""
     return tuple(
         heapq.nsmallest(options.pieces, ids, key=lambda name: seed_of("look", options.seed, name))
     )
 
 
 def reasons(rejected: Sequence[Mapping[str, Any]]) -> tuple[Reason, ...]:
-    """Rejected files by reason, most first; REJECTED_SHOWN in all, rare reasons whole if may be."""
+    """Rejected files by reason, most frequent first; at most REJECTED_SHOWN files in total, shared
+    out so that rare reasons are shown completely if possible.
+    """
     rows: dict[str, list[tuple[str, str]]] = {}
     for row in rejected:
         rows.setdefault(str(row["reason"]), []).append((str(row["file"]), str(row["detail"])))
@@ -104,7 +106,7 @@ def reasons(rejected: Sequence[Mapping[str, Any]]) -> tuple[Reason, ...]:
 
 
 def clusters(pieces: Sequence[Mapping[str, Any]], column: str) -> Clusters:
-    """Pieces that share a value of a column, by groups of two or more; none where it is absent."""
+    """Groups of two or more pieces that share a value of a column; rows without it are ignored."""
     members: dict[str, list[tuple[str, str]]] = {}
     for row in pieces:
         if row.get(column):

@@ -1,4 +1,4 @@
-"""Counts that grow piece by piece and stay small whatever the corpus."""
+"""Streaming histograms and rankings, whose size does not depend on the corpus."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ MOST_TICKS = 9
 
 @dataclass(frozen=True)
 class Axis:
-    """Bins between `edges`, what each stands for, and marked places.
+    """Bins between `edges` with a label each, and ticks.
 
-    What lies beyond the edges counts in the outermost bins. Where there are too many places, every
-    second (third …) is left, the `anchor` among them.
+    Values beyond the edges count in the outermost bins. If there are too many ticks, every second
+    (third …) is kept, including the one at index `anchor`.
     """
 
     edges: npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ class Axis:
         return np.clip(found, 0, len(self) - 1).astype(np.int64)
 
     def ticks_between(self, low: float, high: float) -> tuple[tuple[float, str], ...]:
-        """Marked places in [low, high], MOST_TICKS at most."""
+        """Ticks in [low, high], at most MOST_TICKS."""
         inside = [i for i, (place, _) in enumerate(self.ticks) if low <= place <= high]
         every = -(-len(inside) // MOST_TICKS) or 1
         return tuple(self.ticks[i] for i in inside if (i - self.anchor) % every == 0)
@@ -49,8 +49,8 @@ class Axis:
 def octaves(
     low: int, high: int, bins: int, ticks: Sequence[tuple[float, str]] | None = None
 ) -> Axis:
-    """Logarithmic axis from 2**low to 2**high with so many bins to the octave, each around its
-    place; `ticks` names other places than the powers of two.
+    """Logarithmic axis from 2**low to 2**high with `bins` bins per octave, centred on their values;
+    `ticks` replaces the powers of two.
     """
     steps = np.arange(low * bins, high * bins + 2)
     edges = 2.0 ** ((steps - 0.5) / bins)
@@ -70,7 +70,7 @@ def whole_numbers(first: int, last: int, width: int, ticks: Sequence[int]) -> Ax
 
 
 def pitches() -> Axis:
-    """A bin for each MIDI pitch, marked at every C."""
+    """One bin per MIDI pitch, with a tick at every C."""
     marks = tuple((float(x), pitch_name(x)) for x in range(0, 128, 12))
     labels = tuple(f"{pitch_name(x)} ({x})" for x in range(128))
     return Axis(np.arange(129, dtype=np.float64) - 0.5, marks, labels)
@@ -78,7 +78,7 @@ def pitches() -> Axis:
 
 @dataclass
 class Bins:
-    """A histogram while it is counted."""
+    """Counts of a histogram."""
 
     axis: Axis
     counts: npt.NDArray[np.float64] = field(init=False)
@@ -87,7 +87,7 @@ class Bins:
         self.counts = np.zeros(len(self.axis))
 
     def add(self, values: npt.ArrayLike, amounts: npt.ArrayLike | None = None) -> None:
-        """Count values, each once or by its amount."""
+        """Count values, weighted by `amounts` if given."""
         weights = None if amounts is None else np.asarray(amounts, np.float64)
         places = self.axis.place(np.atleast_1d(values))
         self.counts += np.bincount(places, weights, minlength=len(self.axis))
@@ -103,14 +103,14 @@ class Bins:
 
 
 def ranking(title: str, unit: str, counts: Counter[str], text: str = "", top: int = TOP) -> Ranking:
-    """The most frequent names, ties by the alphabet."""
+    """The most frequent names; ties in alphabetical order."""
     rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
     rest = rows[top:]
     return Ranking(title, unit, text, tuple(rows[:top]), (len(rest), sum(n for _, n in rest)))
 
 
 def sounding(notes: Notes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """How many notes sound at once, and for how many ticks, from the start to the last end."""
+    """Number of notes that sound, and for how many ticks, from the start to the last note's end."""
     ends = notes["onset"] + notes["duration"]
     times = np.concatenate([[0], notes["onset"], ends]).astype(np.int64)
     steps = np.concatenate([[0], np.ones(len(notes)), -np.ones(len(notes))]).astype(np.int64)
@@ -119,9 +119,9 @@ def sounding(notes: Notes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
 
 
 def longest(changes: Sequence[Any], length: int) -> Any | None:
-    """Of changes (tempos, meters, keys) the value in force for most ticks; None without any.
+    """The tempo, meter or key that is in force for most ticks; None if there are no changes.
 
-    Values are equal where all but their onset is; the earlier one wins a tie.
+    Values are compared without their onset; the earlier one wins a tie.
     """
     if not changes:
         return None

@@ -1,4 +1,4 @@
-"""What a corpus page shows, as plain data; `report.corpus_collect` counts it."""
+"""Data of a corpus page; `report.corpus_collect` computes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ WARNINGS_SHOWN = 100
 
 @dataclass(frozen=True, kw_only=True)
 class DescribeOptions:
-    """What to listen to: how many random pieces, drawn with which seed, how many seconds of each.
+    """Excerpts on the page: number of random pieces, seed of the draw, seconds of each.
 
-    Who is drawn depends on the pieces' ids and the seed alone, not on the order of a corpus.
+    The draw depends on the pieces' ids and the seed, not on their order.
     """
 
     pieces: int = 6
@@ -26,17 +26,17 @@ class DescribeOptions:
 
     def __post_init__(self) -> None:
         if self.pieces < 0:
-            raise ValueError(f"pieces={self.pieces} must not be below 0; 0 shows none")
+            raise ValueError(f"pieces={self.pieces} cannot be negative; 0 shows none")
         if not 0 < self.seconds <= 600:
             raise ValueError(
-                f"seconds={self.seconds} must lie above 0 and be 600 at most: all sound is inside "
-                "the page; use pieces=0 for a page without"
+                f"seconds={self.seconds} must lie above 0 and be at most 600: the sound is stored "
+                "inside the page; use pieces=0 for a page without sound"
             )
 
 
 @dataclass(frozen=True)
 class Bin:
-    """One bar of a histogram over [low, high) of its axis; `label` is what it stands for."""
+    """One bar of a histogram, over [low, high) of its axis, with its label."""
 
     low: float
     high: float
@@ -46,7 +46,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Amounts of `unit` (notes, pieces, quarter notes) over an axis with marked places."""
+    """Amounts of `unit` (notes, pieces, quarter notes) over an axis with ticks."""
 
     title: str
     unit: str
@@ -57,15 +57,15 @@ class Histogram:
 
     @property
     def total(self) -> float:
-        """All that was counted."""
+        """Sum of all counts."""
         return sum(bar.count for bar in self.bins)
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The most frequent names with how often they occur, most first.
+    """The most frequent names with their counts, in descending order.
 
-    others: how many further names there are, and their sum.
+    others: number of further names, and the sum of their counts.
     """
 
     title: str
@@ -76,13 +76,13 @@ class Ranking:
 
     @property
     def total(self) -> float:
-        """All that was counted."""
+        """Sum of all counts."""
         return sum(count for _, count in self.rows) + self.others[1]
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A cut of a piece: its first seconds. `length` is of the whole piece, in seconds."""
+    """The first seconds of a piece; `length`: seconds of the whole piece."""
 
     piece: Piece
     split: str
@@ -91,7 +91,7 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Share:
-    """What one split holds."""
+    """Contents of one split."""
 
     split: str
     pieces: int
@@ -101,7 +101,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Reason:
-    """Files rejected for one reason: how many, and the first of them with the reader's words."""
+    """Files rejected for one reason: their number, and the first as (file, message)."""
 
     name: str
     count: int
@@ -110,7 +110,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Pieces that belong together: all in number, the first as (id, split)."""
+    """Pieces that belong together: their number, and the first as (id, split)."""
 
     count: int
     splits: tuple[str, ...]
@@ -119,9 +119,9 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Groups of several pieces, the largest first; those in several splits before all others.
+    """Groups of two or more pieces: those in several splits first, then by size.
 
-    groups, pieces and crossing count all of them, `shown` is cut.
+    groups, pieces, crossing: totals; shown: the first groups only.
     """
 
     groups: int
@@ -132,7 +132,7 @@ class Clusters:
 
 @dataclass(frozen=True)
 class CorpusData:
-    """Everything on the page of one corpus; `summary` is the corpus' own, read with `.get`."""
+    """Data of the page of one corpus; `summary`: its summary.json."""
 
     dataset: str
     summary: Mapping[str, Any]

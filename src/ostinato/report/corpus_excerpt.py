@@ -1,4 +1,4 @@
-"""The first seconds of a piece, with its sound and its colours, for the player of a corpus page."""
+"""Excerpts for the player of a corpus page: first seconds, sound and colours."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ AUDIBLE = 0.01
 
 @dataclass(frozen=True)
 class Recording:
-    """What the template needs of an excerpt: its player's data, its legend, and what went wrong."""
+    """An excerpt for the template: data of the player, legend, and the error if any."""
 
     excerpt: Excerpt
     data: Markup
@@ -29,7 +29,7 @@ class Recording:
 
 
 def first_seconds(piece: Piece, seconds: float) -> Piece:
-    """The piece from its first note on, or from the bar of that, for so many seconds at most."""
+    """At most so many seconds from the bar of the first note (or the note, if the bar is long)."""
     first = int(piece.notes["onset"].min())
     start = max((bar for bar in bar_onsets(piece) if bar <= first), default=first)
     if np.diff(seconds_at(piece, [start, first]))[0] > seconds / 4:
@@ -42,7 +42,7 @@ def first_seconds(piece: Piece, seconds: float) -> Piece:
 
 
 def recordings(excerpts: Sequence[Excerpt]) -> list[Recording]:
-    """Sound and roll of every excerpt; a voice has one colour on the whole page if it can."""
+    """Sound and roll of every excerpt; a voice keeps its colour over the page where possible."""
     preferred: dict[str, int] = {}
     for excerpt in excerpts:
         for track, name in zip(excerpt.piece.tracks, voice_names(excerpt.piece), strict=True):
@@ -52,7 +52,7 @@ def recordings(excerpts: Sequence[Excerpt]) -> list[Recording]:
 
 
 def voice_names(piece: Piece) -> list[str]:
-    """What each track is called: its role, or its own name where all have one role."""
+    """A name for each track: its role, or its own name if all have one role."""
     roles = {track.role for track in piece.tracks if not track.is_drum}
     names = []
     for number, track in enumerate(piece.tracks, start=1):
@@ -63,7 +63,7 @@ def voice_names(piece: Piece) -> list[str]:
 
 
 def colors_of(piece: Piece, preferred: dict[str, int]) -> list[int]:
-    """A colour for each track: drums have their own, no two voices share one while any is free."""
+    """A colour for each track: drums have their own; voices share one only if none is free."""
     taken: dict[str, int] = {}
     for track, name in zip(piece.tracks, voice_names(piece), strict=True):
         if not track.is_drum and name not in taken:
@@ -82,7 +82,7 @@ def _recording(excerpt: Excerpt, preferred: dict[str, int]) -> Recording:
     data, failed = roll_of(piece, colors), ""
     try:
         data |= _sound(piece)
-    except (RenderError, ValueError) as error:  # the page is worth having without it
+    except (RenderError, ValueError) as error:  # the page is useful without this sound
         failed = str(error)
     heard = np.unique(piece.notes["track"]).tolist()
     names = voice_names(piece)
@@ -91,8 +91,8 @@ def _recording(excerpt: Excerpt, preferred: dict[str, int]) -> Recording:
 
 
 def _sound(piece: Piece) -> dict[str, Any]:
-    """An MP3, and the millisecond of its first audible sample: encoders shift it, the player
-    shifts it back.
+    """An MP3, and the millisecond of its first audible sample, with which the player corrects the
+    delay of the encoder.
     """
     sound = synthesize(piece, sample_rate=SAMPLE_RATE).mean(axis=1)
     sound *= PEAK / np.abs(sound).max()

@@ -1,4 +1,4 @@
-"""What a corpus sounds like in numbers: notes, time, harmony, instruments, labels."""
+"""Musical statistics of a corpus: notes, time, harmony, instruments, labels."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ from ostinato.report.corpus_data import Histogram, Ranking
 from ostinato.report.corpus_names import drum_name, instrument_name, key_name
 
 MOST_VOICES = 16
-STRAIGHT = 5  # bins to the octave: straight, dotted and triplet values fall into one each
+STRAIGHT = 5  # bins per octave: straight, dotted and triplet durations have one each
 FINE = 10
 SECONDS = [(float(s), f"{s} s") for s in (1, 2, 4, 8, 15, 30)]
 MINUTES = [(60.0 * m, f"{m} min") for m in (1, 2, 4, 8, 15, 30, 60, 120, 240)]
 NOTHING = "none stated"
 
 
-class Music:
-    """Histograms and rankings while they are counted."""
+class MusicCounts:
+    """Counts of all histograms and rankings."""
 
     def __init__(self) -> None:
         self.pitch = Bins(pitches())
@@ -44,7 +44,7 @@ class Music:
         self.programs, self.roles, self.drums = Counter[str](), Counter[str](), Counter[str]()
 
     def add(self, piece: Piece, seconds: float) -> None:
-        """Count one piece; `seconds` is its length."""
+        """Count one piece; `seconds`: its length."""
         drum = np.array([track.is_drum for track in piece.tracks], bool)
         beaten = drum[piece.notes["track"]] if len(piece.notes) else np.empty(0, bool)
         tuned = piece.notes[~beaten]
@@ -84,7 +84,7 @@ class Music:
             self.drums[drum_name(pitch)] += count
 
     def histograms(self) -> tuple[Histogram | Ranking, ...]:
-        """Everything about notes, time and harmony that was found."""
+        """Histograms and rankings of notes, time and harmony that are not empty."""
         found: list[Histogram | Ranking] = [
             self.pitch.done("Pitch", "notes", "Drums left out."),
             self.duration.done(
@@ -123,7 +123,7 @@ class Music:
         return f"The {word} each piece is in for longest; {self.changes[name]} change theirs."
 
     def instruments(self) -> tuple[Ranking, ...]:
-        """Programs, roles and drums that were found."""
+        """Rankings of programs, roles and drums that are not empty."""
         found = (
             ranking("Instruments", "notes", self.programs, "By General MIDI program."),
             ranking("Roles", "notes", self.roles, "The part that tracks play."),
@@ -132,8 +132,8 @@ class Music:
         return tuple(item for item in found if item.total)
 
 
-class Labels:
-    """Values of every label while they are counted."""
+class LabelCounts:
+    """Counts of the values of every label."""
 
     def __init__(self) -> None:
         self.values: dict[str, Counter[str]] = {}
@@ -146,7 +146,7 @@ class Labels:
             self.values.setdefault(name, Counter())[value] += 1
 
     def rankings(self) -> tuple[Ranking, ...]:
-        """One for each label, by its name."""
+        """One ranking per label, by name."""
         found = []
         for name, values in sorted(self.values.items()):
             bare = self.pieces - values.total()

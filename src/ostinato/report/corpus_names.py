@@ -1,4 +1,4 @@
-"""Names that listeners know: General MIDI's instruments and drums, keys, pitches."""
+"""Names of General MIDI's instruments and drums, of keys and of pitches."""
 
 from ostinato.music.piece import Key
 
@@ -45,13 +45,13 @@ _MODES |= {"lydian": -1, "mixolydian": 1, "locrian": 5}
 
 
 def instrument_name(program: int) -> str:
-    """What General MIDI calls a program, numbered from 0."""
+    """General MIDI's name of a program, numbered from 0."""
     known = 0 <= program < len(INSTRUMENTS)
     return INSTRUMENTS[program] if known else f"Program {program}"
 
 
 def drum_name(pitch: int) -> str:
-    """What General MIDI's drum kit has at a pitch."""
+    """Name of the instrument at a pitch of General MIDI's drum kit."""
     return DRUMS.get(pitch, f"Drum {pitch}")
 
 
@@ -61,7 +61,7 @@ def pitch_name(pitch: int) -> str:
 
 
 def key_name(key: Key) -> str:
-    """`E♭ major`, `F♯ minor`, `D dorian`; the signature where the mode is not known."""
+    """`E♭ major`, `F♯ minor`, `D dorian`; the signature if the mode is unknown."""
     if key.mode in _MODES:
         sharps, letter = divmod(key.fifths + _MODES[key.mode] + 1, 7)
         return "FCGDAEB"[letter] + ("♯" * sharps or "♭" * -sharps) + f" {key.mode}"

@@ -1,4 +1,4 @@
-"""Builds the page of a corpus: one file that opens from a disk and asks no network for anything."""
+"""Builds the page of a corpus: a self-contained file that needs no server and no network."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from ostinato.report.corpus_data import CorpusData, Histogram, Ranking
 from ostinato.report.corpus_excerpt import recordings
 from ostinato.report.page import render
 
-WORDS = 600  # letters of a reader's own words
+MAX_LETTERS = 600  # of a text that comes from a file
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart and the table behind it: rows of (what, how many, what share)."""
+    """A chart with its table: rows of (name, count, share)."""
 
     title: str
     text: str
@@ -34,8 +34,8 @@ def build_corpus_page(data: CorpusData) -> str:
         summary=data.summary,
         origin=data.summary.get("origin", {}),
         tiles=tiles(data),
-        accounts=accounts(data.summary),
-        leaks=list(crossings(data.summary.get("leaks") or {})),
+        accounts=note_counts(data.summary),
+        leaks=list(leak_rows(data.summary.get("leaks") or {})),
         music=[figure(item) for item in data.music],
         instruments=[figure(item) for item in data.instruments],
         labels=[figure(item) for item in data.labels],
@@ -43,7 +43,7 @@ def build_corpus_page(data: CorpusData) -> str:
         recordings=recordings(data.excerpts),
         amount=amount,
         share=share,
-        clock=clock,
+        minutes=minutes,
         clean=clean,
     )
 
@@ -62,7 +62,7 @@ def figure(item: Histogram | Ranking) -> Figure:
 
 
 def tiles(data: CorpusData) -> list[tuple[str, str]]:
-    """The first numbers anyone asks for."""
+    """The key figures at the top of the page."""
     summary = data.summary
     found = [
         ("files", amount(summary["files"])) if "files" in summary else None,
@@ -75,8 +75,8 @@ def tiles(data: CorpusData) -> list[tuple[str, str]]:
     return [tile for tile in found if tile]
 
 
-def accounts(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Notes read, kept and dropped by reason; a last row for what these leave open, if anything."""
+def note_counts(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Notes read, kept and dropped by reason; a last row for any difference between these."""
     if "notes_read" not in summary:
         return []
     dropped = summary.get("notes_dropped", {})
@@ -86,21 +86,21 @@ def accounts(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [*rows, ("not accounted for", unknown)] if unknown else rows
 
 
-def crossings(leaks: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """What crosses an official split, as lines: what of which split is in which, and how often."""
+def leak_rows(leaks: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Pieces that occur in two official splits, as (text, count)."""
     for kind, found in sorted(leaks.items()):
         for split, others in sorted(found["pieces"].items()):
             for other, count in sorted(others.items()):
                 yield f"{kind}: pieces of {split} that are also in {other}", count
 
 
-def clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02}"
+def minutes(seconds: float) -> str:
+    """Seconds as m:ss."""
+    whole, rest = divmod(round(seconds), 60)
+    return f"{whole}:{rest:02}"
 
 
-def clean(text: object, most: int = WORDS) -> str:
-    """Text from files without what cannot be seen (it could turn a line around), cut if endless."""
+def clean(text: object, most: int = MAX_LETTERS) -> str:
+    """Text from a file without unprintable characters (some reverse a line), cut to `most`."""
     shown = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in str(text))
     return shown if len(shown) <= most else shown[:most] + " …"

@@ -1,9 +1,10 @@
-"""What the report shows, as plain data; `report.load` fills it from the pipeline's files."""
+"""Data of the report; `report.load` reads it from the pipeline's files."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ostinato.metrics.bootstrap import Interval
 from ostinato.music.piece import Piece
 
 SPLITS = ("test", "valid")
@@ -12,17 +13,8 @@ UNITS = ("bits_per_quarter", "nats_per_note", "nats_per_token")
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % interval; NaN where a metric is undefined."""
-
-    value: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-
-
-@dataclass(frozen=True)
 class Likelihood:
-    """How well a model predicts one split: an interval for each of UNITS; lower is better."""
+    """Likelihood of one split: an interval for each of UNITS; lower is better."""
 
     units: Mapping[str, Interval]
     pieces: int
@@ -30,11 +22,11 @@ class Likelihood:
 
 
 @dataclass(frozen=True)
-class Feature:
+class FeatureResult:
     """One musical feature: its mean in each of SETS, and two Wasserstein-1 distances.
 
-    distance: the samples' from held-out music; floor: the training music's from held-out music,
-    what a perfect model of this corpus would reach.
+    distance: between samples and held-out music; floor: between training and held-out music, which
+    is what a perfect model of this corpus would reach.
     """
 
     name: str
@@ -47,7 +39,7 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Passage:
+class CopiedPassage:
     """The longest passage of `piece` that also occurs in the training piece `of`."""
 
     notes: int
@@ -57,11 +49,11 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Copied:
-    """Longest passages shared with the training music: the mean over pieces, and the longest."""
+class Originality:
+    """Passages copied from the training music: mean of the longest per piece, and the longest."""
 
     mean_notes: Interval
-    longest: Passage
+    longest: CopiedPassage
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Sample:
+class StoredSample:
     """One generated piece; `piece` is None where generation failed, for the reason in `failed`."""
 
     id: str
@@ -95,10 +87,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class System:
-    """Everything known about one trained system.
+    """All results of one trained system.
 
-    values: per (set, feature) the values of single pieces; copied_notes: per set the longest copied
-    passages of single pieces, in notes.
+    values: the values of single pieces by (set, feature); copied_notes: the longest copied passage
+    of each piece by set, in notes.
     """
 
     name: str
@@ -110,12 +102,12 @@ class System:
     parameters: int
     likelihood: Mapping[str, Likelihood]
     baselines: Mapping[str, Mapping[str, Likelihood]]
-    features: tuple[Feature, ...]
-    copied: Mapping[str, Copied]
+    features: tuple[FeatureResult, ...]
+    copied: Mapping[str, Originality]
     values: Mapping[tuple[str, str], tuple[float, ...]]
     copied_notes: Mapping[str, tuple[float, ...]]
     curve: Curve
-    samples: tuple[Sample, ...]
+    samples: tuple[StoredSample, ...]
 
     @property
     def failed(self) -> int:
@@ -125,7 +117,7 @@ class System:
 
 @dataclass(frozen=True)
 class DatasetNote:
-    """What the page's head says about a dataset; splits: pieces by split."""
+    """A dataset as the top of the page shows it; splits: pieces by split."""
 
     title: str = ""
     licence: str = ""
@@ -135,7 +127,7 @@ class DatasetNote:
 
 @dataclass(frozen=True)
 class ReportData:
-    """A whole comparison; systems in the order the page shows them."""
+    """The whole comparison; systems in the order of the page."""
 
     systems: tuple[System, ...]
     title: str = "Ostinato"
@@ -151,24 +143,24 @@ class ReportData:
 
 @dataclass(frozen=True)
 class Group:
-    """Systems that differ by their seed only; `number` decides the colour."""
+    """Systems that differ only in their seed; `number` decides the colour."""
 
     number: int
     systems: tuple[System, ...]
 
     @property
     def first(self) -> System:
-        """Stands for what all systems of the group share."""
+        """The first system; represents what all of the group share."""
         return self.systems[0]
 
     @property
     def name(self) -> str:
-        """A single system's name, else family and size."""
+        """The name of a single system, else family and size."""
         several = len(self.systems) > 1
         return f"{self.first.family} {self.first.size}" if several else self.first.name
 
     def likelihood(self, split: str, unit: str) -> Interval:
-        """Mean over the seeds, NaN where no seed has one."""
+        """Mean over the seeds, NaN if no seed has one."""
         found = [s.likelihood[split].units[unit] for s in self.systems if split in s.likelihood]
         return pooled(found)
 
@@ -195,8 +187,8 @@ def group_by_seed(systems: Sequence[System]) -> tuple[Group, ...]:
 def pooled(intervals: Sequence[Interval]) -> Interval:
     """Mean of values and of bounds over seeds.
 
-    The bounds say how much the pieces matter and are nearly the same for every seed; how much the
-    seed matters is `Group.spread`.
+    The bounds measure variation over pieces, which is nearly the same for every seed; variation
+    over seeds is `Group.spread`.
     """
     if not intervals:
         return Interval()

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ostinato.metrics.bootstrap import Interval
 from ostinato.report.data import (
     SPLITS,
     UNITS,
     Group,
-    Interval,
     Likelihood,
     ReportData,
     System,
@@ -22,12 +22,12 @@ RELATIVE_TIE = 1e-9
 
 
 def leaderboard_rows(data: ReportData) -> list[dict[str, Any]]:
-    """One flat row for each group of seeds, each of several seeds, each baseline of an encoding.
+    """One row for each group of seeds, for each seed of a group, for each baseline of an encoding.
 
-    Rows of one encoding are together, best first (test bits per quarter), its baselines last.
-    `<split>_<unit>` comes with `_low`, `_high` and, over several seeds, `_spread`; NaN is unknown.
-    `best` names the columns in which a system leads within its encoding: encodings of one dataset
-    do not say the same (a grid joins repeated notes), so no unit crowns one across them.
+    Rows are grouped by encoding, best first (test bits per quarter), baselines last. Each column
+    `<split>_<unit>` has `_low`, `_high` and, over several seeds, `_spread`; NaN is unknown. `best`
+    names the columns in which a system is best within its encoding. Encodings of one dataset keep
+    different information (a grid joins repeated notes), so none is best across encodings.
     """
     rows: list[dict[str, Any]] = []
     groups = group_by_seed(data.systems)
@@ -49,7 +49,7 @@ def _encodings(groups: Sequence[Group]) -> list[tuple[str, str]]:
 
 
 def _test_bits(group: Group) -> tuple[bool, float, str]:
-    """Sorts systems without a likelihood last."""
+    """Sort key; systems without a likelihood come last."""
     value = group.likelihood("test", "bits_per_quarter").value
     return (math.isnan(value), 0.0 if math.isnan(value) else value, group.name)
 
@@ -83,7 +83,7 @@ def _seed_row(system: System, group: Group) -> dict[str, Any]:
 
 
 def _baseline_rows(members: Sequence[Group]) -> list[dict[str, Any]]:
-    """The baselines of an encoding, once: they depend on nothing but its data."""
+    """The baselines of an encoding, once: they depend on its data only."""
     found: dict[str, Mapping[str, Likelihood]] = {}
     for group in members:
         for system in group.systems:
@@ -151,7 +151,7 @@ def leaderboard_csv(data: ReportData) -> str:
 
 
 def text_table(data: ReportData) -> str:
-    """The leaderboard for a terminal: test values with their intervals, `*` at the best."""
+    """The leaderboard for a terminal: test values with their intervals, `*` marks the best."""
     header = ["system", "encoding", "parameters", "bits/quarter", "nats/note", "nats/token"]
     lines = [header]
     for row in leaderboard_rows(data):

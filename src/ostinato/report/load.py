@@ -1,4 +1,4 @@
-"""Reads what `evaluate`, `train` and `sample` wrote about each system."""
+"""Reads what the stages `evaluate`, `train` and `sample` wrote about each system."""
 
 import csv
 import math
@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.files import DamagedFile, read_json, require
+from ostinato.metrics.bootstrap import Interval
 from ostinato.report.data import (
     SETS,
     UNITS,
-    Copied,
+    CopiedPassage,
     Curve,
     DatasetNote,
-    Feature,
-    Interval,
+    FeatureResult,
     Likelihood,
-    Passage,
+    Originality,
     ReportData,
-    Sample,
+    StoredSample,
     System,
 )
 
@@ -36,8 +36,8 @@ def load(
     """Read the named systems (each with family, size, encoding, seed, as in params.yaml).
 
     Raises:
-        MissingInput: a file is not there; names the command that makes it.
-        DamagedFile: a file lacks something, or belongs to another configuration of the system.
+        MissingInput: a file is missing; names the command that makes it.
+        DamagedFile: a file is incomplete, or belongs to another configuration of the system.
     """
     return ReportData(
         systems=tuple(load_system(name, given, root) for name, given in systems.items()),
@@ -72,8 +72,8 @@ def load_system(name: str, given: Mapping[str, Any], root: Path) -> System:
         raise DamagedFile(f"{path} lacks {error}; make it again with: {made_by}") from error
 
 
-def load_samples(name: str, root: Path) -> tuple[Sample, ...]:
-    """The samples of one system with their music; those that failed keep their reason.
+def load_samples(name: str, root: Path) -> tuple[StoredSample, ...]:
+    """The samples of one system with their music, or the reason for which each failed.
 
     Raises:
         MissingInput, DamagedFile: as `load`.
@@ -87,14 +87,14 @@ def load_samples(name: str, root: Path) -> tuple[Sample, ...]:
         raise DamagedFile(f"{place} lacks {error}; make it again with: {made_by}") from error
 
 
-def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> Sample:
+def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> StoredSample:
     from ostinato.readers.read import read_piece
 
     failed = row["failed"]
     piece = None if failed else read_piece(require(folder / row["file"], made_by))
     if piece is not None and not len(piece.notes):
         piece, failed = None, "no notes"
-    return Sample(
+    return StoredSample(
         id=str(row["id"]),
         task=str(row["task"]),
         seed=int(row["seed"]),
@@ -119,7 +119,7 @@ def _check_same(
     for key in ("family", "size", "encoding", "seed"):
         if key in given and given[key] != metrics[key]:
             raise DamagedFile(
-                f"{path} is about {key}={metrics[key]}, params.yaml says {given[key]}; "
+                f"{path} was made with {key}={metrics[key]}, params.yaml says {given[key]}; "
                 f"make it again with: {made_by}"
             )
 
@@ -135,8 +135,8 @@ def _likelihoods(splits: Mapping[str, Any]) -> dict[str, Likelihood]:
     }
 
 
-def _feature(name: str, found: Mapping[str, Any]) -> Feature:
-    return Feature(
+def _feature(name: str, found: Mapping[str, Any]) -> FeatureResult:
+    return FeatureResult(
         name=name,
         label=found["label"],
         unit=found["unit"] or "",
@@ -147,11 +147,11 @@ def _feature(name: str, found: Mapping[str, Any]) -> Feature:
     )
 
 
-def _copied(found: Mapping[str, Any]) -> Copied:
+def _copied(found: Mapping[str, Any]) -> Originality:
     longest = found.get("longest") or {"notes": 0, "quarters": 0, "piece": "", "of": ""}
-    return Copied(
+    return Originality(
         mean_notes=_interval(found["mean_notes"]),
-        longest=Passage(
+        longest=CopiedPassage(
             notes=int(longest["notes"]),
             quarters=float(longest["quarters"]),
             piece=str(longest["piece"]),
@@ -163,11 +163,12 @@ def _copied(found: Mapping[str, Any]) -> Copied:
 def _interval(found: Mapping[str, Any] | None) -> Interval:
     if found is None:
         return Interval()
-    return Interval(*(_number(found.get(key)) for key in ("value", "low", "high")))
+    value, low, high = (_number(found.get(key)) for key in ("value", "low", "high"))
+    return Interval(value, low, high)
 
 
 def _number(value: Any) -> float:
-    """NaN for what was not measured: null in JSON, an empty cell in CSV."""
+    """The number; NaN for null in JSON and for an empty cell in CSV: not measured."""
     return math.nan if value in (None, "") else float(value)
 
 

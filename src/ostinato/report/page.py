@@ -1,4 +1,4 @@
-"""Builds the HTML pages: one file each, that opens from a disk and asks no network for anything."""
+"""Builds the HTML pages: self-contained files that need no server and no network."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ostinato.report import charts, player, sections
-from ostinato.report.data import UNITS, ReportData, Sample, group_by_seed
+from ostinato.report.data import UNITS, ReportData, StoredSample, group_by_seed
 from ostinato.report.leaderboard import leaderboard_rows
 from ostinato.report.scales import number
 
@@ -40,13 +40,13 @@ def build_page(data: ReportData) -> str:
     )
 
 
-def listen_page(samples: Sequence[Sample], title: str) -> str:
-    """The players alone, for one system; runs in a sandboxed frame that allows scripts only."""
+def listen_page(samples: Sequence[StoredSample], title: str) -> str:
+    """The players of one system, without charts; works in a sandboxed frame that allows scripts."""
     return render("listen.html", samples=tuple(samples), title=title)
 
 
-def soft(text: str) -> Markup:
-    """Long names may break after an underscore or a hyphen."""
+def breakable(text: str) -> Markup:
+    """Allow line breaks after underscores and hyphens."""
     broken = str(escape(text)).replace("_", "_<wbr>").replace("-", "-<wbr>")
     return Markup(broken)  # noqa: S704 - escaped above
 
@@ -59,7 +59,7 @@ def count(value: int) -> str:
 
 
 def render(template: str, **values: Any) -> str:
-    """A template of this folder, filled."""
+    """Render a template of this folder."""
     return _environment().get_template(template).render(**values).strip() + "\n"
 
 
@@ -73,7 +73,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "soft": soft, "count": count}
+    environment.filters |= {"number": number, "breakable": breakable, "count": count}
     environment.filters |= {"describe": player.describe, "roll": player.roll}
     environment.globals |= {
         "asset": lambda name: Markup((folder / name).read_text(encoding="utf-8")),  # noqa: S704 - ours

@@ -1,4 +1,4 @@
-"""What a player needs: the notes of a sample, and an instrument of a few recorded notes."""
+"""Data of the page's player: the notes of a sample, and recorded notes of an instrument."""
 
 import base64
 import io
@@ -15,21 +15,21 @@ from ostinato.audio.pianoroll import voice_name, voice_number
 from ostinato.audio.render import synthesize
 from ostinato.music.piece import Piece, Tempo, Track, make_notes
 from ostinato.music.timing import bar_onsets, duration_seconds, seconds_at
-from ostinato.report.data import Sample
+from ostinato.report.data import StoredSample
 
 CHURCH_ORGAN = 19
 PITCHES = range(36, 85, 4)
 NOTE_SECONDS = 2.5
 SAMPLE_RATE = 24000
 NUM_COLORS = 8
-DRUMS = 8  # their colour, after those of the voices
+DRUMS = 8  # colour number of drums, after those of the voices
 
 
 @lru_cache(maxsize=1)
 def instrument() -> Markup:
     """A church organ's note every four semitones: pitch → MP3 in base64, as JSON; about 260 KB.
 
-    It sustains evenly, so that the player can repeat its middle for notes of any length.
+    An organ sustains evenly, so the player can loop the middle of a recording for long notes.
     """
     return as_json({str(pitch): _recording(pitch) for pitch in PITCHES})
 
@@ -56,13 +56,13 @@ def mp3(sound: npt.NDArray[np.float32], sample_rate: int) -> str:
 
 
 def as_json(value: Any) -> Markup:
-    """JSON that may stand inside a script element."""
+    """JSON that is safe inside a script element."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True).replace("<", "\\u003c")
     return Markup(text)  # noqa: S704 - no tag can begin without <
 
 
-def roll(sample: Sample) -> Markup:
-    """What the player needs of a sample; its instrument has no drums, which are drawn only."""
+def roll(sample: StoredSample) -> Markup:
+    """The player's data of a sample; drums are drawn but not played."""
     piece = sample.piece
     assert piece is not None
     prompt = sample.prompt_quarters * piece.ticks_per_quarter if sample.prompt else 0
@@ -73,8 +73,7 @@ def roll(sample: Sample) -> Markup:
 def roll_of(piece: Piece, colors: Sequence[int]) -> dict[str, Any]:
     """Notes and bars of a piece in milliseconds, as the player reads them.
 
-    `notes` is flat: onset, duration, pitch, colour of the first note, then of the next; `colors`
-    has one for each track.
+    `notes` is flat: onset, duration, pitch and colour of each note in turn. colors: one per track.
     """
     onsets = milliseconds(piece, piece.notes["onset"])
     ends = milliseconds(piece, piece.notes["onset"] + piece.notes["duration"])
@@ -95,11 +94,11 @@ def color_of(piece: Piece, track: int) -> int:
 
 
 def milliseconds(piece: Piece, ticks: Any) -> Any:
-    """Whole milliseconds of ticks."""
+    """Ticks as whole milliseconds."""
     return np.rint(seconds_at(piece, ticks) * 1000).astype(int)
 
 
-def voices(samples: tuple[Sample, ...]) -> list[tuple[int, str]]:
+def voices(samples: tuple[StoredSample, ...]) -> list[tuple[int, str]]:
     """Colour and name of every voice that occurs, drums last."""
     found: dict[tuple[bool, int], tuple[int, str]] = {}
     for piece in (sample.piece for sample in samples if sample.piece):
@@ -109,8 +108,8 @@ def voices(samples: tuple[Sample, ...]) -> list[tuple[int, str]]:
     return [voice for _, voice in sorted(found.items())]
 
 
-def describe(sample: Sample) -> str:
-    """One line on how a sample came about."""
+def describe(sample: StoredSample) -> str:
+    """One line about how a sample was made."""
     parts = []
     if sample.prompt:
         parts.append(f"continues {sample.prompt}, {sample.prompt_quarters:g} quarters given")

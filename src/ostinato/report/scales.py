@@ -1,4 +1,4 @@
-"""Axes: from values to places, ticks at round numbers, and numbers as text."""
+"""Axes of charts: from values to coordinates, ticks at round numbers, numbers as text."""
 
 import math
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ class Scale:
 
     def __post_init__(self) -> None:
         if not self.low < self.high or (self.log and self.low <= 0):
-            raise ValueError(f"no axis runs from {self.low} to {self.high}; use Scale.around")
+            raise ValueError(f"an axis cannot run from {self.low} to {self.high}; use Scale.around")
 
     @classmethod
     def around(
         cls, values: Sequence[float], start: float, end: float, *, log: bool = False
     ) -> "Scale":
-        """The axis that holds all values with a little room; a single value gets some around it."""
+        """An axis over all values with padding on both sides."""
         low, high = min(values), max(values)
         if log:
             room = max((high / low) ** PADDING, 1.02)
             return cls(low / room, high * room, start, end, log=True)
         room = (high - low) * PADDING or max(abs(high) * 0.1, 0.5)
-        # a quantity that is never negative keeps its zero
+        # do not extend non-negative values below zero
         bottom = max(low - room, 0.0) if low >= 0 else low - room
         return cls(bottom, high + room, start, end)
 
     def __call__(self, value: float) -> float:
-        """The place of a value, at the axis' end if it lies beyond."""
+        """Coordinate of a value, clipped to the axis."""
         value = min(max(value, self.low), self.high)
         if self.log:
             share = math.log(value / self.low) / math.log(self.high / self.low)
@@ -71,7 +71,7 @@ class Scale:
 
 
 def number(value: float, *, tick: bool = False) -> str:
-    """About four significant digits (ticks: as few as they need); a dash for NaN."""
+    """About four significant digits (ticks: as few as needed); a dash for NaN and infinity."""
     if not math.isfinite(value):
         return "–"
     if tick:

@@ -1,4 +1,4 @@
-"""What each section of the page shows, ready for the template."""
+"""The contents of each section of the page, ready for the template."""
 
 import math
 from collections.abc import Sequence
@@ -7,9 +7,17 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ostinato.metrics.bootstrap import Interval
 from ostinato.report import charts
 from ostinato.report.charts import Line, Row
-from ostinato.report.data import Feature, Group, Interval, ReportData, System, group_by_seed, pooled
+from ostinato.report.data import (
+    FeatureResult,
+    Group,
+    ReportData,
+    System,
+    group_by_seed,
+    pooled,
+)
 from ostinato.report.leaderboard import BASELINE, SYSTEM
 
 BITS = {"test": "Test", "valid": "Validation"}
@@ -18,7 +26,7 @@ REFERENCES = (("train", "Training music"), ("heldout", "Held-out music"))
 
 @dataclass(frozen=True)
 class Card:
-    """One chart with its title, its words and its table of (colour, label, cells …)."""
+    """One chart with its title, text and table of (colour, label, cells …)."""
 
     title: str
     chart: Markup
@@ -29,7 +37,7 @@ class Card:
 
 
 def label(group: Group, data: ReportData) -> str:
-    """A group's name, with what else sets it apart from the others of the report."""
+    """A group's name, with its encoding if the report has several, and its number of seeds."""
     name = group.name
     if len({system.encoding for system in data.systems}) > 1:
         name += f" · {group.first.encoding}"
@@ -74,7 +82,7 @@ def _best_baselines(rows: Sequence[dict[str, Any]], cell: str) -> list[dict[str,
 
 
 def curve_cards(data: ReportData) -> list[Card]:
-    """Learning curves, a card per encoding: nats per token compare within one only."""
+    """Learning curves, one card per encoding: nats per token are comparable within one only."""
     cards = []
     groups = group_by_seed(data.systems)
     for encoding in dict.fromkeys(system.encoding for system in data.systems):
@@ -98,7 +106,7 @@ def feature_cards(data: ReportData) -> list[Card]:
 
 
 def _feature_card(
-    feature: Feature, groups: Sequence[Group], data: ReportData, dataset: str
+    feature: FeatureResult, groups: Sequence[Group], data: ReportData, dataset: str
 ) -> Card:
     rows: list[Row] = []
     table: list[tuple[Any, ...]] = []
@@ -132,7 +140,7 @@ def _feature_card(
 
 
 def originality_cards(data: ReportData) -> list[Card]:
-    """Longest copied passages, per dataset, beside those of held-out music."""
+    """Longest copied passages per dataset, compared with those of held-out music."""
     cards = []
     for dataset in datasets(data):
         groups = [g for g in groups_of(data, dataset) if g.first.copied]
@@ -161,7 +169,7 @@ def originality_cards(data: ReportData) -> list[Card]:
 def _distinct(
     groups: Sequence[Group], kind: str, name: str, feature: str | None
 ) -> list[tuple[str, System]]:
-    """Reference music once; once per encoding where an encoding has changed it."""
+    """Each reference row once; once per encoding if encodings change its value."""
     found: dict[str, tuple[str, System]] = {}
     for system in (s for group in groups for s in group.systems):
         if feature is None:
@@ -175,7 +183,7 @@ def _distinct(
     return [(f"{name} · {e}" if several else name, system) for e, system in found.values()]
 
 
-def _feature(system: System, name: str) -> Feature | None:
+def _feature(system: System, name: str) -> FeatureResult | None:
     return next((feature for feature in system.features if feature.name == name), None)
 
 
