@@ -1,4 +1,4 @@
-"""Pieces become objects of MusPy and back, and MIDI files with the bytes that MusPy writes."""
+"""Pieces become objects of MusPy and pretty_midi and back, and the MIDI files that MusPy writes."""
 
 import io
 import json
@@ -12,12 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ostinato.music import convert_pretty_midi
 from ostinato.music.convert_muspy import from_muspy, to_muspy, unsaid
+from ostinato.music.convert_pretty_midi import (
+    from_piano_roll,
+    from_pretty_midi,
+    piano_roll,
+    to_pretty_midi,
+)
 from ostinato.music.piece import Annotation, Key, Meter, Piece, Tempo, Track, make_notes
-from ostinato.music.write import to_mido
+from ostinato.music.roles import role_of
+from ostinato.music.timing import seconds_at
+from ostinato.music.write import to_mido, write_midi
 
 TICKS = st.integers(0, 20_000)
 WORDS = st.text(st.characters(max_codepoint=0x2FF, exclude_categories=["C"]), max_size=8)
+
+QPM = st.floats(5, 999)
 
 
 def changes(of):
@@ -27,7 +38,7 @@ def changes(of):
 
 
 @st.composite
-def pieces(draw, words=WORDS, qpm=None):
+def pieces(draw, words=WORDS, qpm=QPM):
     """Pieces of everything that a Piece can hold, empty ones too."""
     tracks = draw(
         st.lists(
@@ -52,7 +63,7 @@ def pieces(draw, words=WORDS, qpm=None):
         ticks_per_quarter=draw(st.sampled_from([1, 4, 24, 480, 10_080])),
         notes=make_notes(notes),
         tracks=tuple(tracks),
-        tempos=draw(changes(st.builds(Tempo, TICKS, qpm or st.floats(5, 999)))),
+        tempos=draw(changes(st.builds(Tempo, TICKS, qpm))),
         meters=draw(
             changes(st.builds(Meter, TICKS, st.integers(1, 30), st.sampled_from([1, 2, 4, 16])))
         ),
@@ -156,6 +167,112 @@ def test_a_root_gives_the_fifths_that_music_theory_gives(mode):
         assert from_muspy(music).keys[0].fifths == (number if number < 7 else number - 12)
 
 
+def as_pretty_midi_can_say(piece, draw):
+    """The piece with what PrettyMIDI holds, and nothing else."""
+    number = len(piece.tracks)
+    pedal = st.builds(
+        Annotation,
+        TICKS,
+        st.just("pedal"),
+        st.builds(
+            "{} {}".format, st.integers(0, max(0, number - 1)), st.sampled_from(["up", "down"])
+        ),
+    )
+    words = st.builds(Annotation, TICKS, st.sampled_from(["lyric", "text"]), st.text(max_size=4))
+    notes = draw(st.lists(words | pedal if number else words, max_size=4))
+    tempos = tuple(tempo for tempo in piece.tempos if tempo.onset)
+    return replace(
+        piece,
+        tracks=tuple(replace(t, role=role_of(t.name, t.program, t.is_drum)) for t in piece.tracks),
+        tempos=(Tempo(0, draw(st.integers(5, 999)) / 4), *tempos),
+        keys=tuple(
+            replace(key, fifths=(key.fifths + 5) % 12 - 5, mode=key.mode or "major")
+            for key in piece.keys
+            if key.mode != "dorian"
+        ),
+        annotations=tuple(sorted(notes, key=lambda a: (a.onset, a.kind))),
+    )
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_piece_survives_pretty_midi_in_what_it_can_say(data):
+    piece = data.draw(pieces(qpm=st.integers(20, 4000).map(lambda quarters: quarters / 4)))
+    piece = as_pretty_midi_can_say(piece, data.draw)
+    midi = to_pretty_midi(piece)
+    assert convert_pretty_midi.unsaid(midi) == {}
+    back = from_pretty_midi(midi, piece.id)
+    assert sorted(back.annotations, key=repr) == sorted(piece.annotations, key=repr)
+    assert_equal(back, piece, ("annotations", "labels", "title", "source", "warnings"))
+    onsets = [note.start for instrument in midi.instruments for note in instrument.notes]
+    np.testing.assert_allclose(
+        sorted(onsets), np.sort(seconds_at(piece, piece.notes["onset"])), rtol=1e-12
+    )
+
+
+def test_what_pretty_midi_cannot_say_is_as_documented(chorale):
+    piece = replace(
+        chorale(2),
+        tempos=(),
+        keys=(Key(0, -6, "major"), Key(480, 1, "dorian")),
+        annotations=(Annotation(0, "bar"), Annotation(0, "fermata")),
+    )
+    back = from_pretty_midi(to_pretty_midi(piece))
+    assert np.array_equal(back.notes, piece.notes)
+    assert back.tempos == (Tempo(0, 120.0),)
+    assert back.keys == (Key(0, 6, "major"), Key(480, 1, "major"))
+    assert (back.annotations, back.title, back.id) == ((), "", "")
+
+
+def test_bends_and_controls_are_counted(chorale):
+    import pretty_midi
+
+    midi = to_pretty_midi(chorale(2))
+    midi.instruments[0].pitch_bends.append(pretty_midi.PitchBend(100, 0.5))
+    midi.instruments[0].control_changes.append(pretty_midi.ControlChange(7, 100, 0.5))
+    midi.instruments[1].control_changes.append(pretty_midi.ControlChange(64, 63, 0.5))
+    assert convert_pretty_midi.unsaid(midi) == {"pitch bends": 1, "control changes": 1}
+    assert from_pretty_midi(midi).annotations[0].value == "1 up"
+
+
+def test_a_written_midi_file_is_read_by_pretty_midi_as_the_piece(tmp_path, chorale):
+    import pretty_midi
+
+    write_midi(tmp_path / "a.mid", chorale(3))
+    theirs = from_pretty_midi(pretty_midi.PrettyMIDI(str(tmp_path / "a.mid")))
+    assert np.array_equal(theirs.notes, chorale(3).notes)
+    assert theirs.meters == chorale(3).meters
+    assert theirs.keys == chorale(3).keys
+
+
+def test_a_piano_roll_has_pretty_midis_shape_and_values(chorale):
+    piece = chorale(4)
+    roll = piano_roll(piece, fs=3)  # a quarter lasts two frames, an eighth one
+    assert roll.shape == (128, 3 * 60 / 90 * piece.quarters)
+    expected = np.zeros_like(roll)
+    for note in piece.notes:
+        start, end = (int(t * 2 // 480) for t in (note["onset"], note["onset"] + note["duration"]))
+        expected[note["pitch"], start:end] += note["velocity"]
+    assert np.array_equal(roll, expected)
+    drums = replace(piece, tracks=tuple(replace(t, is_drum=True) for t in piece.tracks))
+    assert not piano_roll(drums).any()
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 200), st.integers(0, 2**32 - 1), st.integers(0, 12))
+def test_a_roll_of_runs_comes_back_the_same(fs, seed, frames):
+    rng = np.random.default_rng(seed)
+    roll = rng.choice([0, 0, 40, 100], size=(128, frames)).astype(float)
+    piece = from_piano_roll(roll, fs)
+    back = np.zeros_like(roll)
+    for note in piece.notes:
+        back[note["pitch"], note["onset"] : note["onset"] + note["duration"]] = note["velocity"]
+    assert np.array_equal(back, roll)
+    assert seconds_at(piece, fs) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="shape"):
+        from_piano_roll(roll[0])
+
+
 def midi_bytes(midi):
     file = io.BytesIO()
     midi.save(file=file)
@@ -176,7 +293,6 @@ def test_midi_files_have_the_bytes_that_muspy_writes(piece):
 
 
 def test_names_beyond_latin_1_are_written_in_utf_8(chorale, tmp_path):
-    from ostinato.music.write import write_midi
     from ostinato.readers.read import read_piece
 
     piece = chorale(1, bars=1)

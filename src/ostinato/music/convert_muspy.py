@@ -36,6 +36,7 @@ from ostinato.music.piece import (
     Piece,
     Tempo,
     Track,
+    fifths_of,
     sort_notes,
 )
 from ostinato.music.roles import role_of
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 OURS = "ostinato"
 ROLE = "role"
-RELATIVE_MINOR = 3  # semitones from a minor key's root up to its relative major's
 
 
 def to_muspy(piece: Piece) -> "Music":
@@ -180,5 +180,4 @@ def _fifths(key: Any) -> int | None:
     """Sharps or flats of a MusPy key, from its root where it does not state them."""
     if key.fifths is not None or key.root is None or key.mode not in ("major", "minor"):
         return None if key.fifths is None else int(key.fifths)
-    major = key.root + (RELATIVE_MINOR if key.mode == "minor" else 0)
-    return int((7 * major + 5) % 12 - 5)
+    return fifths_of(key.root, key.mode)

@@ -19,6 +19,7 @@ NOTE = np.dtype(
 Notes = npt.NDArray[np.void]
 VOICES = ("soprano", "alto", "tenor", "bass")
 DEFAULT_VELOCITY = 80
+RELATIVE_MAJOR = 3  # semitones from a minor key's tonic up to that of its relative major
 _MAJOR = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
 _MINOR = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
 
@@ -129,6 +130,17 @@ MIDI_KEYS = {
     for number, name in enumerate(names)
 }
 Change = TypeVar("Change", Tempo, Meter, Key)
+
+
+def tonic_of(key: Key) -> int:
+    """Pitch class of a key's tonic, 0 for C; modes other than minor count as major."""
+    return (7 * key.fifths - (RELATIVE_MAJOR if key.mode == "minor" else 0)) % 12
+
+
+def fifths_of(tonic: int, mode: str) -> int:
+    """Sharps (positive) or flats of the key on a pitch class, -5 to 6; mode is major or minor."""
+    major = tonic + (RELATIVE_MAJOR if mode == "minor" else 0)
+    return (7 * major + 5) % 12 - 5
 
 
 def make_notes(rows: Sequence[tuple[int, int, int, int, int]]) -> Notes:
