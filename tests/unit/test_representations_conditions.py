@@ -8,6 +8,7 @@ import pytest
 from ostinato.corpus.store import Entry
 from ostinato.loading.batches import Crops, CropSettings
 from ostinato.loading.tokens import open_tokens
+from ostinato.models.spec import ConditionSpec
 from ostinato.music.piece import Meter, Tempo, Track, make_notes
 from ostinato.representations.conditions import MOST_VALUES, UNKNOWN, Conditions, code_of, facts_of
 from ostinato.representations.events.events import Events
@@ -85,7 +86,10 @@ def test_bins_hold_equal_shares_of_train_and_cover_everything(pieces):
     assert len(tempo["values"]) == len(tempo["edges"]) + 1
     assert code_of(tempo, 1.0) == 0
     assert code_of(tempo, 1e6) == len(tempo["edges"])
-    assert code_of(tempo, tempo["edges"][0]) == 0
+    assert code_of(tempo, tempo["edges"][0]) == 1
+    spec = ConditionSpec.of(tempo)
+    for value in (1.0, 64.9, *tempo["edges"], 1e6):
+        assert spec.code_of(value) == code_of(tempo, value)
 
 
 def test_a_role_that_a_piece_lacks_is_coded_as_absent(chorale):

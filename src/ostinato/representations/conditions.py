@@ -106,9 +106,9 @@ class Conditions:
         found = np.quantile(np.array(train or every, dtype=np.float64), shares, method="lower")
         edges = [round(edge, 4) for edge in np.unique(found).tolist()]
         bounds = [f"{edge:g}" for edge in edges]
-        values = [f"up to {bounds[0]}"]
-        values += [f"{low} to {high}" for low, high in pairwise(bounds)]
-        values.append(f"over {bounds[-1]}")
+        values = [f"below {bounds[0]}"]
+        values += [f"{low} to below {high}" for low, high in pairwise(bounds)]
+        values.append(f"from {bounds[-1]}")
         spec = {"name": name, "values": values, "edges": edges}
         counts = Counter(code_of(spec, value) for value in every)
         return spec | {"pieces": [counts[code] for code in range(len(values))]}
@@ -117,12 +117,12 @@ class Conditions:
 def code_of(spec: Mapping[str, Any], value: str | float | None) -> int:
     """The code of a value under one entry of `codec.json`; UNKNOWN for None and values not listed.
 
-    A number falls into the first bin whose upper bound is not below it.
+    A number that equals an edge belongs to the bin above it.
     """
     if value is None:
         return UNKNOWN
     if "edges" in spec:
-        return int(np.searchsorted(np.array(spec["edges"]), float(value), side="left"))
+        return int(np.searchsorted(np.array(spec["edges"]), float(value), side="right"))
     values: Sequence[str] = spec["values"]
     return values.index(str(value)) if str(value) in values else UNKNOWN
 
