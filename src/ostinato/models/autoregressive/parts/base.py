@@ -27,6 +27,8 @@ from ostinato.models.autoregressive.parts.repetition import (
     next_repetition,
 )
 from ostinato.models.autoregressive.parts.step_input import StepInput, running_held
+from ostinato.models.layers.conditions import ConditionInput
+from ostinato.models.spec import ConditionSpec, Given
 
 
 @dataclass
@@ -35,7 +37,7 @@ class State:
 
     `position` is a number, or a tensor (1,) where steps are recorded. `row_BW` is the position in
     the making, `context_BWH` what the chain knows of it, `cache` what the trunk keeps, `memory`
-    what the search for repetitions needs.
+    what the search for repetitions needs, `condition_BD` what is added at every position.
     """
 
     position: int | Tensor
@@ -46,6 +48,7 @@ class State:
     context_BWH: Tensor
     cache: Any
     memory: Memory | None
+    condition_BD: Tensor | None = None
 
 
 class Autoregressive(nn.Module):
@@ -82,6 +85,13 @@ class Autoregressive(nn.Module):
             if config.repetition_memory
             else None
         )
+        self.condition_input = (
+            ConditionInput(
+                config.conditions, shape.conditions, config.read_width, config.condition_dropout
+            )
+            if config.conditions
+            else None
+        )
 
     @abstractmethod
     def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
@@ -101,11 +111,17 @@ class Autoregressive(nn.Module):
     def trunk_select(self, cache: Any, index_B: Tensor) -> None:
         """Let the cache hold these of its sequences, in this order; one may be there twice."""
 
-    def forward(self, inputs_BTW: Tensor, targets_BTW: Tensor, start_B: Tensor) -> Tensor:
+    def forward(
+        self,
+        inputs_BTW: Tensor,
+        targets_BTW: Tensor,
+        start_B: Tensor,
+        given: Given | None = None,
+    ) -> Tensor:
         """Nats of every target, 0 where it is PAD, of shape (B, T, W).
 
         inputs_BTW: the position before each target; PAD is "before the piece". start_B: number of
-        the first target's position in its piece, for the clocks.
+        the first target's position in its piece, for the clocks. given: conditions of the pieces.
         """
         held_BTW = running_held(inputs_BTW, self.max_held) if self.max_held else None
         clock_BT = start_B[:, None] + torch.arange(inputs_BTW.shape[1], device=inputs_BTW.device)
@@ -114,6 +130,8 @@ class Autoregressive(nn.Module):
         if self.echo_input:
             match = find_repetitions(previous, self.reach, self.shape.vocabulary)
             x_BTD = x_BTD + self.echo_input(match)
+        if (condition_BD := self._condition(len(inputs_BTW), given)) is not None:
+            x_BTD = x_BTD + condition_BD[:, None]
         context_BTD = self.trunk(x_BTD, previous)
         logits_BTWV = self.chain(context_BTD, previous, targets_BTW.clamp(min=0))
         nats = F.cross_entropy(
@@ -124,7 +142,7 @@ class Autoregressive(nn.Module):
         )
         return nats.view_as(targets_BTW)
 
-    def score(self, tokens_BTW: Tensor) -> Tensor:
+    def score(self, tokens_BTW: Tensor, given: Given | None = None) -> Tensor:
         """Nats of every sub-token of whole pieces, PAD after the ends: the way to a likelihood.
 
         Raises:
@@ -142,13 +160,15 @@ class Autoregressive(nn.Module):
             )
         inputs = F.pad(tokens_BTW[:, :-1], (0, 0, 1, 0), value=PAD)
         starts = torch.zeros(len(tokens_BTW), dtype=torch.long, device=tokens_BTW.device)
-        return self(inputs, tokens_BTW, starts)
+        return self(inputs, tokens_BTW, starts, given)
 
-    def start(self, batch: int, length: int, fixed: bool = False) -> State:
+    def start(
+        self, batch: int, length: int, fixed: bool = False, given: Given | None = None
+    ) -> State:
         """The state before the first sub-token of `batch` pieces of about `length` positions.
 
         fixed: of at most `length` positions, and every step does the same whatever its number, so
-        that one can be recorded and replayed.
+        that one can be recorded and replayed. given: conditions of the pieces.
         """
         device = next(self.parameters()).device
         blank = torch.full((batch, self.shape.width), self.shape.vocabulary, device=device)
@@ -156,7 +176,9 @@ class Autoregressive(nn.Module):
         memory = empty_memory(batch, self.reach, self.shape.width, device) if self.reach else None
         cache = self.trunk_cache(batch, length, fixed)
         position = torch.zeros(1, dtype=torch.long, device=device) if fixed else 0
-        state = State(position, 0, blank.clone(), blank, ages, torch.empty(0), cache, memory)
+        row_BW, context = blank.clone(), torch.empty(0)
+        condition_BD = self._condition(batch, given)
+        state = State(position, 0, row_BW, blank, ages, context, cache, memory, condition_BD)
         self._open_position(state)
         return state
 
@@ -187,11 +209,33 @@ class Autoregressive(nn.Module):
         self.trunk_select(state.cache, index_B)
         if state.memory:
             state.memory.select(index_B)
+        if state.condition_BD is not None:
+            state.condition_BD = state.condition_BD.index_select(0, index_B)
+
+    def given(self, codes_BK: Tensor) -> Given | None:
+        """What the model uses of the conditions that a batch carries, in the encoding's order."""
+        return Given(self.condition_input.pick(codes_BK)) if self.condition_input else None
+
+    @property
+    def conditions(self) -> tuple[ConditionSpec, ...]:
+        """The conditions that the model uses."""
+        return self.condition_input.specs if self.condition_input else ()
+
+    def _condition(self, batch: int, given: Given | None) -> Tensor | None:
+        if self.condition_input is None:
+            return None
+        codes_BC = given.codes_BC if given else None
+        if codes_BC is None:
+            codes_BC = self.condition_input.not_given(batch)
+        vectors: Tensor = self.condition_input(codes_BC)
+        return vectors
 
     def _open_position(self, state: State) -> None:
         x_BD = self.step_input.step(state.previous_BW, state.position, state.held_BW)
         if self.echo_input and state.memory:
             match = next_repetition(state.previous_BW, state.memory, self.shape.vocabulary)
             x_BD = x_BD + self.echo_input(match)
+        if state.condition_BD is not None:
+            x_BD = x_BD + state.condition_BD
         context_BD = self.trunk_step(x_BD, state.previous_BW, state.cache)
         state.context_BWH = self.chain.open(context_BD, state.previous_BW)
