@@ -87,7 +87,9 @@ class AutoregressiveTraining(pl.LightningModule):
         often as there are of both: the average is the gradient of one device that holds the whole
         batch at once.
         """
-        nats: Tensor = self.model(batch["inputs"], batch["targets"], batch["start"])
+        nats: Tensor = self.model(
+            batch["inputs"], batch["targets"], batch["start"], self.model.given(batch["conditions"])
+        )
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
         loss = nats.sum() * shares / batch["count"]
         self._train_nats.append(loss.detach())
@@ -117,9 +119,9 @@ class AutoregressiveTraining(pl.LightningModule):
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         """Whole pieces, scored in full precision by the average."""
         with torch.autocast(self.device.type, enabled=False):
-            nats = self.average.score(batch)
+            nats = self.average.score(batch[0], self.average.given(batch[1]))
         self._valid_nats += nats.sum(dtype=torch.float64).cpu()
-        self._valid_count += int((batch != PAD).sum())
+        self._valid_count += int((batch[0] != PAD).sum())
 
     def on_validation_epoch_end(self) -> None:
         """Add a row to the history: means since the last validation."""

@@ -17,7 +17,7 @@ from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from ostinato.loading.batches import Batch, Crops, CropSettings, whole_pieces
+from ostinato.loading.batches import Batch, Crops, conditions_of, CropSettings, whole_pieces
 from ostinato.loading.tokens import TokenSet
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
@@ -84,7 +84,11 @@ class EncodingModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Every device scores all of it: it is small, and the number is then exact."""
-        batches = [batch for _, batch in whole_pieces(self.tokens, "valid")]
+        part = self.tokens.splits["valid"]
+        batches = [
+            (batch, conditions_of(part, numbers))
+            for numbers, batch in whole_pieces(self.tokens, "valid")
+        ]
         return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
 
 
