@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from ostinato.config import load_config
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build as build_model
+from ostinato.models.spec import ConditionSpec
 from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
 from ostinato.training.settings import OptimizerSettings, TrainingSettings, section, settings_of
@@ -162,7 +163,9 @@ def test_systems_and_encodings_name_what_exists():
 def test_a_model_file_builds_its_model(path):
     config = load_config("train", [f"model={path.parent.name}/{path.stem}"], ROOT)
     width = len(config["model"].get("order") or [0])
-    shape = TokenShape(width=width, vocabulary=48)
+    named = config["model"].get("conditions", ())
+    conditions = tuple(ConditionSpec(name=name, values=("a", "b")) for name in named)
+    shape = TokenShape(width=width, vocabulary=48, conditions=conditions)
     if path.stem == "events":
         remi = build_representation(strict(CONF / "representation" / "remi.yaml"))
         shape = TokenShape.of(codec_of(remi))

@@ -17,7 +17,7 @@ from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from ostinato.loading.batches import Batch, Crops, conditions_of, CropSettings, whole_pieces
+from ostinato.loading.batches import Batch, Crops, CropSettings, conditions_of, whole_pieces
 from ostinato.loading.tokens import TokenSet
 from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
