@@ -12,10 +12,11 @@ export HF_HUB_OFFLINE := 1
 export GOMP_SPINCOUNT := 20000
 export PYTHONWARNINGS := ignore
 .DEFAULT_GOAL := help
-.PHONY: help setup quick repro verify test check ui sweep bench clean lock
+
+.PHONY: help setup quick repro verify renders tidy test test-fast check ui sweep bench clean lock
 
 help: ## explain every target
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(VENV)/ready ## make .venv from requirements.lock
 
@@ -30,11 +31,13 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@touch $@
 
 quick: setup ## one small model in two minutes, and where its first sound is
-	dvc repro sample@lstm
+	python -m ostinato.execution.repro sample@lstm
+	@python pipelines/render.py system=lstm
 	@echo "first sound: renders/lstm/unconditional-0.mp3   its picture: renders/lstm/unconditional-0.png"
 
-repro: setup ## everything: data, models, samples, metrics, report
-	dvc repro
+repro: setup ## everything: data, models, samples, metrics, report; independent stages side by side
+	python -m ostinato.execution.repro
+	@python pipelines/render.py
 	@python -m ostinato.execution.verify || true
 	@echo "look next at: report/index.html (open it in a browser), renders/ (sound and pictures), make ui (all runs)"
 
@@ -47,6 +50,9 @@ $(VENV)/executors: $(VENV)/ready requirements-executors.lock
 
 test: setup $(VENV)/executors check ## format, lint, types and all tests
 	python -m pytest -n 2 --dist worksteal
+
+test-fast: setup ## the quick tests, in under a minute
+	python -m pytest -n 2 --dist worksteal -m "not slow" $(FAST)
 
 check: setup ## format, lint and types alone
 	ruff format --check .
@@ -71,5 +77,14 @@ lock: ## pin anew what is installed in .venv
 	{ head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --all | grep -viE "^(pip|wheel)==" | sed "s,^\(torch==[0-9.]*\)+cpu,\1,"; } > requirements.new
 	mv requirements.new requirements.lock
 
-clean: ## remove the environment, caches and everything untracked that was built
-	rm -rf $(VENV) .cache outputs multirun renders .pytest_cache .mypy_cache .ruff_cache .hypothesis
+renders: setup ## make missing sound and pictures in renders/, as after dvc pull
+	python pipelines/render.py
+
+tidy: setup ## list what systems, encodings and datasets left behind that params.yaml no longer has; asks before removing it
+	python -m ostinato.execution.leftovers
+
+clean: ## remove .venv, caches and renders/; keeps data, models and runs, and asks before it removes trial models
+	rm -rf $(VENV) .cache renders .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@if [ -n "$$(ls -A outputs multirun 2>/dev/null)" ]; then \
+	  answer=; read -r -p "Remove the trial models and sweeps in outputs/ and multirun/ too? [y/N] " answer; \
+	  if [ "$$answer" = y ]; then rm -rf outputs multirun; else echo "kept outputs/ and multirun/"; fi; fi

@@ -205,6 +205,14 @@ def test_a_system_fits_its_encoding(name):
     assert build_model(item["family"], settings, shape).shape == shape
 
 
+@pytest.mark.parametrize("name", list(PARAMS["systems"]))
+def test_a_default_system_trains_in_full_precision_on_one_thread(name):
+    """Full precision differs least between processors; stages with one thread run side by side."""
+    item = PARAMS["systems"][name]
+    training = strict(CONF / "model" / item["family"] / f"{item['size']}.yaml")["training"]
+    assert (training["precision"], training["threads"]) == ("32-true", 1)
+
+
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
 def test_an_entry_point_composes_and_has_its_script(path):
     given = ["weights=models/any"] if path.stem == "generate" else []
