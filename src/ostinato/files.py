@@ -1,8 +1,8 @@
-"""Files that are either whole or absent, with the same bytes on every run.
+"""Atomic and deterministic writers, checked readers, checksums.
 
-Writers fill a temporary neighbour and rename it into place, so a full disk, a Ctrl-C or a kill
-never leaves a half-written output under its final name. Nothing here writes a clock, a host or an
-absolute path.
+Writers fill a temporary file next to the target and rename it, so a full disk, Ctrl-C or a kill
+never leaves a half-written file under its final name. Outputs contain no time, host or absolute
+path.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ CHUNK_BYTES = 1 << 20
 
 
 class MissingInput(FileNotFoundError):
-    """A file that another stage makes is not there."""
+    """A file that another stage makes is missing."""
 
 
 class DamagedFile(ValueError):
-    """A file exists and its content is not what its writer left."""
+    """A file exists, but its content is not what was written."""
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
-        if path.exists():  # moved aside whole: removing it here could be interrupted half-way
+        if path.exists():  # moved, not removed: a removal could be interrupted half-way
             path.replace(old)
         partial.replace(path)
     except BaseException:
@@ -76,16 +76,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON atomically, keys sorted, numbers of numpy as plain numbers."""
+    """Write JSON atomically, with sorted keys; numpy's numbers and arrays become plain ones."""
     text = json.dumps(value, indent=1, sort_keys=True, default=_plain, ensure_ascii=False)
     write_text(path, text + "\n")
 
 
 def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write arrays that `np.load` reads, atomically and with the same bytes under every Python.
+    """Write arrays for `np.load`, atomically and with the same bytes under every Python.
 
-    `np.savez` streams into the archive, and what Python then writes into its headers changed
-    between 3.11.2 and 3.11.7.
+    `np.savez` streams into the archive; the zip headers of a stream changed between Python 3.11.2
+    and 3.11.7.
     """
     with atomic_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for name, values in arrays.items():
@@ -111,11 +111,11 @@ def require(path: Path, made_by: str) -> Path:
 
 
 def read_json(path: Path, *, expect_format: int, made_by: str) -> dict[str, Any]:
-    """Read one of our JSON files and check its `format`.
+    """Read a JSON file of this project and check its `format`.
 
     Raises:
-        MissingInput: the file is not there.
-        DamagedFile: it is not JSON, or of another format than this version reads.
+        MissingInput: the file is missing; names the command that makes it.
+        DamagedFile: it is not JSON, or this version does not read its format.
     """
     require(path, made_by)
     try:
@@ -141,13 +141,13 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_json(value: object) -> str:
-    """Hex SHA-256 of a JSON-able value, independent of the order of its keys."""
+    """Hex SHA-256 of a JSON-able value; the order of keys does not matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below `folder`, by its name relative to it, in sorted order."""
+    """SHA-256 of every file below `folder` by relative name, sorted."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
 
@@ -156,12 +156,12 @@ def verify(folder: Path, expected: Mapping[str, str], made_by: str) -> None:
     """Compare files with the checksums their writer recorded.
 
     Raises:
-        DamagedFile: names the first file that is missing, cut or changed.
+        MissingInput, DamagedFile: name the first file that is missing or has changed.
     """
     for name, digest in sorted(expected.items()):
         path = require(folder / name, made_by)
         if sha256_file(path) != digest:
             raise DamagedFile(
-                f"{path} is damaged: its bytes are not those that were written; "
+                f"{path} is damaged: its SHA-256 is not the recorded one; "
                 f"make it again with: {made_by}"
             )

@@ -35,7 +35,7 @@ def test_notes_have_one_order_for_one_music():
 
 
 def test_a_note_of_no_track_and_a_time_unit_of_nothing_are_refused():
-    with pytest.raises(ValueError, match="a note of p names a track that is not there"):
+    with pytest.raises(ValueError, match="a note of p refers to a track that does not exist"):
         piece_of([(1, 0, 1, 60, 80)])
     with pytest.raises(ValueError, match="ticks_per_quarter=0"):
         Piece("p", 0, make_notes([]), ())

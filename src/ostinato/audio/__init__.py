@@ -1,1 +1,1 @@
-"""Pieces as sound and as pictures."""
+"""Renders pieces to sound and to piano-roll pictures."""

@@ -1,4 +1,4 @@
-"""Piano-roll pictures: a bar for every note, a colour for every voice."""
+"""Draws piano rolls: a rectangle for every note, a colour for every voice."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from ostinato.music.timing import bar_onsets
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, told apart with every kind of colour vision
+# Okabe and Ito's colours, distinguishable with every kind of colour vision
 COLORS = ("#D55E00", "#E69F00", "#009E73", "#0072B2", "#CC79A7", "#56B4E9", "#8C6D31", "#555555")
 BLACK_KEYS = (1, 3, 6, 8, 10)
 INCHES_PER_BAR = 0.55
@@ -19,13 +19,13 @@ LABELLED_BARS = 32
 
 
 def voice_number(piece: Piece, track: int) -> int:
-    """The colour of a track: chorale voices have one each, other tracks theirs in order."""
+    """Index of the colour of a track: fixed for chorale voices, in order for other tracks."""
     role = piece.tracks[track].role
     return VOICES.index(role) if role in VOICES else track
 
 
 def voice_name(piece: Piece, track: int) -> str:
-    """What the legend calls a track."""
+    """Name of a track in the legend."""
     named = piece.tracks[track]
     return named.name or named.role.capitalize() or f"Track {track + 1}"
 
@@ -50,7 +50,7 @@ def draw(piece: Piece, path: Path) -> None:
     if len(piece.tracks):
         figure.legend(loc="outside upper right", ncols=8, frameon=False, fontsize=9)
     with atomic_file(path) as partial:
-        # no Software entry: it would change the bytes with every version of matplotlib
+        # without Software, which changes with every version of matplotlib
         figure.savefig(partial, format="png", metadata={"Software": None}, facecolor="white")
 
 
@@ -77,7 +77,7 @@ def _draw_grid(axes: "Axes", piece: Piece, bars: list[int], lowest: int, highest
 
 
 def _draw_notes(axes: "Axes", piece: Piece) -> None:
-    gap = piece.ticks_per_quarter / 24  # so that repeated notes are seen as two
+    gap = piece.ticks_per_quarter / 24  # keeps repeated notes apart
     for track in range(len(piece.tracks)):
         notes = piece.notes[piece.notes["track"] == track]
         axes.barh(

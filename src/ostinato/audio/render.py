@@ -1,6 +1,6 @@
 """Renders pieces to sound with a SoundFont, and writes sound files.
 
-The SoundFont is the General MIDI set inside the installed pretty_midi package; we ship none.
+The SoundFont is the General MIDI set inside the installed pretty_midi package.
 """
 
 from functools import lru_cache
@@ -18,22 +18,22 @@ from ostinato.music.timing import DEFAULT_QPM, duration_seconds, seconds_at
 Sound = npt.NDArray[np.float32]
 SAMPLE_RATE = 44100
 QUALITY = 4  # symusic 0.5.9 returns silence from 5 on, without an error
-PEAK = 0.89  # -1 dBFS: MP3 encoding overshoots a little
-TAIL_SECONDS = 0.5  # players cut the very end
+PEAK = 0.89  # -1 dBFS: MP3 encoding can exceed the peak
+TAIL_SECONDS = 0.5  # some players cut off the end
 SILENCE = 1e-4
 TOLERANCE_SECONDS = 0.05
 FORMATS = {".flac": "FLAC", ".mp3": "MP3", ".wav": "WAV"}
 
 
 class RenderError(RuntimeError):
-    """The synthesizer returned less sound than the music needs."""
+    """The synthesized sound is silent or incomplete."""
 
 
 def soundfont_path() -> Path:
     """The SoundFont inside the installed pretty_midi.
 
     Raises:
-        MissingInput: this pretty_midi ships none.
+        MissingInput: the package has none.
     """
     from importlib.util import find_spec
 
@@ -50,11 +50,11 @@ def soundfont_path() -> Path:
 def synthesize(
     piece: Piece, *, sample_rate: int = SAMPLE_RATE, soundfont: Path | None = None
 ) -> Sound:
-    """The sound of a piece, (samples, 2), with peak 0.89 and half a second of silence after it.
+    """The sound of a piece, (samples, 2), with peak 0.89, followed by half a second of silence.
 
     Raises:
         ValueError: the piece has no notes.
-        RenderError: the synthesizer's sound is silent or ends before the music does.
+        RenderError: the sound is silent or ends before the music does.
     """
     if not len(piece.notes):
         raise ValueError(f"{piece.id or 'the piece'} has no notes to render")
@@ -68,14 +68,14 @@ def synthesize(
 
 @lru_cache(maxsize=2)
 def _synthesizer(soundfont: str, sample_rate: int) -> Any:
-    """Loading the SoundFont takes longer than a piece."""
+    """Cached: loading the SoundFont takes longer than rendering a piece."""
     import symusic
 
     return symusic.Synthesizer(soundfont, sample_rate, QUALITY)
 
 
 def to_score(piece: Piece) -> Any:
-    """The symusic score of a piece: ticks, programs and tempos as they are."""
+    """The symusic score of a piece, with its ticks, programs and tempos."""
     import symusic
 
     score = symusic.Score(piece.ticks_per_quarter)
@@ -91,7 +91,7 @@ def to_score(piece: Piece) -> Any:
 
 
 def check_sound(sound: Sound, piece: Piece, sample_rate: int) -> None:
-    """Compare sound with the music it should be: being non-silent alone proves little.
+    """Check that sound covers the whole piece.
 
     Raises:
         RenderError: silent, shorter than the music, or silent from the last note on.
@@ -118,7 +118,7 @@ def write_audio(path: Path, sound: Sound, sample_rate: int) -> None:
     """Write sound of (samples, channels) as .flac, .mp3 or .wav, with the same bytes every time.
 
     Raises:
-        ValueError: another suffix; libsndfile's Ogg and Opus bytes differ between two runs.
+        ValueError: another suffix; libsndfile's Ogg and Opus bytes differ between runs.
     """
     import soundfile
 

@@ -1,1 +1,1 @@
-"""Music as plain data: pieces, reading and writing, normalization, the corpus store. No torch."""
+"""Pieces as plain data, functions of them, and MIDI files."""

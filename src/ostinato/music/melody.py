@@ -1,8 +1,8 @@
-"""What the melody of a piece is, and what it is known by, whatever its key.
+"""Extracts the melody of a piece, and a fingerprint of it that does not depend on the key.
 
-A melody is its chain of pitch intervals, repeated notes left out: transposition, rhythm and
-repeated syllables do not change it. Two pieces share one when `SHARED` of the shorter one's
-passages of `SHINGLE` intervals occur in the other (see copies).
+A melody is its sequence of pitch intervals without repeated notes, so transposition, rhythm and
+repeated syllables do not change it. Two pieces share a melody if `SHARED` of the shorter one's
+passages of `SHINGLE` intervals occur in the other (normalization/copies.py).
 """
 
 import hashlib
@@ -17,7 +17,7 @@ SHARED = 0.5
 
 
 def melody_of(piece: Piece) -> Notes:
-    """The soprano or melody track; without one, the highest note at every onset."""
+    """Notes of the soprano or melody track; without one, the highest note at every onset."""
     for role in ("soprano", "melody"):
         notes = piece.voice(role)
         if len(notes):
@@ -33,7 +33,7 @@ def _highest_at_onset(notes: Notes) -> Notes:
 
 
 def steps(piece: Piece) -> npt.NDArray[np.int64]:
-    """The melody's pitch steps in semitones, repeated notes left out."""
+    """The melody's pitch steps in semitones, without repeated notes."""
     moves = np.diff(melody_of(piece)["pitch"]).astype(np.int64)
     return moves[moves != 0]
 
@@ -44,6 +44,6 @@ def intervals(piece: Piece) -> tuple[int, ...]:
 
 
 def fingerprint(piece: Piece) -> str:
-    """Sixteen hex digits that are equal for equal melodies in any key."""
+    """Sixteen hex digits, equal for equal melodies in any key."""
     text = ",".join(str(step) for step in intervals(piece))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

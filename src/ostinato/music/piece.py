@@ -1,8 +1,7 @@
 """A piece of music as plain data.
 
-Notes are one structured array (a column per attribute), so that a corpus of any size is handled
-with numpy and stored as columns. Time is in integer ticks; `ticks_per_quarter` says how long a tick
-is.
+Notes are one structured numpy array (a column per attribute), which is stored as columns. Time is
+in integer ticks, `ticks_per_quarter` of them to a quarter note.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,16 +63,16 @@ class Key:
     mode: str = ""
 
     def midi_name(self) -> str | None:
-        """What MIDI calls it (`Eb`, `F#m`); a mode it does not know is named by its major scale.
+        """Name of the key in MIDI (`Eb`, `F#m`); other modes are named by their major scale.
 
-        None for more than seven sharps or flats, which MIDI cannot say.
+        None for more than seven sharps or flats, which MIDI cannot express.
         """
         return MIDI_KEYS.get((self.fifths, self.mode if self.mode == "minor" else "major"))
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """Anything else that happens at a time; kind is bar, fermata, chord or phrase."""
+    """Any other event; kind is bar, fermata, chord or phrase."""
 
     onset: int
     kind: str
@@ -82,7 +81,7 @@ class Annotation:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A piece: notes sorted by onset, track and pitch, and what is known about them."""
+    """A piece: notes sorted by onset, track and pitch, with their metadata."""
 
     id: str
     ticks_per_quarter: int
@@ -102,7 +101,7 @@ class Piece:
             raise ValueError(f"ticks_per_quarter={self.ticks_per_quarter} must be at least 1")
         tracks = self.notes["track"]
         if len(tracks) and not 0 <= tracks.min() <= tracks.max() < len(self.tracks):
-            raise ValueError(f"a note of {self.id} names a track that is not there")
+            raise ValueError(f"a note of {self.id} refers to a track that does not exist")
 
     @property
     def length(self) -> int:
@@ -120,7 +119,7 @@ class Piece:
         return self.notes[np.isin(self.notes["track"], numbers)]
 
     def first_meter(self) -> Meter:
-        """The meter at the start; 4/4 where none is given."""
+        """The meter at the start; 4/4 if none is given."""
         return self.meters[0] if self.meters else Meter(0, 4, 4)
 
 
@@ -149,12 +148,12 @@ def make_notes(rows: Sequence[tuple[int, int, int, int, int]]) -> Notes:
 
 
 def sort_notes(notes: Notes) -> Notes:
-    """Notes ordered by onset, track, pitch, duration, velocity: one order for one music."""
+    """Notes ordered by onset, track, pitch, duration, velocity: a canonical order."""
     return np.sort(notes, order=("onset", "track", "pitch", "duration", "velocity"))
 
 
 def cut(piece: Piece, start: int, end: int) -> Piece:
-    """The notes that begin in [start, end) ticks, moved to 0 and ended at `end` at the latest."""
+    """The notes that begin in [start, end) ticks, shifted to 0 and cut off at `end`."""
     notes = piece.notes[(piece.notes["onset"] >= start) & (piece.notes["onset"] < end)].copy()
     notes["duration"] = np.minimum(notes["duration"], end - notes["onset"])
     notes["onset"] -= start
@@ -182,7 +181,7 @@ def _in_force(changes: Sequence[Change], start: int, end: int) -> list[Change]:
 
 
 def same_music(a: Piece, b: Piece) -> bool:
-    """Whether two pieces hold the same notes, tracks' roles and meters in the same time unit."""
+    """Whether two pieces have the same notes, roles of tracks, meters and time unit."""
     return (
         a.ticks_per_quarter == b.ticks_per_quarter
         and np.array_equal(a.notes, b.notes)

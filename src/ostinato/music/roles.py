@@ -24,7 +24,7 @@ FAMILIES = (
     (112, "percussion"),
     (120, "effects"),
 )
-# an "Alto Sax" is no chorale voice, an "Alto" with an oboe beside it is
+# "Alto Sax" is not a chorale voice; "Alto with Oboe" is
 _BUILT_IN_SIZES = re.compile("sax|clarinet|flute|recorder|trombone|horn|drum")
 _FUNCTIONS = {
     "melody": "melody melodie melodia melodic vocal vocals voc vox voice voices singer song solo",
@@ -53,7 +53,7 @@ _FUNCTION_OF, _INSTRUMENT_OF = _by_word(_FUNCTIONS), _by_word(_INSTRUMENTS)
 
 
 def role_of(name: str, program: int = 0, is_drum: bool = False) -> str:
-    """The role of a track; the first of these rules that says something decides.
+    """The role of a track; the first rule that applies decides.
 
     | rule | role |
     |---|---|

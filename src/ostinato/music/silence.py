@@ -1,7 +1,7 @@
-"""Closes the silences that are left when the parts that filled them are taken out.
+"""Cuts long rests that remain when instrumental parts are removed.
 
-Some chorales alternate with instruments: without these the voices rest for bars. A model would
-learn to fall silent, so whole bars of such rests are cut; the meter stays in step.
+In some chorales voices alternate with instruments; without these, all voices rest for bars. Only
+whole bars are cut, so that the meter stays aligned.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def close_silences(piece: Piece, longest_quarters: float) -> tuple[Piece, float]
     at, amounts = starts[cuts > 0], cuts[cuts > 0]
 
     def moved(onset: int) -> int:
-        """Where a time comes to lie; what lay inside a cut moves to its beginning."""
+        """New onset of a time; times inside a cut move to its start."""
         passed = np.clip(onset - at, 0, amounts)
         return int(onset - passed.sum())
 

@@ -1,4 +1,4 @@
-"""From ticks to seconds and bars."""
+"""Converts ticks to seconds and to bars."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ import numpy.typing as npt
 
 from ostinato.music.piece import Meter, Piece
 
-DEFAULT_QPM = 120.0  # what the MIDI standard says of a file without a tempo
+DEFAULT_QPM = 120.0  # the MIDI standard's tempo for files without one
 
 
 def seconds_at(piece: Piece, ticks: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The times in seconds of ticks, through the tempo map; 120 quarters a minute before it."""
+    """Seconds of ticks by the tempo map; 120 quarters a minute before its first tempo."""
     tempos = [(tempo.onset, tempo.qpm) for tempo in piece.tempos]
     if not tempos or tempos[0][0] > 0:
         tempos.insert(0, (0, DEFAULT_QPM))
@@ -31,7 +31,7 @@ def duration_seconds(piece: Piece) -> float:
 def bar_onsets(piece: Piece) -> list[int]:
     """Ticks at which bars begin, below the piece's end.
 
-    The printed bars where the source had them (an upbeat is a bar of its own), else the meters'.
+    Printed bars if the source has them (an upbeat is a bar of its own), else bars of the meters.
     """
     printed = sorted({note.onset for note in piece.annotations if note.kind == "bar"})
     if printed:

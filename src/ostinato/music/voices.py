@@ -1,4 +1,4 @@
-"""Gives a piece from anywhere the voices that a representation asks for."""
+"""Assigns the notes of any piece to the voices of a representation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,13 +9,12 @@ from ostinato.music.piece import Piece, Track, sort_notes
 
 
 def with_voices(piece: Piece, voices: Sequence[str]) -> Piece:
-    """Name the voices of a piece: by its track names, else by its tracks' mean pitch, else note by
-    note.
+    """Assign voices by the tracks' names, else by their mean pitch, else note by note.
 
-    Fewer tracks than voices, if each is a line, keep together: the highest is the first voice, the
-    lowest the last, those between follow the first, and what remains is silent. A single line is
-    the first voice. Chords are dealt out from the top, at most as many notes at an onset as there
-    are voices.
+    Fewer tracks than voices stay whole if each is monophonic: the highest becomes the first voice,
+    the lowest the last, the others follow the first; remaining voices are silent. A single
+    monophonic track becomes the first voice. Notes of chords are assigned from the highest to the
+    lowest, at most one per voice at an onset.
 
     Raises:
         ValueError: more tracks or simultaneous notes than voices.
@@ -43,9 +42,7 @@ def with_voices(piece: Piece, voices: Sequence[str]) -> Piece:
 
 
 def _deal(piece: Piece, notes: np.ndarray, count: int) -> np.ndarray:
-    """Voice of every note: at each onset from the highest to the lowest; a lone line is the
-    first.
-    """
+    """Voice of every note: at each onset from the highest to the lowest."""
     voice = np.zeros(len(notes), np.int32)
     for onset in np.unique(notes["onset"]):
         here = np.flatnonzero(notes["onset"] == onset)

@@ -1,4 +1,4 @@
-"""Writes pieces as Standard MIDI files (type 1, one track for what all tracks share)."""
+"""Writes pieces as Standard MIDI files (type 1; tempos, meters and keys in the first track)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mido import MidiFile
 
 DRUM_CHANNEL = 9
-CHANNELS = 15  # without the drums'
+CHANNELS = 15  # without the one for drums
 
 
 def write_midi(path: Path, piece: Piece) -> None:
@@ -71,7 +71,7 @@ def to_mido(piece: Piece) -> "MidiFile":
 
 
 def channel_of(number: int, track: Track) -> int:
-    """A track's channel, from 0; those after the 15th share one with an earlier track."""
+    """Channel of a track, from 0; tracks after the 15th share one with an earlier track."""
     if track.is_drum:
         return DRUM_CHANNEL
     channel = number % CHANNELS
@@ -79,7 +79,7 @@ def channel_of(number: int, track: Track) -> int:
 
 
 def _charset(piece: Piece) -> str:
-    """Latin-1, which most readers expect, where it has all letters of the names."""
+    """Latin-1, which most readers expect, if it has all letters of the names; else UTF-8."""
     try:
         "".join((piece.title, *(track.name for track in piece.tracks))).encode("latin1")
     except UnicodeEncodeError:

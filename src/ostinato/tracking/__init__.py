@@ -1,8 +1,8 @@
 """One MLflow run per trained system: its curve, parameters, metrics, pictures and sound.
 
-The only package that imports mlflow, and it does so when a store is first opened: importing this is
-quick and works where mlflow is not installed, and `OSTINATO_TRACKING=off` makes every function here
-do nothing. No result may depend on it: a store that fails costs a line on stderr, never a training.
+The only package that imports mlflow, when a store is first opened: importing this package is fast
+and works without mlflow. With `OSTINATO_TRACKING=off` every function does nothing. No result
+depends on tracking: if a store fails, one line goes to stderr and training continues.
 """
 
 from ostinato.tracking.handle import RunHandle

@@ -1,4 +1,4 @@
-"""One run, as the stages see it: a few verbs, none of which ever raises because of the store."""
+"""Handle of one run; no method raises an error of the store."""
 
 import hashlib
 import json
@@ -20,21 +20,21 @@ METRICS_PER_BATCH = 1000
 
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 15.0
-PATIENCE = 3  # failed calls in a row after which a run goes on untracked
+MAX_FAILURES = 3  # failed calls in a row after which tracking of the run stops
 
 Row = tuple[str, float, int, int]  # name, value, milliseconds since 1970, step
 
 
 class RunHandle:
-    """An open run; without a store, or once that has failed three times in a row, it does nothing.
+    """An open run; does nothing without a store, or after three failed calls in a row.
 
-    Metrics are buffered: a row on its own costs 25 ms on SQLite, a thousand together 0.3 s.
+    Metrics are buffered: a single row takes 25 ms on SQLite, a thousand together 0.3 s.
     """
 
     def __init__(
         self, store: Store | None, run: str = "", logged: Mapping[str, int] | None = None
     ) -> None:
-        """Of an existing run; `logged`: by metric, the last step an earlier process wrote."""
+        """Open an existing run; `logged`: last step of each metric of an earlier process."""
         self.id = run
         self._store = store
         self._logged = dict(logged or {})
@@ -45,11 +45,11 @@ class RunHandle:
 
     @property
     def tracked(self) -> bool:
-        """Whether what is logged still goes anywhere."""
-        return self._store is not None and self._failures < PATIENCE
+        """Whether values are still logged."""
+        return self._store is not None and self._failures < MAX_FAILURES
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Metrics of a training step; steps the run held when it was continued are left out."""
+        """Log metrics of a training step, except steps that the run already had when resumed."""
         if not self.tracked:
             return
         now = milliseconds()
@@ -61,12 +61,12 @@ class RunHandle:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is buffered; called before a resume state is saved, a kill leaves no gap."""
+        """Write buffered metrics; called before a state is saved, so that a kill leaves no gap."""
         self._written = time.monotonic()
         while self._rows and self.tracked:
             batch = self._rows[:METRICS_PER_BATCH]
             if not self.write(rows=batch):
-                return  # kept for the next time: a locked database may be free by then
+                return  # kept for the next attempt: the database may be locked for a moment
             del self._rows[: len(batch)]
 
     def tag(self, key: str, value: str) -> None:
@@ -74,7 +74,7 @@ class RunHandle:
         self.write(tags={key: value})
 
     def finish_weights(self, sha256: str) -> None:
-        """Name the weights that came of this run: later stages find the run by them."""
+        """Tag the run with its weights, by which later stages find it."""
         self.tag("weights", sha256)
 
     def artifacts(self, folder: Path, under: str = "") -> None:
@@ -90,7 +90,7 @@ class RunHandle:
         )
 
     def set_metrics(self, metrics: Mapping[str, float], step: int = 0) -> bool:
-        """Write metrics at once, except those with this value already: a stage may run again."""
+        """Write metrics now, except those that have this value already (a stage may run again)."""
 
         def write(client: Any) -> None:
             known = client.get_run(self.id).data.metrics
@@ -106,13 +106,13 @@ class RunHandle:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> bool:
-        """Write rows, params and tags now; whether the store took them."""
+        """Write rows, params and tags now; returns whether that worked."""
         return self.attempt(
             lambda client: write_batch(client, self.id, rows or [], params or {}, tags or {})
         )
 
     def watch_system(self, *, continued: bool) -> None:
-        """Log the load of processor, memory, disk, network and GPU from a thread until `close`."""
+        """Log use of CPU, memory, disk, network and GPU from a thread until `close`."""
 
         def start(_: Any) -> None:
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -126,15 +126,15 @@ class RunHandle:
         self.attempt(start)
 
     def close(self, status: str) -> None:
-        """Flush and end the run (FINISHED, FAILED, KILLED); a lost store gets one more chance."""
-        self._failures = min(self._failures, PATIENCE - 1)
+        """Flush and end the run (FINISHED, FAILED, KILLED); a failed store is tried once more."""
+        self._failures = min(self._failures, MAX_FAILURES - 1)
         self.flush()
         if self._monitor is not None:
             self.attempt(lambda _: self._monitor.finish())
         self.attempt(lambda client: client.set_terminated(self.id, status=status))
 
     def attempt(self, action: Callable[[Any], object]) -> bool:
-        """Run an action on the client; False where it fails (one warning) or nothing is tracked."""
+        """Run an action on the client; False if it fails (with one warning) or tracking is off."""
         if self._store is None or not self.tracked:
             return False
         try:
@@ -184,10 +184,10 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def flat_metrics(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers of nested metrics by name: {"test": {"nats": 2.0}} is test/nats.
+    """The numbers of nested metrics by name: {"test": {"nats": 2.0}} becomes test/nats.
 
-    An interval {value, low, high} is the name itself, name_low and name_high; so is whatever other
-    number stands beside a `value`. Texts, lists, truth values and absent numbers are left out.
+    An interval {value, low, high} becomes name, name_low and name_high; other numbers next to a
+    `value` likewise. Texts, lists, booleans and null are left out.
     """
     flat: dict[str, float] = {}
     interval = "value" in metrics and bool(prefix)
@@ -202,9 +202,9 @@ def flat_metrics(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, floa
 
 
 def valid_key(name: str) -> str:
-    """A name that mlflow accepts; of a long one the head and a hash, so that two stay two."""
+    """A name that mlflow accepts; long names are cut and get a hash, so that they stay unique."""
     key = re.sub(r"[^\w\-. :/]", "_", name)
-    # no part of it may be empty or look like a step up in a path
+    # no part may be empty or consist of dots
     key = re.sub(r"(?<![^/])(\.+|(?=/)|$)", "_", key)
     if len(key) <= KEY_LENGTH:
         return key
@@ -213,10 +213,10 @@ def valid_key(name: str) -> str:
 
 
 def shortened(text: str, length: int) -> str:
-    """The text, cut with an ellipsis where it is longer than `length` characters."""
+    """The text, cut to `length` characters with an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def milliseconds() -> int:
-    """Now, as mlflow counts time."""
+    """Current time as mlflow counts it."""
     return int(time.time() * 1000)

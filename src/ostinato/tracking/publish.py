@@ -1,7 +1,7 @@
-"""Rebuilds runs from what the pipeline leaves in files: for a fresh clone after `dvc pull`.
+"""Restores runs from the pipeline's files, for example in a fresh clone after `dvc pull`.
 
-A stage that DVC takes from its cache executes nothing, so its run is missing here as well:
-`system_run` restores it. Whatever is done twice leaves one run.
+A stage that DVC takes from its cache does not run, so its MLflow run is missing too; `system_run`
+restores it. Repeating any of this changes nothing.
 """
 
 import csv
@@ -24,7 +24,7 @@ RENDERS = (".html", ".mp3", ".png")
 
 @dataclass(frozen=True)
 class Published:
-    """What became of one system; `missing` names each absent part and the command that makes it."""
+    """Result of publishing a system; `missing`: each missing part and the command that makes it."""
 
     system: str
     run: str
@@ -35,10 +35,10 @@ class Published:
 
 
 def system_run(root: Path, system: str) -> RunHandle:
-    """The run of models/<system>, restored from that folder where the store does not have it.
+    """The run of models/<system>, restored from that folder if the store does not have it.
 
     Raises:
-        FileNotFoundError: there is no such model.
+        FileNotFoundError: the model does not exist.
     """
     folder = root / "models" / system
     card = _card(folder)
@@ -46,14 +46,14 @@ def system_run(root: Path, system: str) -> RunHandle:
 
 
 def restored(system: str, folder: Path, card: Mapping[str, Any]) -> RestoredRun:
-    """The run that the training of a model folder would have left."""
+    """The run that the training of a model folder would have written."""
     params = {key: value for key, value in card.items() if key not in NOT_PARAMS}
     tags = {key: str(card[key]) for key in TAGS if key in card}
     return RestoredRun(system, params, tags | {"system": system}, curve(folder / "history.csv"))
 
 
 def curve(path: Path) -> list[tuple[int, dict[str, float]]]:
-    """The rows of a history.csv as (step, metrics); none where there is no file."""
+    """The rows of a history.csv as (step, metrics); empty if the file is missing."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -67,7 +67,7 @@ def curve(path: Path) -> list[tuple[int, dict[str, float]]]:
 
 
 def publish_system(root: Path, system: str) -> Published:
-    """Put all that is known of one system into its run, and list what is not there."""
+    """Write all results of a system into its run; the answer lists what is missing."""
     absent = _absent(root, system)
     if not (root / "models" / system / "model.json").exists():
         return Published(system, "", 0, 0, 0, tuple(absent))
@@ -110,7 +110,7 @@ def _card(folder: Path) -> dict[str, Any]:
 
 
 def _weights_sha(folder: Path, card: Mapping[str, Any]) -> str:
-    """SHA-256 of the weights; `model.json` records it, so that the weights need not be here."""
+    """SHA-256 of the weights, from model.json if it records it, else from the file."""
     if "weights_sha256" in card:
         return str(card["weights_sha256"])
     with (folder / "weights.safetensors").open("rb") as file:

@@ -1,4 +1,4 @@
-"""Opening runs and finding them again: by a training's fingerprint, by its weights' hash."""
+"""Opens runs and finds them again, by the fingerprint of a training or the hash of its weights."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ CANDIDATES = 50
 
 @dataclass(frozen=True)
 class RestoredRun:
-    """What is known of a training without having seen it.
+    """Contents of a run that is restored from files.
 
     curve: (step, metrics by name) in the order of the steps.
     """
@@ -43,20 +43,20 @@ def training_run(
     tags: Mapping[str, str],
     dataset: tuple[str, str] | None = None,
 ) -> Iterator[RunHandle]:
-    """The run of one training, to be opened by the main process alone when there are several ranks.
+    """The run of one training; with several ranks only the main process opens it.
 
-    A run with the same tag `fingerprint` that was killed or failed is continued: its params stay,
-    its curve goes on after the last step that it holds. An exception in the body ends the run as
-    FAILED, anything that interrupts (Ctrl-C) as KILLED; both are raised again.
+    A killed or failed run with the same tag `fingerprint` is resumed: its params stay, and its
+    curve continues after its last step. An exception in the body ends the run as FAILED, an
+    interruption (Ctrl-C) as KILLED; both are raised again.
 
     Args:
-        name: what the list of runs shows.
-        params: settings, nested as they come.
+        name: of the run.
+        params: settings, may be nested.
         tags: fingerprint, family, size, seed, encoding …
-        dataset: name and digest of what the training reads.
+        dataset: name and digest of the training data.
 
     Raises:
-        ValueError: MLFLOW_TRACKING_URI names no store; nothing else of tracking is ever raised.
+        ValueError: MLFLOW_TRACKING_URI is not a store; no other error of tracking is raised.
     """
     store = connect()
     run = attempt(store.uri, lambda: _begin(store, name, params, tags, dataset)) if store else None
@@ -66,9 +66,9 @@ def training_run(
 
 @contextmanager
 def sweep_run(name: str, overrides: Sequence[str], run: str = "") -> Iterator[RunHandle]:
-    """The parent run of a sweep, or again the one with the id `run`.
+    """The parent run of a sweep: a new one, or the one with the id `run`.
 
-    The jobs become its children when they find its id in $OSTINATO_PARENT_RUN.
+    Jobs become its children if $OSTINATO_PARENT_RUN holds its id.
     """
     store = connect()
 
@@ -85,11 +85,11 @@ def sweep_run(name: str, overrides: Sequence[str], run: str = "") -> Iterator[Ru
 
 
 def run_for_weights(weights_sha: str, restore: Callable[[], RestoredRun]) -> RunHandle:
-    """The run whose training made these weights, the newest if there are several.
+    """The newest run whose training made these weights.
 
-    A training that DVC took from its cache, or that another machine ran, has no run here: then one
-    is made from what `restore` returns, with the tag `restored`. Two processes that ask at once get
-    the same run. What `restore` raises is raised.
+    If there is none (DVC took the training from its cache, or another machine ran it), one is
+    created from what `restore` returns, with the tag `restored`. Concurrent calls get the same run.
+    Errors of `restore` are raised.
     """
     store = connect()
     if store is None:
@@ -105,14 +105,14 @@ def run_for_weights(weights_sha: str, restore: Callable[[], RestoredRun]) -> Run
 
 
 def log_samples(run: RunHandle, folder: Path) -> None:
-    """Store a folder of samples (MIDI, sound, pictures, listen.html) under the run's `samples`."""
+    """Store a folder of samples (MIDI, sound, pictures, listen.html) as the artifact `samples`."""
     run.artifacts(folder, "samples")
 
 
 def log_metrics(run: RunHandle, metrics: Mapping[str, Any]) -> int:
-    """Write a later stage's metrics on the run; writing the same again changes nothing.
+    """Write metrics of a later stage; writing the same values again changes nothing.
 
-    Nested metrics get names with slashes; see `handle.flat_metrics`. Returns how many were written.
+    Nested metrics get names with slashes (`handle.flat_metrics`). Returns their number.
     """
     flat = flat_metrics(metrics)
     return len(flat) if run.set_metrics(flat) else 0
@@ -125,13 +125,13 @@ def _begin(
     tags: Mapping[str, str],
     dataset: tuple[str, str] | None,
 ) -> RunHandle:
-    tags = {**tags, **_surroundings(), PROCESS_TAG: _process()}
+    tags = {**tags, **_environment_tags(), PROCESS_TAG: _process()}
     texts = flattened(params)
     old = _interrupted(store, tags.get("fingerprint", ""))
     if old is not None:
         store.client.update_run(old.info.run_id, status="RUNNING")
         run = RunHandle(store, old.info.run_id, _last_steps(store, old))
-        # params cannot change; those of a run that was killed while it wrote them are completed
+        # params cannot change; only missing ones of a killed run are added
         texts = {key: text for key, text in texts.items() if valid_key(key) not in old.data.params}
         run.write(params=texts, tags=tags)
     else:
@@ -168,25 +168,25 @@ def _create(store: Store, name: str, tags: Mapping[str, str]) -> str:
     return run_id
 
 
-def _surroundings() -> dict[str, str]:
+def _environment_tags() -> dict[str, str]:
     """Tags from the environment: DVC's stage and experiment, and the parent run of a sweep.
 
-    The parent goes in as the tag that mlflow itself would set, without its check: a parent of
-    another store must not cost the run.
+    The parent is set as the tag that mlflow itself would set, without its check, which fails for a
+    parent in another store.
     """
     names = {"dvc.stage": "DVC_STAGE", "dvc.exp": "DVC_EXP_NAME", PARENT_TAG: PARENT_RUN}
     return {tag: os.environ[name] for tag, name in names.items() if os.environ.get(name)}
 
 
 def _interrupted(store: Store, fingerprint: str) -> Any:
-    """The newest run of this fingerprint that did not finish and that nobody is writing."""
+    """The newest unfinished run of this fingerprint that no other process is writing."""
     runs = _search(store, "fingerprint", fingerprint) if fingerprint else []
     open_runs = [run for run in runs if run.info.status != "FINISHED"]
-    return next((run for run in open_runs if not _held(run)), None)
+    return next((run for run in open_runs if not _is_being_written(run)), None)
 
 
-def _held(run: Any) -> bool:
-    """Whether a living process of this machine writes the run; a killed one leaves it RUNNING."""
+def _is_being_written(run: Any) -> bool:
+    """Whether a running process of this machine writes the run; a kill leaves status RUNNING."""
     host, _, rest = run.data.tags.get(PROCESS_TAG, "").partition(" ")
     pid = rest.split(" ")[0]
     if run.info.status != "RUNNING" or host != socket.gethostname() or int(pid) == os.getpid():
@@ -195,7 +195,7 @@ def _held(run: Any) -> bool:
 
 
 def _process(pid: int | None = None) -> str:
-    """Host, number and start time of a process (default: this one); "" if it is gone."""
+    """Host, PID and start time of a process (default: this one); "" if it has ended."""
     import psutil
 
     try:
@@ -208,7 +208,7 @@ def _process(pid: int | None = None) -> str:
 
 
 def _last_steps(store: Store, run: Any) -> dict[str, int]:
-    """By metric, the last step the run holds; what the system monitor wrote excepted."""
+    """Last step of each metric of the run, without those of the system monitor."""
     names = sorted(name for name in run.data.metrics if not name.startswith("system/"))
     history = store.client.get_metric_history
     return {name: max(row.step for row in history(run.info.run_id, name)) for name in names}
@@ -237,7 +237,7 @@ def _search(store: Store, tag: str, value: str) -> list[Any]:
 
 
 def _with_weights(store: Store, weights_sha: str) -> list[Any]:
-    """Runs with these weights, newest first, without restored ones left half written."""
+    """Runs with these weights, newest first, without incompletely restored ones."""
     runs = _search(store, "weights", weights_sha)
     return [r for r in runs if r.info.status != "RUNNING" or "restored" not in r.data.tags]
 
@@ -250,7 +250,7 @@ def _find_or_restore(store: Store, weights_sha: str, restored: RestoredRun) -> s
         half_written = _search(store, "weights", weights_sha)
         run = (half_written or [_new_run(store, restored.name, tags)])[0]
         run_id = str(run.info.run_id)
-        # one time for all rows: written again after a kill they are the same rows, not new ones
+        # one time for all rows, so that writing them again after a kill adds no duplicates
         start = int(run.info.start_time)
         rows = [
             (valid_key(name), float(value), start, step)

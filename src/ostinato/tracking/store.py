@@ -1,8 +1,7 @@
-"""Where runs are kept: SQLite at the top of the repository, or the server of MLFLOW_TRACKING_URI.
+"""The store of runs: SQLite at the top of the repository, or the server of MLFLOW_TRACKING_URI.
 
-The first processes to open a new database race on its schema and leave it half migrated (mlflow
-3.17), so opening happens under a file lock. Nothing global of mlflow is set: every call names its
-store.
+Opening takes a file lock: processes that open a new database at once leave its schema half migrated
+(mlflow 3.17). No global state of mlflow is used: every call names its store.
 """
 
 import os
@@ -35,7 +34,7 @@ _warned: set[str] = set()
 
 @dataclass(frozen=True)
 class Store:
-    """An open store: URI, number of our experiment, lock beside a database (None: a server)."""
+    """An open store: URI, id of the experiment, lock file of a database (None for a server)."""
 
     uri: str
     experiment: str
@@ -50,7 +49,7 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold what "look for a run, else make one" needs; nothing to hold on a server."""
+        """Lock for "find a run, else create one"; no lock on a server."""
         with _locked(self.lock_file):
             yield
 
@@ -61,10 +60,9 @@ def switched_off() -> bool:
 
 
 def project_root() -> Path:
-    """$DVC_ROOT, else the git top level, else the folder of dvc.yaml above here, else here.
+    """$DVC_ROOT, else the git top level, else the nearest folder with dvc.yaml, else this one.
 
-    DVC runs queued experiments in temporary clones which it deletes; DVC_ROOT names the repository
-    even there.
+    DVC runs queued experiments in temporary clones; DVC_ROOT is the repository even there.
     """
     if root := os.environ.get("DVC_ROOT"):
         return Path(root).resolve()
@@ -77,16 +75,16 @@ def project_root() -> Path:
 
 
 def tracking_uri() -> str:
-    """The store's URI; a relative SQLite path is taken from the project's root.
+    """The store's URI; a relative SQLite path is relative to the project's root.
 
     Raises:
-        ValueError: MLFLOW_TRACKING_URI is of a kind that MLflow no longer writes, with the remedy.
+        ValueError: MLflow cannot write to MLFLOW_TRACKING_URI; says what to use.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     scheme = uri.split(":", 1)[0].split("+", 1)[0] if ":" in uri else ""
     if uri != "databricks" and scheme not in SERVERS + DATABASES:
         raise ValueError(
-            f"MLFLOW_TRACKING_URI={public(uri)} names no store that MLflow can write: use "
+            f"MLFLOW_TRACKING_URI={public(uri)} is not a store that MLflow can write: use "
             "sqlite:////absolute/mlflow.db, postgresql://… or http(s)://host:port, "
             f"or unset it, or set {SWITCH}=off"
         )
@@ -97,14 +95,14 @@ def tracking_uri() -> str:
 
 
 def open_store() -> Store | None:
-    """Open the store and make the experiment if it is new; None when OSTINATO_TRACKING=off.
+    """Open the store and create the experiment if needed; None if OSTINATO_TRACKING=off.
 
-    Any number of processes may do so at once, any number of times. Artifacts of a database lie in
-    `mlartifacts` beside it; a server decides for itself.
+    Safe to call from several processes at once. A database keeps artifacts in `mlartifacts` next to
+    it; a server decides for itself.
 
     Raises:
         ValueError: see `tracking_uri`.
-        Exception: what mlflow or its database raises where it cannot be opened.
+        Exception: mlflow or its database failed to open.
     """
     if switched_off():
         return None
@@ -118,16 +116,16 @@ def open_store() -> Store | None:
 
 
 def connect() -> Store | None:
-    """`open_store` for trainings: None, and one line on stderr, where the store cannot be opened.
+    """`open_store` for trainings: None and one line on stderr if the store cannot be opened.
 
     Raises:
-        ValueError: see `tracking_uri`; that is a mistake to mend, not an accident to survive.
+        ValueError: see `tracking_uri`; a wrong setting is an error, a failing store is not.
     """
     return None if switched_off() else attempt(tracking_uri(), open_store)
 
 
 def attempt(uri: str, action: Callable[[], Result]) -> Result | None:
-    """The action's result; None and a warning (once for each store and process) where it fails."""
+    """The action's result; None and a warning (once per store and process) if it fails."""
     try:
         return action()
     except Exception as error:
@@ -136,13 +134,13 @@ def attempt(uri: str, action: Callable[[], Result]) -> Result | None:
 
 
 def warn_once(uri: str, error: Exception) -> None:
-    """Say on stderr that a store failed, the first time only."""
+    """Report on stderr that a store failed, the first time only."""
     if uri in _warned:
         return
     _warned.add(uri)
     lines = str(error).splitlines() or [""]
     reason = f"{type(error).__name__}: {lines[0]}".replace(uri, public(uri))
-    sys.stderr.write(f"tracking: {public(uri)} failed ({reason}); going on without it\n")
+    sys.stderr.write(f"tracking: {public(uri)} failed ({reason}); continuing without tracking\n")
 
 
 def public(uri: str) -> str:
@@ -166,7 +164,7 @@ def _experiment(client: Any, artifacts: str | None) -> str:
     if found is None:
         try:
             return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
-        except MlflowException:  # on a server another process may have been quicker
+        except MlflowException:  # another process may have created it meanwhile
             found = client.get_experiment_by_name(EXPERIMENT)
             if found is None:
                 raise
