@@ -1,0 +1,248 @@
+"""Writes pieces as MusicXML scores, with the piece's own bars and every time exact.
+
+music21's writer was measured first. From notes alone it moves the bars of scores with pickups; from
+given bars it loses notes where voices overlap; and it refuses durations that no note value stands
+for. Here such durations are written without a note value, which MusicXML allows.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby, pairwise
+from pathlib import Path
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+
+from ostinato.files import atomic_file
+from ostinato.music.piece import Piece
+from ostinato.music.timing import bar_onsets
+
+FLATTEST = -3  # a pitch is spelled within twelve fifths, from here beside the key's own
+MIDDLE_C, DRUM_CHANNEL = 60, 10
+NAMES = ("whole", "half", "quarter", "eighth", "16th", "32nd", "64th")
+PLAIN = {Fraction(4, 2**n): name for n, name in enumerate(NAMES)}
+# quarters → name, dots, and whether three take the time of two
+VALUES = (
+    {2 * length / 3: (name, 0, True) for length, name in PLAIN.items()}
+    | {length: (name, 0, False) for length, name in PLAIN.items()}
+    | {length * 3 / 2: (name, 1, False) for length, name in PLAIN.items()}
+)
+
+
+@dataclass(frozen=True)
+class Chord:
+    """Notes of one voice that begin and end together, in ticks."""
+
+    onset: int
+    end: int
+    pitches: tuple[int, ...]
+
+
+def write_musicxml(path: Path, piece: Piece) -> None:
+    """Write one piece as partwise MusicXML, atomically and with the same bytes every time.
+
+    Left out: ids, labels, warnings, roles, velocities, notes of no length, and annotations other
+    than bars and fermatas; a fermata stands over all notes that begin with it.
+
+    Raises:
+        ValueError: a piece without tracks, which is no score.
+    """
+    if not piece.tracks:
+        raise ValueError(f"{piece.id} has no track to write as a part of a score")
+    root = Element("score-partwise", version="4.0")
+    if piece.title:
+        SubElement(SubElement(root, "work"), "work-title").text = piece.title
+    _list_parts(root, piece)
+    starts = sorted({0, *bar_onsets(piece)})
+    spans = list(pairwise([*starts, max(piece.length, starts[-1] + 1)]))
+    for number in range(len(piece.tracks)):
+        part = SubElement(root, "part", id=f"P{number + 1}")
+        voices = _voices(piece, number)
+        for bar, span in enumerate(spans):
+            is_pickup = bar == 0 and span[1] < piece.first_meter().bar_quarters() * _tpq(piece)
+            measure = SubElement(part, "measure", number=str(bar + 1))
+            if is_pickup:
+                measure.set("implicit", "yes")
+            _Bar(measure, piece, span).fill(number, voices)
+    indent(root, " ")
+    with atomic_file(path) as partial, partial.open("wb") as file:
+        ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
+        file.write(b"\n")
+
+
+def spelled(pitch: int, fifths: int) -> tuple[str, int, int]:
+    """Step, alteration and octave of a MIDI pitch, by the signature in force."""
+    lowest = fifths + FLATTEST
+    place = lowest + (7 * pitch - lowest) % 12  # on the line of fifths, C at 0
+    alter = (place + 1) // 7
+    return "CDEFGAB"[4 * place % 7], alter, (pitch - alter) // 12 - 1
+
+
+def _tpq(piece: Piece) -> int:
+    return piece.ticks_per_quarter
+
+
+def _list_parts(root: Element, piece: Piece) -> None:
+    parts = SubElement(root, "part-list")
+    for number, track in enumerate(piece.tracks, 1):
+        part = SubElement(parts, "score-part", id=f"P{number}")
+        SubElement(part, "part-name").text = track.name
+        instrument = SubElement(part, "score-instrument", id=f"P{number}-I1")
+        SubElement(instrument, "instrument-name").text = track.name
+        midi = SubElement(part, "midi-instrument", id=f"P{number}-I1")
+        if track.is_drum:
+            SubElement(midi, "midi-channel").text = str(DRUM_CHANNEL)
+        SubElement(midi, "midi-program").text = str(track.program + 1)
+
+
+def _voices(piece: Piece, track: int) -> list[list[Chord]]:
+    """A track's notes in as few voices as hold no two at once, apart from chords."""
+    notes = piece.notes[(piece.notes["track"] == track) & (piece.notes["duration"] > 0)]
+    rows = sorted(zip(*(notes[k].tolist() for k in ("onset", "duration", "pitch")), strict=True))
+    voices: list[list[Chord]] = [[]]
+    for (onset, duration), group in groupby(rows, key=lambda row: row[:2]):
+        chord = Chord(onset, onset + duration, tuple(pitch for _, _, pitch in group))
+        free = next((voice for voice in voices if not voice or voice[-1].end <= onset), None)
+        if free is None:
+            voices.append(free := [])
+        free.append(chord)
+    return voices
+
+
+class _Bar:
+    """Fills one measure; `at` is where its next element begins, in ticks of the piece."""
+
+    def __init__(self, measure: Element, piece: Piece, span: tuple[int, int]) -> None:
+        self.measure, self.piece, self.span = measure, piece, span
+        self.at = span[0]
+        self.fermatas = {note.onset for note in piece.annotations if note.kind == "fermata"}
+
+    def fill(self, part: int, voices: Sequence[Sequence[Chord]]) -> None:
+        """Signs, then one voice after the other; the first one with rests, to the end."""
+        start, end = self.span
+        if start == 0:
+            notes = [pitch for voice in voices for chord in voice for pitch in chord.pitches]
+            self._attributes(clef="F" if sum(p - MIDDLE_C for p in notes) < 0 else "G")
+        changes = {k.onset for k in self.piece.keys} | {m.onset for m in self.piece.meters}
+        for onset in sorted(changes - {0}):
+            if start <= onset < end:
+                self._move(onset)
+                self._attributes()
+        for tempo in self.piece.tempos if part == 0 else ():
+            if start <= tempo.onset < end:
+                self._move(tempo.onset)
+                self._tempo(tempo.qpm)
+        for number, voice in enumerate(voices, 1):
+            first = bisect_right(voice, start, key=lambda chord: chord.end)
+            last = bisect_right(voice, end - 1, key=lambda chord: chord.onset)
+            if number > 1 and first == last:
+                continue
+            self._move(start)
+            for chord in voice[first:last]:
+                self._rest(max(start, chord.onset), number)
+                self._chord(chord, number)
+            if number == 1:
+                self._rest(end, number)
+        self._move(end)
+
+    def _move(self, to: int) -> None:
+        if to != self.at:
+            step = SubElement(self.measure, "forward" if to > self.at else "backup")
+            SubElement(step, "duration").text = str(abs(to - self.at))
+            self.at = to
+
+    def _attributes(self, clef: str = "") -> None:
+        """What is known from here on; the divisions and the clef where a part begins."""
+        attributes = SubElement(self.measure, "attributes")
+        if clef:
+            SubElement(attributes, "divisions").text = str(_tpq(self.piece))
+        for key in self.piece.keys:
+            if key.onset == self.at:
+                element = SubElement(attributes, "key")
+                SubElement(element, "fifths").text = str(key.fifths)
+                if key.mode:
+                    SubElement(element, "mode").text = key.mode
+        for meter in self.piece.meters:
+            if meter.onset == self.at:
+                time = SubElement(attributes, "time")
+                SubElement(time, "beats").text = str(meter.numerator)
+                SubElement(time, "beat-type").text = str(meter.denominator)
+        if clef:
+            element = SubElement(attributes, "clef")
+            SubElement(element, "sign").text = clef
+            SubElement(element, "line").text = "4" if clef == "F" else "2"
+
+    def _tempo(self, qpm: float) -> None:
+        direction = SubElement(self.measure, "direction", placement="above")
+        metronome = SubElement(SubElement(direction, "direction-type"), "metronome")
+        SubElement(metronome, "beat-unit").text = "quarter"
+        SubElement(metronome, "per-minute").text = f"{qpm:.6g}"
+        SubElement(direction, "sound", tempo=repr(float(qpm)))
+
+    def _rest(self, to: int, voice: int) -> None:
+        if voice > 1:
+            self._move(to)
+            return
+        for length in _values(to - self.at, _tpq(self.piece)):
+            note = SubElement(self.measure, "note")
+            SubElement(note, "rest")
+            self._lengths(note, length, voice)
+            self.at += length
+
+    def _chord(self, chord: Chord, voice: int) -> None:
+        """What of a chord lies in the bar, in tied note values."""
+        stop = min(chord.end, self.span[1])
+        for length in _values(stop - self.at, _tpq(self.piece)):
+            begin, end = self.at, self.at + length
+            ties = ["stop"] * (begin > chord.onset) + ["start"] * (end < chord.end)
+            for place, pitch in enumerate(chord.pitches):
+                note = SubElement(self.measure, "note")
+                if place:
+                    SubElement(note, "chord")
+                self._pitch(note, pitch)
+                self._lengths(note, length, voice, ties)
+                has_fermata = begin == chord.onset and begin in self.fermatas
+                if ties or has_fermata:
+                    notations = SubElement(note, "notations")
+                    for kind in ties:
+                        SubElement(notations, "tied", type=kind)
+                    if has_fermata:
+                        SubElement(notations, "fermata", type="upright")
+            self.at = end
+
+    def _pitch(self, note: Element, pitch: int) -> None:
+        before = [key.fifths for key in self.piece.keys if key.onset <= self.at]
+        step, alter, octave = spelled(pitch, before[-1] if before else 0)
+        element = SubElement(note, "pitch")
+        SubElement(element, "step").text = step
+        if alter:
+            SubElement(element, "alter").text = str(alter)
+        SubElement(element, "octave").text = str(octave)
+
+    def _lengths(self, note: Element, ticks: int, voice: int, ties: Sequence[str] = ()) -> None:
+        SubElement(note, "duration").text = str(ticks)
+        for kind in ties:
+            SubElement(note, "tie", type=kind)
+        SubElement(note, "voice").text = str(voice)
+        quarters = Fraction(ticks, _tpq(self.piece))
+        if quarters in VALUES:
+            name, dots, is_triplet = VALUES[quarters]
+            SubElement(note, "type").text = name
+            for _ in range(dots):
+                SubElement(note, "dot")
+            if is_triplet:
+                modification = SubElement(note, "time-modification")
+                SubElement(modification, "actual-notes").text = "3"
+                SubElement(modification, "normal-notes").text = "2"
+
+
+def _values(ticks: int, ticks_per_quarter: int) -> list[int]:
+    """Lengths of note values that add up, longest first; one length of no value if none do."""
+    parts, left = [], Fraction(ticks, ticks_per_quarter)
+    while left and left not in VALUES:
+        part = max((length for length in PLAIN if length < left), default=None)
+        if part is None or (part * ticks_per_quarter).denominator > 1:
+            return [ticks]
+        parts.append(part)
+        left -= part
+    return [int(part * ticks_per_quarter) for part in (*parts, left) if part]
