@@ -194,7 +194,8 @@ def wrong_count(reading: Reading, data: bytes) -> str:
     """What is wrong with the number of notes, against the file's events and against mido."""
     total = len(reading.piece.notes) + sum(reading.dropped.values())
     events = read_events(data)
-    ons = int(((events.status >> 4 == 9) & (events.second > 0)).sum()) + events.pitchless
+    ons = int(((events.status >> 4 == 9) & (events.second > 0)).sum())
+    ons += sum(events.lost.values())
     if total != ons:
         return f"{ons} note-ons became {total} notes"
     is_same = events.is_whole and len(events.track_ends) == events.header.num_tracks
@@ -211,12 +212,7 @@ def wrong_count(reading: Reading, data: bytes) -> str:
 
 
 def _note_ons(track: mido.MidiTrack) -> int:
-    count = 0
-    for message in track:
-        if message.type == "end_of_track":
-            break
-        count += message.type == "note_on" and message.velocity > 0
-    return count
+    return sum(message.type == "note_on" and message.velocity > 0 for message in track)
 
 
 def wrong_piece(piece: Piece) -> str:

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-SUFFIXES = (".mid", ".midi", ".kar")
+SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 
 
 def mirrored() -> list[Path]:

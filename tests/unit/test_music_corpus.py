@@ -92,6 +92,46 @@ def test_every_file_is_in_the_pieces_or_rejected_once_with_its_reason(raw, corpu
     assert {row["reason"] for row in rejected} <= set(REASONS)
 
 
+def test_every_file_of_music_is_listed_whatever_its_kind(tmp_path, chorale):
+    write_midi(tmp_path / "raw" / "a.mid", chorale(0))
+    plain = (tmp_path / "raw" / "a.mid").read_bytes()
+    riff = b"RMIDdata" + len(plain).to_bytes(4, "little") + plain
+    (tmp_path / "raw" / "b.rmi").write_bytes(b"RIFF" + len(riff).to_bytes(4, "little") + riff)
+    (tmp_path / "raw" / "c.SMF").write_bytes(plain)
+    for name in ("d.mscz", "e.GP5", "table.csv"):
+        (tmp_path / "raw" / name).write_bytes(b"")
+    corpus = tmp_path / "tiny"
+    summary = build(tmp_path / "raw", corpus, NormalizeOptions())
+    assert [row["source"] for row in read_pieces(corpus)] == ["a.mid", "b.rmi", "c.SMF"]
+    assert {row["file"]: row["detail"] for row in read_rejected(corpus)} == {
+        "d.mscz": "files of kind .mscz are not read; export this one as MusicXML or MIDI",
+        "e.GP5": "files of kind .GP5 are not read; export this one as MusicXML or MIDI",
+    }
+    assert (summary["files"], summary["rejected"]) == (5, {"kind not read": 2})
+    build(tmp_path / "raw", corpus, NormalizeOptions(files=("*.mid",)))
+    assert not read_rejected(corpus)
+
+
+def test_a_file_without_notes_is_rejected_with_what_explains_it(tmp_path):
+    end, note = b"\0\xff\x2f\0", b"\0\x90\x3c\x40\x60\x80\x3c\0"
+    contents = {
+        "after.mid": end + 2 * note,
+        "cut.mid": b"\0\xf4" + note,
+        "zero.mid": b"\0\x90\x3c\x40" + end,
+    }
+    (tmp_path / "raw").mkdir()
+    for name, content in contents.items():
+        chunk = b"MTrk" + len(content).to_bytes(4, "big") + content
+        (tmp_path / "raw" / name).write_bytes(b"MThd\0\0\0\6\0\1\0\1\0\x60" + chunk)
+    build(tmp_path / "raw", tmp_path / "tiny", NormalizeOptions())
+    details = {row["file"]: row["detail"] for row in read_rejected(tmp_path / "tiny")}
+    assert details["after.mid"] == "2 notes dropped: after the end of its track"
+    assert details["cut.mid"].startswith("tracks that are cut or damaged, read as far as they go; ")
+    assert details["zero.mid"] == (
+        "1 notes dropped: zero length; notes never ended, closed with their track: 1"
+    )
+
+
 def test_notes_read_are_notes_kept_and_notes_dropped(raw, corpus):
     read = sum(len(read_piece(raw / row["source"]).notes) for row in read_pieces(corpus))
     summary = read_summary(corpus)

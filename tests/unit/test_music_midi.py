@@ -66,20 +66,41 @@ def in_order(*notes):
     return [(t - before, m) for before, (t, m) in zip(times, events, strict=False)]
 
 
+def changes_of(midi):
+    """(channel, time, track, place in the track, program) of every program change."""
+    found = []
+    for number, track in enumerate(midi.tracks):
+        time = 0
+        for place, message in enumerate(track):
+            time += message.time
+            if message.type == "program_change":
+                found.append((message.channel, time, number, place, message.program))
+    return found
+
+
+def slow_program(changes, number, place, channel, time):
+    """The latest on the channel; of one tick those of the note's own track hide the others."""
+    own = [c for c in changes if c[0] == channel and c[2] == number]
+    before = [c for c in own if c[3] < place]
+    since, program = (before[-1][1], before[-1][4]) if before else (-1, 0)
+    hidden = {c[1] for c in own if c[1] == time}
+    others = [c for c in changes if c[0] == channel and c[2] != number
+              and since < c[1] <= time and c[1] not in hidden]  # fmt: skip
+    return max(others)[4] if others else program
+
+
 def slow_notes(midi):
     """(track, channel, program at the onset, onset, duration, pitch, velocity), first in first
     out.
     """
-    rows = []
+    rows, changes = [], changes_of(midi)
     for number, track in enumerate(midi.tracks):
-        time, programs, sounding = 0, [0] * 16, defaultdict(list)
-        for message in track:
+        time, sounding = 0, defaultdict(list)
+        for place, message in enumerate(track):
             time += message.time
-            if message.type == "program_change":
-                programs[message.channel] = message.program
-            elif message.type == "note_on" and message.velocity:
-                started = (time, message.velocity, programs[message.channel])
-                sounding[message.channel, message.note].append(started)
+            if message.type == "note_on" and message.velocity:
+                program = slow_program(changes, number, place, message.channel, time)
+                sounding[message.channel, message.note].append((time, message.velocity, program))
             elif message.type in ("note_on", "note_off"):
                 waiting = sounding[message.channel, message.note]
                 if waiting:
@@ -127,7 +148,8 @@ def test_what_is_in_the_piece_is_what_can_be_and_the_rest_is_counted(tracks):
     assert reading.dropped == {reason: count for reason, count in dropped.items() if count}
     assert [track.program for track in reading.piece.tracks] == [part[2] for part in parts]
     assert [track.is_drum for track in reading.piece.tracks] == [part[1] == 9 for part in parts]
-    assert not [w for w in reading.piece.warnings if not w.startswith("notes never ended")]
+    known = ("notes never ended", "notes whose program another track of their channel set")
+    assert all(warning.startswith(known) for warning in reading.piece.warnings)
 
 
 def test_a_program_counts_from_the_note_after_it_and_a_note_keeps_its_own():
@@ -136,6 +158,38 @@ def test_a_program_counts_from_the_note_after_it_and_a_note_keeps_its_own():
     piece = read([in_order(*notes, change)]).piece
     assert [(t.program, t.role) for t in piece.tracks] == [(0, "piano"), (40, "strings")]
     assert piece.notes["track"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("second", "kind", "port", "programs", "borrowed"), [
+    ([(0, 40)], 1, (), [40, 40], 2),  # a setup track
+    ([(96, 40)], 1, (), [0, 40], 1),  # at the tick of the second note
+    ([(97, 40)], 1, (), [0], 0),
+    ([(0, 40), (96, 41)], 1, (), [40, 41], 2),
+    ([(0, 40)], 2, (), [0], 0),  # the tracks of type 2 are pieces of their own
+    ([(0, 40)], 1, (0, 1), [0], 0),  # another port has channels of its own
+    ([(0, 40)], 1, (1, 1), [40, 40], 2),
+])  # fmt: skip
+def test_a_program_counts_for_all_tracks_of_its_channel(second, kind, port, programs, borrowed):
+    times = [time for time, _ in second]
+    changes = [(time, ("program_change", 0, program, 0)) for time, program in second]
+    deltas = [(time - before, message) for (time, message), before
+              in zip(changes, [0, *times], strict=False)]  # fmt: skip
+    midi = midi_of([in_order(note(0, 60, 0, 96), note(0, 62, 96, 192)), deltas], kind)
+    for track, number in zip(midi.tracks, port, strict=False):
+        track.insert(0, mido.MetaMessage("midi_port", port=number))
+    piece = read_midi_bytes(bytes_of(midi), "a.mid", NATIVE).piece
+    assert [piece.tracks[n].program for n in piece.notes["track"].tolist()] == [
+        *programs, *programs[-1:] * (2 - len(programs))]  # fmt: skip
+    said = [w for w in piece.warnings if w.startswith("notes whose program")]
+    assert [int(w.rsplit(" ", 1)[1]) for w in said] == [borrowed] * bool(borrowed)
+
+
+def test_of_one_tick_a_tracks_own_program_hides_that_of_another():
+    own = [(0, ("program_change", 0, 11, 0)), *in_order(note(0, 60, 0, 96))]
+    other = [(0, ("program_change", 0, 12, 0)), *in_order(note(0, 62, 0, 96))]
+    piece = read([own, other]).piece
+    assert [(t.program, n) for n, t in enumerate(piece.tracks)] == [(11, 0), (12, 1)]
+    assert piece.warnings == ()
 
 
 def test_notes_that_never_end_are_closed_with_their_track_and_said():

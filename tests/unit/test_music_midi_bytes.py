@@ -82,6 +82,20 @@ CASES = {
         header(kind=2, tracks=2) + chunk(ONE + END) * 2, [60, 60],
         (f"type 2, its patterns are read as parallel tracks; {REFUSED}",),
     ),
+    "a type that does not exist": (
+        header(kind=3, tracks=2) + chunk(ONE + END) * 2, [60, 60],
+        ("type 3, which does not exist; read as the tracks are",
+         "symusic refuses the file: MiniMidi: Invaild midi format"),
+    ),
+    "a header that is too short": (
+        header(size=5) + chunk(TWO + END), [60, 62],
+        (f"header of 5 bytes, read as 6; {REFUSED}", "symusic refuses the file: MiniMidi: "),
+    ),
+    "a header that is longer than the file": (
+        header(size=2**31) + chunk(TWO + END), [60, 62],
+        (f"header of {2**31} bytes, read as 6; {REFUSED}", "symusic refuses the file: "),
+    ),
+    "padding behind the end of a track": (header() + chunk(TWO + END + bytes(5)), [60, 62], ()),
     "a cut track": (WHOLE[:-6], [60], (
         DAMAGED, f"{MISSING}: 8", "notes never ended, closed with their track: 1", NOT_COMPARED)),
     "a track whose length is 0": (
@@ -141,6 +155,28 @@ def test_what_is_there_is_read_and_what_is_wrong_is_said(name):
         assert said.startswith(start)
 
 
+@pytest.mark.parametrize(("tail", "count"), [
+    (TWO, 2), (TWO + END, 2), (ONE + END + TWO + END, 3),
+    (b"\x00\x3e\x40\x10\x3e\x00", 0),  # the running status is that of a note-off
+    (b"\x00\xff\x01\x01a" + TWO + b"\x00\xf4\x00\x90\x40\x40", 2),  # as far as it can be read
+    (meta(0x51, b"\x01\x00\x00") + b"\x00\x90\xbc\x40", 1),
+])  # fmt: skip
+@pytest.mark.parametrize("tracks", [1, 2])
+def test_notes_after_the_end_of_their_track_are_counted(tail, count, tracks):
+    data = header(tracks=tracks) + chunk(TWO + END + tail) + chunk(ONE + END) * (tracks - 1)
+    reading = read_midi_bytes(data, "a.mid", ReadOptions(ticks_per_quarter=96))
+    assert sorted(pitches(reading.piece)) == sorted([60, 62, 60][: 1 + tracks])
+    assert reading.dropped == ({"after the end of its track": count} if count else {})
+    assert (reading.piece.warnings, reading.piece.tempos) == ((), ())
+
+
+@pytest.mark.parametrize(("tracks", "title"), [(1, "Lied"), (2, "Lied")])
+def test_a_wrong_type_is_that_of_the_tracks(tracks, title):
+    body = chunk(meta(3, b"Lied") + ONE + END) * tracks
+    piece = read(header(kind=513, tracks=tracks) + body)
+    assert (piece.title, piece.tracks[0].name) == (title, "" if tracks == 1 else title)
+
+
 @pytest.mark.parametrize("at", range(len(WHOLE)))
 def test_a_file_cut_anywhere_keeps_what_was_read_or_is_refused(at):
     try:
@@ -156,9 +192,7 @@ def test_a_file_cut_anywhere_keeps_what_was_read_or_is_refused(at):
 @pytest.mark.parametrize(("data", "words"), [
     (b"", "no MThd"),
     (b"MThx" + WHOLE[4:], "no MThd"),
-    (header(size=5) + chunk(ONE), "says it has 5 bytes"),
-    (header(size=2**31) + chunk(ONE), "bytes, which cannot be"),
-    (header(kind=3) + chunk(ONE), "type 0, 1 or 2; this one says 3"),
+    (header()[:11], "ends in its MIDI header, of which it has 3 bytes"),
     (header(division=0) + chunk(ONE), "0 ticks"),
     (header(division=0x9C28) + chunk(ONE), "100 frames"),
     (header(division=0xE700) + chunk(ONE), "25 frames of 0 ticks"),
@@ -218,17 +252,43 @@ def test_tens_of_thousands_of_tempos_are_one_each():
     assert piece.tempos[1] == Tempo(3, 6e7 / 500001)
 
 
-@pytest.mark.parametrize(("raw", "text"), [
-    (b"Fl\xc3\xb6te", "Flöte"),
-    (b"Fl\xf6te", "Flöte"),
-    (b"\x83\x73\x83\x41\x83\x6d", "ピアノ"),
-    ("Школьный романс".encode("cp1251"), "Школьный романс"),
-    (b"caf\xe9 \x81", "café"),  # 0x81 is nothing in cp1252, a control character in Latin-1
-    (b"  Right\x00 hand\r\n ", "Right hand"),
+@pytest.mark.parametrize(("raw", "text", "guessed"), [
+    (b"Fl\xc3\xb6te", "Flöte", ""),
+    (b"\xef\xbb\xbfFl\xc3\xb6te", "Flöte", ""),
+    (b"Fl\xf6te", "Flöte", "cp1252"),
+    (b"\x83\x73\x83\x41\x83\x6d", "ピアノ", "cp932"),
+    ("Школьный романс".encode("cp1251"), "Школьный романс", "cp1251"),
+    ("Refrain à la fin".encode("cp1252"), "Refrain à la fin", "cp1252"),
+    ("Гитара".encode("koi8-r"), "Гитара", "koi8-r"),
+    ("Барабаны".encode("cp866"), "Барабаны", "cp866"),
+    ("小提琴".encode("gbk"), "小提琴", "gb18030"),
+    ("피아노".encode("euc-kr"), "피아노", "cp949"),
+    ("ピアノ".encode("euc-jp"), "ピアノ", "euc-jp"),
+    ("Κιθάρα".encode("cp1253"), "Κιθάρα", "cp1253"),
+    ("Příčná flétna".encode("cp1250"), "Příčná flétna", "cp1250"),
+    ("Stück für Klavier".encode("cp850"), "Stück für Klavier", "cp850"),
+    ("小提琴".encode("utf-16"), "小提琴", ""),
+    ("\ufeffFlöte".encode("utf-16-be"), "Flöte", ""),
+    ("Piano".encode("utf-16-le"), "Piano", ""),
+    ("Flöte".encode("utf-16-be"), "Flöte", ""),
+    ("Гитара".encode("utf-16-le"), "Гитара", ""),
+    ("ピアノ".encode("utf-16-be"), "ピアノ", ""),
+    (b"Piano\0\0\0", "Piano", ""),
+    (b"caf\xe9 \x81", "café", "latin-1"),  # 0x81 is nothing in cp1252, a control in Latin-1
+    (b"  Right\x00 hand\r\n ", "Right hand", ""),
 ])  # fmt: skip
-def test_names_in_any_encoding_are_read(raw, text):
+def test_names_in_any_encoding_are_read_and_a_guess_is_said(raw, text, guessed):
     piece = read(header(tracks=2) + chunk(meta(3, raw) + END) + chunk(meta(3, raw) + ONE + END))
     assert (piece.title, piece.tracks[0].name) == (text, text)
+    said = f"names and words in a guessed character set: {guessed}"
+    assert piece.warnings == ((said,) if guessed else ())
+
+
+def test_a_set_is_guessed_from_all_names_of_a_file_but_those_of_a_form_of_their_own():
+    names = ["Соло".encode("koi8-r"), b"Bass", "Песня о друге".encode("koi8-r"), b"P\0i\0a\0n\0o\0"]
+    tracks = b"".join(chunk(meta(3, name) + ONE + END) for name in names)
+    piece = read(header(tracks=4) + tracks)
+    assert [track.name for track in piece.tracks] == ["Соло", "Bass", "Песня о друге", "Piano"]
 
 
 def test_the_name_of_a_file_of_type_0_is_its_title():

@@ -30,7 +30,7 @@ PACKAGES = {
     "corpus": {"music"},
     "normalization": {"corpus", "music", "readers"},
     "loading": set(),
-    "datasets": {"music", "readers", "normalization"},
+    "datasets": {"music", "readers", "normalization", "representations"},
     "representations": {"corpus", "music"},
     "metrics": {"music", "normalization"},
     "audio": {"music"},
@@ -67,6 +67,7 @@ HOMES = {  # libraries that only some rooms may import; a whole line each
     "muspy": {"music", "readers"},
     "pretty_midi": {"music", "audio"},  # audio asks where its SoundFont lies
     "music21": {"readers"},
+    "chardet": {"readers"},
     "pytorch_lightning": {"training"},
     "lightning": set(),
     "torch": {"models", "loading", "training", "sampling", "metrics", "evaluation", "pipelines"}

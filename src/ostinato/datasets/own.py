@@ -9,6 +9,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +24,12 @@ from ostinato.datasets.unpack import decoded
 from ostinato.datasets.web import SAY, Say
 from ostinato.files import require, sha256_file, sha256_json, write_text
 
-KINDS_OF_MUSIC = {  # a test holds them to what music/read.py reads, which no download waits for
+KINDS_OF_MUSIC = {  # a test holds them to what readers/read.py reads, which no download waits for
     ".mid": "MIDI",
     ".midi": "MIDI",
     ".kar": "MIDI",
+    ".rmi": "MIDI",
+    ".smf": "MIDI",
     ".musicxml": "MusicXML",
     ".mxl": "MusicXML",
     ".xml": "MusicXML",
@@ -119,7 +123,7 @@ def add(name: object, path: object, say: Say = SAY) -> None:
     _say_left_out(contents, say)
     if given.is_absolute():
         say(f"  its path is absolute, so the file is good on this machine alone: {stored}")
-    _say_next(name, say)
+    _say_next(name, contents, say)
 
 
 def _stored(folder: Path) -> str:
@@ -235,11 +239,33 @@ def _say_left_out(contents: Contents, say: Say) -> None:
         say(f"  left out: {', '.join(counts)}")
 
 
-def _say_next(name: str, say: Say) -> None:
+def _say_next(name: str, contents: Contents, say: Say) -> None:
+    """The lines to write next, with the representation that keeps most notes of the folder."""
+    known = config_file(name).parent.parent / "representation"
+    best, form, *lines = _recommended([known, *contents.music.values()])
+    for line in lines:
+        say(f"  {line}")
     say(f"next: state the licence and citation in {config_file(name)}, and write into params.yaml")
     say(f"  datasets: [..., {name}]")
-    say(
-        f"  encodings: {{..., {name}-tracks: "
-        f"{{dataset: {name}, form: events, representation: tracks}}}}"
+    chosen = f"{{dataset: {name}, form: {form}, representation: {best}}}"
+    say(f"  encodings: {{..., {name}-{best}: {chosen}}}")
+    say(f"then: dvc repro encode@{name}-{best}")
+
+
+def _recommended(paths: list[Path]) -> list[str]:
+    """What `datasets/recommend.py` prints. It is run and not imported: else the stage that
+    downloads would depend on all readers.
+    """
+    script = "from ostinato.datasets.recommend import main; main()"
+    wanted = b"\0".join(os.fsencode(path) for path in paths)
+    found = subprocess.run(
+        [sys.executable, "-c", script], input=wanted, capture_output=True, check=False
     )
-    say(f"then: dvc repro encode@{name}-tracks")
+    if found.returncode:
+        words = (found.stderr.decode(errors="replace").splitlines() or ["it was killed"])[-1]
+        return [
+            "tracks",
+            "events",
+            f"representations could not be compared on these files: {words}",
+        ]
+    return found.stdout.decode().splitlines()

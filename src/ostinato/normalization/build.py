@@ -38,7 +38,11 @@ from ostinato.readers.read import SUFFIXES, is_container, keys_or_failure
 
 ITEMS_PER_SHARD = 1000
 CHUNK = 16  # items that a worker gets at once
-READERS = ("muspy", "music21", "symusic", "numpy", "pyarrow")
+UNREAD = frozenset(  # of MuseScore, Guitar Pro, Sibelius, Finale, Capella and others
+    {".mscz", ".mscx", ".gp", ".gp3", ".gp4", ".gp5", ".gpx", ".gtp", ".ptb", ".sib", ".musx"}
+    | {".capx", ".nwc", ".ove", ".mei", ".ly", ".xmf", ".mxmf", ".mod", ".xm", ".s3m"}
+)
+READERS = ("muspy", "music21", "symusic", "numpy", "pyarrow", "chardet")
 
 
 def build_corpus(
@@ -121,7 +125,7 @@ def assemble_corpus(
 
 
 def list_items(raw: Path, options: NormalizeOptions) -> tuple[list[Item], list[Rejected]]:
-    """Every piece that is to be read, sorted by name, and the containers that cannot be opened.
+    """Every piece that is to be read, sorted by name, and the files that cannot be opened.
 
     Containers are read whole for their keys, so this is done behind the guard as well.
     """
@@ -129,10 +133,10 @@ def list_items(raw: Path, options: NormalizeOptions) -> tuple[list[Item], list[R
         path for path in raw.rglob("*") if path.is_file() and _wanted(path, raw, options)
     )
     names = [path.relative_to(raw).as_posix() for path in files]
+    unlisted = [] if options.files else _of_other_kinds(raw)
     reading = options.reading()
     keys = _keys_of([path for path in files if is_container(path, reading)], options)
     found: list[tuple[Path, str, str, str]] = []
-    unlisted = []
     for path, name, piece_id in zip(files, names, ids_of(names), strict=True):
         listed = keys[path] if path in keys else keys_or_failure(reading, path)
         if isinstance(listed, Failure):
@@ -144,6 +148,16 @@ def list_items(raw: Path, options: NormalizeOptions) -> tuple[list[Item], list[R
     facts = facts_of(raw, [name for _, _, name, _ in found], options.facts)
     items = [Item(path, key, name, id_, facts[name]) for path, key, name, id_ in found]
     return items, unlisted
+
+
+def _of_other_kinds(raw: Path) -> list[Rejected]:
+    """Files of music that no reader reads; others, such as texts and tables, are not music."""
+    detail = "files of kind {} are not read; export this one as MusicXML or MIDI"
+    return [
+        Rejected(path.relative_to(raw).as_posix(), "kind not read", detail.format(path.suffix))
+        for path in sorted(raw.rglob("*"))
+        if path.suffix.lower() in UNREAD and path.is_file()
+    ]
 
 
 def _keys_of(

@@ -24,7 +24,8 @@ from ostinato.readers.read import Reading, ReadOptions, read
 
 REASONS = {
     "unreadable": "the reader failed; its own words are in `detail`",
-    "no notes": "the file holds no note",
+    "no notes": "the file holds no note; what was dropped and what was wrong is in `detail`",
+    "kind not read": "music of a kind that no reader reads",
     "voices missing": "not every voice the dataset asks for is named in the score",
     "voices not clear": "a voice sounds several notes at once in more than a few places",
     "time limit": "reading took longer than `limits.seconds`",
@@ -121,7 +122,9 @@ def normalize_item(options: NormalizeOptions, keep: int, item: Item) -> Kept | R
     except (DamagedFile, ValueError) as error:
         return Rejected(item.name, "unreadable", str(error).replace(str(item.path), item.name))
     if not len(reading.piece.notes):
-        return Rejected(item.name, "no notes", _counted(reading.dropped))
+        counts = reading.dropped.items()
+        dropped = [f"{count} notes dropped: {why}" for why, count in sorted(counts)]
+        return Rejected(item.name, "no notes", "; ".join([*dropped, *reading.piece.warnings]))
     piece = replace(
         reading.piece,
         id=item.id,
@@ -143,10 +146,6 @@ def normalize_item(options: NormalizeOptions, keep: int, item: Item) -> Kept | R
         marks_of(reading.piece, keep),
         reading.compared,
     )
-
-
-def _counted(dropped: Mapping[str, int]) -> str:
-    return "; ".join(f"{count} notes dropped: {why}" for why, count in sorted(dropped.items()))
 
 
 def keep_voices(reading: Reading, options: NormalizeOptions) -> Reading | Rejected:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ostinato.normalization.normalize import Rejected
 
-NUMBER = re.compile(r"\d+([.,]\d+)*")
+NUMBER = re.compile(r"(?<![a-z\d])\d+([.,]\d+)*")  # not the one in a name such as cp1251
 NAMED = 3  # rows of a given split that name no piece
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ostinato.music.piece import Piece
 
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 PEDALS = ("keep", "fold", "ignore")
 READERS = ("", "muspy", "voices_json", "roll_mat", "wjazzd")
 

@@ -15,7 +15,7 @@ from ostinato.readers.midi_check import opinions
 from ostinato.readers.midi_events import Ints, MidiEvents, read_events
 from ostinato.readers.midi_meta import read_metas
 from ostinato.readers.midi_notes import Flags, RawNotes, pair_notes
-from ostinato.readers.midi_pedal import annotate, fold, longest_ticks, part_of, read_pedal
+from ostinato.readers.midi_pedal import annotate, fold, longest_ticks, read_pedal
 from ostinato.readers.midi_time import LATEST_QUARTERS, LONGEST_QUARTERS, rescale
 from ostinato.readers.midi_tracks import name_tracks, number_tracks
 
@@ -23,7 +23,9 @@ ZERO_LENGTH = "zero length"
 TOO_LONG = f"longer than {LONGEST_QUARTERS} quarters"
 TOO_LATE = f"later than {LATEST_QUARTERS} quarters"
 STRUCK_TWICE = "struck twice at once"
-PITCHLESS = "pitch above 127"
+BORROWED = (
+    "notes whose program another track of their channel set; MusPy reads the one of their own track"
+)
 _ORDER = ("velocity", "duration", "pitch", "track", "onset")  # the last one counts most
 
 
@@ -31,7 +33,7 @@ def read_midi(path: Path, options: ReadOptions) -> Reading:
     """Read a MIDI file of any type.
 
     Raises:
-        DamagedFile: the file has no header or none that can be, no track, or lasts too long.
+        DamagedFile: the file has no header, no time unit, no track, or lasts too long.
         ValueError: the piece does not fit into 32 bits of the wanted ticks.
     """
     return read_midi_bytes(path.read_bytes(), path.name, options)
@@ -48,13 +50,15 @@ def read_midi_bytes(data: bytes, name: str, options: ReadOptions) -> Reading:
     pedal = read_pedal(events)
     annotations = meta.words
     if options.pedal == "fold":
-        notes = fold(notes, pedal, events.header.kind, longest_ticks(events))
+        notes = fold(notes, pedal, events)
     elif options.pedal == "keep":
-        parts = part_of(events.header.kind, notes.track[example], notes.channel[example])
+        parts = events.parts(notes.track[example], notes.channel[example])
         annotations += annotate(pedal, parts.tolist(), events, options.ticks_per_quarter)
     arranged, error = _arrange(notes, number, events, options.ticks_per_quarter)
     hanging = int(every.hanging.sum())
     unended = [f"notes never ended, closed with their track: {hanging}"] if hanging else []
+    borrowed = int(every.borrowed.sum())
+    programs = [f"{BORROWED}: {borrowed}"] if borrowed else []
     others = opinions(data, events, every, options.muspy_share)
     piece = Piece(
         id=Path(name).stem,
@@ -71,6 +75,7 @@ def read_midi_bytes(data: bytes, name: str, options: ReadOptions) -> Reading:
             *events.warnings,
             *meta.warnings,
             *unended,
+            *programs,
             *kits,
             *others.warnings,
         ),
@@ -80,7 +85,7 @@ def read_midi_bytes(data: bytes, name: str, options: ReadOptions) -> Reading:
 
 def _drop(notes: RawNotes, events: MidiEvents) -> tuple[RawNotes, dict[str, int]]:
     """The notes that can be, and the number of the others by reason."""
-    dropped = {PITCHLESS: events.pitchless}
+    dropped = dict(events.lost)
     latest, longest = int(LATEST_QUARTERS * events.header.resolution), longest_ticks(events)
     for reason, is_good in (
         (TOO_LATE, lambda some: some.onset <= latest),

@@ -5,7 +5,8 @@ data bytes of all of them at once.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from ostinato.files import DamagedFile
 from ostinato.readers.midi_walk import (
     MOST_TRACKS,
+    NO_KIND,
     REFUSED,
     SMPTE_QPM,
     Header,
@@ -24,6 +26,10 @@ from ostinato.readers.midi_walk import (
 Ints = npt.NDArray[np.int64]
 LARGEST_BYTES = 1 << 25  # sixty times as much is needed to read it
 LAST_TICK = 2**31 - 1
+NUM_CHANNELS = 16
+PITCHLESS = "pitch above 127"
+AFTER_END = "after the end of its track"
+_PORT = 0x21
 
 
 class Meta(NamedTuple):
@@ -41,7 +47,8 @@ class MidiEvents:
 
     first, second: data bytes, 0..127; `second` is 0 where an event has one.
     track_ends: time of the last event of every track.
-    pitchless: note-ons left out because their pitch is above 127.
+    ports: number of the MIDI port of every track; each port has channels of its own.
+    lost: note-ons that are in the file and not in the arrays, by reason.
     is_whole: no track is cut, damaged, missing or other than its length says.
     num_escapes: number of F7 events, whose bytes are passed over.
     """
@@ -54,10 +61,17 @@ class MidiEvents:
     second: Ints
     metas: tuple[Meta, ...]
     track_ends: Ints
-    pitchless: int
+    ports: Ints
+    lost: Mapping[str, int]
     is_whole: bool
     num_escapes: int
     warnings: tuple[str, ...]
+
+    def parts(self, track: Ints, channel: Ints) -> Ints:
+        """The number of the instrument that plays a channel of a track: programs and pedals count
+        for all tracks of its port, in files of type 2 for the one track.
+        """
+        return self.ports[track] * NUM_CHANNELS + channel
 
 
 def read_events(data: bytes) -> MidiEvents:
@@ -87,6 +101,8 @@ def read_events(data: bytes) -> MidiEvents:
     elif found > header.num_tracks:
         name = "tracks beyond those that the header names; MusPy leaves them out"
         oddities[name] = found - header.num_tracks
+    if header.kind == NO_KIND:
+        header = replace(header, kind=min(found, 2) - 1)
     return _collect(walk, header, oddities)
 
 
@@ -108,6 +124,10 @@ def _collect(walk: Walk, header: Header, oddities: Counter[str]) -> MidiEvents:
         Meta(int(track[number]), int(time[number]), kind, content)
         for number, kind, content in walk.metas
     )
+    ports = np.arange(len(counts)) if header.kind == 2 else np.zeros(len(counts), np.int64)
+    for meta in reversed(metas):  # a track's first port is its own
+        if meta.kind == _PORT and meta.content and header.kind != 2:
+            ports[meta.track] = meta.content[0]
     found = [*oddities.items(), *walk.damage.items()]
     return MidiEvents(
         header,
@@ -118,7 +138,8 @@ def _collect(walk: Walk, header: Header, oddities: Counter[str]) -> MidiEvents:
         np.minimum(second[keep], 127),
         metas,
         track_ends,
-        int(is_pitchless.sum()),
+        ports,
+        {PITCHLESS: int(is_pitchless.sum()), AFTER_END: walk.after_end},
         is_whole=not walk.damage,
         num_escapes=walk.num_escapes,
         warnings=tuple(f"{text}: {count}" if count else text for text, count in found),

@@ -1,4 +1,4 @@
-"""What a MIDI file says beside its notes: tempos, meters, keys, words, names."""
+"""What a MIDI file holds beside its notes: tempos, meters, keys, words, names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,6 +52,8 @@ def read_metas(events: MidiEvents, ticks_per_quarter: int) -> MetaMusic:
     _read_meters(by_kind.get(METER, []), out)
     _read_keys(by_kind.get(KEY, []), out)
     charset = guess_charset(m.content for kind in _WORDS for _, m in by_kind.get(kind, []))
+    if charset:
+        out.warnings.append(f"names and words in a guessed character set: {charset}")
     _read_words(by_kind, charset, out)
     _read_names(by_kind, charset, header.kind, out)
     return out

@@ -2,7 +2,7 @@
 
 A note-off ends the note of its track, channel and pitch that began first; a note-off without a note
 is nothing; what never ends is closed with its track. Unlike MusPy a note belongs to the program in
-force at its onset, not at its end.
+force at its onset, not at its end, and a program counts for all tracks of its channel.
 """
 
 from dataclasses import dataclass, fields
@@ -10,17 +10,18 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.readers.midi_events import Ints, MidiEvents
+from ostinato.readers.midi_events import NUM_CHANNELS, Ints, MidiEvents
 
 Flags = npt.NDArray[np.bool_]
-NUM_CHANNELS = 16
+_TIME_BITS = 32
 
 
 @dataclass(frozen=True, eq=False)
 class RawNotes:
     """All notes of a file in its own ticks, in the order of their note-ons.
 
-    track: number of the MIDI track; hanging: it was never ended.
+    track: number of the MIDI track; hanging: it was never ended; borrowed: its program was set in
+    another track.
     """
 
     track: Ints
@@ -31,6 +32,7 @@ class RawNotes:
     pitch: Ints
     velocity: Ints
     hanging: Flags
+    borrowed: Flags
 
     def __len__(self) -> int:
         return len(self.onset)
@@ -58,15 +60,17 @@ def pair_notes(events: MidiEvents) -> RawNotes:
     in_file = np.argsort(on)
     on, off, hanging = on[in_file], off[in_file], hanging[in_file]
     track = events.track[on]
+    program, borrowed = _programs(events, on)
     return RawNotes(
         track=track,
         channel=events.status[on] & 15,
-        program=_programs(events, on),
+        program=program,
         onset=events.time[on],
         end=np.where(hanging, events.track_ends[track], events.time[off]),
         pitch=events.first[on],
         velocity=events.second[on],
         hanging=hanging,
+        borrowed=borrowed,
     )
 
 
@@ -99,14 +103,36 @@ def _match(voice: Ints, is_on: Flags) -> tuple[Ints, Ints]:
     return on, end
 
 
-def _programs(events: MidiEvents, on: Ints) -> Ints:
-    """The program of the track and channel of every note-on; 0 where none was set before it."""
+def _programs(events: MidiEvents, on: Ints) -> tuple[Ints, Flags]:
+    """The program in force at every note-on, 0 where none was set; and whether another track of the
+    channel set it.
+
+    By the standard a channel has one program, whichever track changes it: the latest change before
+    the note counts. The standard does not order what several tracks do at one tick: there a change
+    in the note's own track hides those in others.
+    """
     change = np.flatnonzero(events.status >> 4 == 12)
     if not len(change):
-        return np.zeros(len(on), np.int64)
+        return np.zeros(len(on), np.int64), np.zeros(len(on), np.bool_)
     size = len(events.status)
-    part = events.track * NUM_CHANNELS + (events.status & 15)
-    change = change[np.argsort(part[change], kind="stable")]
-    last = np.searchsorted(part[change] * size + change, part[on] * size + on) - 1
-    is_set = (last >= 0) & (part[change[last]] == part[on])
-    return np.where(is_set, events.first[change[last]], 0)
+    channel = events.status & 15
+    part = events.track * NUM_CHANNELS + channel
+    own = change[np.argsort(part[change], kind="stable")]
+    last = np.searchsorted(part[own] * size + own, part[on] * size + on) - 1
+    is_set = (last >= 0) & (part[own[last]] == part[on])
+    program = np.where(is_set, events.first[own[last]], 0)
+    since = np.where(is_set, events.time[own[last]], -1)
+    following = own[np.minimum(last + 1, len(own) - 1)]
+    hides = (part[following] == part[on]) & (events.time[following] == events.time[on])
+    is_borrowed = np.zeros(len(on), np.bool_)
+    clock = (events.parts(events.track, channel) << _TIME_BITS) + events.time
+    every = change[np.argsort(clock[change], kind="stable")]
+    changes, now = clock[every], clock[on]
+    before, with_now = np.searchsorted(changes, now), np.searchsorted(changes, now, side="right")
+    for place, allowed in ((before, True), (with_now, ~hides)):
+        found = every[place - 1]
+        is_later = (clock[found] <= now) & (clock[found] > now - events.time[on] + since)
+        is_other = is_later & (events.track[found] != events.track[on]) & allowed
+        program = np.where(is_other, events.first[found], program)
+        is_borrowed |= is_other
+    return program, is_borrowed

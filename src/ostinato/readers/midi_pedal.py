@@ -6,7 +6,7 @@ import numpy as np
 
 from ostinato.music.piece import Annotation
 from ostinato.readers.midi_events import Ints, MidiEvents
-from ostinato.readers.midi_notes import NUM_CHANNELS, Flags, RawNotes
+from ostinato.readers.midi_notes import Flags, RawNotes
 from ostinato.readers.midi_time import LATEST_QUARTERS, LONGEST_QUARTERS, rescale
 
 SUSTAIN, DOWN_FROM = 64, 64  # controller; its values 64..127 are down
@@ -18,8 +18,7 @@ _PITCHES = 128
 class Pedal:
     """Presses and releases in the file's ticks, ordered by part, then time; each changes the state.
 
-    A part is a MIDI channel, whose pedal holds the notes of all tracks; in files of type 2 a
-    channel of one track. end: when a pedal that is never released is taken to be.
+    part: see `MidiEvents.parts`. end: when a pedal that is never released is taken to be.
     """
 
     part: Ints
@@ -31,7 +30,7 @@ class Pedal:
 def read_pedal(events: MidiEvents) -> Pedal:
     """The changes of all sustain pedals."""
     number = np.flatnonzero((events.status >> 4 == 11) & (events.first == SUSTAIN))
-    part = part_of(events.header.kind, events.track[number], events.status[number] & 15)
+    part = events.parts(events.track[number], events.status[number] & 15)
     time, is_down = events.time[number], events.second[number] >= DOWN_FROM
     order = np.lexsort((time, part))
     part, time, is_down = part[order], time[order], is_down[order]
@@ -41,19 +40,13 @@ def read_pedal(events: MidiEvents) -> Pedal:
     return Pedal(part[changes], time[changes], is_down[changes], int(events.track_ends.max()))
 
 
-def part_of(kind: int, track: Ints, channel: Ints) -> Ints:
-    """The number of the pedal that holds the notes of a track and channel."""
-    return track * NUM_CHANNELS + channel if kind == 2 else channel
-
-
-def fold(notes: RawNotes, pedal: Pedal, kind: int, longest: int) -> RawNotes:
-    """Notes that end under a pedal last until it is released or their key is struck again.
-
-    longest: no note is made longer than so many ticks.
+def fold(notes: RawNotes, pedal: Pedal, events: MidiEvents) -> RawNotes:
+    """Notes that end under a pedal last until it is released or their key is struck again, but not
+    longer than is believed.
     """
     if not len(pedal.time) or not len(notes):
         return notes
-    part = part_of(kind, notes.track, notes.channel)
+    part = events.parts(notes.track, notes.channel)
     times = pedal.part * _PART + pedal.time
     last = np.searchsorted(times, part * _PART + notes.end, side="right") - 1
     is_held = (last >= 0) & (pedal.part[last] == part) & pedal.is_down[last]
@@ -66,7 +59,7 @@ def fold(notes: RawNotes, pedal: Pedal, kind: int, longest: int) -> RawNotes:
     again = strikes[np.minimum(strike, len(strikes) - 1)] - key
     is_struck = (strike < len(strikes)) & (again >= 0) & (again < _PART)
     until = np.where(is_struck, np.minimum(release, again), release)
-    until = np.minimum(until, notes.onset + longest)
+    until = np.minimum(until, notes.onset + longest_ticks(events))
     return replace(notes, end=np.where(is_held, np.maximum(notes.end, until), notes.end))
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from ostinato.music.piece import Track
 from ostinato.music.roles import role_of
-from ostinato.readers.midi_events import Ints
-from ostinato.readers.midi_notes import NUM_CHANNELS, RawNotes
+from ostinato.readers.midi_events import NUM_CHANNELS, Ints
+from ostinato.readers.midi_notes import RawNotes
 
 DRUM_CHANNEL = 9  # counted from 0
 _NUM_PROGRAMS = 128

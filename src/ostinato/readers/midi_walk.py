@@ -15,6 +15,8 @@ from ostinato.files import DamagedFile
 REFUSED = "; MusPy refuses the file"
 REFUSED_OR_LESS = "; MusPy refuses the file or reads less"
 SMPTE_QPM = 120  # video frames have no beat: a quarter note is taken as half a second
+HEADER_BYTES = 6
+NO_KIND = 3
 MOST_TRACKS = 0xFFFF  # as many as a header can name
 _FRAMES = {24: Fraction(24), 25: Fraction(25), 29: Fraction(30000, 1001), 30: Fraction(30)}
 _NOTHING_RUNS = 1 << 40  # a running status without a status before it leads beyond any track
@@ -28,7 +30,8 @@ _SYSTEM_BYTES = {0xF1: 2, 0xF2: 3, 0xF3: 2, 0xF6: 1, 0xF8: 1, 0xFA: 1, 0xFB: 1, 
 class Header:
     """What MThd says, and the place of the first chunk and of the end of the MIDI data.
 
-    resolution: ticks per quarter note; a fraction where it is counted in video frames.
+    kind: 0, 1 or 2; NO_KIND where the file says something else. resolution: ticks per quarter
+    note; a fraction where it is counted in video frames.
     """
 
     kind: int
@@ -42,17 +45,23 @@ class Header:
 def read_header(data: bytes, oddities: Counter[str]) -> Header:
     """The header of a plain file, of one in a RIFF container, or behind a few foreign bytes.
 
+    A wrong length or type costs nothing else: the header's six bytes are read where they belong.
+
     Raises:
-        DamagedFile: there is none, or it says what cannot be.
+        DamagedFile: there is none, or its division gives notes no time.
     """
     begin, end = _find_header(data, oddities)
     size = int.from_bytes(data[begin + 4 : begin + 8], "big")
-    content = data[begin + 8 : begin + 14]
-    if size < 6 or begin + 8 + size > end:
-        raise DamagedFile(f"the MIDI header says it has {size} bytes, which cannot be")
+    content = data[begin + 8 : min(begin + 14, end)]
+    if len(content) < HEADER_BYTES:
+        raise DamagedFile(f"the file ends in its MIDI header, of which it has {len(content)} bytes")
+    if size < HEADER_BYTES or begin + 8 + size > end:
+        oddities[f"header of {size} bytes, read as {HEADER_BYTES}" + REFUSED] = 0
+        size = HEADER_BYTES
     kind, num_tracks, division = (int.from_bytes(content[i : i + 2], "big") for i in (0, 2, 4))
     if kind > 2:
-        raise DamagedFile(f"MIDI files are of type 0, 1 or 2; this one says {kind}")
+        oddities[f"type {kind}, which does not exist; read as the tracks are"] = 0
+        kind = NO_KIND
     resolution, is_smpte = Fraction(division), division >= 0x8000
     if is_smpte:
         frames, ticks = 256 - (division >> 8), division & 255
@@ -88,13 +97,14 @@ class Walk:
     counts: number of events of every track.
     damage: how often what was wrong.
     num_escapes: number of F7 events, with bytes for a device.
+    after_end: number of note-ons inside the chunks of tracks, but after their end-of-track event.
     """
 
     def __init__(self, data: bytes, header: Header) -> None:
         self.data = data + _PADDING
         self.end = header.end
         self.damage: Counter[str] = Counter()
-        self.num_escapes = 0
+        self.num_escapes = self.after_end = 0
         self.starts = array("q")
         self.metas: list[tuple[int, int, bytes]] = []
         self.counts: list[int] = []
@@ -119,10 +129,12 @@ class Walk:
         """Keep the events of one track; returns where the next chunk begins."""
         before, declared = len(self.starts), body + length
         limit = declared if self._can_end(declared) else self._next_track(body)
-        stop, is_ended = self._walk(body, limit)
-        self.counts.append(len(self.starts) - before)
+        stop, is_ended, running = self._walk(body, limit, _NOTHING_RUNS)
         if is_ended and (stop == declared or self.data[stop : stop + 4] == b"MTrk"):
             limit = stop
+        elif is_ended and limit == declared:
+            self._count_after_end(before, stop, limit, running)
+        self.counts.append(len(self.starts) - before)
         wanted = declared if declared > self.end == limit else limit  # > end: the file is cut
         if not is_ended and stop < wanted:
             self.damage["tracks that are cut or damaged, read as far as they go" + REFUSED] += 1
@@ -130,6 +142,26 @@ class Walk:
         elif limit != declared:
             self.damage["tracks whose length is not what they say" + REFUSED_OR_LESS] += 1
         return limit
+
+    def _count_after_end(self, first: int, position: int, end: int, running: int) -> None:
+        """Count the note-ons in [position, end), behind the end of the track that begins with the
+        event `first`. By the standard they are no part of it, and players are silent there.
+        """
+        data, starts, tail = self.data, self.starts, len(self.starts)
+        num_metas, num_escapes, status, is_ended = len(self.metas), self.num_escapes, 0, True
+        while is_ended and position < end:
+            position, is_ended, running = self._walk(position, end, running)
+        for number in range(first, len(starts)):
+            place = starts[number]
+            while data[place] > 127:
+                place += 1
+            if data[place + 1] > 127:
+                place += 1
+                status = data[place] if data[place] < 240 else status
+            if data[place] < 240 and number >= tail:
+                self.after_end += status >> 4 == 9 and data[place + 2] > 0
+        del starts[tail:], self.metas[num_metas:]
+        self.num_escapes = num_escapes
 
     def _next_track(self, position: int) -> int:
         found = self.data.find(b"MTrk", position, self.end)
@@ -141,14 +173,15 @@ class Walk:
             return position <= self.end
         return self.data[position : position + 4].isalnum()
 
-    def _walk(self, position: int, end: int) -> tuple[int, bool]:
+    def _walk(self, position: int, end: int, running: int) -> tuple[int, bool, int]:
         """Keep where the events in [position, end) begin, up to the end of the track or damage.
 
-        Returns where it stopped and whether an end-of-track event was there. Sysex and meta events
-        leave the running status as it is: files that count on it exist.
+        running: how far an event without a status byte goes. Returns where it stopped, whether an
+        end-of-track event was there, and `running` then. Sysex and meta events leave the running
+        status as it is: files that count on it exist.
         """
         data, starts, append = self.data, self.starts, self.starts.append
-        channel_bytes, running = _CHANNEL_BYTES, _NOTHING_RUNS
+        channel_bytes = _CHANNEL_BYTES
         while position < end:
             append(position)
             if data[position] > 127:  # a delta time has four bytes at most
@@ -158,7 +191,7 @@ class Walk:
                     if data[position] > 127:
                         position += 1
                         if data[position] > 127:
-                            return starts.pop(), False
+                            return starts.pop(), False, running
             status = data[position + 1]
             if status < 128:
                 position += running
@@ -168,10 +201,10 @@ class Walk:
             else:
                 position, kind = self._pass_over(position + 1, status, end)
                 if kind == _END_OF_TRACK:
-                    return position, True
+                    return position, True, running
         if position == end:
-            return end, False
-        return starts.pop(), False  # its last event makes no sense or goes beyond the end
+            return end, False, running
+        return starts.pop(), False, running  # its last event makes no sense or goes beyond the end
 
     def _pass_over(self, position: int, status: int, end: int) -> tuple[int, int]:
         """Where the meta, sysex or system event at `position` ends (beyond `end` if it is damaged),

@@ -21,14 +21,13 @@ from ostinato.readers import (
     voices_json,
     wjazzd,
 )
-from ostinato.readers.base import Reading, ReadOptions
+from ostinato.readers.base import MIDI_SUFFIXES, Reading, ReadOptions
 
 __all__ = [
     "MIDI_SUFFIXES", "SUFFIXES", "XML_SUFFIXES", "ReadOptions", "Reading", "is_container",
     "keys_in", "keys_or_failure", "read", "read_piece",
 ]  # fmt: skip
 
-MIDI_SUFFIXES = (".mid", ".midi", ".kar")
 XML_SUFFIXES = musicxml.SUFFIXES
 SUFFIXES = MIDI_SUFFIXES + XML_SUFFIXES + kern.SUFFIXES + abc.SUFFIXES
 Result = TypeVar("Result")

@@ -14,7 +14,7 @@ import numpy as np
 
 from ostinato.files import DamagedFile
 from ostinato.music.convert_muspy import from_muspy
-from ostinato.readers.base import Reading, ReadOptions
+from ostinato.readers.base import MIDI_SUFFIXES, Reading, ReadOptions
 from ostinato.readers.midi_check import (
     BOTH,
     Opinions,
@@ -33,7 +33,7 @@ def read_muspy(path: Path, options: ReadOptions) -> Reading:
     """
     import muspy
 
-    is_midi = path.suffix.lower() in (".mid", ".midi", ".kar")
+    is_midi = path.suffix.lower() in MIDI_SUFFIXES
     music = muspy.read_midi(path) if is_midi else muspy.read_musicxml(path)
     second = _second_opinion(path.read_bytes(), music) if is_midi else Opinions()
     before = [note.time / music.resolution for track in music.tracks for note in track.notes]
