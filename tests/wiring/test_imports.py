@@ -27,7 +27,7 @@ PACKAGES = {
     "models": {"renamed"},
     "music": set(),
     "readers": {"music"},
-    "corpus": {"music"},
+    "corpus": {"music", "readers"},
     "normalization": {"corpus", "music", "readers"},
     "loading": set(),
     "datasets": {"music", "readers", "normalization", "representations"},
@@ -64,7 +64,7 @@ HOMES = {  # libraries that only some rooms may import; a whole line each
     "mlflow": {"tracking"},
     "hydra": {"pipelines", "config", "hydra_plugins"},
     "omegaconf": {"pipelines", "config", "hydra_plugins"},
-    "muspy": {"music", "readers"},
+    "muspy": {"music", "readers", "corpus", "datasets"},
     "pretty_midi": {"music", "audio"},  # audio asks where its SoundFont lies
     "music21": {"readers"},
     "chardet": {"readers"},
