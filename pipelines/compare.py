@@ -32,7 +32,7 @@ def notes(systems: dict[str, Any]) -> dict[str, Any]:
 
     found = {}
     for name in systems:
-        path = Path("evaluation") / name / "metrics.json"
+        path = Path("evaluation") / name / "details.json"
         metrics = read_json(path, expect_format=1, made_by=f"dvc repro evaluate@{name}")
         origin = metrics["origin"]
         found[metrics["dataset"]] = DatasetNote(

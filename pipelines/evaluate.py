@@ -12,6 +12,7 @@ def main(config: dict[str, Any]) -> None:
 
     from ostinato import tracking
     from ostinato.evaluation.system import EvaluationSettings, evaluate_system
+    from ostinato.evaluation.written import write_results
     from ostinato.loading.tokens import open_tokens
     from ostinato.sampling.load import check_trained_on, load_trained
 
@@ -24,6 +25,7 @@ def main(config: dict[str, Any]) -> None:
     settings = EvaluationSettings(**config["evaluation"])
     out = Path("evaluation") / system
     metrics = evaluate_system(out, trained, tokens, Path("samples") / system, settings)
+    write_results(out, metrics, Path("models") / system)
     named = {key: value for key, value in metrics.items() if key != "format"}
     tracking.log_metrics(tracking.system_run(Path(), system), named)
     for split, units in metrics["likelihood"].items():

@@ -105,7 +105,7 @@ MISSING = {
     "encode": ([], "data/corpus/bach/summary.json", "dvc repro normalize"),
     "sample": ([], "models/lstm/model.json", "dvc repro train@lstm"),
     "evaluate": ([], "models/lstm/model.json", "dvc repro train@lstm"),
-    "compare": ([], "evaluation/lstm/metrics.json", "dvc repro evaluate@lstm"),
+    "compare": ([], "evaluation/lstm/details.json", "dvc repro evaluate@lstm"),
     "generate": (["weights=nowhere"], "nowhere/model.json", "train"),
 }
 

@@ -176,7 +176,7 @@ def test_every_sample_decoded(laboratory):
         assert [row["task"] for row in rows] == ["unconditional", "unconditional", "continue"]
         assert [row["failed"] for row in rows] == [None] * 3
         assert [path.name for path in sorted(folder.glob("*.mid"))] == [r["file"] for r in rows]
-        metrics = json.loads((laboratory.root / f"evaluation/{system}/metrics.json").read_text())
+        metrics = json.loads((laboratory.root / f"evaluation/{system}/details.json").read_text())
         assert metrics["samples"] == {"count": 3, "failed": 0}
 
 
@@ -245,6 +245,6 @@ def test_tracking_holds_one_run_of_each_system(built, store_uri, monkeypatch):
     samples = {item.path for item in store.client.list_artifacts(run.info.run_id, "samples")}
     midi = {f"samples/{number:03}.mid" for number in range(3)}
     assert {*midi, "samples/unconditional-0.mp3", "samples/listen.html"} <= samples
-    metrics = json.loads((built[0].root / "evaluation/tiny-gpt/metrics.json").read_text())
+    metrics = json.loads((built[0].root / "evaluation/tiny-gpt/details.json").read_text())
     expected = metrics["likelihood"]["test"]["nats_per_token"]["value"]
     assert run.data.metrics["likelihood/test/nats_per_token"] == expected

@@ -11,6 +11,7 @@ import torch
 from ostinato.evaluation.baselines import ALPHA, score_baselines
 from ostinato.evaluation.likelihood import pieces_of, score_split, scored
 from ostinato.evaluation.system import EvaluationSettings, evaluate_system
+from ostinato.evaluation.written import distances, headline, write_results
 from ostinato.files import DamagedFile, MissingInput, checksums
 from ostinato.generator import Generator, Request
 from ostinato.loading.tokens import Split, TokenSet
@@ -170,12 +171,14 @@ def evaluated(model_folder, tokens, tmp_path_factory):
 
 def evaluate(out, model_folder, tokens, samples):
     settings = EvaluationSettings(resamples=20, seed=1)
-    return evaluate_system(out, load_trained(model_folder), tokens, samples, settings)
+    details = evaluate_system(out, load_trained(model_folder), tokens, samples, settings)
+    write_results(out, details, model_folder)
+    return details
 
 
 def test_the_metrics_of_a_system_are_whole_and_written_as_returned(evaluated, model_folder):
     folder, metrics = evaluated
-    stored = json.loads((folder / "evaluation" / "metrics.json").read_text())
+    stored = json.loads((folder / "evaluation" / "details.json").read_text())
     assert stored == json.loads(json.dumps(metrics))
     assert metrics["samples"] == {"count": 3, "failed": 1}
     card = json.loads((model_folder / "model.json").read_text())
@@ -188,6 +191,33 @@ def test_the_metrics_of_a_system_are_whole_and_written_as_returned(evaluated, mo
     features = len(metrics["features"])
     counts = {name: sets.count(name) for name in ("samples", "heldout", "train")}
     assert counts == {"samples": 2 * features, "heldout": 2 * features, "train": 7 * features}
+
+
+def test_the_numbers_that_dvc_compares_are_few_and_those_of_the_details(evaluated, model_folder):
+    folder, details = evaluated
+    numbers = json.loads((folder / "evaluation" / "metrics.json").read_text())
+    assert set(numbers) == {"valid", "test", "bits", "copied", "apart", "failed"}
+    assert numbers["failed"] == 1
+    exact = details["likelihood"]["test"]["nats_per_token"]["value"]
+    assert numbers["test"] == pytest.approx(exact, abs=5e-5)
+    assert (folder / "evaluation" / "curve.csv").read_bytes() == (
+        model_folder / "history.csv"
+    ).read_bytes()
+    header, *rows = (folder / "evaluation" / "distances.csv").read_text().splitlines()
+    assert header == "feature,distance"
+    assert {row.split(",")[0] for row in rows} <= set(details["features"])
+
+
+def test_a_feature_is_apart_if_its_distance_is_above_that_of_training_music():
+    def feature(value, low, high):
+        far = {"value": value, "low": low, "high": high}
+        return {"distance_samples": far, "distance_train": {"value": 2, "low": 1, "high": 3}}
+
+    features = {"near": feature(3.5, 2.9, 4), "far": feature(5, 3.1, 6)}
+    copied = {"samples": {"mean_notes": {"value": None}}}
+    details = {"features": features, "originality": copied, "samples": {"failed": 0}}
+    assert headline(details) == {"apart": 1, "failed": 0}
+    assert distances(details) == "feature,distance\nnear,1.75\nfar,2.5\n"
 
 
 def test_an_evaluation_has_the_same_bytes_again(evaluated, model_folder, tokens, tmp_path):

@@ -97,7 +97,7 @@ def repository(tmp_path):
     def write(lock=LOCK, metrics=METRICS, kind=EPYC):
         for name, text in {
             "dvc.lock": lock,
-            "evaluation/lstm/metrics.json": json.dumps(metrics),
+            "evaluation/lstm/details.json": json.dumps(metrics),
             "made_on/lstm.json": json.dumps({"format": 1, "train": kind}),
         }.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -68,15 +68,13 @@ def write_metrics(root, name, given, rng):
     rows = [(kind, i, 5 + i, 2.5, "x") for kind in ("samples", "heldout") for i in range(6)]
     header = ("set", "piece", "notes", "quarters", "source")
     write_csv(folder / "plots" / "originality.csv", header, rows)
-    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "details.json").write_text(json.dumps(metrics))
 
 
-def write_model(root, name, given):
+def write_curve(root, name):
     steps = [(s, 3 / (1 + s), 3.1 / (1 + s) if s % 20 == 0 else "", 1e-3) for s in range(0, 90, 10)]
     header = ("step", "train_nats", "valid_nats", "learning_rate")
-    write_csv(root / "models" / name / "history.csv", header, steps)
-    model = given | {"format": 1, "parameters": 1_234_567}
-    (root / "models" / name / "model.json").write_text(json.dumps(model))
+    write_csv(root / "evaluation" / name / "curve.csv", header, steps)
 
 
 def write_samples(root, name, rng):
@@ -111,7 +109,7 @@ def root(tmp_path_factory):
     rng = np.random.default_rng(1)
     for name, given in SYSTEMS.items():
         write_metrics(root, name, given, rng)
-        write_model(root, name, given)
+        write_curve(root, name)
         write_samples(root, name, rng)
     return root
 
@@ -251,7 +249,7 @@ def test_rows_group_seeds_and_show_baselines_once_per_encoding(data):
     assert first["test_bits_per_quarter"] == pytest.approx(5.3)
     assert first["test_bits_per_quarter_spread"] == pytest.approx(0.2 / math.sqrt(2))
     assert first["seeds"] == "1 2"
-    assert first["parameters"] == 1_234_567
+    assert first["parameters"] == 1200
 
 
 def test_systems_compete_within_an_encoding_only(data):
@@ -280,11 +278,10 @@ def test_the_table_file_gives_the_rows_back(data):
 @pytest.mark.parametrize(
     ("file", "stage"),
     [
-        ("evaluation/gpt/metrics.json", "evaluate@gpt"),
+        ("evaluation/gpt/details.json", "evaluate@gpt"),
         ("evaluation/gpt/plots/features.csv", "evaluate@gpt"),
         ("evaluation/gpt/plots/originality.csv", "evaluate@gpt"),
-        ("models/gpt/history.csv", "train@gpt"),
-        ("models/gpt/model.json", "train@gpt"),
+        ("evaluation/gpt/curve.csv", "evaluate@gpt"),
         ("samples/gpt/samples.json", "sample@gpt"),
         ("samples/gpt/000.mid", "sample@gpt"),
     ],

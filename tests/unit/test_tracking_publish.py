@@ -70,7 +70,7 @@ def test_publishing_twice_rebuilds_the_store_once(root):
     (root / "samples/lstm/tokens.npz").write_bytes(b"no preview")
     (root / "evaluation/lstm").mkdir(parents=True)
     metrics = {"format": 1, "test": {"nats_per_token": {"value": 2.0, "low": 1.5, "high": 2.5}}}
-    (root / "evaluation/lstm/metrics.json").write_text(json.dumps(metrics))
+    (root / "evaluation/lstm/details.json").write_text(json.dumps(metrics))
     outputs = [publish(root) for _ in range(2)]
     assert [output.returncode for output in outputs] == [0, 0], outputs[0].stderr
     assert outputs[0].stdout == outputs[1].stdout

@@ -17,14 +17,14 @@ import numpy as np
 
 from ostinato.evaluation.baselines import score_baselines
 from ostinato.evaluation.likelihood import score_split
-from ostinato.files import atomic_folder, read_json, require, write_json, write_text
+from ostinato.files import atomic_folder, read_json, require, write_text
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.bootstrap import mean_interval
 from ostinato.metrics.compare import wasserstein_interval
 from ostinato.metrics.features import FEATURES
 from ostinato.metrics.originality import Passage, PassageIndex
 from ostinato.music.piece import Piece, cut
-from ostinato.readers.read import read_piece
+from ostinato.readers.midi_file import read_midi_file
 from ostinato.sampling.load import Trained
 
 FORMAT = 1
@@ -61,7 +61,7 @@ def evaluate_system(
     samples_folder: Path,
     settings: EvaluationSettings,
 ) -> dict[str, Any]:
-    """Write `metrics.json` and `plots/`, and return the metrics."""
+    """Write `plots/`, and return all metrics."""
     made_by = f"dvc repro sample@{samples_folder.name}"
     listed = read_json(samples_folder / "samples.json", expect_format=FORMAT, made_by=made_by)
     rows = listed["samples"]
@@ -98,13 +98,12 @@ def evaluate_system(
     with atomic_folder(out / "plots") as plots:
         write_csv(plots / "features.csv", feature_rows)
         write_csv(plots / "originality.csv", passage_rows)
-    write_json(out / "metrics.json", metrics)
     return metrics
 
 
 def read_sample(path: Path, name: str, made_by: str) -> Piece:
     """A sample from its MIDI file, under its id."""
-    return replace(read_piece(require(path, made_by)), id=name)
+    return replace(read_midi_file(require(path, made_by)), id=name)
 
 
 def excerpts(trained: Trained, tokens: TokenSet, split: str, quarters: float | None) -> list[Piece]:

@@ -1,7 +1,7 @@
 """How far a figure may be from the committed one when it was made on another kind of processor.
 
 TOLERANCES is the one table of it; docs/reproducibility.md holds it in words, and a test compares
-the two. Figures are the leaves of evaluation/<system>/metrics.json, named by their dotted path; one
+the two. Figures are the leaves of evaluation/<system>/details.json, named by their dotted path; one
 with an interval is the dictionary {value, low, high}.
 """
 

@@ -23,7 +23,7 @@ from ostinato.execution.machine import MADE_ON, described, made_on, this_kind
 from ostinato.execution.tolerances import Deviation, deviations, figures
 
 Outputs = dict[str, str]
-FIGURES = "metrics.json"
+FIGURES = "details.json"
 DECIDES = ("params.yaml", "conf", "dvc.yaml", "src", "pipelines", "requirements.lock")
 MOST_LINES = 40
 

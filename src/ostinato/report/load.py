@@ -48,7 +48,7 @@ def load(
 
 def load_system(name: str, given: Mapping[str, Any], root: Path) -> System:
     """One system; `given` is its entry in params.yaml."""
-    path, made_by = root / "evaluation" / name / "metrics.json", f"dvc repro evaluate@{name}"
+    path, made_by = root / "evaluation" / name / "details.json", f"dvc repro evaluate@{name}"
     metrics = read_json(path, expect_format=FORMAT, made_by=made_by)
     try:
         _check_same(path, metrics, given, made_by)
@@ -58,14 +58,14 @@ def load_system(name: str, given: Mapping[str, Any], root: Path) -> System:
             name=name,
             **{key: str(metrics[key]) for key in ("family", "size", "encoding", "dataset")},
             seed=int(metrics["seed"]),
-            parameters=int(_model(name, root)["parameters"]),
+            parameters=int(metrics["parameters"]),
             likelihood=_likelihoods(metrics.get("likelihood", {})),
             baselines={k: _likelihoods(v) for k, v in metrics.get("baselines", {}).items()},
             features=tuple(_feature(k, v) for k, v in metrics.get("features", {}).items()),
             copied={k: _copied(v) for k, v in metrics.get("originality", {}).items()},
             values={(key[0], key[1]): column for key, column in values.items()},
             copied_notes={key[0]: column for key, column in copied.items()},
-            curve=_curve(root / "models" / name / "history.csv", name),
+            curve=_curve(path.parent / "curve.csv", name),
             samples=load_samples(name, root),
         )
     except (AttributeError, KeyError, TypeError) as error:
@@ -88,10 +88,10 @@ def load_samples(name: str, root: Path) -> tuple[StoredSample, ...]:
 
 
 def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> StoredSample:
-    from ostinato.readers.read import read_piece
+    from ostinato.readers.midi_file import read_midi_file
 
     failed = row["failed"]
-    piece = None if failed else read_piece(require(folder / row["file"], made_by))
+    piece = None if failed else read_midi_file(require(folder / row["file"], made_by))
     if piece is not None and not len(piece.notes):
         piece, failed = None, "no notes"
     return StoredSample(
@@ -106,11 +106,6 @@ def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> StoredSample:
         failed=failed,
         piece=piece,
     )
-
-
-def _model(name: str, root: Path) -> dict[str, Any]:
-    path = root / "models" / name / "model.json"
-    return read_json(path, expect_format=FORMAT, made_by=f"dvc repro train@{name}")
 
 
 def _check_same(
@@ -173,7 +168,7 @@ def _number(value: Any) -> float:
 
 
 def _curve(path: Path, name: str) -> Curve:
-    rows = _rows(path, f"dvc repro train@{name}", ("step", "train_nats", "valid_nats"))
+    rows = _rows(path, f"dvc repro evaluate@{name}", ("step", "train_nats", "valid_nats"))
     return Curve(
         steps=tuple(int(float(row["step"])) for row in rows),
         train=tuple(_number(row["train_nats"]) for row in rows),

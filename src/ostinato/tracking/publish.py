@@ -78,7 +78,7 @@ def publish_system(root: Path, system: str) -> Published:
     ]
     for file in files:
         run.artifact(file, "samples")
-    path = root / "evaluation" / system / "metrics.json"
+    path = root / "evaluation" / system / "details.json"
     metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     written = log_metrics(run, {k: v for k, v in metrics.items() if k != "format"})
     rows = len(curve(root / "models" / system / "history.csv"))
@@ -92,8 +92,8 @@ def _absent(root: Path, system: str) -> list[str]:
         f"models/{system}/model.json": f"dvc repro train@{system}",
         f"models/{system}/history.csv": f"dvc repro train@{system}",
         f"samples/{system}": f"dvc repro sample@{system}",
-        f"renders/{system}": f"dvc repro --force --single-item sample@{system}",
-        f"evaluation/{system}/metrics.json": f"dvc repro evaluate@{system}",
+        f"renders/{system}": f"python pipelines/render.py system={system}",
+        f"evaluation/{system}/details.json": f"dvc repro evaluate@{system}",
     }
     return [f"{part}: {made_by}" for part, made_by in parts.items() if not (root / part).exists()]
 
