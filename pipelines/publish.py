@@ -25,7 +25,8 @@ def main(config: dict[str, Any]) -> None:
             print(f"{report.system}: not published")
         for part in report.missing:
             path, command = part.split(": ", 1)
-            print(f"  no {path}; fetch it with: dvc pull, or make it with: {command}")
+            pulled = "" if path.startswith("renders/") else "fetch it with: dvc pull, or "
+            print(f"  no {path}; {pulled}make it with: {command}")
     if not any(report.run for report in reports):
         raise ValueError("nothing was published; see above")
     print("look at them with: mlflow ui --backend-store-uri " + tracking.public(store.uri))

@@ -20,6 +20,16 @@ RANGES = ((64, 76), (57, 69), (50, 62), (40, 55))
 SPLITS = ("train",) * 7 + ("valid",) * 2 + ("test",) * 2
 
 
+# fixtures that train a model or start a script, which `make test-fast` does without
+STARTS = {"train", "model_folder", "script", "run_script", "built", "laboratory"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if STARTS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("starts")
+
+
 @pytest.fixture(autouse=True)
 def global_state(monkeypatch):
     """No tracking, one worker; threads, random state and Ctrl-C as they were."""

@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTPUTS = ("data/", "evaluation/", "models/", "report/", "samples/", "dvc.lock")
+OUTPUTS = ("data/", "evaluation/", "made_on/", "models/", "report/", "samples/", "dvc.lock")
 
 PARAMS = """
 datasets: [micro]
@@ -170,7 +170,9 @@ def store_uri(built):
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """Two laboratories in different folders, built at the same time; the first one is tracked."""
+    """Two laboratories in different folders, built at the same time: the first one by `dvc repro`,
+    stage by stage and tracked, the other one with independent stages side by side.
+    """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent  # of all workers: one of them builds, the others wait
@@ -184,7 +186,7 @@ def built(tmp_path_factory):
             tracking = {"OSTINATO_TRACKING": "on", "MLFLOW_TRACKING_URI": store_of(made[0])}
             with ThreadPoolExecutor() as pool:
                 tracked = pool.submit(made[0].run, "-m", "dvc", "repro", **tracking)
-                untracked = pool.submit(made[1].run, "-m", "dvc", "repro")
+                untracked = pool.submit(made[1].run, "-m", "ostinato.execution.repro")
                 assert tracked.result()
                 assert untracked.result()
             (home / "built").touch()

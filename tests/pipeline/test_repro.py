@@ -7,8 +7,10 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,9 +56,11 @@ def notes_of(path):
 
 
 def test_two_folders_end_with_the_same_bytes(built):
-    locks = [laboratory.root / "dvc.lock" for laboratory in built]
-    assert locks[0].read_bytes() == locks[1].read_bytes()
-    assert b"models/tiny-gpt" in locks[0].read_bytes()
+    """Built stage by stage in the one and side by side in the other."""
+    locks = [YAML(typ="safe").load(laboratory.root / "dvc.lock") for laboratory in built]
+    assert locks[0] == locks[1]
+    assert "train@tiny-gpt" in locks[0]["stages"]
+    assert list(locks[1]["stages"]) == sorted(locks[1]["stages"])
 
 
 def test_the_package_of_the_laboratory_ran_not_the_installed_one(laboratory):
@@ -106,11 +110,92 @@ def test_a_further_encoding_concerns_itself(laboratory):
     assert stale(laboratory) == {"encode@micro-pitch"}
 
 
-def test_a_new_family_or_representation_file_concerns_nothing_built(laboratory):
-    laboratory.write("src/ostinato/models/autoregressive/foo.py", '"""A family of tomorrow."""\n')
-    laboratory.write("conf/model/foo/small.yaml", "# @package _global_\nmodel: {width: 1}\n")
-    laboratory.write("conf/representation/other.yaml", "kind: grid\n")
-    assert not stale(laboratory)
+# one new file, or more, of each kind of thing that one adds
+ADDED = {
+    "paradigm": {
+        "src/ostinato/models/toy/__init__.py": "",
+        "src/ostinato/models/toy/counts.py": "from ostinato.models.toy.parts.table import SIZE\n",
+        "src/ostinato/models/toy/parts/__init__.py": "",
+        "src/ostinato/models/toy/parts/table.py": "SIZE = 3\n",
+        "src/ostinato/training/toy.py": "STEPS = 1\n",
+        "src/ostinato/sampling/toy/__init__.py": "",
+        "src/ostinato/sampling/toy/sampler.py": "DRAWS = 1\n",
+        "conf/model/counts/small.yaml": "# @package _global_\nmodel: {width: 1}\n",
+    },
+    "family": {
+        "src/ostinato/models/autoregressive/foo.py": "WIDTH = 1\n",
+        "conf/model/foo/small.yaml": "# @package _global_\nmodel: {width: 1}\n",
+    },
+    "shared layer": {"src/ostinato/models/layers/conv.py": "KERNEL = 3\n"},
+    "representation": {
+        "src/ostinato/representations/chords/__init__.py": "",
+        "src/ostinato/representations/chords/chords.py": "KIND = 'chords'\n",
+        "conf/representation/chords.yaml": "kind: chords\n",
+    },
+    "reader": {"src/ostinato/readers/tracker.py": "SUFFIXES = ('.mod',)\n"},
+    "measure": {"src/ostinato/metrics/chroma.py": "BINS = 12\n"},
+    "dataset": {"conf/dataset/other.yaml": "source: {kind: folder, path: x, digest: y}\n"},
+    "page": {"docs/new.md": "# New\n"},
+}
+
+
+def test_adding_a_file_of_any_kind_concerns_nothing_built(laboratory):
+    """Not even once it is listed as a dependency of the stages that may find it by its name."""
+    for kind, files in ADDED.items():
+        for name, text in files.items():
+            laboratory.write(name, text)
+        assert not changed(laboratory)[0], kind
+        laboratory.run("-m", "ostinato.execution.code_deps", "--write")
+        assert not changed(laboratory)[0], f"{kind}, listed"
+
+
+def test_an_edit_of_one_representation_concerns_its_own_encodings_and_systems(laboratory):
+    file = laboratory.root / "src/ostinato/representations/events/events.py"
+    file.write_text(file.read_text() + "\nNEW = 1\n")
+    assert stale(laboratory) == {"encode@micro-remi"}
+
+
+def test_an_edit_of_another_format_s_reader_re_runs_no_system(laboratory):
+    file = laboratory.root / "src/ostinato/readers/kern.py"
+    file.write_text(file.read_text() + "\nNEW = 1\n")
+    assert changed(laboratory)[0] == {"normalize@micro"}
+
+
+def test_the_comparison_depends_on_no_model(laboratory):
+    shutil.rmtree(laboratory.root / "models")
+    assert "compare" not in changed(laboratory)[0]
+
+
+def test_dvc_shows_few_numbers_and_draws_every_system(laboratory):
+    shown = laboratory.run("-m", "dvc", "metrics", "show")
+    lines = [line.rstrip() for line in shown.splitlines()]
+    assert len(lines) == 1 + len(SYSTEMS)
+    assert lines[0].split() == ["Path", "apart", "bits", "copied", "failed", "test", "valid"]
+    assert max(map(len, lines)) <= 100
+    plots = json.loads(laboratory.run("-m", "dvc", "plots", "show", "--json"))["data"]
+    drawn = {Path(name).parts[-2:] for name in plots}
+    files = ("curve.csv", "distances.csv")
+    assert drawn >= {(system, file) for system in SYSTEMS for file in files}
+
+
+def test_missing_sound_and_pictures_come_back(laboratory):
+    folder = laboratory.root / "renders/tiny-lstm"
+    shutil.rmtree(laboratory.root / "renders", ignore_errors=True)
+    printed = laboratory.run("pipelines/render.py", "system=tiny-lstm")
+    assert "renders/tiny-lstm: 3 made" in printed
+    made = {path.suffix for path in folder.iterdir()}
+    assert made == {".mp3", ".png", ".html"}
+    (folder / "continue-0.mp3").unlink()
+    assert "1 made, 2 were there" in laboratory.run("pipelines/render.py", "system=tiny-lstm")
+
+
+def test_every_stage_of_a_system_says_on_what_it_was_made(laboratory):
+    from ostinato.execution.machine import this_kind
+
+    for system in SYSTEMS:
+        made = json.loads((laboratory.root / f"made_on/{system}.json").read_text())
+        assert made["evaluate"] == made["sample"] == this_kind()
+        assert made["train"] == this_kind() | {"device": "cpu", "precision": "32-true"}
 
 
 def test_one_familys_code_concerns_that_family_alone(laboratory):

@@ -1,6 +1,7 @@
 """A user's own files as a dataset: added, copied, refused after a change, updated."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,34 @@ def added(name="mine", path="../music"):
 def bring(name="mine"):
     settings = yaml.safe_load(Path(f"conf/dataset/{name}.yaml").read_text())
     return download(name, source_from(name, settings["source"]), Path("data/raw") / name)
+
+
+@pytest.mark.parametrize("name", ["my songs", "a[1]*", "plain"])
+def test_a_folder_of_the_project_is_ignored_by_git_once_it_is_added(project, name):
+    def git(*arguments):
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    git("init", "-q")
+    (project / "music" / name).mkdir(parents=True)
+    (project / "music" / name / "one.mid").write_bytes(b"1")
+    (project / ".gitignore").write_text("*.pyc")
+    said = added(path=f"music/{name}")
+    assert "is in .gitignore" in said
+    assert git("status", "--short", "-uall").splitlines() == [
+        "?? .gitignore",
+        "?? conf/dataset/mine.yaml",
+    ]
+    text = (project / ".gitignore").read_text()
+    assert text.startswith("*.pyc\n/music/")
+    assert ".gitignore" not in added(path=f"music/{name}")
+    assert (project / ".gitignore").read_text() == text
+
+
+def test_a_folder_outside_of_the_project_changes_no_gitignore(project):
+    (project / ".git").mkdir()
+    added()
+    assert not (project / ".gitignore").exists()
 
 
 def test_what_is_added_is_what_can_be_read():

@@ -78,7 +78,7 @@ LIBRARIES = {  # all that these rooms may import: they run on boxes that have no
     "loading": {"torch", "numpy"},
     "training": {"torch", "numpy", "pytorch_lightning", "torchmetrics", "safetensors", "tqdm"}
     | {"lightning_fabric"},  # a part of pytorch_lightning
-    "execution": {"numpy", "joblib", "dask", "distributed", "ray", "ruamel"},
+    "execution": {"numpy", "joblib", "dask", "distributed", "ray", "ruamel", "dvc", "networkx"},
 }
 
 

@@ -123,7 +123,23 @@ def add(name: object, path: object, say: Say = SAY) -> None:
     _say_left_out(contents, say)
     if given.is_absolute():
         say(f"  its path is absolute, so the file is good on this machine alone: {stored}")
+    _keep_out_of_git(given, say)
     _say_next(name, contents, say)
+
+
+def _keep_out_of_git(folder: Path, say: Say) -> None:
+    """Add a folder of this project to .gitignore: its files may not be anybody's to publish."""
+    place = folder.resolve()
+    if not Path(".git").exists() or not place.is_relative_to(Path.cwd()) or place == Path.cwd():
+        return
+    asked = subprocess.run(["git", "check-ignore", "-q", str(place)], check=False)
+    if asked.returncode != 1:  # ignored already, or git cannot say
+        return
+    line = "/" + re.sub(r"([\\*?\[\] ])", r"\\\1", place.relative_to(Path.cwd()).as_posix()) + "/"
+    ignored = Path(".gitignore")
+    text = ignored.read_text(encoding="utf-8") if ignored.exists() else ""
+    write_text(ignored, text + ("" if text.endswith("\n") or not text else "\n") + line + "\n")
+    say(f"  git ignores its files: {line} is in .gitignore")
 
 
 def _stored(folder: Path) -> str:
