@@ -25,7 +25,7 @@ SETTINGS = {
 def bach(tmp_path):
     """One file of the corpus inside the installed package."""
     source = source_from("bach", SETTINGS)
-    with pytest.raises(ValueError, match="promises 0000") as refused:
+    with pytest.raises(ValueError, match="expects 0000") as refused:
         download("bach", source, tmp_path / "bach")
     assert list(tmp_path.iterdir()) == [], "a download that is not what was promised left files"
     digest = re.search("digest ([0-9a-f]{64})", str(refused.value)).group(1)
@@ -86,22 +86,22 @@ def part(copy=None, **settings):
         (part(folder="x"), r"source\.parts\[0\] has no folder; known: copies, into, include"),
         (part({"hash": "x"}), r"parts\[0\]\.copies\[0\] has no hash; known: mirror, url, sha256"),
         (part(include="*.mid"), r"parts\[0\]: include is '\*\.mid', not a list"),
-        (part(include=[]), r"include: \[\] would leave nothing"),
+        (part(include=[]), r"include: \[\] selects nothing"),
         (part(exclude={"*.txt": 3}), "exclude is .* not a mapping of texts to texts or null"),
-        (part(into="../x"), r"into: \.\./x must be a path below its folder"),
+        (part(into="../x"), r"into: \.\./x must be a relative path"),
         (part({"sha256": "abc"}), "sha256 'abc' must be 64 digits"),
         (part({"sha256": 64 * "A"}), "must be 64 digits of 0-9a-f"),
         (part({"sha256": None, "md5": 5}), "md5 is 5, not a text or null"),
         (part({"strip": -1}), "strip: -1 must be"),
         (part({"strip": True}), "strip is True, not a whole number"),
         (part({"mirror": "a/b.zip"}), "either a mirror .* or a url"),
-        (part({"url": None, "mirror": "/a/b.zip"}), "mirror: /a/b.zip must be a path below"),
+        (part({"url": None, "mirror": "/a/b.zip"}), "mirror: /a/b.zip must be a relative path"),
         (part({"url": "ftp://example.org/a"}), "must begin with https"),
-        (part({"url": "https://example.org/"}), "names no file; say which with `as: <name>`"),
-        (part({"as": "a/b"}), "names no file"),
+        (part({"url": "https://example.org/"}), "does not end with a file name; add `as: <name>`"),
+        (part({"as": "a/b"}), "does not end with a file name"),
         (part({"sha256": None}), "digest: null needs a sha256 or md5 of every copy"),
         (ARCHIVES | {"limit_mb": 0}, "limit_mb: 0 must be above 0"),
-        (ARCHIVES | {"parts": []}, r"parts: \[\] holds nothing"),
+        (ARCHIVES | {"parts": []}, r"parts: \[\] is empty"),
         (ARCHIVES | {"parts": ["x"]}, r"parts\[0\] must be a mapping of keys to values, not 'x'"),
         (ARCHIVES | {"parts": [{"copies": []}]}, "at least one copy"),
         (ARCHIVES | {"digest": "12"}, "digest '12' must be 64 digits"),
@@ -136,7 +136,7 @@ def test_plain_files_keep_their_names_and_parts_their_folders(tmp_path, mirror):
     parts = [{"copies": copies}, {"into": "x/y", "copies": [copies[0] | {"as": "other.csv"}]}]
     source = source_from("tiny", ARCHIVES | {"parts": parts, "digest": ""})
     with pytest.raises(
-        ValueError, match=r"digest ([0-9a-f]{64}) \(2 files\), conf\S+ promises none"
+        ValueError, match=r"digest ([0-9a-f]{64}) \(2 files\), conf\S+ expects none"
     ):
         download("tiny", source, tmp_path / "out")
     parts = [{"copies": [{"mirror": "info.csv", "sha256": sha256_file(mirror / "info.csv")}]}]
@@ -151,8 +151,8 @@ def test_plain_files_keep_their_names_and_parts_their_folders(tmp_path, mirror):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["a.csv", "A.CSV"], "'a.csv' and 'A.CSV' would be one file; .* folders of their own"),
-        (["manifest.json"], "manifest.json is a name of ours"),
+        (["a.csv", "A.CSV"], "'a.csv' and 'A.CSV' are one file .* different folders"),
+        (["manifest.json"], "the name manifest.json is reserved"),
     ],
 )
 def test_parts_that_write_over_each_other_are_refused(tmp_path, mirror, names, message):
@@ -214,5 +214,5 @@ def test_a_mirror_that_is_no_folder_is_an_error(tmp_path, monkeypatch):
     part = {"into": "", "include": ["*"], "copies": [copy]}
     terms = {"licence": "none", "citation": "none", "url": "none"}
     source = source_from("tiny", {"kind": "archives", "parts": [part], "digest": None} | terms)
-    with pytest.raises(ValueError, match=r"OSTINATO_MIRROR is .*nowhere, which is no folder"):
+    with pytest.raises(ValueError, match=r"OSTINATO_MIRROR is .*nowhere, which is not a folder"):
         download("tiny", source, tmp_path / "tiny")

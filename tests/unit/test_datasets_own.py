@@ -114,12 +114,12 @@ def test_the_file_says_the_same_in_both_dialects_of_yaml(project):
 
 
 def test_an_absolute_path_is_said_to_be_of_this_machine(project):
-    assert "good on this machine alone" in added(
+    assert "works on this machine only" in added(
         "here", str(project.parent / "music" / "Deep" / "..")
     )
     text = Path("conf/dataset/here.yaml").read_text()
     assert yaml.safe_load(text)["source"]["path"] == str(project.parent / "music")
-    assert "The path is one of this machine" in text
+    assert "The path is absolute" in text
     bring("here")
 
 
@@ -127,13 +127,13 @@ def test_a_change_is_refused_with_its_remedy_and_updated(project):
     added()
     bring()
     before = Path("conf/dataset/mine.yaml").read_text()
-    Path("conf/dataset/mine.yaml").write_text(before.replace("stated by you: not yet", "CC0"))
+    Path("conf/dataset/mine.yaml").write_text(before.replace("not stated yet", "CC0"))
     music = project.parent / "music"
     (music / "one.mid").write_bytes(b"changed")
     (music / "tune.abc").rename(music / "song.abc")
     with pytest.raises(ValueError, match=r"python pipelines/download\.py update=mine$") as refused:
         bring()
-    changes = r"1 new (song.abc), 1 gone (tune.abc), 1 changed (one.mid)"
+    changes = r"1 new (song.abc), 1 missing (tune.abc), 1 changed (one.mid)"
     assert changes in str(refused.value)
     assert "the folder ../music has changed since" in str(refused.value)
     said = []
@@ -158,7 +158,7 @@ def test_adding_again_changes_nothing_and_another_folder_is_refused(project):
     text = Path("conf/dataset/mine.yaml").read_text()
     added()
     assert Path("conf/dataset/mine.yaml").read_text() == text
-    with pytest.raises(ValueError, match=r"conf/dataset/mine\.yaml is there already"):
+    with pytest.raises(ValueError, match=r"conf/dataset/mine\.yaml exists already"):
         added(path="../music/Deep")
     assert Path("conf/dataset/mine.yaml").read_text() == text
 
@@ -167,7 +167,7 @@ def test_adding_again_changes_nothing_and_another_folder_is_refused(project):
     "name", ["Mine", "my-music", "../mine", "", "é", "a b", "a\n", "null", "1", "1e5", "0x1f", "on"]
 )
 def test_a_name_that_a_file_or_yaml_could_not_bear_is_refused(project, name):
-    with pytest.raises(ValueError, match=r"must be of a-z, 0-9 and _"):
+    with pytest.raises(ValueError, match=r"must consist of a-z, 0-9 and _"):
         added(name)
     assert not list(Path("conf/dataset").iterdir())
 
@@ -175,12 +175,12 @@ def test_a_name_that_a_file_or_yaml_could_not_bear_is_refused(project, name):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("../nowhere", "nowhere is no folder"),
-        ("../music/one.mid", "one.mid is no folder"),
+        ("../nowhere", "nowhere is not a folder"),
+        ("../music/one.mid", "one.mid is not a folder"),
         ("../music/.git/empty", "no music in .*looked for .mid"),
-        ("..", "is, holds or lies in data/raw/mine"),
-        (".", "is, holds or lies in data/raw/mine"),
-        ("data/raw/mine/x", "is, holds or lies in data/raw/mine"),
+        ("..", "overlaps with data/raw/mine"),
+        (".", "overlaps with data/raw/mine"),
+        ("data/raw/mine/x", "overlaps with data/raw/mine"),
         ("../music/${HOME}", "rename it"),
         (None, "needs both: add=<name> path=<folder>"),
     ],

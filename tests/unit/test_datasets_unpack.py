@@ -90,30 +90,30 @@ def test_an_unwanted_name_that_leaves_the_folder_refuses_it_too(attempt):
     ],
 )
 def test_names_that_some_disks_take_for_one_are_refused(attempt, first, second):
-    with pytest.raises(UnsafeArchive, match="would be one file"):
+    with pytest.raises(UnsafeArchive, match="are one file"):
         attempt([(first, b"1"), (second, b"2")])
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_occurs_twice_is_refused(attempt):
-    with pytest.raises(UnsafeArchive, match="would be one file"):
+    with pytest.raises(UnsafeArchive, match="are one file"):
         attempt([("a.mid", b"1"), ("a.mid", b"2")])
 
 
 def test_names_that_strip_makes_one_are_refused(attempt):
-    with pytest.raises(UnsafeArchive, match="would be one file"):
+    with pytest.raises(UnsafeArchive, match="are one file"):
         attempt([("one/a.mid", b"1"), ("two/a.mid", b"2")], strip=1)
 
 
 def test_bytes_are_counted_over_all_files(attempt):
     files = [(f"{n}.mid", bytes(LIMIT // 4)) for n in range(4)]
     assert len(attempt(files)) == 4
-    with pytest.raises(UnsafeArchive, match=r"reached in '4\.mid'"):
+    with pytest.raises(UnsafeArchive, match=r"at '4\.mid'"):
         attempt([*files, ("4.mid", b"1")])
 
 
 def test_a_bomb_is_refused(attempt):
-    with pytest.raises(UnsafeArchive, match=r"more comes out than limit_mb allows.*b\.mid"):
+    with pytest.raises(UnsafeArchive, match=r"the contents exceed limit_mb.*b\.mid"):
         attempt([("a.mid", bytes(LIMIT // 2)), ("b.mid", bytes(10 * LIMIT))])
 
 
@@ -128,7 +128,7 @@ def test_a_zip_that_lies_about_its_size_is_damaged_or_refused(tmp_path):
     true, claimed = (10 * LIMIT).to_bytes(4, "little"), (10).to_bytes(4, "little")
     assert content.count(true) == 2
     path.write_bytes(bytes(content).replace(true, claimed))
-    with pytest.raises(DamagedFile, match=r"x\.zip is no readable archive"):
+    with pytest.raises(DamagedFile, match=r"x\.zip is not a readable archive"):
         unpack(path, path.name, tmp_path, Layout(limit=LIMIT))
 
 
@@ -178,7 +178,7 @@ def test_a_file_that_a_tar_stores_once_under_two_names_has_both(tmp_path):
     unpack(path, path.name, tmp_path / "out", Layout(limit=LIMIT))
     assert (tmp_path / "out" / "d" / "b.mid").read_bytes() == b"same"
     lost = tarred(tmp_path / "x.tar", members[1:])
-    with pytest.raises(UnsafeArchive, match="which is no file before it"):
+    with pytest.raises(UnsafeArchive, match="which is not an earlier file"):
         unpack(lost, lost.name, tmp_path / "lost", Layout(limit=LIMIT))
 
 
@@ -250,7 +250,7 @@ def test_a_file_that_is_no_archive_or_half_of_one_is_damaged(tmp_path, kind):
     content = whole.read_bytes()
     for broken in (b"", b"<html>", content[:5000], content[:20]):
         whole.write_bytes(broken)
-        with pytest.raises(DamagedFile, match="no readable archive of its kind"):
+        with pytest.raises(DamagedFile, match="not a readable archive of its kind"):
             unpack(whole, kind, tmp_path / "out", Layout(limit=LIMIT))
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from ostinato.datasets import archives, fetch, web
 from ostinato.datasets.source import download, source_from
-from ostinato.datasets.web import FetchError, Patience
+from ostinato.datasets.web import FetchError, RetryPolicy
 from ostinato.files import checksums, sha256_json
 
-QUICK = Patience(attempts=3, delay_seconds=0.001, connect_seconds=2, read_seconds=10)
+QUICK = RetryPolicy(attempts=3, delay_seconds=0.001, connect_seconds=2, read_seconds=10)
 HASTY = replace(QUICK, attempts=2, read_seconds=0.5)
 CONTENT = np.random.default_rng(1).bytes(300_000)
 OTHER = np.random.default_rng(2).bytes(300_000)
@@ -253,7 +253,7 @@ def sha256(content):
 @pytest.fixture
 def bring(server, tmp_path, monkeypatch):
     """Download a dataset of one part with these copies; returns (folder, what was said)."""
-    monkeypatch.setattr(archives, "Patience", lambda: QUICK)
+    monkeypatch.setattr(archives, "RetryPolicy", lambda: QUICK)
 
     def run(*copies, digest=DIGEST, include=("*.mid",)):
         settings = {
@@ -335,7 +335,7 @@ def test_md5_of_the_publisher_is_as_good(bring, server):
 def test_a_page_instead_of_an_archive_without_a_hash_is_forgotten(bring, server):
     server.plan[:] = [{"content": b"<html>log in</html>"}]
     copy = {"url": server.url(), "strip": 1}
-    with pytest.raises(ValueError, match=r"set\.zip is no readable archive"):
+    with pytest.raises(ValueError, match=r"set\.zip is not a readable archive"):
         bring(copy)
     server.plan[:] = [{"content": ZIP}]
     bring(copy)
@@ -349,7 +349,7 @@ def test_other_contents_are_refused_and_forgotten(bring, server):
     server.plan[:] = [{"content": more}]
     for path in fetch.CACHE.iterdir():
         path.unlink()
-    with pytest.raises(ValueError, match=rf"\(3 files\).*promises {DIGEST}.*1 new \(a/z\.mid\)"):
+    with pytest.raises(ValueError, match=rf"\(3 files\).*expects {DIGEST}.*1 new \(a/z\.mid\)"):
         bring(copy)
     server.plan[:] = [{"content": ZIP}]
     bring(copy)

@@ -249,7 +249,7 @@ def test_a_damaged_or_missing_file_is_named_before_any_piece(corpus, tmp_path, f
 def test_a_folder_without_music_is_refused(tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "readme.txt").write_text("x")
-    with pytest.raises(ValueError, match=r"raw holds no music file; known are \.mid"):
+    with pytest.raises(ValueError, match=r"raw contains no music file; known suffixes are \.mid"):
         build(tmp_path / "raw", tmp_path / "tiny")
 
 

@@ -17,10 +17,10 @@ from ostinato.normalization.normalize import options_from
 from ostinato.normalization.splits import (
     Pieces,
     SplitRule,
+    copies_to_drop,
     decide,
     rule_from,
     split_of,
-    superfluous,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,18 +75,18 @@ def test_an_official_split_is_kept_and_what_crosses_it_is_counted_and_named():
         "groups_in_all": 1,
     }
     assert decision.copies == ["piece-0", "", "piece-0", "", ""]
-    assert superfluous(decision, pieces) == {"piece-0": "piece-2"}
+    assert copies_to_drop(decision, pieces) == {"piece-0": "piece-2"}
 
 
 def test_of_copies_in_one_split_the_longest_stays_and_then_the_first():
     pieces = alike(alike(pieces_of(4), 3, 1), 3, 2)
     decision = decide(pieces, SplitRule(train=1, valid=0, test=0))
-    assert superfluous(decision, pieces) == {"piece-2": "piece-1", "piece-3": "piece-1"}
+    assert copies_to_drop(decision, pieces) == {"piece-2": "piece-1", "piece-3": "piece-1"}
     sizes = np.diff(pieces.texture.offsets)
     shorter = [pieces.texture.hashes[o : o + n - (i < 3)] for i, (o, n) in
                enumerate(zip(pieces.texture.offsets, sizes, strict=False))]  # fmt: skip
     pieces = replace(pieces, texture=Sketches.of(shorter))
-    assert superfluous(decision, pieces) == {"piece-1": "piece-3", "piece-2": "piece-3"}
+    assert copies_to_drop(decision, pieces) == {"piece-1": "piece-3", "piece-2": "piece-3"}
 
 
 def test_a_split_that_is_given_is_kept_while_its_file_is_what_was_promised(tmp_path):

@@ -1,1 +1,1 @@
-"""Where music comes from: sources, their licences, verified copies with a manifest."""
+"""Downloads datasets: sources with licences, verified copies, manifests."""

@@ -1,4 +1,4 @@
-"""What to say when a dataset's contents are not those that its digest promises."""
+"""Explains why the contents of a dataset do not have the expected digest."""
 
 import json
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ NAMES_SHOWN = 3
 
 
 def config_file(name: str) -> Path:
-    """The dataset's file, from the project's folder."""
+    """The dataset's file, relative to the project's folder."""
     return Path(f"conf/dataset/{name}.yaml")
 
 
-def other_contents(name: str, source: Source, digests: Mapping[str, str], out: Path) -> str:
-    """Both digests, what is known of the difference, and the remedy.
+def digest_mismatch(name: str, source: Source, digests: Mapping[str, str], out: Path) -> str:
+    """The message: both digests, the difference as far as known, and the remedy.
 
-    digests: the checksums found. out: where an earlier download may lie that is as promised. What
-    was fetched and could be verified by the contents alone is removed from the cache.
+    digests: the checksums found. out: folder of an earlier download, which may have the expected
+    digest. Files in the cache that have no hash of their own are removed.
     """
     found = (
         f"dataset {name}: contents have digest {sha256_json(digests)} ({len(digests)} files), "
-        f"{config_file(name)} promises {source.digest or 'none'}"
+        f"{config_file(name)} expects {source.digest or 'none'}"
     )
-    before = earlier(out, source.digest)
+    before = earlier_download(out, source.digest)
     if before is not None:
-        found += f"; beside {out}: {difference(before, digests)}"
+        found += f"; compared with {out}: {difference(before, digests)}"
     if not source.digest:
-        return f"{found}; if they are what you want, write that digest into it"
+        return f"{found}; if these are the right files, write that digest into it"
     if isinstance(source, FolderSource):
         return (
             f"{found}\nthe folder {source.path} has changed since; to take it as it is now: "
@@ -40,14 +40,14 @@ def other_contents(name: str, source: Source, digests: Mapping[str, str], out: P
         for part in source.parts:
             forget_unverified(part.copies)
         return (
-            f"{found}\nif the publisher has changed the set and this is what you want, write the "
-            f"digest found into {config_file(name)}; else run again, or bring the files as they "
-            "were in a mirror folder (OSTINATO_MIRROR)"
+            f"{found}\nif the publisher has changed the dataset and you want the new one, write "
+            f"the digest found into {config_file(name)}; else run again, or provide the "
+            "original files in a mirror folder (OSTINATO_MIRROR)"
         )
     return f"{found}; install the versions of requirements.lock, or correct the file"
 
 
-def earlier(folder: Path, digest: str | None) -> dict[str, str] | None:
+def earlier_download(folder: Path, digest: str | None) -> dict[str, str] | None:
     """Checksums of an earlier download with this digest, from its manifest; None without one."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -58,10 +58,10 @@ def earlier(folder: Path, digest: str | None) -> dict[str, str] | None:
 
 
 def difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """Files that are new, gone and changed: how many, and the first of each."""
+    """Numbers of new, missing and changed files, and the names of the first of each."""
     kinds = {
         "new": sorted(set(after) - set(before)),
-        "gone": sorted(set(before) - set(after)),
+        "missing": sorted(set(before) - set(after)),
         "changed": sorted(name for name in set(before) & set(after) if before[name] != after[name]),
     }
     words = []

@@ -1,6 +1,6 @@
-"""The kinds of source that a dataset's file in conf/dataset can name, each with its settings.
+"""Kinds of source in conf/dataset, each with its settings.
 
-A contradiction raises ValueError with the remedy when the file is read, before anything is fetched.
+Contradictory settings raise ValueError with the remedy when the file is read, before a download.
 """
 
 import re
@@ -15,10 +15,10 @@ HEX_DIGITS = {"sha256": 64, "md5": 32}
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A dataset's origin and terms; the subclasses say where its files are.
+    """Origin and terms of a dataset; subclasses define where its files are.
 
-    digest: of the sorted contents, so that any copy of the same files is the same dataset; None
-    where archives vouch for themselves.
+    digest: SHA-256 over the sorted checksums of its files, so that any copy of the same files is
+    the same dataset; None if all archives have hashes of their own.
     """
 
     kind: str
@@ -28,12 +28,12 @@ class Source:
     url: str
 
     def __post_init__(self) -> None:
-        if self.digest != "":  # nothing yet: the first download states it
+        if self.digest != "":  # not known yet: the first download prints it
             _check_hex("digest", self.digest, HEX_DIGITS["sha256"])
 
     @property
     def left_out(self) -> Mapping[str, str]:
-        """Patterns of files that are there and are not taken, each with its reason."""
+        """Patterns of files that are not used, each with its reason."""
         return {}
 
 
@@ -62,9 +62,9 @@ class Music21Source(Source):
 class Copy:
     """One place that has a part of a dataset: `mirror`, a path inside the mirror folder, or `url`.
 
-    sha256, md5: of the file itself; None where its publisher packs it anew now and then. strip:
-    leading folders cut off the names in it. as_name (`as` in the file): the name of the file where
-    the url's last part is none.
+    sha256, md5: of the file itself; None if its publisher repacks it from time to time. strip:
+    number of leading folders removed from the names in it. as_name (`as` in the file): the file's
+    name if the url does not end with one.
     """
 
     mirror: str | None = None
@@ -86,18 +86,18 @@ class Copy:
             raise ValueError(f"strip: {self.strip} must be the number of folders to cut, 0 or more")
         if not self.name or "/" in self.name or self.name in (".", ".."):
             raise ValueError(
-                f"{self.url or self.mirror} names no file; say which with `as: <name>`"
+                f"{self.url or self.mirror} does not end with a file name; add `as: <name>`"
             )
 
     @property
     def name(self) -> str:
-        """The file's name, which says whether it is an archive."""
+        """The file's name; its suffix tells whether it is an archive."""
         place = urlsplit(self.url).path if self.url else str(self.mirror)
         return self.as_name or unquote(PurePosixPath(place).name)
 
     @property
     def is_archive(self) -> bool:
-        """Whether it is unpacked; else it is one plain file."""
+        """Whether it is an archive to unpack, not a plain file."""
         return self.name.lower().endswith(ARCHIVES)
 
     @property
@@ -108,7 +108,7 @@ class Copy:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One file or archive of a dataset, in any of its copies.
+    """One file or archive of a dataset, with its copies.
 
     into: folder below data/raw/<dataset>. include, exclude: fnmatch patterns on the names in the
     archive after `strip`; a `*` also matches "/".
@@ -123,7 +123,7 @@ class Part:
         if not self.copies:
             raise ValueError("a part needs at least one copy (a mirror path or a url)")
         if not self.include:
-            raise ValueError("include: [] would leave nothing; leave it out to take every file")
+            raise ValueError("include: [] selects nothing; remove it to use every file")
         _check_relative("into", self.into)
 
 
@@ -140,7 +140,7 @@ class ArchivesSource(Source):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.parts:
-            raise ValueError("parts: [] holds nothing; name at least one part with its copies")
+            raise ValueError("parts: [] is empty; list at least one part with its copies")
         if self.limit_mb <= 0:
             raise ValueError(f"limit_mb: {self.limit_mb} must be above 0")
         copies = [copy for part in self.parts for copy in part.copies]
@@ -180,4 +180,4 @@ def _check_hex(key: str, value: str | None, digits: int) -> None:
 def _check_relative(key: str, value: str | None) -> None:
     path = PurePosixPath(value or "")
     if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{key}: {value} must be a path below its folder, without '..'")
+        raise ValueError(f"{key}: {value} must be a relative path without '..'")

@@ -12,7 +12,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of data/raw/<dataset>, after checking that no file has changed since.
 
     Raises:
-        MissingInput, DamagedFile: naming the file and the command that brings it again.
+        MissingInput, DamagedFile: names the file and the command that restores it.
     """
     made_by = f"dvc repro --force --single-item download@{folder.name}"
     manifest = read_json(folder / "manifest.json", expect_format=FORMAT, made_by=made_by)

@@ -1,8 +1,7 @@
-"""The corpus that ships inside the installed music21 package, read at run time.
+"""Copies files of the corpus inside the installed music21 package.
 
-music21 assumes no copyright in it and points to the terms inside each encoding, so the files are
-never part of this project; the manifest repeats for each file who encoded it and what rights it
-states.
+music21 claims no copyright in it and refers to the terms stated in each file, so the files are not
+part of this repository; the manifest states the encoder and the rights of each file.
 """
 
 import fnmatch
@@ -16,7 +15,7 @@ from ostinato.datasets.kinds import Music21Source
 from ostinato.files import MissingInput
 
 CREDIT_WORDS = ("encod", "copyright", "edited", "edition", "greentree", "rights", "©", "arr.")
-LINES = {  # which lines of a file state its encoder and which its rights
+LINES = {  # keys of the lines that state the encoder, and those that state the rights
     ".krn": (
         ("!!!ENC", "!!!EED", "!!!ENP", "!!!END"),
         ("!!!YEP", "!!!YEC", "!!!YER", "!!!YEM"),
@@ -34,13 +33,13 @@ def corpus_folder() -> Path:
 
 
 def copy_files(name: str, source: Music21Source, out: Path) -> dict[str, dict[str, str]]:
-    """Copy the files that match, and say of each what it states about its origin and terms.
+    """Copy the files that match; returns what each states about its origin and terms.
 
-    Files of one folder of the corpus lie in `out` itself; those of several keep their folders,
-    where equal names would meet.
+    Files of one folder of the corpus are copied into `out` itself; files of several folders keep
+    their folders, because names could be equal.
 
     Raises:
-        ValueError: a pattern that matches nothing.
+        ValueError: a pattern matches nothing.
     """
     corpus = corpus_folder()
     chosen = _chosen(name, source, corpus)
@@ -71,7 +70,7 @@ def _chosen(name: str, source: Music21Source, corpus: Path) -> list[Path]:
 
 
 def stated_origin(path: Path) -> dict[str, str]:
-    """Who encoded a score and what rights it states, in its own words; empty where it is silent."""
+    """Encoder and rights as a score states them; empty if it does not."""
     if path.suffix in LINES:
         encoding, rights = _lines(path)
     else:
@@ -80,7 +79,7 @@ def stated_origin(path: Path) -> dict[str, str]:
 
 
 def _lines(path: Path) -> tuple[list[str], list[str]]:
-    """Of the kinds of file that hold one statement a line, led by its kind."""
+    """Encoder and rights from the lines `key: value` of an ABC or kern file."""
     encoding: list[str] = []
     rights: list[str] = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

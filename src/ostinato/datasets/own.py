@@ -1,8 +1,8 @@
 """A user's own files as a dataset: a folder of MIDI, MusicXML, ABC and kern becomes
 conf/dataset/<name>.yaml.
 
-The folder is read where it lies and never written to. Its digest is over the music in it alone, so
-that a new text file beside the music changes nothing; other files are counted by their suffix.
+The folder is read in place and never written to. Its digest covers the music only, so that a new
+text file changes nothing; other files are counted by their suffix.
 """
 
 import json
@@ -18,13 +18,13 @@ from pathlib import Path
 
 import yaml
 
-from ostinato.datasets.contents import config_file, difference, earlier
+from ostinato.datasets.contents import config_file, difference, earlier_download
 from ostinato.datasets.kinds import FolderSource
 from ostinato.datasets.unpack import decoded
 from ostinato.datasets.web import SAY, Say
 from ostinato.files import require, sha256_file, sha256_json, write_text
 
-KINDS_OF_MUSIC = {  # a test holds them to what readers/read.py reads, which no download waits for
+KINDS_OF_MUSIC = {  # a test compares them with readers/read.py, which is slow to import
     ".mid": "MIDI",
     ".midi": "MIDI",
     ".kar": "MIDI",
@@ -38,12 +38,12 @@ KINDS_OF_MUSIC = {  # a test holds them to what readers/read.py reads, which no 
     ".kern": "kern",
 }
 NAME = re.compile(r"[a-z0-9_]+")
-# what YAML or the command line would read as something else than a name
+# words that YAML or the command line would not read as text
 NO_NAMES = re.compile(
     r"null|true|false|yes|no|on|off|y|n|nan|inf|[0-9_]+(e[0-9_]+)?|0x[0-9a-f_]+|0o[0-7_]+|0b[01_]+"
 )
-ABSOLUTE = "The path is one of this machine: elsewhere this file needs another one."
-RELATIVE = "The path counts from the project's folder."
+ABSOLUTE = "The path is absolute: change it on another machine."
+RELATIVE = "The path is relative to the project's folder."
 TEMPLATE = """\
 # Your own files. {kept}
 # After a change in it: python pipelines/download.py update={name}
@@ -51,8 +51,8 @@ source:
   kind: folder
   path: {path}
   digest: "{digest}"
-  licence: "stated by you: not yet; write here what others may do with these files"
-  citation: "stated by you: not yet; write here who made them"
+  licence: "not stated yet; write here what others may do with these files"
+  citation: "not stated yet; write here who made them"
   url: ""
 normalize:
   ticks_per_quarter: 480
@@ -65,19 +65,19 @@ normalize:
 
 @dataclass(frozen=True)
 class Contents:
-    """What lies in a folder. music: files by the name they get; left_out: how many, by reason."""
+    """Contents of a folder. music: files by name in the dataset; left_out: counts by reason."""
 
     music: Mapping[str, Path]
     left_out: Mapping[str, int]
 
     def counts(self) -> str:
-        """How many files of each kind of music."""
+        """Number of files of each kind of music, as text."""
         kinds = Counter(KINDS_OF_MUSIC[Path(name).suffix.lower()] for name in self.music)
         return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
 
 
 def quoted(argument: str) -> str:
-    """`path=…` of a command line in the quotes that Hydra wants around brackets and commas."""
+    """Quote `path=…` of a command line as Hydra requires for brackets and commas."""
     value = argument.removeprefix("path=")
     if value == argument or value[:1] in ("'", '"'):
         return argument
@@ -85,22 +85,22 @@ def quoted(argument: str) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """A quote, or the end, with the backslashes before it: each of them doubled."""
+    """Double the backslashes before a quote or the end, and escape the quote."""
     return 2 * found[1] + (r"\'" if found[2] else "")
 
 
 def add(name: object, path: object, say: Say = SAY) -> None:
-    """Write conf/dataset/<name>.yaml for a folder, and say what to do next.
+    """Write conf/dataset/<name>.yaml for a folder, and print the next steps.
 
     Raises:
-        ValueError: a name or folder that cannot be used, or another dataset of that name.
+        ValueError: the name or folder cannot be used, or the name is taken.
     """
     if name is None or path is None:
         raise ValueError("a dataset of your own files needs both: add=<name> path=<folder>")
     name, given = str(name), Path(str(path)).expanduser()
     if not NAME.fullmatch(name) or NO_NAMES.fullmatch(name):
         raise ValueError(
-            f"add: {name!r} must be of a-z, 0-9 and _, with a letter, and no YAML word"
+            f"add: {name!r} must consist of a-z, 0-9 and _, with a letter, and not be a YAML word"
         )
     target = config_file(name)
     if not target.parent.is_dir():
@@ -115,14 +115,14 @@ def add(name: object, path: object, say: Say = SAY) -> None:
     )
     if target.exists() and target.read_text(encoding="utf-8") != text:
         raise ValueError(
-            f"{target} is there already and says something else; choose another name, or, if its "
+            f"{target} exists already with other contents; choose another name, or, if its "
             f"folder has changed: python pipelines/download.py update={name}"
         )
     write_text(target, text)
     say(f"{target}: {contents.counts()}")
     _say_left_out(contents, say)
     if given.is_absolute():
-        say(f"  its path is absolute, so the file is good on this machine alone: {stored}")
+        say(f"  its path is absolute, so the file works on this machine only: {stored}")
     _keep_out_of_git(given, say)
     _say_next(name, contents, say)
 
@@ -166,21 +166,21 @@ def update(name: str, say: Say = SAY) -> None:
     line = re.compile(r"^( *digest: *)\S+(.*)$", re.MULTILINE)
     if len(line.findall(text)) != 1:
         raise ValueError(
-            f"{target}: write the digest by hand, it has not one line for it: {digest}"
+            f"{target} does not have exactly one line `digest:`; write it by hand: {digest}"
         )
     write_text(target, line.sub(rf'\g<1>"{digest}"\g<2>', text))
-    before = earlier(Path("data/raw") / name, old)
+    before = earlier_download(Path("data/raw") / name, old)
     say(f"{target}: {contents.counts()}")
     if before is not None:
-        say(f"  beside the last download: {difference(before, found)}")
+        say(f"  compared with the last download: {difference(before, found)}")
     _say_left_out(contents, say)
-    say(f"next: dvc repro download@{name}, or dvc repro for all that builds on it")
+    say(f"next: dvc repro download@{name}, or dvc repro for all stages that use it")
 
 
 def copy_files(
     name: str, source: FolderSource, out: Path, say: Say = SAY
 ) -> dict[str, dict[str, str]]:
-    """Copy a folder's music; of the files nothing is said but their names.
+    """Copy a folder's music; the manifest gets names only.
 
     Raises:
         ValueError: the folder is missing or holds no music.
@@ -194,23 +194,23 @@ def copy_files(
 
 
 def read_folder(name: str, folder: Path) -> Contents:
-    """The music in a folder and the folders in it, under names that are text.
+    """The music in a folder and its subfolders, with file names decoded to text.
 
-    Hidden files and folders are left out, and links to folders are not followed.
+    Hidden files and folders are skipped, links to folders are not followed.
 
     Raises:
-        ValueError: no folder, no music in it, or a part of it that may not be read.
+        ValueError: not a folder, no music in it, or a part of it is not readable.
     """
     if not folder.is_dir():
-        raise ValueError(f"dataset {name}: {folder} is no folder; correct path or bring it back")
+        raise ValueError(f"dataset {name}: {folder} is not a folder; correct path or restore it")
     _refuse_own_output(name, folder)
     music: dict[str, Path] = {}
     left_out: Counter[str] = Counter()
     for place, folders, files in os.walk(folder, onerror=_unreadable):
         for inner in folders:
-            if reason := _passed_over(Path(place, inner)):
+            if reason := _skipped(Path(place, inner)):
                 left_out[f"{reason} folders"] += 1
-        folders[:] = sorted(f for f in folders if not _passed_over(Path(place, f)))
+        folders[:] = sorted(f for f in folders if not _skipped(Path(place, f)))
         for path in (Path(place, file) for file in sorted(files)):
             if path.name.startswith("."):
                 left_out["hidden files"] += 1
@@ -225,7 +225,7 @@ def read_folder(name: str, folder: Path) -> Contents:
     return Contents(dict(sorted(music.items())), left_out)
 
 
-def _passed_over(folder: Path) -> str:
+def _skipped(folder: Path) -> str:
     if folder.name.startswith("."):
         return "hidden"
     return "linked" if folder.is_symlink() else ""
@@ -236,11 +236,11 @@ def _unreadable(error: OSError) -> None:
 
 
 def _refuse_own_output(name: str, folder: Path) -> None:
-    """A download into the folder it reads would remove what it reads."""
+    """Refuse a folder that overlaps with its own download folder, which is replaced."""
     source, out = folder.resolve(), (Path("data/raw") / name).resolve()
     if source in (out, *out.parents) or out in source.parents:
         raise ValueError(
-            f"dataset {name}: {folder} is, holds or lies in data/raw/{name}, where its copy goes; "
+            f"dataset {name}: {folder} overlaps with data/raw/{name}, the folder of its copy; "
             "move the files to a folder of their own"
         )
 

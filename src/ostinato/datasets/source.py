@@ -1,4 +1,4 @@
-"""From what a dataset's file in conf/dataset says to its files, verified, with a manifest."""
+"""Builds a source from conf/dataset and downloads its files, verified, with a manifest."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
@@ -6,7 +6,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
 
-from ostinato.datasets.contents import config_file, other_contents
+from ostinato.datasets.contents import config_file, digest_mismatch
 from ostinato.datasets.kinds import (
     ArchivesSource,
     Copy,
@@ -37,7 +37,7 @@ def source_from(name: str, settings: Mapping[str, Any]) -> Source:
     """Build a Source from plain settings.
 
     Raises:
-        ValueError: names the dataset, the key that is unknown, missing or wrong, and valid ones.
+        ValueError: a key is unknown, missing or wrong; names the dataset and the valid keys.
     """
     kind = settings.get("kind")
     if kind not in KINDS:
@@ -68,7 +68,7 @@ def _mapping(where: str, settings: Any) -> dict[str, Any]:
 
 
 def _build(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
-    """A dataclass of plain values; `as_name` stands for the key `as`, a word of Python's own."""
+    """A dataclass from plain values; the key `as`, a keyword in Python, is the field `as_name`."""
     known = {_key(field): field for field in fields(kind)}  # type: ignore[arg-type]
     valid = f"known: {', '.join(known)}"
     if unknown := sorted(str(key) for key in set(values) - set(known)):
@@ -93,7 +93,7 @@ def _key(field: "Field[Any]") -> str:
 
 
 def _fits(value: object, annotation: Any) -> bool:
-    """Whether a plain value is of an annotated type; true and false are no numbers."""
+    """Whether a plain value has an annotated type; true and false are not numbers."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is UnionType:
         return any(_fits(value, each) for each in inner)
@@ -118,12 +118,12 @@ def _described(annotation: Any) -> str:
 
 
 def download(name: str, source: Source, out: Path, say: Say = SAY) -> dict[str, Any]:
-    """Bring a dataset's files into `out` with a manifest, or leave nothing.
+    """Download a dataset into `out` with a manifest; on any error `out` stays as it was.
 
-    say: is told of the licence and of every url before the network is used.
+    say: prints the licence, and every url before the network is used.
 
     Raises:
-        ValueError: no file, or contents other than the digest promises.
+        ValueError: no file, or the contents do not have the expected digest.
     """
     say(f"{name}: licence: {source.licence}")
     with atomic_folder(out) as folder:
@@ -131,7 +131,7 @@ def download(name: str, source: Source, out: Path, say: Say = SAY) -> dict[str, 
         digests = checksums(folder)
         if MANIFEST in digests:
             raise ValueError(
-                f"dataset {name}: {MANIFEST} is a name of ours; a part with it needs an into: …"
+                f"dataset {name}: the name {MANIFEST} is reserved; give its part a folder (into: …)"
             )
         digest = sha256_json(digests)
         if source.digest is None:
@@ -139,7 +139,7 @@ def download(name: str, source: Source, out: Path, say: Say = SAY) -> dict[str, 
                 f'{name}: to pin these contents, write into {config_file(name)}: digest: "{digest}"'
             )
         elif digest != source.digest:
-            raise ValueError(other_contents(name, source, digests, out))
+            raise ValueError(digest_mismatch(name, source, digests, out))
         manifest = {
             "format": FORMAT,
             "dataset": name,
@@ -155,7 +155,7 @@ def download(name: str, source: Source, out: Path, say: Say = SAY) -> dict[str, 
 
 
 def _copy_files(name: str, source: Source, folder: Path, say: Say) -> dict[str, dict[str, str]]:
-    """Fill `folder`; returns what the manifest says of each file beside its checksum."""
+    """Fill `folder`; returns the manifest's entries of each file, without checksums."""
     from ostinato.datasets import archives, music21_corpus, own
 
     if isinstance(source, Music21Source):

@@ -1,9 +1,9 @@
-"""Archives to files, trusting nothing that an archive says of itself.
+"""Unpacks untrusted archives safely.
 
-An archive is refused whole if a name or a link in it leaves the folder, if two of its names are one
-on a disk that ignores case, or if what comes out exceeds the limits: bytes are counted as they are
-written. What comes out depends on the names and bytes in the archive alone, not on its kind, order,
-dates or modes.
+An archive is refused as a whole if a name or a link in it leaves the folder, if two names are equal
+on a case-insensitive disk, or if its contents exceed the limits; bytes are counted while they are
+written. The result depends on names and bytes only, not on the kind of archive, order, dates or
+modes.
 """
 
 import lzma
@@ -25,9 +25,9 @@ from typing import IO
 
 from ostinato.files import CHUNK_BYTES, DamagedFile
 
-MAX_MEMBERS = 1_000_000  # entries of one archive; Lakh, the largest set here, has under 200,000
+MAX_MEMBERS = 1_000_000  # entries of one archive; Lakh, the largest dataset, has fewer than 200,000
 LONGEST_LINK = 4096  # bytes of a path that a link may hold on Linux
-MAX_NAME_BYTES = 255  # of one folder or file; most file systems take no more
+MAX_NAME_BYTES = 255  # of one folder or file; the limit of most file systems
 UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1  # of a zip member
 LEAVES = re.compile(r"^/|^[A-Za-z]:/|(^|/)\.\.(/|$)")
 UNREADABLE = (
@@ -37,9 +37,9 @@ UNREADABLE = (
     lzma.LZMAError,
     struct.error,
     EOFError,
-    NotImplementedError,  # a zip's way of packing that Python does not know
+    NotImplementedError,  # a compression method of zip that Python lacks
     ValueError,
-    OSError,  # without a number, where it is about the bytes and not about the disk
+    OSError,  # without errno, if it is about the bytes and not about the disk
 )
 
 
@@ -49,10 +49,10 @@ class UnsafeArchive(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What of an archive is wanted, and how its names become ours.
+    """Which files of an archive to unpack, and under which names.
 
-    strip: leading folders cut off; a file that lies above them is not taken. include, exclude:
-    fnmatch patterns on the names after that. limit: most bytes that may be written.
+    strip: number of leading folders to remove; files above them are skipped. include, exclude:
+    fnmatch patterns on the remaining names. limit: maximum number of bytes to write.
     """
 
     limit: int
@@ -61,7 +61,7 @@ class Layout:
     exclude: Mapping[str, str] | None = None
 
     def wants(self, name: str) -> bool:
-        """Whether a file of this name, cut by `strip`, is to be unpacked."""
+        """Whether to unpack a file of this name (after `strip`)."""
         return any(fnmatchcase(name, pattern) for pattern in self.include) and not any(
             fnmatchcase(name, pattern) for pattern in self.exclude or {}
         )
@@ -69,28 +69,28 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Member:
-    """One file of an archive: its whole name, how to open it, where it points as a link ("" for no
-    link; from the archive's root), and what forbids to unpack it ("" for nothing).
+    """One file of an archive: its full name, a function that opens it, the target of a link from
+    the archive's root ("": not a link), and what forbids to unpack it ("": nothing).
     """
 
     name: str
     open: Callable[[], IO[bytes] | None]
     target: str = ""
-    hindrance: str = ""
+    obstacle: str = ""
 
 
 class Names:
-    """Names of files that will lie in one folder; refuses two that clash."""
+    """Names of the files of one folder; refuses names that clash."""
 
     def __init__(self) -> None:
         self._files: dict[str, str] = {}
         self._folders: dict[str, str] = {}
 
     def add(self, name: str) -> None:
-        """Take a name in.
+        """Add a name.
 
         Raises:
-            UnsafeArchive: it is there, or is where letter case or accents are not told apart.
+            UnsafeArchive: it exists, also if only case or the form of accents differs.
         """
         key = unicodedata.normalize("NFC", name).casefold()
         parts = PurePosixPath(key).parts
@@ -98,7 +98,7 @@ class Names:
         clash = self._files.get(key) or self._folders.get(key)
         clash = clash or next((self._files[f] for f in folders if f in self._files), None)
         if clash is not None:
-            raise UnsafeArchive(f"the names {clash!r} and {name!r} would be one file")
+            raise UnsafeArchive(f"the names {clash!r} and {name!r} are one file on some disks")
         self._files[key] = name
         self._folders.update(dict.fromkeys(folders, name))
 
@@ -106,11 +106,11 @@ class Names:
 def unpack(archive: Path, kind: str, out: Path, layout: Layout) -> int:
     """Write the wanted files below the empty folder `out`; returns the bytes written.
 
-    kind: the archive's name as published, whose suffix tells a zip from a tar.
+    kind: the archive's published name; its suffix distinguishes zip from tar.
 
     Raises:
         UnsafeArchive: see the module. DamagedFile: not a readable archive of its kind.
-        ValueError: an include pattern that matches nothing.
+        ValueError: an include pattern matches nothing.
     """
     names, written, unused = Names(), 0, set(layout.include)
     members = _zip_members if kind.lower().endswith(".zip") else _tar_members
@@ -121,8 +121,8 @@ def unpack(archive: Path, kind: str, out: Path, layout: Layout) -> int:
             name = "/".join(_safe_parts(member)[layout.strip :])
             if not name or not layout.wants(name):
                 continue
-            if member.hindrance:
-                raise UnsafeArchive(f"{name!r} {member.hindrance}; leave it out with exclude")
+            if member.obstacle:
+                raise UnsafeArchive(f"{name!r} {member.obstacle}; leave it out with exclude")
             names.add(name)
             unused = {pattern for pattern in unused if not fnmatchcase(name, pattern)}
             written += _write(member, out / name, layout.limit - written)
@@ -143,15 +143,15 @@ def _write(member: _Member, target: Path, limit: int) -> int:
             written += len(chunk)
             if written > limit:
                 raise UnsafeArchive(
-                    f"more comes out than limit_mb allows (it was reached in {member.name!r}); "
-                    "raise limit_mb if the set is known to be that large"
+                    f"the contents exceed limit_mb (at {member.name!r}); "
+                    "raise limit_mb if the dataset is known to be that large"
                 )
             file.write(chunk)
     return written
 
 
 def _safe_parts(member: _Member) -> tuple[str, ...]:
-    """The folders and file of a member's name; refuses what leads out of the archive's folder."""
+    """Folders and file of a member's name; refuses names that leave the archive's folder."""
     for what, name in (("name", member.name), ("link to", member.target)):
         if LEAVES.search(name) or "\0" in name:
             raise UnsafeArchive(f"the {what} {name!r} leaves the folder")
@@ -162,9 +162,9 @@ def _safe_parts(member: _Member) -> tuple[str, ...]:
 
 
 def decoded(name: bytes) -> str:
-    """A file's name as text: UTF-8, or else code page 437, as the zip format has it.
+    """A file's name as text: UTF-8, or else code page 437, as in the zip format.
 
-    One rule for all archives and disks, so that a set packed anew keeps its names.
+    The same rule for all archives and disks, so that a repacked dataset keeps its names.
     """
     try:
         return name.decode("utf-8")
@@ -182,16 +182,16 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             if name.endswith("/"):
                 continue
             kind = stat.S_IFMT(info.external_attr >> 16)
-            target = hindrance = ""
+            target = obstacle = ""
             if info.flag_bits & ENCRYPTED_FLAG:
-                hindrance = "is encrypted"
+                obstacle = "is encrypted"
             elif kind == stat.S_IFLNK:
-                hindrance = "is a symbolic link"
+                obstacle = "is a symbolic link"
                 with opened.open(info) as content:
                     target = _link(name, decoded(content.read(LONGEST_LINK)))
             elif kind not in (0, stat.S_IFREG):
-                hindrance = "is a device or pipe"
-            yield _Member(name, partial(opened.open, info), target, hindrance)
+                obstacle = "is a device or pipe"
+            yield _Member(name, partial(opened.open, info), target, obstacle)
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
@@ -199,22 +199,22 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
         files: dict[str, tarfile.TarInfo] = {}
         for info in opened:
             name = _tar_name(info.name)
-            target = hindrance = ""
+            target = obstacle = ""
             if info.isdir():
                 continue
             if info.islnk():  # a file stored once under two names
                 target = posixpath.normpath(_tar_name(info.linkname))
                 info = files.get(target, info)
             if info.issym():
-                hindrance = "is a symbolic link"
+                obstacle = "is a symbolic link"
                 target = _link(name, _tar_name(info.linkname))
             elif info.islnk():
-                hindrance = f"is a link to {target!r}, which is no file before it"
+                obstacle = f"is a link to {target!r}, which is not an earlier file"
             elif not info.isreg():
-                hindrance = "is a device or pipe"
+                obstacle = "is a device or pipe"
             else:
                 files[posixpath.normpath(name)] = info
-            yield _Member(name, partial(opened.extractfile, info), target, hindrance)
+            yield _Member(name, partial(opened.extractfile, info), target, obstacle)
 
 
 def _tar_name(name: str) -> str:
@@ -222,13 +222,13 @@ def _tar_name(name: str) -> str:
 
 
 def _link(name: str, target: str) -> str:
-    """Where a symbolic link points, from the archive's root."""
+    """Target of a symbolic link, from the archive's root."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(name), target.replace("\\", "/")))
 
 
 @contextmanager
 def _damage_named(kind: str) -> Iterator[None]:
-    """Whatever a reader of archives stumbles over, as DamagedFile; errors of the disk stay."""
+    """Turn errors of archive readers into DamagedFile; errors of the disk stay as they are."""
     try:
         yield
     except (UnsafeArchive, DamagedFile):
@@ -237,4 +237,4 @@ def _damage_named(kind: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         first = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedFile(f"{kind} is no readable archive of its kind ({first})") from error
+        raise DamagedFile(f"{kind} is not a readable archive of its kind ({first})") from error

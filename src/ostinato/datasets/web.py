@@ -1,8 +1,8 @@
-"""One file over HTTP: in pieces if the connection breaks, never a mixture of two versions.
+"""Downloads a file over HTTP; resumes after errors and never mixes two versions of a file.
 
-A partial file lies beside its target with a note of where it is from; the rest is asked for with
-`Range` under the entity tag of the first answer (`If-Range`). Where the answer is not the rest of
-that very file, everything is fetched anew.
+A partial file and a note of its origin are kept next to the target. The rest is requested with
+`Range` and the entity tag of the first response (`If-Range`). If the response is not the rest of
+the same file, the download starts again.
 """
 
 import functools
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     import requests
 
 Say = Callable[[str], None]
-SAY: Say = functools.partial(print, flush=True)  # at once, also where the output is a pipe
+SAY: Say = functools.partial(print, flush=True)  # without delay, even into a pipe
 
 CHUNK_BYTES = 1 << 16
 LONGEST_DELAY_SECONDS = 30.0
-TRANSIENT = {408, 425, 429}  # statuses below 500 that ask to try again
+TRANSIENT = {408, 425, 429}  # statuses below 500 after which a retry can help
 HEADERS = {"User-Agent": "ostinato", "Accept-Encoding": "identity"}  # bytes as they are stored
 
 
 class FetchError(ValueError):
-    """A url that gives no file, in words for the list of what was tried."""
+    """A url could not be fetched; the message is for the list of problems."""
 
 
 class _TryAgain(Exception):
-    """An answer that another try may better."""
+    """A retry may help."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long a server is waited for, and how often it is asked.
+class RetryPolicy:
+    """Timeouts and number of retries.
 
-    attempts: tries in a row that bring nothing new. delay_seconds: before the second try, doubled
-    for each one after it. read_seconds: longest silence within an answer.
+    attempts: tries in a row without progress. delay_seconds: before the second try, doubled for
+    each further one. read_seconds: longest pause within a response.
     """
 
     attempts: int = 4
@@ -49,7 +49,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class _Partial:
-    """What is there already of a file, and of which version of it."""
+    """A partial download, and a note of which version of the file it is."""
 
     path: Path
     url: str
@@ -64,7 +64,7 @@ class _Partial:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def described(self) -> dict[str, Any]:
-        """The note, or nothing where it is lost or of another url."""
+        """The note; empty if it is lost or of another url."""
         try:
             note = json.loads(self.note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -72,7 +72,7 @@ class _Partial:
         return note if isinstance(note, dict) and note.get("url") == self.url else {}
 
     def resumable(self) -> int:
-        """Bytes that need not be fetched again: none where nothing could tell a mixture."""
+        """Bytes that can be kept; 0 if a mixture of versions could not be detected."""
         note = self.described()
         return self.size if note and (note.get("tag") or self.hashed) else 0
 
@@ -81,14 +81,14 @@ class _Partial:
         self.note.unlink(missing_ok=True)
 
 
-def fetch(url: str, target: Path, hashed: bool, patience: Patience, say: Say) -> bool:
-    """Bring a url's file to `target`; returns whether an earlier try's bytes are part of it.
+def fetch(url: str, target: Path, hashed: bool, retries: RetryPolicy, say: Say) -> bool:
+    """Download a url to `target`; returns whether bytes of an earlier try are part of it.
 
-    hashed: whether the caller verifies the bytes, so that a server without entity tags may be
-    trusted with a resumption.
+    hashed: whether the caller verifies the bytes; then a download can be resumed even if the server
+    sends no entity tags.
 
     Raises:
-        FetchError: after as many tries as patience has, or at once where another is no use.
+        FetchError: after `retries.attempts` tries, or at once if a retry cannot help.
     """
     import requests
     from urllib3.exceptions import HTTPError
@@ -98,14 +98,14 @@ def fetch(url: str, target: Path, hashed: bool, patience: Patience, say: Say) ->
     say(f"fetching {url}")
     while True:
         try:
-            resumed |= _receive(partial, patience, say)
+            resumed |= _receive(partial, retries, say)
             break
         except (requests.RequestException, HTTPError, _TryAgain) as error:
             failures = 1 if partial.size > most else failures + 1
             most = max(most, partial.size)
-            if failures >= patience.attempts:
+            if failures >= retries.attempts:
                 raise FetchError(f"{_words(error)}, also after {failures} tries") from error
-            delay = min(patience.delay_seconds * 2 ** (failures - 1), LONGEST_DELAY_SECONDS)
+            delay = min(retries.delay_seconds * 2 ** (failures - 1), LONGEST_DELAY_SECONDS)
             say(f"  {_words(error)}; trying again in {delay:g} s")
             time.sleep(delay)
     partial.path.replace(target)
@@ -113,8 +113,8 @@ def fetch(url: str, target: Path, hashed: bool, patience: Patience, say: Say) ->
     return resumed
 
 
-def _receive(partial: _Partial, patience: Patience, say: Say) -> bool:
-    """One request, its bytes appended or written; returns whether it was a resumption."""
+def _receive(partial: _Partial, retries: RetryPolicy, say: Say) -> bool:
+    """Send one request and store its bytes; returns whether it resumed a download."""
     import requests
 
     have, note = partial.resumable(), partial.described()
@@ -123,21 +123,21 @@ def _receive(partial: _Partial, patience: Patience, say: Say) -> bool:
         headers["Range"] = f"bytes={have}-"
         if note.get("tag"):
             headers["If-Range"] = note["tag"]
-    timeout = (patience.connect_seconds, patience.read_seconds)
+    timeout = (retries.connect_seconds, retries.read_seconds)
     with requests.get(partial.url, headers=headers, stream=True, timeout=timeout) as answer:
         if have and answer.status_code == 416:
             same = partial.hashed or note.get("tag") == _tag(answer)
             if same and _total(answer) == have:
-                return True  # all of it is there already
+                return True  # the partial file is complete
             partial.clear()
-            raise _TryAgain("the server has another file now")
+            raise _TryAgain("the server has another version of the file now")
         _refuse(answer)
         start = have if answer.status_code == 206 else 0
         if answer.status_code == 206 and not _is_rest(answer, start, note, partial.hashed):
             partial.clear()
-            raise _TryAgain("the server sent something else than the rest of the file")
+            raise _TryAgain("the server did not send the rest of the file")
         if not start:
-            partial.clear()  # before the note: never a note of one file beside bytes of another
+            partial.clear()  # before the note: a note must never describe the bytes of another file
         found = {"url": partial.url, "tag": _tag(answer), "total": _total(answer)}
         partial.note.write_text(json.dumps(found), encoding="utf-8")
         _store(answer, partial, start, say)
@@ -145,7 +145,7 @@ def _receive(partial: _Partial, patience: Patience, say: Say) -> bool:
 
 
 def _refuse(answer: "requests.Response") -> None:
-    """Raise unless the answer holds the file or a part of it."""
+    """Raise unless the response contains the file or a part of it."""
     status = f"status {answer.status_code} {answer.reason}".strip()
     if answer.status_code >= 500 or answer.status_code in TRANSIENT:
         raise _TryAgain(status)
@@ -154,13 +154,13 @@ def _refuse(answer: "requests.Response") -> None:
 
 
 def _tag(answer: "requests.Response") -> str | None:
-    """The entity tag, if it is a strong one: a weak one does not promise the same bytes."""
+    """The entity tag if it is strong; weak ones do not guarantee equal bytes."""
     tag = answer.headers.get("ETag", "")
     return tag if tag.startswith('"') else None
 
 
 def _total(answer: "requests.Response") -> int | None:
-    """Bytes of the whole file, as far as the answer states them."""
+    """Size of the whole file in bytes, if the response states it."""
     stated = answer.headers.get("Content-Length", "")
     if answer.status_code in (206, 416):
         stated = answer.headers.get("Content-Range", "").rpartition("/")[2]
@@ -170,7 +170,7 @@ def _total(answer: "requests.Response") -> int | None:
 def _is_rest(
     answer: "requests.Response", start: int, note: Mapping[str, Any], hashed: bool
 ) -> bool:
-    """Whether the answer goes on where the partial file of `note` ends."""
+    """Whether the response continues the partial file of `note`."""
     if not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         return False
     if note.get("total") not in (None, _total(answer)):
@@ -180,15 +180,15 @@ def _is_rest(
 
 
 def _store(answer: "requests.Response", partial: _Partial, start: int, say: Say) -> None:
-    """Write the answer's bytes behind the first `start` ones."""
+    """Write the response's bytes after the first `start` ones."""
     from tqdm import tqdm
 
     total = _total(answer)
     size = "size not stated" if total is None else f"{total / 1e6:.1f} MB"
-    say(f"  {size}" + (f", the first {start / 1e6:.1f} MB are here already" if start else ""))
+    say(f"  {size}" + (f", the first {start / 1e6:.1f} MB are there already" if start else ""))
     bar = tqdm(
         total=total, initial=start, unit="B", unit_scale=True, disable=None, leave=False
-    )  # disable=None: no bar where no terminal is
+    )  # disable=None: no bar without a terminal
     with bar, partial.path.open("ab" if start else "wb") as file:
         for chunk in answer.raw.stream(CHUNK_BYTES, decode_content=False):
             file.write(chunk)
@@ -198,7 +198,7 @@ def _store(answer: "requests.Response", partial: _Partial, start: int, say: Say)
 
 
 def _words(error: Exception) -> str:
-    """What went wrong, without the library's own class names."""
+    """The cause of an error, without class names of the library."""
     import requests
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 

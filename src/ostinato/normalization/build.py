@@ -1,8 +1,8 @@
 """Builds a corpus from a folder of files, shard by shard.
 
-Memory holds the pieces of one shard, and of every piece only its marks. A shard that is done stays
-in the workspace, so that a run which was killed goes on from there. Splits are decided when all
-pieces are known; then the corpus takes its place as a whole.
+Memory holds the pieces of one shard, and the marks of all pieces. Finished shards stay in the
+workspace, so that a killed run resumes from them. Splits are decided when all pieces are known;
+then the corpus replaces the old one atomically.
 """
 
 import fnmatch
@@ -32,12 +32,19 @@ from ostinato.normalization.catalogue import facts_of
 from ostinato.normalization.copies import Sketches, keep_for
 from ostinato.normalization.normalize import Item, Kept, NormalizeOptions, Rejected, normalize_item
 from ostinato.normalization.shards import REJECTED, write_shard, write_table
-from ostinato.normalization.splits import LISTED, Decision, Pieces, decide, read_given, superfluous
+from ostinato.normalization.splits import (
+    LISTED,
+    Decision,
+    Pieces,
+    copies_to_drop,
+    decide,
+    read_given,
+)
 from ostinato.normalization.summary import Tally
 from ostinato.readers.read import SUFFIXES, is_container, keys_or_failure
 
 ITEMS_PER_SHARD = 1000
-CHUNK = 16  # items that a worker gets at once
+CHUNK = 16  # items per task of a worker
 UNREAD = frozenset(  # of MuseScore, Guitar Pro, Sibelius, Finale, Capella and others
     {".mscz", ".mscx", ".gp", ".gp3", ".gp4", ".gp5", ".gpx", ".gtp", ".ptb", ".sib", ".musx"}
     | {".capx", ".nwc", ".ove", ".mei", ".ly", ".xmf", ".mxmf", ".mod", ".xm", ".s3m"}
@@ -58,20 +65,20 @@ def build_corpus(
 
     Args:
         origin: licence, citation and url, for the summary.
-        workspace: where finished shards wait; the folder is removed when the corpus is whole.
+        workspace: folder of finished shards; removed when the corpus is complete.
 
     Returns:
         The summary.
 
     Raises:
-        ValueError: no music file, or facts or a given split that contradict the options.
+        ValueError: no music file, or the facts or a given split contradict the options.
     """
     if options.split.given:
-        read_given(options.split)  # refused now, and not when all is read
+        read_given(options.split)  # fail before reading the files
     items, unlisted = list_items(raw, options)
     if not items and not unlisted:
         raise ValueError(
-            f"{raw} holds no music file; known are {', '.join(SUFFIXES)}"
+            f"{raw} contains no music file; known suffixes are {', '.join(SUFFIXES)}"
             + (f" that match {', '.join(options.files)}" if options.files else "")
         )
     home = workspace / out.name
@@ -101,19 +108,19 @@ def assemble_corpus(
     unlisted: Sequence[Rejected] = (),
     keep: int = 1,
 ) -> dict[str, Any]:
-    """Make a corpus of finished shards: find copies, decide splits, count; returns the summary.
+    """Make a corpus from finished shards: find copies, decide splits, count; returns the summary.
 
-    files: that were read. unlisted: those that could not even be opened. keep: of the marks.
+    files: number of files. unlisted: containers that could not be opened. keep: as in `marks_of`.
     """
-    decision, goes = _decide(shards, options, keep)
+    decision, dropped = _decide(shards, options, keep)
     tally, rejected = Tally(dataset=out.name), list(unlisted)
     rows = iter(range(len(decision.splits)))
     with atomic_folder(out) as folder:
         for number, shard in enumerate(shards):
             pieces = _with_decision(pq.read_table(shard / "pieces.parquet"), decision, rows)
-            rejected += _read_rejected(shard) + _rejected_now(pieces, goes)
-            stays = _move(shard, folder, number, pieces, goes)
-            tally.add(stays)
+            rejected += _read_rejected(shard) + _rejected_now(pieces, dropped)
+            remaining = _move(shard, folder, number, pieces, dropped)
+            tally.add(remaining)
         rejected.sort(key=lambda row: (row.file, row.reason))
         write_table(folder / "rejected.parquet", [asdict(row) for row in rejected], REJECTED)
         summary = tally.summary(files, rejected, decision.leaks)
@@ -125,9 +132,9 @@ def assemble_corpus(
 
 
 def list_items(raw: Path, options: NormalizeOptions) -> tuple[list[Item], list[Rejected]]:
-    """Every piece that is to be read, sorted by name, and the files that cannot be opened.
+    """Every piece to read, sorted by name, and the files that cannot be opened.
 
-    Containers are read whole for their keys, so this is done behind the guard as well.
+    Listing a container reads all of it, so this runs in a guarded process too.
     """
     files = sorted(
         path for path in raw.rglob("*") if path.is_file() and _wanted(path, raw, options)
@@ -163,8 +170,8 @@ def _of_other_kinds(raw: Path) -> list[Rejected]:
 def _keys_of(
     containers: Sequence[Path], options: NormalizeOptions
 ) -> dict[Path, list[str] | Failure]:
-    """Keys of every container, or why there are none. One process of its own finds them, in a small
-    part of the time that reading takes; what it holds of the files ends with it.
+    """Keys of every container, or why it has none; found in a separate process, which frees the
+    memory for the files when it ends.
     """
     with Guard() as guard:
         keys = guard.run(partial(keys_or_failure, options.reading()), containers, options.limits)
@@ -179,14 +186,14 @@ def _wanted(path: Path, raw: Path, options: NormalizeOptions) -> bool:
 
 
 def ids_of(names: Sequence[str]) -> list[str]:
-    """File names without suffix, with it where two files differ in nothing else: ids are unique."""
+    """Unique ids: file names without suffix, or with it if only the suffix differs."""
     short = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
     counts = Counter(short)
     return [name if counts[stem] > 1 else stem for name, stem in zip(names, short, strict=True)]
 
 
 def _state_of(items: Sequence[Item], options: NormalizeOptions) -> dict[str, Any]:
-    """All that a shard's content depends on; a shard of another state is not used."""
+    """Everything that the content of a shard depends on; shards of another state are not reused."""
     return {
         "code": code_checksums(Path(__file__), {}),
         "libraries": {name: version(name) for name in READERS},
@@ -204,7 +211,7 @@ def _version(path: Path) -> tuple[int, int]:
 def _done_shards(
     workspace: Path, items: Sequence[Item], executor: Executor, options: NormalizeOptions
 ) -> list[Path]:
-    """The folders of all shards, made now where an earlier run did not leave them."""
+    """The folders of all shards; those that an earlier run did not finish are made now."""
     for other in workspace.parent.glob("*"):
         if other != workspace:
             shutil.rmtree(other, ignore_errors=True)
@@ -252,23 +259,23 @@ def _rejected(path: Path, name: str, failure: Failure) -> Rejected:
 def _decide(
     shards: Sequence[Path], options: NormalizeOptions, keep: int
 ) -> tuple[Decision, dict[str, Rejected]]:
-    """What is decided of all pieces, and which of them go for it."""
+    """The decision on all pieces, and the pieces that it drops."""
     pieces = _pieces(shards, keep)
     decision = decide(pieces, options.split)
-    goes = {}
+    dropped = {}
     if options.drop_copies:
-        for piece, stays in superfluous(decision, pieces).items():
-            goes[piece] = Rejected("", "copy", f"the same music as {stays}")
+        for piece, original in copies_to_drop(decision, pieces).items():
+            dropped[piece] = Rejected("", "copy", f"the same music as {original}")
     for piece, split in zip(pieces.ids, decision.splits, strict=True):
         if not split:
-            goes[piece] = Rejected(
+            dropped[piece] = Rejected(
                 "", "no official split", _missing_row(piece, options.split.given)
             )
-    return decision, goes
+    return decision, dropped
 
 
 def _missing_row(piece: str, table: str) -> str:
-    """What to do about a piece that a given split leaves out; an official one has no table."""
+    """The remedy for a piece without a row in a given split; an official split has no table."""
     remedy = "add one, and write the file's new sha256 under normalize.split.sha256"
     return f"{table} has no row for piece {piece!r}; {remedy}" if table else ""
 
@@ -300,7 +307,7 @@ def _pieces(shards: Sequence[Path], keep: int) -> Pieces:
 
 
 def _with_decision(pieces: pa.Table, decision: Decision, rows: Iterator[int]) -> pa.Table:
-    """The pieces of the next shard with what was decided of them."""
+    """The pieces of the next shard with columns for split, group and copies."""
     numbers = list(islice(rows, len(pieces)))
     for name, values in (
         ("split", decision.splits),
@@ -313,19 +320,19 @@ def _with_decision(pieces: pa.Table, decision: Decision, rows: Iterator[int]) ->
 
 
 def _move(
-    shard: Path, folder: Path, number: int, pieces: pa.Table, goes: Mapping[str, Rejected]
+    shard: Path, folder: Path, number: int, pieces: pa.Table, dropped: Mapping[str, Rejected]
 ) -> pa.Table:
-    """Put a shard into the corpus without the pieces that go; returns the pieces that stay."""
-    going = pa.array([i for i in pieces.column("id").to_pylist() if i in goes], pa.string())
+    """Put a shard into the corpus without the dropped pieces; returns the others."""
+    going = pa.array([i for i in pieces.column("id").to_pylist() if i in dropped], pa.string())
     for part in PARTS[:-1]:
         source, target = shard / f"{part}.parquet", folder / f"{part}-{number:05}.parquet"
         if len(going):
             pq.write_table(_without(pq.read_table(source), "piece", going), target)
         else:
             shutil.copyfile(source, target)
-    stays = _without(pieces, "id", going)
-    pq.write_table(stays.drop_columns(["compared"]), folder / f"pieces-{number:05}.parquet")
-    return stays
+    remaining = _without(pieces, "id", going)
+    pq.write_table(remaining.drop_columns(["compared"]), folder / f"pieces-{number:05}.parquet")
+    return remaining
 
 
 def _without(table: pa.Table, column: str, going: pa.Array) -> pa.Table:
@@ -337,7 +344,7 @@ def _read_rejected(shard: Path) -> list[Rejected]:
     return [Rejected(**row) for row in pq.read_table(shard / "rejected.parquet").to_pylist()]
 
 
-def _rejected_now(pieces: pa.Table, goes: Mapping[str, Rejected]) -> list[Rejected]:
-    """A row for every piece that goes, under the name of its file."""
+def _rejected_now(pieces: pa.Table, dropped: Mapping[str, Rejected]) -> list[Rejected]:
+    """A row for every dropped piece, under the name of its file."""
     rows = zip(pieces.column("id").to_pylist(), pieces.column("source").to_pylist(), strict=True)
-    return [replace(goes[piece], file=source) for piece, source in rows if piece in goes]
+    return [replace(dropped[piece], file=source) for piece, source in rows if piece in dropped]

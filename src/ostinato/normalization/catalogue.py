@@ -1,8 +1,7 @@
-"""What a dataset says about its own files: titles, works, official splits, labels.
+"""Metadata of a dataset's pieces: titles, works, official splits, labels.
 
-A dataset's file lists rules under `normalize.facts`; each reads them from the names of files, from
-a CSV table or an SQLite database that was published beside the music, or states one for all. Later
-rules win.
+conf/dataset lists rules under `normalize.facts`; each reads facts from file names, from a CSV table
+or an SQLite database published with the music, or sets one for all pieces. Later rules win.
 """
 
 import csv
@@ -28,9 +27,9 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one piece besides its notes.
+    """Metadata of one piece; empty values are unknown.
 
-    work: pieces of one work share a split. split: the official one. Empty where nothing is said.
+    work: pieces of one work share a split. split: the official one.
     """
 
     title: str = ""
@@ -45,8 +44,8 @@ def facts_of(
     """Facts of every named piece (its file below `folder`, with `#key` inside a container).
 
     Raises:
-        ValueError: a rule that is none, or a split other than train, valid and test.
-        MissingInput: a table that is not there.
+        ValueError: an invalid rule, or a split other than train, valid and test.
+        MissingInput: a table is missing.
     """
     found: dict[str, dict[str, str]] = {name: {} for name in names}
     for rule in rules:
@@ -92,7 +91,7 @@ def _apply(
     rows = _table(folder, rule) if kind == "table" else _database(folder, rule)
     before, after = rule.get("prefix", ""), rule.get("suffix", "")
     known: dict[str, list[str]] = {}
-    for name in names:  # a row may name a piece, or the file that holds several
+    for name in names:  # a row may name a piece, or a file with several pieces
         for key in {name, name.split("#")[0]}:
             known.setdefault(key, []).append(name)
     for key, row in rows:
@@ -136,8 +135,8 @@ def _database(folder: Path, rule: Mapping[str, Any]) -> Iterator[tuple[str, Row]
 
 
 def _columns(row: Row, wanted: Mapping[str, Any]) -> Row:
-    """Facts from a row: a column's name, several as `{composer}/{title}`, or {column, match} for
-    the first group of a pattern.
+    """Facts from a row. Each source is a column, a template such as `{composer}/{title}`, or
+    {column, match}: the first group of a pattern.
     """
     facts = {}
     for fact, source in wanted.items():

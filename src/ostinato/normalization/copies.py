@@ -1,9 +1,9 @@
-"""Finds copies and near copies among the sketches of up to millions of pieces, and what they leak.
+"""Finds copies and near copies among up to millions of pieces, and copies across splits.
 
-Two pieces are copies where their fingerprints are equal, or where at least a given share of the
-shorter one's passages is in the other (so an excerpt is a copy of the whole); groups are the
-connected components. Passages that more than `CAP` pieces hold (a trill, an Alberti bass) are no
-evidence and count in no sketch, which also bounds the work.
+Two pieces are copies if their fingerprints are equal, or if at least a given share of the shorter
+one's passages is in the other (so an excerpt is a copy of the whole); groups are the connected
+components. Passages in more than `CAP` pieces (a trill, an Alberti bass) are no evidence and are
+ignored, which also bounds the work.
 """
 
 from collections import Counter
@@ -20,23 +20,23 @@ from ostinato.normalization.sketch import Hashes, Numbers
 Flags = npt.NDArray[np.bool_]
 Shares = npt.NDArray[np.float64]
 
-# Share of the shorter texture that makes a near copy. Arrangements and repaired files of one song
-# lie at 0.8 and more in sets from the web; a tune over other chords lies below.
+# Minimum share of the shorter texture for a near copy. Arrangements and repaired files of one song
+# have 0.8 and more in datasets from the web; a tune with other chords has less.
 NEAR = 0.8
-# Fewest common hashes that make a near copy: fills of drums and accompaniments of a few chords are
-# shorter, and agree by chance. For sketches thinned by `keep`: max(LEAST_STEPS, LEAST // keep).
+# Minimum number of common hashes for a near copy: shorter passages (drum fills, accompaniments of a
+# few chords) agree by chance. For sketches thinned by `keep`: max(LEAST_STEPS, LEAST // keep).
 LEAST = 16
-# The same of melodies: without it, a trill or a riff of two notes chains songs into one group.
+# The same for melodies: otherwise a trill or a riff of two notes joins songs into one group.
 LEAST_STEPS = 4
-CAP = 2000  # nothing is left out of a corpus of that many pieces
-BLOCK = 8_000_000  # common hashes, and hashes sorted, in memory at once: about 100 MB
+CAP = 2000  # so nothing is ignored in a corpus of up to 2000 pieces
+BLOCK = 8_000_000  # hashes in memory at once: about 100 MB
 
 
 @dataclass(frozen=True, eq=False)
 class Sketches:
     """Sketches of many pieces; that of piece i is hashes[offsets[i] : offsets[i + 1]].
 
-    hashes: (N,), no two of one piece equal. offsets: (P + 1,), from 0 to N.
+    hashes: (N,), without duplicates within a piece. offsets: (P + 1,), from 0 to N.
     """
 
     hashes: Hashes
@@ -51,14 +51,14 @@ class Sketches:
 
     @classmethod
     def of(cls, sketches: Sequence[Hashes]) -> "Sketches":
-        """The sketches of single pieces behind one another."""
+        """Concatenate the sketches of single pieces."""
         sizes = [len(sketch) for sketch in sketches]
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         return cls(np.concatenate([np.empty(0, np.uint64), *sketches]), offsets)
 
 
 def keep_for(pieces: int) -> int:
-    """A `keep` for sketches, so that those of a corpus of so many pieces take about 0.5 GB.
+    """A `keep` with which the sketches of so many pieces take about 0.5 GB.
 
     1 up to 65,536 pieces, 4 for the 178,561 of Lakh, 16 for a million.
     """
@@ -70,9 +70,9 @@ def similar_groups(
 ) -> Numbers:
     """For each piece the index of the first piece of its group, as an array (P,).
 
-    Arguments as in `similar_pairs`. A piece without a sketch is joined by its fingerprint alone.
-    The partition does not depend on the order of the pieces, given that equal fingerprints come
-    with equal sketches.
+    Arguments as in `similar_pairs`. A piece without a sketch is joined by its fingerprint only.
+    The partition does not depend on the order of the pieces if equal fingerprints have equal
+    sketches.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -93,12 +93,12 @@ def similar_pairs(
 ) -> tuple[Numbers, Numbers, Shares]:
     """Pairs a < b of pieces, sorted, and the share of the shorter sketch that is in the other one.
 
-    Of the pieces with one fingerprint only the first is compared. Time and memory are linear in
-    the hashes, but for the pairs of pieces that have a hash in common.
+    Of pieces with equal fingerprints only the first is compared. Time and memory are linear in the
+    number of hashes and of pairs with a common hash.
 
     Args:
-        threshold: lowest share that makes a pair, above 0.
-        least: fewest common hashes that make a pair; a share of a few says little.
+        threshold: minimum share of a pair, above 0.
+        least: minimum number of common hashes of a pair.
     """
     if len(sketches) != len(fingerprints):
         raise ValueError(f"{len(sketches)} sketches and {len(fingerprints)} fingerprints")
@@ -123,7 +123,7 @@ def _firsts(fingerprints: Sequence[str]) -> Numbers:
 def _holders(sketches: Sketches, compared: Flags) -> tuple[Any, Numbers]:
     """Which pieces hold which shared hashes (CSR matrix of ones), and the sizes of sketches.
 
-    Hashes of one piece are in no column; hashes of more than `CAP` pieces count in no size.
+    Hashes of only one piece have no column; hashes of more than `CAP` pieces count in no size.
     """
     from scipy.sparse import csr_matrix
 
@@ -162,7 +162,7 @@ def _by_hash(hashes: Hashes, wanted: Flags) -> Iterator[Numbers]:
 def _pairs(
     table: Any, sizes: Numbers, threshold: float, least: int
 ) -> Iterator[tuple[Numbers, Numbers, Shares]]:
-    """The similar pairs, from as many pieces at a time as make about BLOCK common hashes."""
+    """The similar pairs, in blocks of pieces with about BLOCK common hashes."""
     transposed = table.T.tocsr()
     work = np.cumsum(table @ np.diff(transposed.indptr).astype(np.int64))
     starts = np.flatnonzero(np.diff(work // BLOCK, prepend=-1)).tolist()
@@ -179,21 +179,21 @@ def _pairs(
 def leaks(
     groups: Sequence[int] | Numbers, splits: Sequence[str]
 ) -> tuple[list[dict[str, list[int]]], dict[str, dict[str, int]]]:
-    """Groups with pieces in several splits, and how many pieces of a split have a copy in another.
+    """Groups with pieces in several splits, and numbers of pieces with a copy in another split.
 
     Returns:
-        The indices of each such group's pieces by split, in the order of their first pieces; and
-        counts such as {"valid": {"train": 1}}, one piece of valid with a copy in train.
+        The indices of each such group's pieces by split, ordered by first piece; and counts such as
+        {"valid": {"train": 1}}: one piece of valid has a copy in train.
     """
     members: dict[int, dict[str, list[int]]] = {}
     for index, (group, split) in enumerate(zip(groups, splits, strict=True)):
         members.setdefault(int(group), {}).setdefault(split, []).append(index)
-    torn = [dict(sorted(group.items())) for group in members.values() if len(group) > 1]
+    crossing = [dict(sorted(group.items())) for group in members.values() if len(group) > 1]
     counts = Counter[tuple[str, str]]()
-    for group in torn:
+    for group in crossing:
         for split, pieces in group.items():
             counts.update({(split, other): len(pieces) for other in group if other != split})
     table: dict[str, dict[str, int]] = {}
     for (split, other), count in sorted(counts.items()):
         table.setdefault(split, {})[other] = count
-    return torn, table
+    return crossing, table

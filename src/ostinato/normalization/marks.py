@@ -1,4 +1,4 @@
-"""The marks by which copies of a piece are found: of its melody, and of all that sounds."""
+"""Marks of a piece, by which copies are found: of its melody, and of its whole texture."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ from ostinato.normalization.sketch import (
 
 @dataclass(frozen=True)
 class Marks:
-    """Fingerprints and sketches of a piece (see sketch).
+    """Fingerprints and sketches of a piece (normalization/sketch.py).
 
-    melody: of its melody, however short. name: the same, but of the texture where the melody is too
-    short to tell pieces apart; groups are named by it.
+    melody: fingerprint of its melody. name: the same, but of the texture if the melody is too short
+    to identify a piece; names its group.
     """
 
     melody: str
@@ -29,7 +29,7 @@ class Marks:
 
 
 def marks_of(piece: Piece, keep: int = 1) -> Marks:
-    """The marks of a piece, of whose passages one in `keep` is remembered."""
+    """The marks of a piece; sketches keep one in `keep` passages."""
     return Marks(
         melody=melody.fingerprint(piece),
         name=melody_fingerprint(piece),

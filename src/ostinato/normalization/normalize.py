@@ -1,8 +1,7 @@
-"""From one file as published to one clean piece, or to the reason why there is none.
+"""Turns one file into one clean piece, or into the reason why it is rejected.
 
-For every piece, notes read = notes kept + notes dropped by named reason. What a file needs beyond
-its own content (its name, what its publisher says of it) comes in an `Item`, so that items can be
-worked on anywhere, in any order.
+For every piece, notes read = notes kept + notes dropped, by reason. An `Item` contains everything
+else that is needed (name, published metadata), so items can be processed anywhere in any order.
 """
 
 from collections import Counter
@@ -23,33 +22,33 @@ from ostinato.normalization.splits import SplitRule, rule_from
 from ostinato.readers.read import Reading, ReadOptions, read
 
 REASONS = {
-    "unreadable": "the reader failed; its own words are in `detail`",
-    "no notes": "the file holds no note; what was dropped and what was wrong is in `detail`",
+    "unreadable": "the reader failed; its message is in `detail`",
+    "no notes": "the file contains no note; dropped notes and warnings are in `detail`",
     "kind not read": "music of a kind that no reader reads",
-    "voices missing": "not every voice the dataset asks for is named in the score",
-    "voices not clear": "a voice sounds several notes at once in more than a few places",
+    "voices missing": "the score does not name every voice that the dataset requires",
+    "voices not clear": "a voice has simultaneous notes in more than a few places",
     "time limit": "reading took longer than `limits.seconds`",
     "memory limit": "reading took more than `limits.megabytes`",
-    "crash": "the file brought the reader's process down; how it ended is in `detail`",
-    "no official split": "an official or given split says nothing of this piece",
+    "crash": "the reader's process crashed; how it ended is in `detail`",
+    "no official split": "an official or given split does not list this piece",
     "copy": "the same music as the piece in `detail`, and the dataset drops copies",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class NormalizeOptions:
-    """What a dataset asks of its pieces.
+    """Options of a dataset for its pieces.
 
-    reader: "" reads a file by its suffix; else a format that the suffix does not tell.
+    reader: "": chosen by suffix; else the format of all files.
     pedal: keep (as annotations), fold (into durations) or ignore.
-    muspy_share: of the MIDI files (0 to 1) that MusPy's reader reads as well, to compare the notes.
-    files: patterns of the music files; empty takes all that can be read.
+    muspy_share: share of MIDI files that MusPy also reads, to compare the notes (0 to 1).
+    files: patterns of the music files; empty: every known suffix.
     facts: rules that give titles, works, official splits and labels (see catalogue).
-    voices: roles that every piece must have, one line each; other parts are left out and counted.
-    max_divisi: share of a voice's notes that may sound together with another of the same voice.
-    longest_silence: quarter notes; whole bars are cut out of a longer rest of all voices.
-    drop_copies: of pieces that are the same music, keep one.
-    limits: time and memory that one file may take.
+    voices: roles that every piece must have, monophonic; other parts are dropped and counted.
+    max_divisi: maximum share of a voice's notes that overlap with others of the same voice.
+    longest_silence: in quarter notes; whole bars are cut from rests of all voices that are longer.
+    drop_copies: keep one of each set of copies.
+    limits: time and memory for one file.
     """
 
     ticks_per_quarter: int = 480
@@ -67,10 +66,10 @@ class NormalizeOptions:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        self.reading()  # refuses what no reader knows
+        self.reading()  # refuses invalid reader options
 
     def reading(self) -> ReadOptions:
-        """The part of the options that a reader takes."""
+        """The options of readers."""
         return ReadOptions(
             ticks_per_quarter=self.ticks_per_quarter,
             expand_repeats=self.expand_repeats,
@@ -82,7 +81,7 @@ class NormalizeOptions:
 
 @dataclass(frozen=True)
 class Item:
-    """One piece to be: its file, its key where the file holds several, and what is said of it."""
+    """One piece to read: its file, its key if the file has several pieces, and its metadata."""
 
     path: Path
     key: str
@@ -93,7 +92,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that is not in the corpus: a reason from REASONS, and what was found."""
+    """A file that is not in the corpus: a reason from REASONS, and details."""
 
     file: str
     reason: str
@@ -102,9 +101,9 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Kept:
-    """One clean piece, what was left out of it, and the marks by which its copies are found.
+    """One clean piece, its dropped notes by reason, and the marks by which copies are found.
 
-    compared: by which readers, and whether they disagree (see readers/midi_check).
+    compared: other readers that read it, and whether they disagree (readers/midi_check.py).
     """
 
     piece: Piece
@@ -116,7 +115,7 @@ class Kept:
 
 
 def normalize_item(options: NormalizeOptions, keep: int, item: Item) -> Kept | Rejected:
-    """Read and clean one piece, or say why it cannot be had; `keep` is that of its marks."""
+    """Read and clean one piece, or return why not; `keep`: as in `marks_of`."""
     try:
         reading = read(item.path, item.key, options.reading())
     except (DamagedFile, ValueError) as error:
@@ -149,7 +148,7 @@ def normalize_item(options: NormalizeOptions, keep: int, item: Item) -> Kept | R
 
 
 def keep_voices(reading: Reading, options: NormalizeOptions) -> Reading | Rejected:
-    """Reduce a score to the voices asked for, in their order, or say why that cannot be."""
+    """Reduce a score to the required voices, in order, or return why that is impossible."""
     piece = reading.piece
     numbers = {
         role: [i for i, track in enumerate(piece.tracks) if track.role == role]
@@ -191,14 +190,14 @@ def keep_voices(reading: Reading, options: NormalizeOptions) -> Reading | Reject
 
 
 def simultaneous(onsets: np.ndarray, durations: np.ndarray) -> int:
-    """How many notes of one line begin before an earlier one has ended."""
+    """Number of notes that begin before an earlier note has ended."""
     order = np.argsort(onsets, kind="stable")
     ends = np.maximum.accumulate(onsets[order] + durations[order])
     return int((onsets[order][1:] < ends[:-1]).sum())
 
 
 def options_from(dataset: str, settings: Mapping[str, Any]) -> NormalizeOptions:
-    """Options from a dataset's file, naming what they do not know.
+    """Options from a dataset's file.
 
     Raises:
         ValueError: an unknown option, split rule or limit, with the valid names.

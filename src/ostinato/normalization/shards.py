@@ -1,8 +1,7 @@
-"""Writes pieces as Parquet shards: columns that any tool can read.
+"""Writes pieces as Parquet shards, which any tool can read.
 
-A shard is `notes`, `tracks`, `annotations` and `pieces` of some pieces in order, one table each.
-`marks.npz` and the column `compared` of `pieces` go with it until copies are found, splits decided
-and all is counted.
+A shard has the tables `notes`, `tracks`, `annotations` and `pieces`, with pieces in order. The
+workspace also has `marks.npz` and the column `compared` of `pieces`, to find copies and to count.
 """
 
 import json
@@ -55,7 +54,7 @@ PIECES = pa.schema(
 
 
 def write_shard(folder: Path, kept: Sequence[Kept], rejected: Sequence[Rejected]) -> None:
-    """Write the parts of some pieces into an existing folder."""
+    """Write the tables of some pieces into an existing folder."""
     pieces = [item.piece for item in kept]
     parts = [piece.notes for piece in pieces]
     notes = np.concatenate(parts) if parts else np.empty(0, NOTE)
@@ -73,7 +72,7 @@ def write_shard(folder: Path, kept: Sequence[Kept], rejected: Sequence[Rejected]
 
 
 def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-    """Write rows under a schema, which also holds where there are none."""
+    """Write rows with a schema, also if there are no rows."""
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
 
 

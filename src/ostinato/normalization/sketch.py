@@ -1,11 +1,11 @@
-"""What a piece is known by, whatever its key, tempo and instruments: a fingerprint and sketches.
+"""Fingerprints and sketches of pieces, independent of key, tempo and instruments.
 
-The texture of a piece is the sequence of its slices, the sets of pitches that begin together. A
-fingerprint stands for the whole sequence; a sketch is the set of 64-bit hashes of its passages, of
-which every `keep`-th is enough to estimate what share of one piece is in another (FracMinHash,
-Irber et al. 2022, doi:10.1101/2022.01.11.475838). Time enters only as order: durations, velocities
-and rhythm are not compared, and onsets are one where their ticks are equal. So copies of a
-performance are found; a second performance of the work, its chords spread otherwise, is not.
+The texture of a piece is the sequence of its slices: sets of pitches that begin at the same tick. A
+fingerprint identifies the whole sequence; a sketch is the set of 64-bit hashes of its passages. One
+hash in `keep` is enough to estimate what share of one piece is in another (FracMinHash, Irber et
+al. 2022, doi:10.1101/2022.01.11.475838). Only the order of onsets counts: durations, velocities and
+rhythm are ignored. Copies of one performance are found; another performance of the same work, with
+chords spread differently, is not.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from ostinato.music.piece import Piece
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
 
-SLICES = 8  # of a passage: as many onsets as a passage of a melody has steps
+SLICES = 8  # in a passage; melodies use as many steps
 
 
 @dataclass(frozen=True, eq=False)
 class _Texture:
-    """Pitches of all slices, lowest first in each, without doublings; where each slice begins."""
+    """Pitches of all slices, sorted and unique in each; index where each slice begins."""
 
     pitches: Numbers
     starts: Numbers
@@ -33,10 +33,10 @@ class _Texture:
 
 
 def texture_fingerprint(piece: Piece) -> str:
-    """Sixteen hex digits that are equal for equal slices in any key; repeated slices count.
+    """Sixteen hex digits, equal for equal slices in any key; repeated slices count.
 
-    All pitched tracks are merged. Drums are taken, at their own pitches, only where there is
-    nothing else.
+    All pitched tracks are merged. Drums count only in pieces without pitched notes, at their own
+    pitches.
     """
     texture = _texture(piece)
     base = 0 if texture.is_drum else texture.pitches[:1]
@@ -47,19 +47,19 @@ def texture_fingerprint(piece: Piece) -> str:
 
 
 def melody_fingerprint(piece: Piece) -> str:
-    """What `melody_sketch` knows a piece by: its melody, or its texture where that is too short.
+    """Fingerprint of the melody, or of the texture if the melody is too short for a sketch.
 
-    Without the second half, all pieces for drums alone would be copies of each other.
+    Otherwise all pieces with drums only would be copies of each other.
     """
     long_enough = len(melody.steps(piece)) >= melody.SHINGLE
     return melody.fingerprint(piece) if long_enough else texture_fingerprint(piece)
 
 
 def texture_sketch(piece: Piece, keep: int = 1) -> Hashes:
-    """Hashes of every `SLICES` slices in a row, sorted, without repetition; below 2**64 / keep.
+    """Hashes of every `SLICES` consecutive slices that are below 2**64 / keep, sorted, unique.
 
-    A slice is its pitches above its lowest one and, but for the first of a passage, the move of the
-    lowest pitch from the slice before. Drums alone keep their pitches.
+    A slice is hashed by its pitches relative to its lowest one and, except for the first of a
+    passage, by the move of the lowest pitch from the slice before. Drums keep their pitches.
     """
     texture = _texture(piece)
     lowest = texture.pitches[texture.starts]
@@ -68,18 +68,18 @@ def texture_sketch(piece: Piece, keep: int = 1) -> Hashes:
     moves = np.zeros_like(lowest) if texture.is_drum else np.diff(lowest, prepend=lowest[:1])
     if len(texture.starts) < SLICES:
         return np.empty(0, np.uint64)
-    # a sum, so that a slice is a set
+    # a sum does not depend on order: a slice is a set
     chords = _mix(np.add.reduceat(_mix(texture.pitches - base), texture.starts))
     return _thin(_passages(chords, _mix(moves), SLICES), keep)
 
 
 def melody_sketch(piece: Piece, keep: int = 1) -> Hashes:
-    """Hashes of every `melody.SHINGLE` steps of the melody in a row, as in `texture_sketch`."""
+    """Hashes of every `melody.SHINGLE` consecutive steps of the melody, as in `texture_sketch`."""
     return steps_sketch(melody.steps(piece), keep)
 
 
 def steps_sketch(steps: Numbers, keep: int = 1) -> Hashes:
-    """Hashes of every `melody.SHINGLE` numbers in a row, as in `texture_sketch`."""
+    """Hashes of every `melody.SHINGLE` consecutive numbers, as in `texture_sketch`."""
     if len(steps) < melody.SHINGLE:
         return np.empty(0, np.uint64)
     hashes = _mix(steps)

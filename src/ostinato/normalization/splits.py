@@ -1,7 +1,7 @@
-"""Who belongs together, and who goes where: decided once, for a whole corpus.
+"""Groups pieces and assigns them to splits, once for a whole corpus.
 
-Pieces that share a melody, are copies of one another or are of one work form a group, and a group
-is never separated, unless an official split says so: then what crosses it is counted.
+Pieces with the same melody, copies of each other, and pieces of one work form a group. A group is
+never split up, except by an official split: then groups across splits are counted.
 """
 
 import csv
@@ -18,16 +18,16 @@ from ostinato.normalization.catalogue import SPLITS
 from ostinato.normalization.copies import LEAST, LEAST_STEPS, NEAR, Sketches, leaks, similar_groups
 from ostinato.seeds import seed_of
 
-LISTED = 100  # leaking groups that are named in the summary
+LISTED = 100  # groups across splits that the summary lists
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitRule:
     """How pieces are split.
 
-    train, valid, test, seed: shares of the groups, and what decides who goes where.
-    official: the dataset's own facts say it. given: so does this file, a table of piece and split,
-    whose digest is sha256.
+    train, valid, test, seed: shares of the groups, and the seed of the assignment.
+    official: use the split in the dataset's facts. given: use this table of piece and split, whose
+    digest is sha256.
     """
 
     train: float = 0.8
@@ -43,16 +43,16 @@ class SplitRule:
         if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
             raise ValueError(
                 f"split shares train={self.train}, valid={self.valid}, test={self.test} "
-                "must add up to 1, none below 0"
+                "must add up to 1 and not be negative"
             )
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """What is decided on, a row for each piece: its ids, marks and facts.
+    """Input of the decision, a row for each piece: ids, marks and facts.
 
-    names: of the melody or, without one, of the texture (see marks). works, official: from the
-    dataset's facts; empty where nothing is said. keep: one in so many passages is in the sketches.
+    names: `Marks.name`. works, official: from the dataset's facts, empty if unknown. keep: sketches
+    have one in so many passages.
     """
 
     ids: Sequence[str]
@@ -67,12 +67,12 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided, a row for each piece.
+    """The decision, a row for each piece.
 
-    splits: "" for a piece of which the official split says nothing. groups: the name of its group.
-    copies: the id of the first piece of its copies, "" for one that has none. leaks: what crosses
-    an official split, by kind: `pieces` counts {split: {other split: n}}, `groups` names the first.
-    unmatched: names in the table of a given split that are no piece's.
+    splits: "" if the official split does not list the piece. groups: names of groups. copies: id of
+    the first piece of its copies, "" if it has none. leaks: groups across an official split, by
+    kind: `pieces` counts {split: {other split: n}}, `groups` lists the first. unmatched: names in
+    the table of a given split that do not match a piece.
     """
 
     splits: Sequence[str]
@@ -83,7 +83,7 @@ class Decision:
 
 
 def rule_from(settings: Any) -> SplitRule:
-    """A rule from a dataset's file: shares and seed, `official`, or a file that gives it."""
+    """A rule from a dataset's file: shares and seed, `official`, or a given table."""
     if settings == "official":
         return SplitRule(official=True)
     if not isinstance(settings, Mapping):
@@ -98,21 +98,21 @@ def rule_from(settings: Any) -> SplitRule:
 
 
 def decide(pieces: Pieces, rule: SplitRule) -> Decision:
-    """Groups, copies and splits of all pieces, whatever order they come in."""
+    """Groups, copies and splits of all pieces; independent of their order."""
     by_melody = similar_groups(pieces.melody, pieces.names, SHARED, least=LEAST_STEPS)
     least = max(LEAST_STEPS, LEAST // pieces.keep)
     by_texture = similar_groups(pieces.texture, pieces.textures, NEAR, least=least)
     group = _joined(by_melody, by_texture, _same(pieces.works))
-    # a group is named by its smallest mark, which no order of files changes
+    # the smallest mark names a group, independent of the order of files
     smallest: dict[int, str] = {}
     for number, name in zip(group.tolist(), pieces.names, strict=True):
         smallest[number] = min(smallest.get(number, name), name)
     groups = [smallest[number] for number in group.tolist()]
     unmatched: list[str] = []
     if rule.given:
-        said = read_given(rule)
-        splits = [said.get(piece, "") for piece in pieces.ids]
-        unmatched = sorted(said.keys() - set(pieces.ids))
+        listed = read_given(rule)
+        splits = [listed.get(piece, "") for piece in pieces.ids]
+        unmatched = sorted(listed.keys() - set(pieces.ids))
     elif rule.official:
         splits = list(pieces.official)
     else:
@@ -124,27 +124,27 @@ def decide(pieces: Pieces, rule: SplitRule) -> Decision:
     return Decision(splits, groups, _clusters(by_texture, pieces.ids), crossing, unmatched)
 
 
-def _named(torn: Sequence[Any], counts: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:
-    groups = [{split: [ids[i] for i in rows] for split, rows in group.items()} for group in torn]
+def _named(divided: Sequence[Any], counts: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:
+    groups = [{split: [ids[i] for i in rows] for split, rows in group.items()} for group in divided]
     return {"pieces": counts, "groups": groups[:LISTED], "groups_in_all": len(groups)}
 
 
-def superfluous(decision: Decision, pieces: Pieces) -> dict[str, str]:
-    """Ids of the pieces that go where copies are dropped, with the id of the one that stays.
+def copies_to_drop(decision: Decision, pieces: Pieces) -> dict[str, str]:
+    """Ids of copies to drop, each with the id of the piece that is kept.
 
-    A piece of test stays before one of valid, and that before one of train: a published test set
-    stays whole. In one split the longest stays, since a copy may be an excerpt.
+    Pieces of test are kept first, then of valid, then of train, so a published test set stays
+    complete. Within a split the longest is kept, because a copy can be an excerpt.
     """
     ranks = [("test", "valid", "train", "").index(split) for split in decision.splits]
     lengths = np.diff(pieces.texture.offsets).tolist()
     order = sorted(range(len(ranks)), key=lambda i: (ranks[i], -lengths[i], pieces.ids[i]))
-    stays: dict[str, str] = {}
-    goes = {}
+    kept: dict[str, str] = {}
+    dropped = {}
     for number in order:
         piece, cluster = pieces.ids[number], decision.copies[number]
-        if cluster and stays.setdefault(cluster, piece) != piece:
-            goes[piece] = stays[cluster]
-    return goes
+        if cluster and kept.setdefault(cluster, piece) != piece:
+            dropped[piece] = kept[cluster]
+    return dropped
 
 
 def split_of(group: str, rule: SplitRule) -> str:
@@ -156,12 +156,13 @@ def split_of(group: str, rule: SplitRule) -> str:
 
 
 def read_given(rule: SplitRule) -> dict[str, str]:
-    """The split of every piece that the table of a given split names.
+    """The split of every piece in the table of a given split.
 
     Raises:
-        MissingInput, ValueError: it is not there, not what was promised, or no such table.
+        MissingInput: the file is missing.
+        ValueError: it has another digest, or is not a table of piece and split.
     """
-    path = require(Path(rule.given), "a file of your own, with the columns piece and split")
+    path = require(Path(rule.given), "your own file with the columns piece and split")
     digest = sha256_file(path)
     if digest != rule.sha256:
         raise ValueError(
@@ -172,16 +173,16 @@ def read_given(rule: SplitRule) -> dict[str, str]:
         table = csv.DictReader(file)
         if not {"piece", "split"} <= set(table.fieldnames or ()):
             raise ValueError(f"{rule.given} needs a first line with the columns piece and split")
-        said = {row["piece"]: row["split"] or "" for row in table}
-    unknown = sorted(set(said.values()) - set(SPLITS))
+        listed = {row["piece"]: row["split"] or "" for row in table}
+    unknown = sorted(set(listed.values()) - set(SPLITS))
     if unknown:
         raise ValueError(f"{rule.given} names split {unknown[0]!r}; valid are {', '.join(SPLITS)}")
-    return said
+    return listed
 
 
 def _joined(*groupings: Any) -> Any:
-    """The connected components of several groupings, each by the index of its first member."""
-    # loading scipy takes a fifth of a second, and whoever reads pieces imports this module
+    """Connected components of groupings; a group is the index of its first member."""
+    # scipy takes 0.2 s to import, and readers of pieces import this module
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -193,7 +194,7 @@ def _joined(*groupings: Any) -> Any:
 
 
 def _same(values: Sequence[str]) -> Any:
-    """For every value the index of its first occurrence; empty ones are each alone."""
+    """For every value the index of its first occurrence; an empty one has its own index."""
     first: dict[str, int] = {}
     indices = [first.setdefault(v, i) if v else i for i, v in enumerate(values)]
     return np.array(indices, np.int64)

@@ -1,4 +1,4 @@
-"""Counts a corpus, and says it as a table."""
+"""Counts a corpus and formats the counts as a table."""
 
 import json
 import re
@@ -12,12 +12,12 @@ import pyarrow as pa
 from ostinato.normalization.normalize import Rejected
 
 NUMBER = re.compile(r"(?<![a-z\d])\d+([.,]\d+)*")  # not the one in a name such as cp1251
-NAMED = 3  # rows of a given split that name no piece
+NAMED = 3  # unmatched rows of a given split in the table
 
 
 @dataclass
 class Tally:
-    """Counts of a corpus, shard after shard."""
+    """Counts of a corpus, updated shard by shard."""
 
     dataset: str
     splits: Counter[str] = field(default_factory=Counter)
@@ -54,8 +54,9 @@ class Tally:
     def summary(
         self, files: int, rejected: Sequence[Rejected], leaks: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """All counts as plain data; `warnings` counts pieces by what is said, numbers left out, and
-        `compared`, where there is any, those whose notes other readers read as well.
+        """All counts as plain data.
+
+        warnings: pieces by warning, without numbers. compared: pieces that other readers also read.
         """
         compared = {
             name: {"pieces": count, "disagree": self.disagree[name]}
@@ -82,7 +83,7 @@ class Tally:
 
 
 def kind_of(warning: str) -> str:
-    """A warning without its numbers, so that equal ones are counted together."""
+    """A warning without its numbers, so that similar ones are counted together."""
     return NUMBER.sub("#", warning)
 
 
@@ -113,7 +114,7 @@ def describe(summary: Mapping[str, Any], seconds: float | None = None) -> str:
             (f"compared by {name}", f"{found['pieces']:,}", f"{found['disagree']:,} disagree")
             for name, found in sorted(summary.get("compared", {}).items())
         ),
-        ("warnings", f"{len(summary['warnings']):,}", "kinds, each of so many pieces:"),
+        ("warnings", f"{len(summary['warnings']):,}", "kinds, with the number of pieces:"),
         *(("", f"{n:,}", text) for text, n in sorted(summary["warnings"].items())),
     ]
     for kind, found in sorted(summary["leaks"].items()):
