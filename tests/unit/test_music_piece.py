@@ -41,6 +41,19 @@ def test_a_note_of_no_track_and_a_time_unit_of_nothing_are_refused():
         Piece("p", 0, make_notes([]), ())
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rows": [(0, -1, 1, 60, 80), (0, 0, 1, 60, 80)]},
+        {"rows": [], "meters": (Meter(-2, 4, 4),)},
+        {"rows": [], "annotations": (Annotation(0, "bar"), Annotation(-2, "chord", "C"))},
+    ],
+)
+def test_time_does_not_run_below_0(options):
+    with pytest.raises(ValueError, match=r"p has an onset at tick -\d; time begins at 0"):
+        piece_of(**options)
+
+
 def test_length_and_bars():
     piece = piece_of([(0, 0, 20, 60, 80), (0, 8, 4, 60, 80)])
     assert (piece.length, piece.quarters) == (20, 5.0)

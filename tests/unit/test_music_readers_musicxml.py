@@ -1,4 +1,4 @@
-"""MusicXML in its less obedient forms: exact times, ties, grace notes, chords, damaged frames."""
+"""MusicXML: exact times, ties, grace notes, chords, bars that are filled wrongly, odd files."""
 
 import zipfile
 from fractions import Fraction
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.files import DamagedFile
-from ostinato.music.piece import Key, Meter
+from ostinato.music.piece import Key, Meter, Tempo
 from ostinato.readers.read import ReadOptions, read
 
 HEAD = "<attributes><divisions>{}</divisions></attributes>"
@@ -213,6 +213,124 @@ def test_bars_may_hold_parts_instead_of_parts_bars(tmp_path, score):
     )
     timewise = (text[:start] + bars + "</score-partwise>").replace("partwise", "timewise")
     assert rows(reading(tmp_path, timewise)) == rows(reading(tmp_path, text))
+
+
+METER = (
+    "<attributes><divisions>1</divisions>"
+    "<time><beats>{}</beats><beat-type>4</beat-type></time></attributes>"
+)
+
+
+def test_a_backup_longer_than_its_bar_is_cut_to_the_start_of_the_bar(tmp_path, score):
+    bars = [METER.format(2) + note("C4", 2), note("D4", 2) + back(999) + note("E4", 1)]
+    result = reading(tmp_path, score([("Alto", "", bars)]), ticks_per_quarter=1)
+    assert rows(result) == [(0, 2, 60), (2, 2, 62), (2, 1, 64)]
+    assert result.piece.warnings == (
+        "a backup is longer than its bar; cut to the start of the bar",
+    )
+    first = [METER.format(2) + back(1) + note("C4", 2)]
+    assert rows(reading(tmp_path, score([("Alto", "", first)]), ticks_per_quarter=1)) == [
+        (0, 2, 60)
+    ]
+
+
+def test_negative_durations_and_offsets_do_not_lead_below_0(tmp_path, score):
+    bars = [
+        HEAD.format(1)
+        + note("C4", -3)
+        + note("D4", 1)
+        + harmony("A", "minor", "", "<offset>-9</offset>")
+    ]
+    result = reading(tmp_path, score([("Alto", "", bars)]), ticks_per_quarter=1)
+    assert rows(result) == [(0, 1, 62)]
+    assert chords(result) == [(0, "Am")]
+    assert result.dropped == {"no duration": 1}
+    assert result.piece.warnings == ("negative durations are read as 0",)
+
+
+@pytest.mark.parametrize("divisions", [0, -2])
+def test_divisions_of_nothing_are_refused_by_name(tmp_path, score, divisions):
+    text = score([("Alto", "", [HEAD.format(divisions) + note()])])
+    with pytest.raises(DamagedFile, match=f"<divisions> is {divisions}"):
+        reading(tmp_path, text)
+
+
+@pytest.mark.parametrize("empty", ["", "<note><rest measure='yes'/></note>", "<print/>"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_an_empty_bar_lasts_as_long_as_its_meter(tmp_path, score, empty, parts):
+    bars = [METER.format(3) + note("C4", 3), empty, note("D4", 3)]
+    result = reading(tmp_path, score([("Alto", "", bars)] * parts), ticks_per_quarter=1)
+    assert {row[0] for row in rows(result)} == {0, 6}
+    assert [a.onset for a in result.piece.annotations if a.kind == "bar"] == [0, 3, 6]
+    assert not result.piece.warnings
+
+
+@pytest.mark.parametrize("other", [None, note("C3", 3)])
+def test_a_rest_longer_than_its_bar_moves_nothing(tmp_path, score, other):
+    bars = [METER.format(3) + note("C4", 3), rest(4), note("D4", 3)]
+    parts = [("Alto", "", bars)]
+    if other:
+        parts.append(("Bass", "", [HEAD.format(1) + other, other, other]))
+    result = reading(tmp_path, score(parts), ticks_per_quarter=1)
+    assert [row for row in rows(result) if row[2] >= 60] == [(0, 3, 60), (6, 3, 62)]
+    assert result.piece.warnings
+
+
+def test_a_bar_whose_notes_are_longer_than_its_meter_keeps_its_length(tmp_path, score):
+    bars = [METER.format(3) + note("C4", 5), note("D4", 3)]
+    result = reading(tmp_path, score([("Alto", "", bars)]), ticks_per_quarter=1)
+    assert rows(result) == [(0, 5, 60), (5, 3, 62)]
+
+
+def test_without_a_meter_bars_are_as_long_as_they_are_filled(tmp_path, score):
+    free = "<attributes><time><senza-misura/></time></attributes>"
+    bars = [METER.format(3) + note("C4", 3), free + rest(7), note("D4", 3)]
+    result = reading(tmp_path, score([("Alto", "", bars)]), ticks_per_quarter=1)
+    assert rows(result) == [(0, 3, 60), (10, 3, 62)]
+
+
+METRONOME = (
+    "<direction-type><metronome><beat-unit>quarter</beat-unit>"
+    "<per-minute>{}</per-minute></metronome></direction-type>"
+)
+
+
+@pytest.mark.parametrize(
+    ("direction", "tempo"),
+    [
+        ("<direction><offset>1</offset><sound tempo='90'/></direction>", Tempo(3, 90.0)),
+        (
+            "<direction><offset sound='yes'>1</offset><sound tempo='90'/></direction>",
+            Tempo(3, 90.0),
+        ),
+        ("<direction><offset sound='no'>1</offset><sound tempo='90'/></direction>", Tempo(2, 90.0)),
+        ("<direction><offset>-9</offset><sound tempo='90'/></direction>", Tempo(0, 90.0)),
+        ("<sound tempo='90'><offset>1</offset></sound>", Tempo(3, 90.0)),
+        (f"<direction>{METRONOME.format(90)}<offset>-1</offset></direction>", Tempo(1, 90.0)),
+    ],
+)
+def test_a_tempo_begins_at_its_offset(tmp_path, score, direction, tempo):
+    bars = [HEAD.format(1) + note("C4", 2) + direction + note("D4", 2)]
+    piece = reading(tmp_path, score([("Alto", "", bars)]), ticks_per_quarter=1).piece
+    assert piece.tempos == (tempo,)
+
+
+def test_a_default_namespace_is_read(tmp_path, score):
+    text = score([("Alto", "", [HEAD.format(1) + note()])])
+    named = text.replace("<score-partwise", '<score-partwise xmlns="http://www.musicxml.org/ns"', 1)
+    assert rows(reading(tmp_path, named)) == rows(reading(tmp_path, text))
+
+
+def test_files_are_read_by_what_they_hold_not_by_their_suffix(tmp_path, score):
+    text = score([("Alto", "", [HEAD.format(1) + note()])])
+    (tmp_path / "plain.mxl").write_text(text)
+    with zipfile.ZipFile(tmp_path / "zipped.musicxml", "w") as archive:
+        archive.writestr("song.xml", text)
+        archive.writestr("__MACOSX/._song.xml", "")
+    assert len(read(tmp_path / "plain.mxl").piece.notes) == 1
+    piece = read(tmp_path / "zipped.musicxml").piece
+    assert len(piece.notes) == 1
+    assert piece.warnings == ("META-INF/container.xml is missing; took the only score",)
 
 
 CONTAINER = "<container><rootfiles><rootfile full-path='{}'/></rootfiles></container>"

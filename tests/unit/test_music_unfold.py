@@ -102,6 +102,7 @@ def test_signs_without_endings(text, order):
         ("|:A B/1+:| |:C/2 D/:| E", "ABACDCDE"),
         ("|:A/1+:| B/2 C", "ABC"),
         ("|:A B/1 C/:| D/2 E", "ABCADE"),  # the ending stops before its closing sign
+        ("|:A B/1+:| C/2 D E F/:| G/3 H", "ABACDEFAGH"),
     ],
 )
 def test_endings_decide_how_often_a_repeat_is_played(text, order):
@@ -230,6 +231,8 @@ def test_a_part_played_four_times_takes_its_four_endings_in_turn():
         ("|:A B/1+:| C/2+:| D/3 E", "ADE", "BC"),
         ("|:A B/1+:| C", "ABC", ""),  # a single ending has no later one
         ("|:A |:B C/1+:| D/2 E/:| F", "ABDEF", "C"),
+        ("|:A B/1 C/:| D/2 E", "ADE", "BC"),
+        ("|:A B/1+:| C/2 D E F/:| G/3 H", "ACDEFGH", "B"),  # a bridge in the second ending
     ],
 )
 def test_each_printed_bar_once_with_last_endings_only(text, order, left_out):

@@ -81,7 +81,10 @@ class Annotation:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A piece: notes sorted by onset, track and pitch, with their metadata."""
+    """A piece: notes sorted by onset, track and pitch, with their metadata.
+
+    Time begins at 0: ValueError for a note, change or annotation with a negative onset.
+    """
 
     id: str
     ticks_per_quarter: int
@@ -102,6 +105,11 @@ class Piece:
         tracks = self.notes["track"]
         if len(tracks) and not 0 <= tracks.min() <= tracks.max() < len(self.tracks):
             raise ValueError(f"a note of {self.id} refers to a track that does not exist")
+        changes: tuple[Tempo | Meter | Key | Annotation, ...]
+        changes = (*self.tempos, *self.meters, *self.keys, *self.annotations)
+        first = min([int(self.notes["onset"].min(initial=0)), *(x.onset for x in changes)])
+        if first < 0:
+            raise ValueError(f"{self.id} has an onset at tick {first}; time begins at 0")
 
     @property
     def length(self) -> int:

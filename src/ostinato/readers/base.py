@@ -1,4 +1,4 @@
-"""What every reader takes and gives back."""
+"""Options and results that all readers share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,16 +12,16 @@ READERS = ("", "muspy", "voices_json", "roll_mat", "wjazzd")
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a file becomes a piece.
+    """How a file is read.
 
-    ticks_per_quarter: the time unit. 480 holds everything to a sixty-fourth triplet exactly.
-    expand_repeats: play repeats and endings out; otherwise each printed bar once, last endings
-    only.
+    ticks_per_quarter: the time unit. 480 holds everything down to a sixty-fourth triplet exactly.
+    expand_repeats: play repeats, endings and jumps; otherwise read each printed bar once, of
+    several endings the last.
     pedal: the sustain pedal of MIDI files: `keep` as annotations, `fold` into the durations of the
     notes it holds, or `ignore`.
-    reader: "" reads a file by its suffix; `muspy` through MusPy's own readers; else the name of a
-    format that its suffix does not tell.
-    muspy_share: of the MIDI files, 0 to 1, that MusPy's reader reads as well for a comparison.
+    reader: "" chooses by the file's suffix; `muspy` uses MusPy's readers; else the name of a format
+    without a suffix of its own.
+    muspy_share: share of the MIDI files, 0 to 1, that MusPy reads too, for a comparison.
     """
 
     ticks_per_quarter: int = 480
@@ -44,13 +44,12 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Reading:
-    """A piece, and what reading it cost.
+    """A piece, and what was lost or changed in reading it.
 
-    dropped: notes that are in the file but not in the piece, by named reason; they and the piece's
-    notes are all notes of the file.
-    onset_error: mean absolute change of onsets in quarter notes that the rescaling to
-    ticks_per_quarter made.
-    compared: by which readers the notes were compared, and whether they disagree (see midi_check).
+    dropped: number of notes of the file that the piece lacks, by reason. They and the piece's notes
+    are all notes of the file.
+    onset_error: mean absolute change of onsets in quarter notes by rounding to ticks.
+    compared: readers whose notes were compared, and whether they differ (`midi_check`).
     """
 
     piece: Piece

@@ -1,13 +1,14 @@
 """Humdrum **kern, read line by line.
 
-An own reader: music21 (9.9.2) reads the chorales alike, but loses notes without a word where spines
-divide (231 of 1563 in Joplin's Searchlight Rag, some in half of his scores), and neither it nor
-MusPy knows a file's list of sections, which says what is played in which order.
+Why not music21 (9.9.2): it reads the chorales alike, but silently loses notes where spines divide
+(231 of 1563 in Joplin's Searchlight Rag, some in half of his scores), and neither it nor MusPy
+reads a file's list of sections, which gives the order in which they are played.
 """
 
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from ostinato.files import DamagedFile
@@ -16,7 +17,9 @@ from ostinato.music.roles import role_of
 from ostinato.readers.base import Reading, ReadOptions
 from ostinato.readers.kern_tandem import Signs, title_of
 from ostinato.readers.kern_tokens import notes_of
+from ostinato.readers.repeat_tree import Bar
 from ostinato.readers.score import Score, Span, Written, perform
+from ostinato.readers.unfold import printed_once, unfold
 
 SUFFIXES = (".krn", ".kern")
 
@@ -32,13 +35,18 @@ class Spine:
 
 @dataclass
 class Page:
-    """What is found on the way down the page."""
+    """What the lines read so far contain; times in quarter notes.
+
+    sections: name and start. lists: the order of sections by the list's name, "" for the one with
+    repeats. opening and closing: times of the repeat signs.
+    """
 
     score: Score = field(default_factory=Score)
     signs: list[Signs] = field(default_factory=list)
     sections: list[tuple[str, Fraction]] = field(default_factory=list)
     lists: dict[str, list[str]] = field(default_factory=dict)
-    has_repeats: bool = False
+    opening: set[Fraction] = field(default_factory=set)
+    closing: set[Fraction] = field(default_factory=set)
     time: Fraction = Fraction(0)
 
 
@@ -46,7 +54,8 @@ def read_kern(path: Path, options: ReadOptions) -> Reading:
     """Read a **kern file: a track for each spine, the highest part first.
 
     Spines that divide stay one track. Grace notes are counted as dropped. Sections are played by
-    the file's list: with repeats (`*>[A,A,B]`) or without (`*>norep[A,B]`).
+    the file's list: with repeats (`*>[A,A,B]`), or each once (`*>norep[A,B]`). Without a list,
+    repeat signs count; sections named A1, A2 are endings.
     """
     text = path.read_bytes()
     try:
@@ -109,8 +118,7 @@ def _begin(page: Page, cells: list[str]) -> list[Spine]:
 
 def _interpret(page: Page, spines: list[Spine], cells: list[str]) -> list[Spine]:
     """Follow spines that divide, join, change places, begin and end; read the signs of others."""
-    for cell in cells[:1]:
-        _section(page, cell)
+    _section(page, cells[0])
     after: list[Spine] = []
     exchanged: int | None = None
     joining = False
@@ -147,26 +155,34 @@ def _section(page: Page, cell: str) -> None:
 
 def _bar(page: Page, cell: str) -> None:
     """Bars begin at numbered lines; others (repeats within a bar, the end) stand between them."""
-    page.has_repeats |= ":" in cell
+    if re.search(r":[|!]", cell):
+        page.closing.add(page.time)
+    if re.search(r"[|!]:", cell):
+        page.opening.add(page.time)
     if re.search(r"\d", cell) or cell == "=":
         page.score.mark(page.time, Annotation(0, "bar"))
 
 
 def _data(page: Page, spines: list[Spine], cells: list[str]) -> None:
-    """Read the notes that begin now, and go on to when the first of all that sound ends."""
+    """Read the notes that begin now; time advances to the first end of those that sound.
+
+    A chord lasts as long as its first note.
+    """
     advanced = False
     for spine, cell in zip(spines, cells, strict=True):
         if spine.kind != "**kern" or cell == ".":
             continue
         tokens = notes_of(cell)
         found = [token for token in tokens if token.duration]
-        page.score.dropped["grace note"] += len(tokens) - len(found)
+        for token in tokens:
+            if not token.duration:
+                page.score.dropped["grace note" if token.is_grace else "no duration"] += 1
         if not found:
             continue
         if ";" in cell:
             page.score.mark(page.time, Annotation(0, "fermata"))
         advanced = True
-        spine.end = page.time + max(note.duration for note in found)
+        spine.end = page.time + found[0].duration
         page.score.notes[spine.part] += [
             Written(
                 page.time, note.duration, note.pitch, tied_in=note.tied_in, tied_out=note.tied_out
@@ -180,26 +196,31 @@ def _data(page: Page, spines: list[Spine], cells: list[str]) -> None:
 
 
 def _spans(page: Page, *, expand: bool) -> list[Span] | None:
+    """The stretches of the page in playing order; None for the page as it is written."""
     names = page.lists.get("") if expand else page.lists.get("norep")
     starts = [start for _, start in page.sections] + [page.time]
     spans = {name: (start, starts[n + 1]) for n, (name, start) in enumerate(page.sections)}
-    if names is None or not set(names) <= set(spans):
-        if expand and page.has_repeats:
-            page.score.warnings.append("repeats are not played: the file lists no sections")
-        return None if expand else _once(page, spans)
-    first = page.sections[0][1]
-    return ([(Fraction(0), first)] if first else []) + [spans[name] for name in names]
-
-
-def _once(page: Page, spans: dict[str, Span]) -> list[Span] | None:
-    """Every section once, of several endings (A1, A2) the last."""
-    if not spans:
+    if names is not None and set(names) <= set(spans):
+        first = page.sections[0][1]
+        names = names if expand else list(dict.fromkeys(names))
+        return ([(Fraction(0), first)] if first else []) + [spans[name] for name in names]
+    if names is not None:
+        page.score.warnings.append("the list of sections names some that are not in the file")
+    cuts = sorted({Fraction(0), page.time, *page.opening, *page.closing, *starts})
+    spans_of_bars = list(pairwise(cuts))
+    bars = [_bar_of(page, start, end) for start, end in spans_of_bars]
+    played = unfold(bars) if expand else printed_once(bars)
+    page.score.warnings += played.warnings
+    if played.order == list(range(len(bars))):
         return None
-    ends = {name[:-1]: name for name in spans if re.fullmatch(r".*\D\d", name)}
-    kept = [
-        span
-        for name, span in spans.items()
-        if not re.fullmatch(r".*\D\d", name) or ends[name[:-1]] == name
-    ]
-    first = page.sections[0][1]
-    return ([(Fraction(0), first)] if first else []) + kept
+    return [spans_of_bars[number] for number in played.order]
+
+
+def _bar_of(page: Page, start: Fraction, end: Fraction) -> Bar:
+    name = next((name for name, begins in reversed(page.sections) if begins <= start), "")
+    is_ending = re.fullmatch(r".*\D[1-9]", name) and any(n == name[:-1] for n, _ in page.sections)
+    return Bar(
+        opens=start in page.opening,
+        closes=2 if end in page.closing else 0,
+        endings=(int(name[-1]),) if is_ending else (),
+    )

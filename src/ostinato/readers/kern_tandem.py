@@ -41,7 +41,7 @@ class Signs:
         return self._name or name, program
 
     def read(self, cell: str, time: Fraction) -> None:
-        """Take note of an interpretation at `time` quarter notes; others say nothing to us."""
+        """Read an interpretation at `time` quarter notes; unknown ones are ignored."""
         if cell.startswith('*I"'):
             self._name = self._name or cell[3:].strip()
         elif code := re.fullmatch(r"\*I([a-z]+)\d*", cell):
@@ -50,9 +50,8 @@ class Signs:
             self._sign(cell, time)
 
     def _sign(self, cell: str, time: Fraction) -> None:
-        if meter := re.fullmatch(r"\*M(\d+)/(\d+)", cell):
-            if int(meter[2]):
-                self._score.mark(time, Meter(0, int(meter[1]), int(meter[2])))
+        if meter := meter_of(cell):
+            self._score.mark(time, meter)
         elif tempo := re.fullmatch(r"\*MM(\d+(?:\.\d+)?)", cell):
             self._score.mark(time, Tempo(0, float(tempo[1])))
         elif signature := re.fullmatch(r"\*k\[(.*)\]", cell):
@@ -65,8 +64,23 @@ class Signs:
             self._score.mark(time, Key(0, self._fifths, self._mode))
 
 
+def meter_of(cell: str) -> Meter | None:
+    """The meter of `*M3/4`, `*M3+2/8` or `*M2/4+3/8`; a sum is one meter of all its beats."""
+    if not re.fullmatch(r"\*M[\d+]+/\d+([\d+]+/\d+)*", cell):
+        return None
+    terms = [
+        (sum(int(number) for number in re.findall(r"\d+", counts)), int(unit))
+        for counts, unit in re.findall(r"([\d+]+)/(\d+)", cell)
+    ]
+    denominator = max(unit for _, unit in terms)
+    if not all(unit and denominator % unit == 0 for _, unit in terms):
+        return None
+    numerator = sum(count * denominator // unit for count, unit in terms)
+    return Meter(0, numerator, denominator) if numerator else None
+
+
 def title_of(lines: list[str]) -> str:
-    """The title record, in the language of the work where it is given in several."""
+    """The title record; of several languages, that of the work."""
     found: dict[str, str] = {}
     for line in lines:
         if title := re.match(r"!!!OTL(@@?\w*)?:\s*(.*)", line):

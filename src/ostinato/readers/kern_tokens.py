@@ -1,11 +1,11 @@
-"""Tokens of Humdrum **kern: what a cell of a spine says about its notes."""
+"""Tokens of Humdrum **kern: the notes and rests of one cell of a spine."""
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 
 STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_LENGTH = re.compile(r"(\d+)(?:%(\d+))?(\.*)")
+_LENGTH = re.compile(r"(\d+)(?:%(\d+))?")
 _PITCH = re.compile(r"([a-g]+|[A-G]+)(#+|-+|)")
 
 
@@ -17,34 +17,36 @@ class Token:
     duration: Fraction
     tied_in: bool
     tied_out: bool
+    is_grace: bool = False
 
 
 def notes_of(cell: str) -> list[Token]:
-    """The notes and rests of a cell. `[` opens a tie, `_` goes on, `]` closes.
+    """The notes and rests of a cell. `[` opens a tie, `_` continues it, `]` closes it.
 
-    Notes of a chord without a length of their own are like the first: as long, or grace notes,
-    which have no duration (`q`, `Q`).
+    A note of a chord without a length of its own is like the note before it: as long, or a grace
+    note, which has no duration (`q`, `Q`). Dots may stand apart from the number (`4G.`).
     """
     tokens: list[Token] = []
-    duration = Fraction(0)
+    duration, is_grace = Fraction(0), False
     for text in cell.split(" "):
         length = _LENGTH.search(text)
-        if "q" in text.lower():
+        is_grace = "q" in text.lower() or (is_grace and not length)
+        if is_grace:
             duration = Fraction(0)
         elif length:
-            duration = quarters(length)
+            duration = quarters(length, dots=text.count("."))
         tied_in, tied_out = "_" in text or "]" in text, "[" in text or "_" in text
         pitch = None if "r" in text else pitch_of(text)
         if pitch is not None or duration:
-            tokens.append(Token(pitch, duration, tied_in, tied_out))
+            tokens.append(Token(pitch, duration, tied_in, tied_out, is_grace))
     return tokens
 
 
-def quarters(length: re.Match[str]) -> Fraction:
+def quarters(length: re.Match[str], dots: int = 0) -> Fraction:
     """A duration in quarter notes: 4 is a quarter, 0 a breve, 3%2 two thirds of a whole note."""
-    number, over, dots = length.groups()
+    number, over = length.groups()
     whole = Fraction(int(over or 1), int(number)) if int(number) else Fraction(2 ** len(number))
-    return 4 * whole * (2 - Fraction(1, 2 ** len(dots)))
+    return 4 * whole * (2 - Fraction(1, 2**dots))
 
 
 def pitch_of(text: str) -> int | None:

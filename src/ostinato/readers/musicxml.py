@@ -1,21 +1,21 @@
 """MusicXML, plain or compressed, read bar by bar.
 
-MusPy's reader (0.5.0) is the model for what becomes a track, a tempo, a meter. Its walk over the
-notes is not used: it goes back in time at a grace note within a chord, stands still at a cue note,
-joins two voices that meet on one tied pitch, and refuses 229 of OpenEWLD's 502 scores. On the
-chorales of music21 both find the same notes.
+Tracks, tempos and meters follow MusPy's reader (0.5.0). Its walk over the notes is not used: it
+moves back in time at a grace note within a chord, does not advance at a cue note, joins two voices
+that meet on one tied pitch, and rejects 229 of OpenEWLD's 502 scores. On the chorales of music21
+both find the same notes.
 """
 
-import zipfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, parse
+from xml.etree.ElementTree import Element, ParseError
 
 from ostinato.music.piece import Meter, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.base import Reading, ReadOptions
 from ostinato.readers.musicxml_bars import Bar, PartWalk
+from ostinato.readers.musicxml_file import root_of
 from ostinato.readers.musicxml_signs import bars_of
 from ostinato.readers.score import Score, Span, perform
 from ostinato.readers.unfold import printed_once, unfold
@@ -31,7 +31,7 @@ def read_musicxml(path: Path, options: ReadOptions) -> Reading:
     dropped. Tied notes are one note. Pitches are those that sound (transposing instruments).
     """
     score = Score()
-    root = _partwise(_score_root(path, score.warnings))
+    root = root_of(path, score.warnings)
     score.title = _title(root)
     parts = _parts(root)
     bars = _walk(parts, root, score)
@@ -41,46 +41,6 @@ def read_musicxml(path: Path, options: ReadOptions) -> Reading:
     in_page_order = played.order == list(range(len(bars)))
     spans = None if in_page_order else [bars[number] for number in played.order]
     return perform(score, spans, path.stem, path.name, options.ticks_per_quarter)
-
-
-def _score_root(path: Path, warnings: list[str]) -> Element:
-    if path.suffix.lower() != ".mxl":
-        return parse(path).getroot()
-    with zipfile.ZipFile(path) as archive:
-        return fromstring(archive.read(_inner_name(archive, warnings)))
-
-
-def _inner_name(archive: zipfile.ZipFile, warnings: list[str]) -> str:
-    """Name of the score in a compressed file, also where its table of contents is malformed."""
-    text = archive.read("META-INF/container.xml")
-    try:
-        rootfile = fromstring(text).find("{*}rootfiles/{*}rootfile")
-    except ParseError as error:
-        names = [name for name in archive.namelist() if not name.startswith("META-INF/")]
-        scores = sorted(name for name in names if name.lower().endswith((".xml", ".musicxml")))
-        if len(scores) != 1:
-            raise
-        warnings.append(f"META-INF/container.xml is malformed ({error}); took the only score")
-        return scores[0]
-    if rootfile is None:
-        raise ParseError("META-INF/container.xml names no score")
-    return rootfile.attrib["full-path"]
-
-
-def _partwise(root: Element) -> Element:
-    """The score with bars within parts; files may hold parts within bars instead."""
-    if root.tag == "score-partwise":
-        return root
-    if root.tag != "score-timewise":
-        raise ParseError(f"<{root.tag}> is no MusicXML score")
-    parts: dict[str, Element] = {}
-    for measure in root.findall("measure"):
-        for part in measure.findall("part"):
-            name = part.get("id", "")
-            if name not in parts:
-                parts[name] = SubElement(root, "part", {"id": name})
-            SubElement(parts[name], "measure", measure.attrib).extend(list(part))
-    return root
 
 
 def _title(root: Element) -> str:
@@ -96,7 +56,7 @@ def _parts(root: Element) -> list[Element]:
 
 
 def _walk(parts: Sequence[Element], root: Element, score: Score) -> list[Span]:
-    """Read all bars into `score`; returns where each begins and ends on the page."""
+    """Read all bars into `score`; returns where each begins and ends, in quarter notes."""
     listed = {part.get("id"): part for part in root.findall("part-list/score-part")}
     walks = []
     for part in parts:
@@ -117,35 +77,42 @@ def _walk(parts: Sequence[Element], root: Element, score: Score) -> list[Span]:
             for n in present
         ]
         implicit = any(measures[n][number].get("implicit") == "yes" for n in present)
-        length = _length(bars, score, implicit=implicit)
+        length = _length(bars, score, walks[leads["time"]].meter, implicit=implicit)
         spans.append((start, start + length))
         start += length
     return spans
 
 
-def _length(bars: Sequence[Bar], score: Score, *, implicit: bool) -> Fraction:
-    """How long a bar is that its parts fill in different ways.
+def _length(bars: Sequence[Bar], score: Score, meter: Meter | None, *, implicit: bool) -> Fraction:
+    """The length of a bar, which its parts may fill in different ways.
 
-    Rests are what such files get wrong: two whole rests in a bar of 4/4, or fillers in the pickup
-    of a split bar (which is implicit) where other parts have one note.
+    An empty bar is as long as its meter. Rests are what such files get wrong: a whole rest in a bar
+    of 3/4, two in a bar of 4/4, or fillers in the pickup of a split bar (which is implicit) where
+    other parts have one note. So a bar is not longer than its meter if all its notes end by then.
     """
     lengths = {bar.length for bar in bars}
-    if len(lengths) == 1:
-        return lengths.pop()
-    score.warnings.append("parts fill a bar in different ways; read as long as its meter or notes")
-    if implicit:
-        return max(bar.sounding for bar in bars) or min(lengths)
-    marked = (mark.value for mark in reversed(score.marks))
-    meter = next((value for value in marked if isinstance(value, Meter)), None)
-    if meter and meter.bar_quarters() in lengths:
-        return meter.bar_quarters()
+    sounding = max(bar.sounding for bar in bars)
+    whole = meter.bar_quarters() if meter else Fraction(0)
+    if lengths == {0}:
+        return Fraction(0) if implicit else whole
+    if len(lengths) > 1:
+        score.warnings.append(
+            "parts fill a bar in different ways; read as long as its meter or notes"
+        )
+        if implicit:
+            return sounding or min(lengths)
+        if whole and whole in lengths:
+            return whole
+    if 0 < whole < max(lengths) and sounding <= whole:
+        score.warnings.append("rests are longer than their bar; cut to its meter")
+        return whole
     return max(lengths)
 
 
 def _tracks_of(info: Element, score: Score) -> dict[str, int]:
-    """A track for each instrument of a part (one for all of a drum kit); returns their numbers.
+    """Make a track for each instrument of a part (one for a whole drum kit); returns their numbers.
 
-    The number under "" is that of notes which name no instrument.
+    Notes that name no instrument use the number under "".
     """
     name = " ".join((info.findtext("part-name") or "").split())
     midi = {element.get("id", ""): element for element in info.findall("midi-instrument")}
@@ -174,7 +141,7 @@ def _program(sound: Element) -> int:
 
 
 def _drum_pitches(info: Element) -> dict[str, int]:
-    """The MIDI pitch of each instrument of a drum kit; MusicXML counts those from 1, too."""
+    """The MIDI pitch of each instrument of a drum kit; MusicXML counts them from 1."""
     return {
         element.get("id", ""): int(pitch) - 1
         for element in info.findall("midi-instrument")

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, ParseError
 from ostinato.music.piece import Annotation, Key, Meter, Tempo
 from ostinato.readers.score import Score, Written
 
-VELOCITY = 64  # where a score says nothing
+VELOCITY = 64  # of scores without dynamics
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 BEATS = {"whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5, "16th": 0.25, "32nd": 0.125}
 CHORDS = {
@@ -26,7 +26,7 @@ CHORDS = {
 
 @dataclass(frozen=True)
 class Bar:
-    """Quarter notes that a part fills in a bar, and those up to the end of its last note."""
+    """Length in quarter notes that a part fills in a bar, and the end of its last note."""
 
     length: Fraction
     sounding: Fraction
@@ -45,7 +45,8 @@ class PartWalk:
         self.tracks = tracks
         self.drum_pitches = drum_pitches
         self.position = Fraction(0)
-        self._previous = self._sounding = Fraction(0)
+        self.meter: Meter | None = None
+        self._start = self._previous = self._sounding = Fraction(0)
         self._divisions = Fraction(1)
         self._transpose = 0
         self._velocity = VELOCITY
@@ -63,9 +64,9 @@ class PartWalk:
     def bar(self, measure: Element, start: Fraction, leads: Collection[str]) -> Bar:
         """Read a measure that begins at `start` quarter notes.
 
-        leads: of `key` and `time`, what this part tells for the whole score.
+        leads: which of `key` and `time` this part gives for the whole score.
         """
-        self.position = self._previous = self._sounding = start
+        self._start = self.position = self._previous = self._sounding = start
         self._leads = leads
         self.score.mark(start, Annotation(0, "bar"))
         end = start
@@ -79,15 +80,29 @@ class PartWalk:
         text = element.findtext(name)
         return Fraction(text.strip()) / self._divisions if text else Fraction(0)
 
+    def _length(self, element: Element) -> Fraction:
+        """The duration of an element; a negative one counts as 0."""
+        length = self._quarters(element)
+        if length < 0:
+            self.score.warnings.append("negative durations are read as 0")
+        return max(Fraction(0), length)
+
     def _backup(self, element: Element) -> None:
-        self.position -= self._quarters(element)
+        self.position -= self._length(element)
+        if self.position < self._start:
+            self.score.warnings.append(
+                "a backup is longer than its bar; cut to the start of the bar"
+            )
+            self.position = self._start
 
     def _forward(self, element: Element) -> None:
-        self.position += self._quarters(element)
+        self.position += self._length(element)
 
     def _attributes(self, element: Element) -> None:
         if text := element.findtext("divisions"):
             self._divisions = Fraction(text.strip())
+            if self._divisions <= 0:
+                raise ParseError(f"<divisions> is {text.strip()}; it must be above 0")
         if (transpose := element.find("transpose")) is not None:
             chromatic = round(float(transpose.findtext("chromatic") or 0))
             self._transpose = chromatic + 12 * int(transpose.findtext("octave-change") or 0)
@@ -95,33 +110,39 @@ class PartWalk:
         if "key" in self._leads and key is not None and (fifths := key.findtext("fifths")):
             number = concert_fifths(int(fifths), self._transpose)
             self.score.mark(self.position, Key(0, number, key.findtext("mode") or ""))
-        if "time" in self._leads and time is not None and time.find("beats") is not None:
-            self.score.mark(self.position, _meter(time))
+        if time is not None:
+            self.meter = _meter(time) if time.find("beats") is not None else None
+            if "time" in self._leads and self.meter:
+                self.score.mark(self.position, self.meter)
 
     def _direction(self, element: Element) -> None:
+        """Tempos begin at the direction's offset, as music21 and MuseScore read it."""
+        offset = element.find("offset")
+        shift = Fraction(0) if offset is None else self._quarters(element, "offset")
         sound = element.find("sound")
         if sound is not None:
-            self._sound(sound)
+            is_silent = offset is not None and offset.get("sound") == "no"
+            self._sound(sound, Fraction(0) if is_silent else shift)
         metronome = element.find("direction-type/metronome")
         if metronome is not None and (sound is None or sound.get("tempo") is None):
             beats = BEATS.get(metronome.findtext("beat-unit") or "")
             number = re.search(r"\d+(\.\d+)?", metronome.findtext("per-minute") or "")
             if beats and number:
                 dotted = 1.5 if metronome.find("beat-unit-dot") is not None else 1.0
-                self._tempo(beats * dotted * float(number.group()))
+                self._tempo(beats * dotted * float(number.group()), shift)
 
-    def _sound(self, element: Element) -> None:
+    def _sound(self, element: Element, shift: Fraction = Fraction(0)) -> None:
         if tempo := element.get("tempo"):
-            self._tempo(float(tempo))
+            self._tempo(float(tempo), shift + self._quarters(element, "offset"))
         if dynamics := element.get("dynamics"):
             self._velocity = min(127, max(1, round(float(dynamics))))
 
-    def _tempo(self, qpm: float) -> None:
+    def _tempo(self, qpm: float, shift: Fraction) -> None:
         if qpm > 0:
-            self.score.mark(self.position, Tempo(0, qpm))
+            self.score.mark(max(Fraction(0), self.position + shift), Tempo(0, qpm))
 
     def _harmony(self, element: Element) -> None:
-        onset = self.position + self._quarters(element, "offset")
+        onset = max(Fraction(0), self.position + self._quarters(element, "offset"))
         if text := chord_text(element):
             self.score.mark(onset, Annotation(0, "chord", text))
 
@@ -129,7 +150,7 @@ class PartWalk:
         if element.find("grace") is not None:
             self.score.dropped["grace note"] += 1
             return
-        duration = self._quarters(element)
+        duration = self._length(element)
         is_chord = element.find("chord") is not None
         onset = self._previous if is_chord else self.position
         if not is_chord:

@@ -73,6 +73,7 @@ class Structure:
 
     def __init__(self, bars: Sequence[Bar]) -> None:
         self._bars = list(bars)
+        self.extended: set[int] = set()  # bars that belong to an ending without its bracket
         self._extend_endings()
         self.nodes = self._nodes(0, len(bars))
 
@@ -84,9 +85,10 @@ class Structure:
                 last = number
             elif bar.closes and self._bars[last].endings and not self._bars[last].closes:
                 if self._is_later_ending(number + 1, len(self._bars)):
+                    ending = self._bars[last].endings
                     for inside in range(last + 1, number + 1):
-                        ending = self._bars[last].endings
                         self._bars[inside] = replace(self._bars[inside], endings=ending)
+                        self.extended.add(inside)
                 last = number
 
     def _nodes(self, start: int, end: int) -> list[Node]:

@@ -1,8 +1,8 @@
 """A score as it is written, in exact fractions of a quarter note, and how it becomes a piece.
 
-Readers of notated music fill a `Score` bar by bar in the order of the page. `perform` then plays
-spans of the page in any order (repeats, endings, sections), joins tied notes, and rounds to ticks
-once, at the end: no error adds up.
+Readers of notated music fill a `Score` in page order. `perform` then plays spans of the page in any
+order (repeats, endings, sections), joins tied notes, and rounds to ticks once, at the end, so that
+rounding errors do not add up.
 """
 
 from bisect import bisect_left
@@ -35,7 +35,7 @@ Span = tuple[Fraction, Fraction]
 
 @dataclass(frozen=True)
 class Written:
-    """A note as it is written; it may go on an earlier one (`tied_in`), or into a later one."""
+    """A note as it is written; tied to an earlier one (`tied_in`) or a later one (`tied_out`)."""
 
     onset: Fraction
     duration: Fraction
@@ -59,7 +59,7 @@ Event = TypeVar("Event", Written, Mark)
 
 @dataclass
 class Score:
-    """What a reader has found on the page."""
+    """What a reader found on the page: `notes` has a list for each of `tracks`."""
 
     title: str = ""
     tracks: list[Track] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Score:
     warnings: list[str] = field(default_factory=list)
 
     def mark(self, onset: Fraction, value: Tempo | Meter | Key | Annotation) -> None:
-        """Note something down at `onset` quarter notes."""
+        """Add a mark at `onset` quarter notes."""
         self.marks.append(Mark(onset, value))
 
     def end(self) -> Fraction:
@@ -84,7 +84,7 @@ def perform(
     """Play the spans of a score one after another; None plays the page as it is written.
 
     Notes belong to the span they begin in; those of no span are counted as dropped. Tracks without
-    a note are left out.
+    a note are left out. Tied notes without a note before them are struck, with a warning.
     """
     notes, marks = score.notes, sorted(score.marks, key=lambda mark: mark.onset)
     if spans is not None:
@@ -93,6 +93,8 @@ def perform(
         notes = [_played(track, spans) for track in notes]
         marks = _played_marks(marks, spans)
     joined = [join_ties(track) for track in notes]
+    if struck := sum(note.tied_in for track in joined for note in track):
+        score.warnings.append(f"{struck} tied notes follow no note of their pitch; struck anew")
     used = [number for number, track in enumerate(joined) if track]
     rows, error = _rows([joined[number] for number in used], ticks_per_quarter)
     piece = Piece(
@@ -124,8 +126,8 @@ def ticks(onset: Fraction, ticks_per_quarter: int) -> int:
 def join_ties(notes: Iterable[Written]) -> list[Written]:
     """Make one note of every chain of tied notes.
 
-    A tie joins notes of one pitch that follow each other without a gap: within a voice that has a
-    name, or into a note that says so. A tie that leads nowhere is ignored.
+    A tie joins notes of one pitch that follow each other without a gap: within a named voice, or
+    into a note that is marked as tied to the one before. A tie to no note is ignored.
     """
     joined: list[Written] = []
     open_ties: dict[tuple[int, Fraction], list[int]] = defaultdict(list)
@@ -157,7 +159,7 @@ def changes(values: Iterable[Change]) -> tuple[Change, ...]:
 
 
 def ordered(annotations: Iterable[Annotation]) -> tuple[Annotation, ...]:
-    """Sorted by onset and kind, each once: all parts of a score may say the same."""
+    """Sorted by onset and kind, each once: parts of a score often repeat the same one."""
     return tuple(sorted(dict.fromkeys(annotations), key=lambda a: (a.onset, a.kind)))
 
 
@@ -173,7 +175,7 @@ def _placed(marks: Sequence[Mark], kind: type[Placed], ticks_per_quarter: int) -
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:
-    """The same music in as few spans as it takes: those that follow each other are one."""
+    """Joins spans that follow each other on the page."""
     merged: list[Span] = []
     for start, end in spans:
         if merged and merged[-1][1] == start:
@@ -184,7 +186,7 @@ def _merged(spans: Sequence[Span]) -> list[Span]:
 
 
 def _played(events: Sequence[Event], spans: Sequence[Span]) -> list[Event]:
-    """Events of every span, where the span is played; those at its end belong to the next."""
+    """Events of every span at the time it is played; those at its end belong to the next."""
     events = sorted(events, key=lambda event: event.onset)
     onsets = [event.onset for event in events]
     played: list[Event] = []
@@ -197,13 +199,13 @@ def _played(events: Sequence[Event], spans: Sequence[Span]) -> list[Event]:
 
 
 def _unplayed(notes: Sequence[Written], spans: Sequence[Span]) -> int:
-    """How many notes of the page no span plays; tied ones are one, and played where a part is."""
-    played = [note for note in notes if any(start <= note.onset < end for start, end in spans)]
-    return max(0, len(join_ties(notes)) - len(join_ties(played)))
+    """Number of struck notes that no span plays; a chain of tied notes is one."""
+    left_out = [n for n in notes if not any(start <= n.onset < end for start, end in spans)]
+    return sum(not note.tied_in for note in join_ties(left_out))
 
 
 def _played_marks(marks: Sequence[Mark], spans: Sequence[Span]) -> list[Mark]:
-    """Marks of every span; where the music jumps, the tempo, meter and key in force there too."""
+    """Marks of every span; after a jump also the tempo, meter and key in force there."""
     played, time, previous = [], Fraction(0), Fraction(0)
     for start, end in spans:
         if start != previous:
@@ -223,7 +225,7 @@ def _in_force(marks: Sequence[Mark], onset: Fraction) -> list[Mark]:
 
 
 def _rows(tracks: Sequence[Sequence[Written]], ticks_per_quarter: int) -> tuple[Notes, float]:
-    """Notes in ticks, none shorter than one, and how far the mean onset moved in quarters."""
+    """Notes in ticks (at least one each), and the mean absolute change of onsets in quarters."""
     rows, moved = [], Fraction(0)
     for number, track in enumerate(tracks):
         for note in track:

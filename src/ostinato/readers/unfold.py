@@ -99,21 +99,28 @@ def unfold(
 
 
 def printed_once(bars: Sequence[Bar]) -> Unfolding:
-    """Each printed bar once, in page order; of several endings only those of the last pass."""
+    """Each printed bar once, in page order; of several endings only those of the last pass.
+
+    An earlier ending stays if its bars without a bracket outnumber the common bars of the repeat:
+    it contains a section of its own, such as the bridge of a song in the form A1 A2-bridge A3.
+    """
+    structure = Structure(bars)
     left_out: dict[int, str] = {}
 
     def visit(nodes: Sequence[Node]) -> None:
         for node in nodes:
             if isinstance(node, Repeat):
                 visit(node.body)
+                common = (node.endings[0].first if node.endings else node.last + 1) - node.first
                 for ending in node.endings:
                     visit(ending.nodes)
-                    if len(node.endings) > 1 and node.passes[-1] not in ending.numbers:
-                        left_out.update(
-                            dict.fromkeys(range(ending.first, ending.end), EARLIER_ENDING)
-                        )
+                    numbers = range(ending.first, ending.end)
+                    is_section = len(structure.extended.intersection(numbers)) > common
+                    is_last = node.passes[-1] in ending.numbers or len(node.endings) == 1
+                    if not is_last and not is_section:
+                        left_out.update(dict.fromkeys(numbers, EARLIER_ENDING))
 
-    visit(Structure(bars).nodes)
+    visit(structure.nodes)
     order = [number for number in range(len(bars)) if number not in left_out]
     return Unfolding(order, [1] * len(order), left_out)
 

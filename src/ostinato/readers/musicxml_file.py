@@ -1,0 +1,63 @@
+"""Opening MusicXML files: plain or zipped whatever their name, with or without a namespace."""
+
+import zipfile
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, parse
+
+_CONTAINER = "META-INF/container.xml"
+
+
+def root_of(path: Path, warnings: list[str]) -> Element:
+    """The root of a score, as `score-partwise` and without namespaces.
+
+    Raises ParseError for what is not MusicXML.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            root = fromstring(archive.read(_inner_name(archive, warnings)))
+    else:
+        root = parse(path).getroot()
+    for element in root.iter():
+        if isinstance(element.tag, str):
+            element.tag = element.tag.rpartition("}")[2]
+    return _partwise(root)
+
+
+def _inner_name(archive: zipfile.ZipFile, warnings: list[str]) -> str:
+    """Name of the score in a zip archive: as its container says, else the only score in it."""
+    names = archive.namelist()
+    try:
+        rootfile = fromstring(archive.read(_CONTAINER)).find("{*}rootfiles/{*}rootfile")
+        name = "" if rootfile is None else rootfile.get("full-path", "")
+        problem = "" if name in names else f"{_CONTAINER} names no score in the archive"
+    except ParseError as error:
+        problem = f"{_CONTAINER} is malformed ({error})"
+    except KeyError:
+        problem = f"{_CONTAINER} is missing"
+    if not problem:
+        return name
+    outside = ("META-INF/", "__MACOSX/")
+    scores = [
+        name for name in sorted(names)
+        if name.lower().endswith((".xml", ".musicxml")) and not name.startswith(outside)
+    ]  # fmt: skip
+    if len(scores) != 1:
+        raise ParseError(f"{problem}, and the archive holds {len(scores)} scores, not one")
+    warnings.append(f"{problem}; took the only score")
+    return scores[0]
+
+
+def _partwise(root: Element) -> Element:
+    """The score with bars within parts; files may hold parts within bars instead."""
+    if root.tag == "score-partwise":
+        return root
+    if root.tag != "score-timewise":
+        raise ParseError(f"<{root.tag}> is no MusicXML score")
+    parts: dict[str, Element] = {}
+    for measure in root.findall("measure"):
+        for part in measure.findall("part"):
+            name = part.get("id", "")
+            if name not in parts:
+                parts[name] = SubElement(root, "part", {"id": name})
+            SubElement(parts[name], "measure", measure.attrib).extend(list(part))
+    return root
