@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+TAKEN = ("music", "files")
 HEX_DIGITS = {"sha256": 64, "md5": 32}
 
 
@@ -170,6 +171,32 @@ class FolderSource(Source):
         super().__post_init__()
         if self.digest is None:
             raise ValueError("kind folder needs the digest of the folder's contents")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MuspySource(Source):
+    """A dataset class of MusPy, `class` in the file.
+
+    take: `music`, the muspy.Music of every item as JSON, to be read with `reader: muspy`; or
+    `files`, the files that the class reads, for our own readers. root: a folder that has the files
+    already; else what the class names as its sources is downloaded. arguments: of the class, such
+    as {composer: bach} for Music21Dataset. limit_mb: as of archives.
+    """
+
+    class_name: str
+    take: str = "music"
+    root: str | None = None
+    arguments: Mapping[str, str] | None = None
+    limit_mb: float = 500
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.digest is None:
+            raise ValueError("kind muspy needs a digest: what MusPy reads depends on its version")
+        if not self.licence.strip():
+            raise ValueError("licence: say what others may do with the music; MusPy does not check")
+        if self.take not in TAKEN:
+            raise ValueError(f"take: {self.take} is unknown; use one of {', '.join(TAKEN)}")
 
 
 def _check_hex(key: str, value: str | None, digits: int) -> None:

@@ -12,6 +12,7 @@ from ostinato.datasets.kinds import (
     Copy,
     FolderSource,
     Music21Source,
+    MuspySource,
     Part,
     Source,
 )
@@ -29,7 +30,9 @@ KINDS: dict[str, type[Source]] = {
     "music21": Music21Source,
     "archives": ArchivesSource,
     "folder": FolderSource,
+    "muspy": MuspySource,
 }
+WORDS = {"as_name": "as", "class_name": "class"}  # fields whose keys are keywords of Python
 Settings = TypeVar("Settings")
 
 
@@ -68,7 +71,7 @@ def _mapping(where: str, settings: Any) -> dict[str, Any]:
 
 
 def _build(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
-    """A dataclass from plain values; the key `as`, a keyword in Python, is the field `as_name`."""
+    """A dataclass from plain values."""
     known = {_key(field): field for field in fields(kind)}  # type: ignore[arg-type]
     valid = f"known: {', '.join(known)}"
     if unknown := sorted(str(key) for key in set(values) - set(known)):
@@ -89,7 +92,7 @@ def _build(kind: type[Settings], values: Mapping[str, Any], where: str) -> Setti
 
 
 def _key(field: "Field[Any]") -> str:
-    return "as" if field.name == "as_name" else field.name
+    return WORDS.get(field.name, field.name)
 
 
 def _fits(value: object, annotation: Any) -> bool:
@@ -156,11 +159,13 @@ def download(name: str, source: Source, out: Path, say: Say = SAY) -> dict[str, 
 
 def _copy_files(name: str, source: Source, folder: Path, say: Say) -> dict[str, dict[str, str]]:
     """Fill `folder`; returns the manifest's entries of each file, without checksums."""
-    from ostinato.datasets import archives, music21_corpus, own
+    from ostinato.datasets import archives, music21_corpus, muspy_dataset, own
 
     if isinstance(source, Music21Source):
         return music21_corpus.copy_files(name, source, folder)
     if isinstance(source, ArchivesSource):
         return archives.copy_files(name, source, folder, say)
+    if isinstance(source, MuspySource):
+        return muspy_dataset.copy_files(name, source, folder, say)
     assert isinstance(source, FolderSource)
     return own.copy_files(name, source, folder, say)

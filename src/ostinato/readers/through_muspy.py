@@ -1,4 +1,4 @@
-"""Reads MIDI and MusicXML through MusPy itself: its own notes, for comparison with its other users.
+"""Reads MIDI, MusicXML and MusPy's JSON through MusPy: its notes, as its other users have them.
 
 Slower by an order of magnitude than our readers, without their repairs: what MusPy refuses is
 rejected, and what it bends (see docs/architecture.md) stays bent. `reader: muspy` in a dataset's
@@ -34,7 +34,10 @@ def read_muspy(path: Path, options: ReadOptions) -> Reading:
     import muspy
 
     is_midi = path.suffix.lower() in MIDI_SUFFIXES
-    music = muspy.read_midi(path) if is_midi else muspy.read_musicxml(path)
+    if path.suffix.lower() == ".json":
+        music = muspy.load_json(path)
+    else:
+        music = muspy.read_midi(path) if is_midi else muspy.read_musicxml(path)
     second = _second_opinion(path.read_bytes(), music) if is_midi else Opinions()
     before = [note.time / music.resolution for track in music.tracks for note in track.notes]
     if music.resolution != options.ticks_per_quarter:
