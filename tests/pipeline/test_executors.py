@@ -145,7 +145,7 @@ def test_a_slow_consumer_is_not_buried_under_results_of_a_cluster(executor):
 
 def test_a_worker_that_dies_again_and_again_ends_the_run_and_the_next_one_works(executor):
     items = [*range(10), "kill_worker", *range(10)]
-    with pytest.raises(WorkersLost, match=rf"{executor.backend} is lost; start the run again"):
+    with pytest.raises(WorkersLost, match=rf"{executor.backend} is lost; run again"):
         list(map_guarded(poison.act, items, executor=executor, limits=LIMITS, chunk=2))
     assert list(map_guarded(poison.act, [3], executor=executor, limits=LIMITS)) == [9]
 
@@ -178,7 +178,7 @@ def test_a_cluster_that_has_no_workers_any_more_ends_the_run(monkeypatch):
         found = map_guarded(poison.act, ["nap"] * 400, executor=executor, limits=LIMITS, chunk=2)
         assert next(found) is None
         cluster.scale(0)
-        with pytest.raises(WorkersLost, match=r"dask is lost; start .*no workers for 4 s"):
+        with pytest.raises(WorkersLost, match=r"dask is lost; run again .*no workers for 4 s"):
             list(found)
 
 

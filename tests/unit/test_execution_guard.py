@@ -184,7 +184,7 @@ def test_settings_of_executors_that_make_no_sense_are_refused():
         Executor("spark")
     with pytest.raises(ValueError, match="workers=0 must be at least 1"):
         Executor(workers=0)
-    with pytest.raises(ValueError, match="take dask or ray"):
+    with pytest.raises(ValueError, match="use dask or ray"):
         Executor("loky", address="tcp://host:8786")
     with pytest.raises(ValueError, match=r"\['threads'\].*valid: backend, workers, address"):
         executor_from({"backend": "dask", "threads": 2})
@@ -265,7 +265,7 @@ def test_a_slow_consumer_is_not_buried_under_results(executor):
 def test_workers_that_die_for_reasons_of_their_own_end_the_run_and_the_next_one_works():
     items = [*range(40), "kill_worker", *range(40)]
     found, results = map_guarded(poison.act, items, executor=TWO, limits=LIMITS, chunk=4), []
-    with pytest.raises(WorkersLost, match=r"loky is lost; start the run again"):
+    with pytest.raises(WorkersLost, match=r"loky is lost; run again"):
         results += found
     assert results == [n * n for n in range(len(results))]
     assert list(map_guarded(poison.act, [2, 3], executor=TWO, limits=LIMITS)) == [4, 9]

@@ -1,14 +1,14 @@
-"""Hydra launcher `process`: every job of a `-m` multirun is its own process of the same script.
+"""Hydra launcher `process`: every job of a multirun (`-m`) is its own process of the same script.
 
-Hydra's own launcher runs the jobs inside one process, where Lightning's ranks re-enter the whole
-sweep and the environment of one job leaks into the next. Here a job is what one would type by hand:
+Hydra's default launcher runs the jobs inside one process, where Lightning's ranks re-enter the
+whole sweep and the environment of one job leaks into the next. Here each job is a command, as one
+would type it:
 
     python pipelines/train.py -m hydra/launcher=process optimizer.lr=1e-3,3e-4 \
         hydra.launcher.max_parallel=2 hydra.launcher.devices=[0,1]
 
-A job's result is the `objective` in the objective.json that it leaves in its folder, lower is
-better.
-Hydra imports this on every start, so everything heavy is imported where it is used.
+The result of a job is `objective` in the objective.json that it writes into its folder; lower is
+better. Hydra imports this module on every start, so heavy modules are imported where they are used.
 """
 
 import logging
@@ -35,8 +35,8 @@ class ProcessLauncherConfig:
     """Options of the launcher.
 
     max_parallel: jobs that run at once.
-    devices: what the jobs see as CUDA_VISIBLE_DEVICES, in turn: [0, 1], or several for each job,
-        ["0,1", "2,3"]; empty leaves the variable alone.
+    devices: values of CUDA_VISIBLE_DEVICES for the jobs in turn: [0, 1], or several per job,
+        ["0,1", "2,3"]; empty: the variable is not set.
     """
 
     _target_: str = "hydra_plugins.hydra_ostinato_process.ProcessLauncher"
@@ -56,24 +56,24 @@ class ProcessLauncher(Launcher):
         if max_parallel < 1:
             raise ValueError(
                 f"hydra.launcher.max_parallel={max_parallel} must be at least 1: "
-                "it is how many jobs run at once"
+                "the number of jobs that run at once"
             )
         self.max_parallel = max_parallel
         self.devices = tuple(str(device) for device in devices)
-        self.jobs: list[Job] = []  # of all batches that the sweeper has asked for
+        self.jobs: list[Job] = []  # of all batches of the sweeper
         self.parent_run = ""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take what Hydra hands to a launcher; the task function is run by the children."""
+        """Store Hydra's context and config; the children run the task function."""
         self.hydra_context = hydra_context
         self.config = config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run one batch of jobs to their ends; a failed one is in its result, never raised here."""
+        """Run one batch of jobs; a failure is part of the job's result and not raised here."""
         from ostinato.tracking import PARENT_RUN, sweep_run
 
         setup_globals()

@@ -21,14 +21,14 @@ GRACE_SECONDS = 15.0
 TAIL_LINES = 25
 TAIL_BYTES = 16384
 
-# what a parent that was itself a rank, or held a run, must not hand down
+# variables of a parent that is a rank or has a run; children must not inherit them
 LEAKS = {
     "GROUP_RANK", "GROUP_WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MLFLOW_RUN_ID",
     "NODE_RANK", "RANK", "ROLE_RANK", "ROLE_WORLD_SIZE", "WORLD_SIZE",
 }  # fmt: skip
 LEAK_PREFIXES = ("MASTER_", "TORCHELASTIC_")
 
-# Hydra's own settings that belong to the sweep and not to one of its jobs
+# Hydra's settings of the sweep, which its jobs must not get
 OF_THE_SWEEP = (
     "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep.",
     "hydra.mode", "hydra.run.dir", "hydra.job.num", "hydra.job.id",
@@ -37,7 +37,7 @@ OF_THE_SWEEP = (
 
 @dataclass
 class Job:
-    """One job; `problem` is "" until it fails, `objective` None where it has left none."""
+    """One job; `problem`: "" unless it failed, `objective`: None if it wrote none."""
 
     number: int
     overrides: list[str]
@@ -52,11 +52,11 @@ class Job:
 
     @property
     def log_file(self) -> Path:
-        """What the job has printed."""
+        """Output of the job."""
         return self.folder / "log.txt"
 
     def value(self) -> float | None:
-        """The objective if it can be compared: NaN cannot."""
+        """The objective; None for NaN, which cannot be compared."""
         return None if self.objective is None or math.isnan(self.objective) else self.objective
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class Job:
 
 
 def command(overrides: Sequence[str], hydra_overrides: Sequence[str], folder: Path) -> list[str]:
-    """What one would type to run this job alone, with this interpreter, in this folder."""
+    """The command line that runs this job alone, with this interpreter, in this folder."""
     kept = [text for text in hydra_overrides if not text.lstrip("+~").startswith(OF_THE_SWEEP)]
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     own = ["hydra.mode=RUN", f"hydra.run.dir='{quoted}'"]
@@ -72,7 +72,7 @@ def command(overrides: Sequence[str], hydra_overrides: Sequence[str], folder: Pa
 
 
 def _config_flags(arguments: Sequence[str]) -> list[str]:
-    """The flags that say which configuration is meant, as they were given."""
+    """The flags that select the configuration, as they were given."""
     parser = argparse.ArgumentParser(add_help=False)
     flags = {"--config-path": "-cp", "--config-name": "-cn", "--config-dir": "-cd"}
     for long, short in flags.items():
@@ -83,7 +83,7 @@ def _config_flags(arguments: Sequence[str]) -> list[str]:
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """This environment without the ranks of a parent, unbuffered so that logs are up to date."""
+    """This environment without a parent's ranks; unbuffered, so that logs are up to date."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -125,7 +125,7 @@ def run_jobs(
 
 
 def _free_device(number: int, devices: Sequence[str], taken: Sequence[str]) -> str:
-    """The next device in turn; where jobs of unequal length have broken the turn, a free one."""
+    """The next device in turn, or the least used one if jobs have different lengths."""
     if not devices:
         return ""
     turn = [devices[(number + i) % len(devices)] for i in range(len(devices))]
@@ -134,7 +134,7 @@ def _free_device(number: int, devices: Sequence[str], taken: Sequence[str]) -> s
 
 def _start(job: Job, environment: Mapping[str, str]) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
-    (job.folder / "objective.json").unlink(missing_ok=True)  # of an earlier sweep in this folder
+    (job.folder / "objective.json").unlink(missing_ok=True)  # of an earlier sweep
     visible = {"CUDA_VISIBLE_DEVICES": job.device} if job.device else {}
     job.started = time.monotonic()
     job.status = "running"
@@ -145,7 +145,7 @@ def _start(job: Job, environment: Mapping[str, str]) -> None:
             stdout=file,
             stderr=subprocess.STDOUT,
             env={**environment, **visible},
-            start_new_session=True,  # its ranks and workers are in its group: one signal ends all
+            start_new_session=True,  # one process group with its ranks and workers
         )
 
 
@@ -172,7 +172,7 @@ def _objective(path: Path) -> float | None:
 
 
 def last_line(path: Path) -> str:
-    """The last line of a log that says something; a progress bar's last state is a line."""
+    """The last non-empty line of a log; a progress bar's last state counts as a line."""
     return (_tail(path) or [""])[-1]
 
 
@@ -184,16 +184,16 @@ def _tail(path: Path) -> list[str]:
 
 
 def _stop(jobs: Sequence[Job]) -> None:
-    """Interrupt the jobs' process groups, and kill what has not ended after a time of grace."""
+    """Interrupt the jobs' process groups, and kill those that do not end in time."""
     alive = [job for job in jobs if job.process is not None]
     for job in jobs:
         job.status = "stopped"
     try:
-        _signal(alive, signal.SIGINT)  # as Ctrl-C does: a training saves its state and ends its run
+        _signal(alive, signal.SIGINT)  # like Ctrl-C: a training saves its state and ends its run
         end = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < end and any(j.process.poll() is None for j in alive if j.process):
             time.sleep(POLL_SECONDS)
-    finally:  # also when a second Ctrl-C cuts the grace short
+    finally:  # also after a second Ctrl-C
         _signal(alive, signal.SIGKILL)
         for job in alive:
             if job.process is not None:
@@ -209,7 +209,7 @@ def _signal(jobs: Sequence[Job], number: signal.Signals) -> None:
 
 @contextmanager
 def _termination_interrupts() -> Iterator[None]:
-    """Let SIGTERM, a scheduler's Ctrl-C, end the jobs, too: they are in sessions of their own."""
+    """Make SIGTERM (from a scheduler) end the jobs too: they are in sessions of their own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What came of a sweep, best first: a table to read and a CSV to work with."""
+"""Results of a sweep, best first: a table for the terminal and a CSV file."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ def ranked(jobs: Sequence[Job]) -> list[Job]:
 
 
 def table(jobs: Sequence[Job]) -> str:
-    """Lines of objective, job, status and those overrides in which the jobs differ."""
+    """A table of objective, job, status and the overrides in which the jobs differ."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     rows = [("objective", "job", "status", "overrides")]
     for job in ranked(jobs):
@@ -27,7 +27,7 @@ def table(jobs: Sequence[Job]) -> str:
 
 
 def write_results(path: Path, jobs: Sequence[Job]) -> None:
-    """Write one row for each job, best first, with a column for each key that was overridden."""
+    """Write one row for each job, best first, with a column for each overridden key."""
     from ostinato.files import write_text
 
     settings = [dict(text.split("=", 1) for text in job.overrides if "=" in text) for job in jobs]

@@ -1,3 +1,1 @@
-"""How work is carried out: safe files, hashes, workers, the lock of a rebuild. Knows nothing of
-music.
-"""
+"""Running work: guarded processes, workers, stages, rebuilds. Independent of music."""

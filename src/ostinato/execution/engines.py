@@ -1,14 +1,13 @@
-"""Workers for chunks of items, through joblib's backends: loky here, clusters of Dask and Ray.
+"""Workers for chunks of items, through joblib's backends: loky on this machine, Dask, Ray.
 
-The backends are joblib's own, and are used by the calls that joblib defines for them (`configure`,
-`start_call`, `submit`, `retrieve_result_callback`, `stop_call`, `terminate`); only the loop over
-the chunks is not `joblib.Parallel`'s. That one hands out the next task when one is done, not when
-its result is taken, so that results pile up before a slow consumer; and it waits for a backend's
-callback, which over Dask never comes for a task whose workers died (joblib 1.6): the future that
-`submit` returns gets the error.
+The backends are joblib's own and are used through joblib's interface (`configure`, `start_call`,
+`submit`, `retrieve_result_callback`, `stop_call`, `terminate`). Only the loop over chunks is not
+`joblib.Parallel`'s, for two reasons. It submits the next task when one is done, not when its result
+is consumed, so results pile up if the consumer is slow. And it waits for a backend's callback,
+which Dask never calls for a task whose workers died (joblib 1.6); the future gets the error.
 
-Where the head of a Ray cluster is gone, Ray itself ends this process, within about a minute and
-with its own words; any other loss of workers is a WorkersLost.
+If the head of a Ray cluster is lost, Ray itself ends this process within about a minute; any other
+loss of workers raises WorkersLost.
 """
 
 import os
@@ -23,30 +22,30 @@ from threading import Thread
 from typing import Any
 
 from ostinato.execution.guard import GuardError, Limits, borrowed_guard
-from ostinato.execution.guarded_child import UNUSABLE, plain
+from ostinato.execution.guarded_child import UNUSABLE, shortened
 from ostinato.execution.guarded_process import Answer
 
-JOIN_SECONDS = 60  # in which a cluster must have a worker, at the start and when it lost all
-END_SECONDS = 10  # in which it should let go of what nobody wants any more
-LOOK_SECONDS = 2  # between two looks at a cluster from which nothing comes, or at a parent
-RETRIES = 3  # of a worker of Ray that died; Dask has its own (distributed.scheduler)
+JOIN_SECONDS = 60  # timeout for a cluster without workers
+END_SECONDS = 10  # timeout for cancelled tasks
+POLL_SECONDS = 2  # interval at which workers, or a parent process, are checked
+RETRIES = 3  # for a Ray worker that died; Dask has its own setting (distributed.scheduler)
 Submit = Callable[[bytes, bytes, int, Limits], Callable[[], list[Answer]]]
 Engine = AbstractContextManager[tuple[Submit, int]]
 
 
 class WorkersLost(RuntimeError):
-    """Workers died or the cluster is out of reach, which is not the fault of any item."""
+    """Workers died or the cluster cannot be reached; not caused by an item."""
 
 
 def engine(backend: str, workers: int, address: str | None) -> Engine:
-    """An open engine: how a chunk is submitted, and the number of workers.
+    """An open engine: a function that submits a chunk, and the number of workers.
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
         WorkersLost: it has no workers.
     """
     if address is None and workers == 1:
-        return _here()
+        return _in_this_process()
     if backend == "dask":
         return _dask(address, workers)
     if backend == "ray":
@@ -57,9 +56,9 @@ def engine(backend: str, workers: int, address: str | None) -> Engine:
 def run_chunk(
     call: bytes, items: bytes, count: int, limits: Limits, stop: Path | None = None
 ) -> list[Answer]:
-    """Answers of a pickled list of `count` items; runs in the workers and raises no error.
+    """Answers for a pickled list of `count` items; runs in the workers and raises no error.
 
-    stop: a file whose appearance says that nobody wants the rest any more.
+    stop: a file; once it exists, remaining items are skipped.
     """
     answers: list[Answer] = []
     try:
@@ -72,15 +71,15 @@ def run_chunk(
 
 
 @contextmanager
-def _here() -> Iterator[tuple[Submit, int]]:
-    """This process, one chunk after the other, each when it is wanted."""
+def _in_this_process() -> Iterator[tuple[Submit, int]]:
+    """Run chunks in this process, each when its result is requested."""
     yield (lambda *arguments: partial(run_chunk, *arguments)), 1
 
 
 class Tasks:
-    """Chunks in the hands of one of joblib's backends.
+    """Chunks submitted to one of joblib's backends.
 
-    has_workers: asked while nothing comes, since engines themselves wait for workers for ever.
+    has_workers: checked while waiting, because backends wait for workers forever.
     """
 
     def __init__(self, backend: Any, has_workers: Callable[[], bool]) -> None:
@@ -88,7 +87,7 @@ class Tasks:
         self._open: set[Any] = set()
 
     def submit(self, *chunk: Any) -> Callable[[], list[Answer]]:
-        """Hand a chunk over; the answers are had by a call of what is returned."""
+        """Submit a chunk; returns a callable that waits for its answers."""
         from joblib.parallel import BatchedCalls
 
         calls = BatchedCalls([(run_chunk, chunk, {})], self.backend.get_nested_backend())
@@ -98,18 +97,18 @@ class Tasks:
 
     def _take(self, task: Any) -> list[Answer]:
         alone = 0
-        while not _is_done(task, LOOK_SECONDS):
-            alone = 0 if self.has_workers() else alone + LOOK_SECONDS
+        while not _is_done(task, POLL_SECONDS):
+            alone = 0 if self.has_workers() else alone + POLL_SECONDS
             if alone >= JOIN_SECONDS:
                 raise TimeoutError(f"no workers for {JOIN_SECONDS} s")
         self._open.discard(task)
-        # loky's backend wants the future, those of clusters what came of it
+        # loky's backend takes the future, those of clusters its value
         value = task.get() if hasattr(task, "get") else task
         (answers,) = self.backend.retrieve_result_callback(value)
         return list(answers)
 
     def forget(self) -> None:
-        """Wait a little for tasks that were called off: no thread of theirs outlives the engine."""
+        """Wait a little for cancelled tasks, so that their threads end before the engine."""
         latest = time.monotonic() + END_SECONDS
         while self._open:
             _is_done(self._open.pop(), max(0.0, latest - time.monotonic()))
@@ -123,19 +122,19 @@ def _is_done(task: Any, seconds: float) -> bool:
 
 
 def _ignore(_: object) -> None:
-    """The loop of joblib itself would hand out the next task here."""
+    """Callback of a task; joblib's own loop would submit the next task here."""
 
 
 @contextmanager
 def _started(
     backend: Any, workers: int, has_workers: Callable[[], bool] = lambda: True
 ) -> Iterator[Tasks]:
-    """A backend between its hooks for the start and the end of a call."""
+    """Start a backend, and end it afterwards."""
     from joblib import Parallel
 
     tasks = Tasks(backend, has_workers)
     try:
-        with Parallel(n_jobs=workers, backend=backend):  # configures and in the end terminates it
+        with Parallel(n_jobs=workers, backend=backend):  # configures and terminates it
             backend.start_call()
             try:
                 yield tasks
@@ -151,8 +150,8 @@ def _loky(workers: int) -> Iterator[tuple[Submit, int]]:
     from joblib.parallel import LokyBackend
 
     class OwnPool(LokyBackend):
-        """On a pool of its own: the one that joblib shares may be replaced by its next user while
-        chunks of ours are in it.
+        """With a pool of its own: joblib's shared pool can be replaced by its next user while our
+        chunks are in it.
         """
 
         def configure(self, n_jobs: int = 1, parallel: Any = None, **_: object) -> int:
@@ -160,13 +159,13 @@ def _loky(workers: int) -> Iterator[tuple[Submit, int]]:
             self._workers = ProcessPoolExecutor(
                 n_jobs,
                 env=self._prepare_worker_env(n_jobs),
-                initializer=_end_with,
+                initializer=_end_with_parent,
                 initargs=(os.getpid(),),
             )
             return n_jobs
 
         def terminate(self) -> None:
-            # not by killing workers: what one of them has half sent would be waited for (loky 3.6)
+            # not by killing workers: loky 3.6 would wait for a half-sent result
             self._workers.shutdown(wait=True)
 
     with TemporaryDirectory(prefix="ostinato-") as folder:
@@ -178,15 +177,15 @@ def _loky(workers: int) -> Iterator[tuple[Submit, int]]:
                 stop.touch()
 
 
-def _end_with(parent: int) -> None:
-    """End this worker when its parent is killed: it would wait for work for ever (loky 3.6)."""
+def _end_with_parent(parent: int) -> None:
+    """End this worker if its parent is killed; loky 3.6 would wait for work forever."""
 
-    def look() -> None:
+    def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         os._exit(1)
 
-    Thread(target=look, daemon=True).start()
+    Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
@@ -199,7 +198,7 @@ def _dask(address: str | None, workers: int) -> Iterator[tuple[Submit, int]]:
 
     with ExitStack() as stack:
         if address is None:
-            # pages are served in any case: on a free port, or two clusters would want the same
+            # a dashboard port is opened in any case; :0 chooses a free one
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
@@ -208,17 +207,17 @@ def _dask(address: str | None, workers: int) -> Iterator[tuple[Submit, int]]:
                 scheduler_kwargs={"dashboard": False},
             )
             address = stack.enter_context(cluster).scheduler_address
-        with _reached("dask", address):
+        with _connecting("dask", address):
             client = stack.enter_context(Client(address, set_as_default=False))
             client.wait_for_workers(1, timeout=JOIN_SECONDS)
-        with parallel_config("dask", client=client) as config:  # which makes the backend
+        with parallel_config("dask", client=client) as config:  # creates the backend
             backend = config["backend"]
         slots = sum(client.nthreads().values())
         tasks = stack.enter_context(_started(backend, slots, lambda: bool(client.nthreads())))
         try:
             yield tasks.submit, slots
         finally:
-            with suppress(Exception):  # of a scheduler that is gone
+            with suppress(Exception):  # the scheduler may be gone
                 client.cancel(list(backend.waiting_futures.futures))
             tasks.forget()
 
@@ -231,13 +230,13 @@ def _ray(address: str | None, workers: int) -> Iterator[tuple[Submit, int]]:
     except ModuleNotFoundError as error:
         raise _missing("ray") from error
     own = {} if address else {"num_cpus": workers, "include_dashboard": False}
-    hint = "; a cluster that wants a token needs RAY_AUTH_MODE=token here as well"
-    with _reached("ray", address, hint if address else ""):
+    hint = "; for a cluster with tokens set RAY_AUTH_MODE=token here too"
+    with _connecting("ray", address, hint if address else ""):
         ray.init(address or "local", log_to_driver=False, logging_level="error", **own)
     try:
         slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
         backend = _ray_backend()
-        if backend.effective_n_jobs(slots) == 1:  # joblib has no pool of one worker
+        if backend.effective_n_jobs(slots) == 1:  # joblib has no pool with one worker
             yield (lambda *arguments: partial(run_chunk, *arguments)), 1
             return
         with _started(backend, slots, lambda: any(n["Alive"] for n in ray.nodes())) as tasks:
@@ -249,8 +248,8 @@ def _ray(address: str | None, workers: int) -> Iterator[tuple[Submit, int]]:
 def _ray_backend() -> Any:
     """A backend of joblib on a pool of Ray's actors.
 
-    They reserve no processors, as by default in such a pool, or else one whose machine is lost
-    could wait for another for ever.
+    Actors reserve no CPUs (the default of such a pool); otherwise an actor whose machine is lost
+    could wait forever for another one.
     """
     from joblib import parallel_config
     from ray.util.joblib import register_ray
@@ -266,13 +265,13 @@ def _ray_backend() -> Any:
 
 
 @contextmanager
-def _reached(backend: str, address: str | None, hint: str = "") -> Iterator[None]:
+def _connecting(backend: str, address: str | None, hint: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
         place = address or "this machine"
         raise WorkersLost(
-            f"no workers of {backend} at {place} ({plain(str(error))}){hint}"
+            f"no workers of {backend} at {place} ({shortened(str(error))}){hint}"
         ) from error
 
 

@@ -1,9 +1,9 @@
-"""Runs a function over items that may hang, crash the process or eat all memory.
+"""Runs a function over items that may hang, crash the process or exhaust memory.
 
-Each Guard supervises one persistent child process, so that a good item costs some microseconds and
-a bad one costs itself alone: it becomes a Failure, and a new child goes on with the rest. The child
-is a plain process and no `multiprocessing` one, since workers of Dask may not have such children.
-POSIX only; the limit on memory needs Linux.
+Each Guard supervises one persistent child process, so a normal item costs only microseconds. An
+item that breaks a limit becomes a Failure, and a new child continues with the next item. The child
+is started with `subprocess`, because Dask's workers cannot have `multiprocessing` children. POSIX
+only; the memory limit needs Linux.
 """
 
 import atexit
@@ -25,15 +25,15 @@ START_SECONDS = 120.0  # for the child's start and the imports of the function's
 
 
 class GuardError(RuntimeError):
-    """The function cannot run in a guarded process at all, whatever the item."""
+    """The function cannot run in a guarded process, independent of the item."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one item may take.
+    """Limits for one item.
 
-    seconds: by the clock, of which the first item of a child also spends what the function imports.
-    megabytes: (2**20 bytes) of data beyond the child's own; allocations that go past it fail.
+    seconds: wall-clock time; for the first item of a child this includes the function's imports.
+    megabytes: data (in 2**20 bytes) beyond the child's own; allocations above it fail.
     """
 
     seconds: float = 60
@@ -43,15 +43,15 @@ class Limits:
         if not 0 < self.seconds < float("inf"):
             raise ValueError(f"limits.seconds={self.seconds} must be a number greater than 0")
         if self.megabytes < 1 or int(self.megabytes) != self.megabytes:
-            raise ValueError(f"limits.megabytes={self.megabytes} must be a whole number from 1 on")
+            raise ValueError(f"limits.megabytes={self.megabytes} must be a whole number above 0")
 
 
 @dataclass(frozen=True)
 class Failure:
     """Why an item has no result: kind is "time limit", "memory limit", "crash" or "error".
 
-    detail: the limit, the signal and last words of the process, or the error's type and words. It
-    does not depend on what was run before the item.
+    detail: the limit, the signal and last output of the process, or the error's type and message;
+    independent of earlier items.
     """
 
     kind: str
@@ -62,11 +62,11 @@ class Failure:
             raise ValueError(f"unknown kind {self.kind!r}; known: {', '.join(KINDS.values())}")
 
 
-def packed(function: Callable[[Any], Any]) -> bytes:
-    """A call as it is sent to children: the function by reference, and where to find it.
+def pack_call(function: Callable[[Any], Any]) -> bytes:
+    """Pickle a function by reference, with the folder and paths that a child needs to import it.
 
     Raises:
-        ValueError: the function has no address, such as a lambda or one of the script itself.
+        ValueError: the function cannot be imported, such as a lambda or one of the main script.
     """
     inner: Any = function
     while hasattr(inner, "func"):  # of functools.partial
@@ -85,11 +85,11 @@ def packed(function: Callable[[Any], Any]) -> bytes:
     return pickle.dumps((reference, str(Path.cwd()), paths), protocol=5)
 
 
-def opened(answer: Answer) -> Any:
-    """The result or the Failure that an answer holds.
+def open_answer(answer: Answer) -> Any:
+    """The result or the Failure in an answer.
 
     Raises:
-        GuardError: the answer says that nothing could be run.
+        GuardError: the function could not be run.
     """
     kind, body = answer
     if kind == RESULT:
@@ -100,9 +100,9 @@ def opened(answer: Answer) -> Any:
 
 
 class Guard:
-    """Supervisor of one child process, which is started when it is first needed.
+    """Supervisor of one child process, which is started on first use.
 
-    For one thread at a time; close it, or use it as a context.
+    For one thread at a time; close it, or use it as a context manager.
     """
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class Guard:
             child.end()
 
     def forget(self) -> None:
-        """In a fork: the child stays the other process's."""
+        """Release the child after a fork; it belongs to the parent process."""
         child, self._child, self._busy = self._child, None, False
         if child is not None:
             child.forget()
@@ -137,14 +137,14 @@ class Guard:
             ValueError: the function cannot be sent to another process.
             GuardError: the function cannot be imported there, or no process starts.
         """
-        call, content = packed(function), pickle.dumps(list(items), protocol=5)
-        return map(opened, self.relay(call, content, len(items), limits))
+        call, content = pack_call(function), pickle.dumps(list(items), protocol=5)
+        return map(open_answer, self.relay(call, content, len(items), limits))
 
     def relay(
         self, call: bytes, items: bytes, count: int, limits: Limits
     ) -> Generator[Answer, None, None]:
-        """As `run`, on a `packed` call and a pickled list of `count` items; the answers stay
-        pickled, for a process that only passes them on.
+        """As `run`, for a packed call and a pickled list of `count` items; answers stay pickled,
+        for a process that only passes them on.
         """
         if self._busy:
             raise RuntimeError("this Guard is busy with another run: use one Guard for each")
@@ -158,16 +158,16 @@ class Guard:
                     if kind in (TIME, MEMORY, CRASH):
                         self.close()
                         if kind != TIME and not alone:
-                            continue  # an earlier item may be at fault: judge this one by itself
+                            continue  # an earlier item may be the cause: run this one again, alone
                     done += 1
                     yield kind, body
         finally:
             self._busy = False
             if done < count:
-                self.close()  # given up half-way: what it still sends would be misread
+                self.close()  # stopped early: later answers of the child would be misread
 
     def _ready(self, call: bytes, items: bytes, first: int, limits: Limits) -> Child:
-        """A child that has taken the request: the one there is, or else a new one."""
+        """A child that accepted the request: the existing one, or a new one."""
         while True:
             if self._child is None:
                 self._child = Child()
@@ -176,11 +176,11 @@ class Guard:
                 child.request(call, items, first, int(limits.megabytes), limits.seconds)
                 kind, body = child.answer(START_SECONDS)
             except TimeoutError:
-                raise GuardError(f"no guarded process within {START_SECONDS:g} s") from None
+                raise GuardError(f"no guarded process started within {START_SECONDS:g} s") from None
             except (EOFError, BrokenPipeError):
-                _, body = child.epitaph()
+                _, body = child.end_and_explain()
                 self.close()
-                if child.used:  # it ended itself or was killed while it had nothing to do
+                if child.used:  # it ended or was killed while idle
                     continue
                 raise GuardError(f"no guarded process starts: {body.decode()}") from None
             if kind != READY:
@@ -189,13 +189,13 @@ class Guard:
 
 
 def _answer(child: Child, limits: Limits) -> Answer:
-    """What became of the item in flight; late and dead children are answers as well."""
+    """The answer for the current item; a timeout or a dead child is an answer too."""
     try:
         kind, body = child.answer(limits.seconds)
     except TimeoutError:
         kind, body = TIME, b""
     except EOFError:
-        kind, body = child.epitaph()
+        kind, body = child.end_and_explain()
     if kind == TIME:
         return kind, f"more than {limits.seconds:g} s".encode()
     if kind == MEMORY:
@@ -204,12 +204,12 @@ def _answer(child: Child, limits: Limits) -> Answer:
 
 
 _GUARDS: weakref.WeakSet[Guard] = weakref.WeakSet()
-_IDLE: list[Guard] = []  # of this process, kept from call to call with their children
+_IDLE: list[Guard] = []  # of this process; kept with their children for later calls
 
 
 @contextmanager
 def borrowed_guard() -> Iterator[Guard]:
-    """A Guard of this process that no other thread uses, with the child of an earlier call."""
+    """A Guard of this process that no other thread uses, if possible one of an earlier call."""
     try:
         guard = _IDLE.pop()
     except IndexError:

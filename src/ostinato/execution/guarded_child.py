@@ -1,8 +1,8 @@
-"""The child's side of a Guard: runs one function over items that may hang, crash or eat memory.
+"""The child process of a Guard: runs a function over items that may hang, crash or exhaust memory.
 
-It is started by guard.py as a plain process, imports as little as it can, reads requests from its
-standard input and answers with one frame for each item, in their order. Its parent kills it
-whenever an item breaks a limit; its own alarm ends an item that hangs after the parent has died.
+It imports as little as possible, reads requests from standard input and writes one frame for each
+item, in order. The parent kills it if an item breaks a limit; its own alarm ends an item that hangs
+after the parent has died.
 """
 
 import os
@@ -20,19 +20,19 @@ from typing import Any, BinaryIO
 REQUEST = struct.Struct("<QQQQd")
 ANSWER = struct.Struct("<cQ")  # kind, bytes of the body
 READY, RESULT, ERROR, MEMORY, UNUSABLE = b"A", b"R", b"E", b"M", b"U"
-TIME, CRASH = b"T", b"C"  # kinds that its parent finds
-GRACE = 1.0  # seconds by which the child's own alarm is later than its parent's clock
-LONGEST = 500  # characters of an error's words that are kept
+TIME, CRASH = b"T", b"C"  # kinds that the parent detects
+GRACE = 1.0  # seconds between the parent's timeout and the child's own alarm
+LONGEST = 500  # characters kept of an error's message
 _PAGE = resource.getpagesize()
 
 
 def serve() -> None:
     """Answer requests until the parent closes the channel or dies."""
     requests, answers = _channel()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError):  # a kernel without memory left should kill this process, no other
+    with suppress(OSError):  # if memory runs out, the kernel should kill this process first
         _write("/proc/self/oom_score_adj", b"1000")
     with suppress(BrokenPipeError):
         _Worker(requests, answers).run()
@@ -40,7 +40,7 @@ def serve() -> None:
 
 
 def _channel() -> tuple[BinaryIO, BinaryIO]:
-    """Private descriptors to the parent; whatever the items print goes to standard error."""
+    """Private descriptors to the parent; output of items goes to standard error."""
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -54,7 +54,7 @@ class _Worker:
         self.requests, self.answers = requests, answers
         self.function: Callable[[Any], Any] | None = None
         self.baseline = 0  # bytes of data after the imports of the function's module
-        self.settled = 0  # and after its first request, when it has imported all it needs
+        self.settled = 0  # and after the first request, when all imports are done
 
     def run(self) -> None:
         while header := self.requests.read(REQUEST.size):
@@ -67,13 +67,13 @@ class _Worker:
                 items = pickle.loads(packed)[first:]  # noqa: S301 - our own parent wrote it
                 limit_data(self.baseline + (megabytes << 20))
             except BaseException as error:
-                return self.answer(UNUSABLE, words(error))
+                return self.answer(UNUSABLE, described(error))
             self.answer(READY, b"")
             for item in items:
                 self.answer(*attempt(self.function, item, seconds))
             self.settled = self.settled or data_bytes()
             if data_bytes() > self.settled + (megabytes << 19):
-                return None  # half of the allowance has leaked: the parent starts another child
+                return None  # half of the limit has leaked: end, the parent starts another child
         return None
 
     def answer(self, kind: bytes, body: bytes) -> None:
@@ -83,7 +83,7 @@ class _Worker:
 
 
 def load(call: bytes) -> Callable[[Any], Any]:
-    """The function of a call, found where its sender finds modules and files."""
+    """The function of a call, imported with the sender's folder and paths."""
     function, folder, paths = pickle.loads(call)  # noqa: S301 - our own parent wrote it
     os.chdir(folder)
     sys.path[:] = paths + [path for path in sys.path if path not in paths]
@@ -91,21 +91,21 @@ def load(call: bytes) -> Callable[[Any], Any]:
 
 
 def attempt(function: Any, item: Any, seconds: float) -> tuple[bytes, bytes]:
-    """Kind and body of an item's answer: its pickled result, or why there is none."""
+    """Kind and body of an item's answer: the pickled result, or the reason for its absence."""
     signal.setitimer(signal.ITIMER_REAL, seconds + GRACE)
     try:
         return RESULT, pickle.dumps(function(item), protocol=5)
     except BaseException as error:  # an item may call sys.exit
         if not is_memory_error(error):
-            return ERROR, words(error)
-        limit_data(resource.RLIM_INFINITY)  # saying so needs memory, too; the parent ends us then
-        return MEMORY, words(error)
+            return ERROR, described(error)
+        limit_data(resource.RLIM_INFINITY)  # the message needs memory; the parent ends this process
+        return MEMORY, described(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def is_memory_error(error: BaseException | None) -> bool:
-    """Whether memory ran out, here or below what a library made of it."""
+    """Whether an error or one of its causes is a MemoryError."""
     while error is not None:
         if isinstance(error, MemoryError):
             return True
@@ -113,20 +113,20 @@ def is_memory_error(error: BaseException | None) -> bool:
     return False
 
 
-def words(error: BaseException) -> bytes:
-    """Type and words of an error as UTF-8."""
-    text = plain(f"{type(error).__name__}: {error}".removesuffix(": "))
+def described(error: BaseException) -> bytes:
+    """Type and message of an error as UTF-8."""
+    text = shortened(f"{type(error).__name__}: {error}".removesuffix(": "))
     return text.encode(errors="backslashreplace")
 
 
-def plain(text: str) -> str:
-    """One line of at most LONGEST characters, without the addresses that differ in every run."""
+def shortened(text: str) -> str:
+    """One line of at most LONGEST characters, without memory addresses, which vary."""
     line = re.sub(r"\b0x[0-9a-fA-F]+", "0x…", " ".join(text.split()))
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
 def data_bytes() -> int:
-    """Bytes of private writable memory, which RLIMIT_DATA counts; 0 where Linux does not say."""
+    """Bytes of private writable memory, which RLIMIT_DATA counts; 0 without /proc."""
     try:
         statm = os.open("/proc/self/statm", os.O_RDONLY)
     except OSError:
@@ -146,7 +146,7 @@ def _write(path: str, content: bytes) -> None:
 
 
 def limit_data(most: int) -> None:
-    """Let allocations beyond `most` bytes of data fail; only Linux counts all of them."""
+    """Make allocations beyond `most` bytes of data fail; only Linux counts all of them."""
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     if most == resource.RLIM_INFINITY or (hard != resource.RLIM_INFINITY and most > hard):
         most = hard

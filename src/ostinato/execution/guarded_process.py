@@ -1,4 +1,4 @@
-"""The parent's side of one guarded child: starts it, talks to it, waits with a clock, ends it."""
+"""The parent's side of one guarded child: starts it, sends requests, waits for answers, ends it."""
 
 import fcntl
 import os
@@ -9,12 +9,12 @@ import sys
 import time
 from contextlib import suppress
 
-from ostinato.execution.guarded_child import ANSWER, CRASH, MEMORY, REQUEST, TIME, plain
+from ostinato.execution.guarded_child import ANSWER, CRASH, MEMORY, REQUEST, TIME, shortened
 
 Answer = tuple[bytes, bytes]  # kind and body, as the child sent them
 TAIL_BYTES, TAIL_LINES = 4096, 3
-PIPE_BYTES = 1 << 20  # many answers fit in, so that the child need not wait for each to be taken
-# what the runtimes of C++, Rust and Python say when they end a process that got no memory
+PIPE_BYTES = 1 << 20  # room for many answers, so that the child need not wait for the parent
+# messages of the runtimes of C++, Rust and Python after a failed allocation
 ALLOCATION = (
     b"MemoryError",
     b"bad_alloc",
@@ -22,7 +22,7 @@ ALLOCATION = (
     b"ut of memory",
     b"allocate memory",
 )
-# `-m` would look for modules in the working folder first, and not where this process finds them
+# not `-m`, which would look for modules in the working folder first
 BOOTSTRAP = (
     "import sys; sys.path[:] = {}; from ostinato.execution.guarded_child import serve; serve()"
 )
@@ -30,9 +30,9 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Child:
-    """One process, the pipes to it, and what has arrived from it.
+    """A child process, its pipes, and the bytes received from it.
 
-    used: whether it has worked on an item already.
+    used: whether it has run an item already.
     """
 
     def __init__(self) -> None:
@@ -44,14 +44,12 @@ class Child:
             stderr=subprocess.PIPE,
             bufsize=0,
             env=dict.fromkeys(THREADS, "1") | {"PYTHONHASHSEED": "0"} | os.environ,
-            start_new_session=True,  # no Ctrl-C, and one group with the processes that items start
+            start_new_session=True,  # no Ctrl-C; one group with processes that items start
         )
         pipes = (self.process.stdin, self.process.stdout, self.process.stderr)
         self._pipes = [pipe for pipe in pipes if pipe is not None]
         self._in, self._out, self._err = (pipe.fileno() for pipe in self._pipes)
-        with suppress(
-            AttributeError, OSError
-        ):  # other systems; a user with many wide pipes already
+        with suppress(AttributeError, OSError):  # other systems; the user's limit on pipe sizes
             fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._poll = select.poll()
         self._poll.register(self._out, select.POLLIN)
@@ -61,7 +59,7 @@ class Child:
     def request(
         self, call: bytes, items: bytes, first: int, megabytes: int, seconds: float
     ) -> None:
-        """Send what is to be run from item `first` on, the call only where it is a new one.
+        """Send items to run from item `first` on, and the call if it has changed.
 
         Raises:
             BrokenPipeError: the child is dead.
@@ -77,8 +75,8 @@ class Child:
         """The next answer.
 
         Raises:
-            TimeoutError: nothing of it has arrived for so long.
-            EOFError: the child is dead, or has closed the channel.
+            TimeoutError: nothing has arrived for so long.
+            EOFError: the child is dead or has closed the channel.
         """
         deadline = time.monotonic() + seconds
         while (answer := self._whole_answer()) is None:
@@ -86,7 +84,7 @@ class Child:
             if left <= 0:
                 raise TimeoutError
             events = self._poll.poll(1000 * min(left, 1.0))
-            # processes that an item has started may hold the pipe open after the child's death
+            # processes started by an item can keep the pipe open after the child's death
             if not events and self.process.poll() is not None:
                 raise EOFError
             for pipe, _ in events:
@@ -98,23 +96,23 @@ class Child:
         return answer
 
     def end(self) -> None:
-        """Kill the child and the processes it has started, and let go of all."""
+        """Kill the child and the processes it has started, and close the pipes."""
         if self.process.returncode is None:
             self._kill()
         for pipe in self._pipes:
             pipe.close()
 
     def forget(self) -> None:
-        """Let go of a child that belongs to the process from which this one was forked.
+        """Close the pipes of a child that belongs to the parent of this fork.
 
-        A copy of the pipe's end would keep the child alive after its parent's death.
+        Open copies of the pipes would keep the child alive after its parent's death.
         """
         self.process.returncode = 0  # else Popen warns that it is still running
         for pipe in self._pipes:
             pipe.close()
 
-    def epitaph(self) -> Answer:
-        """End the child; TIME, MEMORY or CRASH and the words that tell how it died."""
+    def end_and_explain(self) -> Answer:
+        """End the child; returns TIME, MEMORY or CRASH with a description."""
         code = self._kill()
         while self._err in dict(self._poll.poll(0)):
             self._read_errors()
@@ -122,13 +120,13 @@ class Child:
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         lines = self._tail.decode(errors="replace").split("\n")
         last = [line for line in lines if line.strip()][-TAIL_LINES:]
-        words = plain(": ".join([name, *last])).encode()
-        if code == -signal.SIGALRM:  # its own alarm: nobody had waited for the answer
+        words = shortened(": ".join([name, *last])).encode()
+        if code == -signal.SIGALRM:  # its own alarm: the parent did not wait for the answer
             return TIME, words
         return MEMORY if any(sign in self._tail for sign in ALLOCATION) else CRASH, words
 
     def _kill(self) -> int:
-        """End the whole group; the status of the child, its own if it was dead already."""
+        """Kill the whole group; returns the exit status of the child."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         return self.process.wait()

@@ -1,8 +1,7 @@
-"""One function over many items: on the cores of this machine, or on a cluster of Dask or Ray.
+"""Maps a function over many items, on this machine or on a cluster of Dask or Ray.
 
-`map_items` is for code of ours that is known to end; `map_guarded` for libraries that read what
-others wrote. Both go through joblib; a bounded number of chunks is open in its backends (see
-engines.py).
+`map_items` is for functions that are known to end; `map_guarded` is for libraries that read
+untrusted files. Both use joblib, with a bounded number of open chunks (engines.py).
 """
 
 import os
@@ -15,23 +14,22 @@ from itertools import islice
 from typing import Any
 
 from ostinato.execution.engines import WorkersLost, engine
-from ostinato.execution.guard import Limits, opened, packed
-from ostinato.execution.guarded_child import plain
+from ostinato.execution.guard import Limits, open_answer, pack_call
+from ostinato.execution.guarded_child import shortened
 from ostinato.execution.guarded_process import Answer
 
 BACKENDS = ("loky", "dask", "ray")
-OPEN_CHUNKS = 4  # for each worker: computed, being computed, or waiting to be taken
-CHUNKS_PER_WORKER = 8  # of a short list, so that all workers end at about the same time
+OPEN_CHUNKS = 4  # per worker: waiting, running or done but not consumed
+CHUNKS_PER_WORKER = 8  # for short lists, so that workers end at about the same time
 
 
 @dataclass(frozen=True)
 class Executor:
-    """Where `map_guarded` works.
+    """Where `map_guarded` runs.
 
-    workers: processes on this machine; default: OSTINATO_WORKERS, else one for each core. A cluster
-    that is given by its address has its own number.
-    address: of a running cluster ("tcp://host:8786" of Dask, "host:6379" of Ray); without one, Dask
-    and Ray start on this machine.
+    workers: processes on this machine; default: OSTINATO_WORKERS, else one per core; ignored with
+    an address. address: of a running cluster ("tcp://host:8786" for Dask, "host:6379" for Ray);
+    without one, Dask and Ray start on this machine.
     """
 
     backend: str = "loky"
@@ -44,7 +42,7 @@ class Executor:
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers={self.workers} must be at least 1, or null for all cores")
         if self.backend == "loky" and self.address:
-            raise ValueError("loky works on this machine; for a cluster's address take dask or ray")
+            raise ValueError("loky runs on this machine only; use dask or ray with an address")
 
 
 def executor_from(settings: Mapping[str, Any]) -> Executor:
@@ -62,7 +60,7 @@ def executor_from(settings: Mapping[str, Any]) -> Executor:
 def map_items(
     function: Callable[..., Any], *columns: Sequence[Any], workers: int | None = None
 ) -> list[Any]:
-    """Results in the order of the items, whatever the number of workers (default: all cores)."""
+    """Results in the order of the items, for any number of workers (default: all cores)."""
     from joblib import Parallel, delayed
 
     workers = workers or _default_workers()
@@ -83,21 +81,21 @@ def map_guarded(
     limits: Limits,
     chunk: int = 32,
 ) -> Generator[Any, None, None]:
-    """Yield the result or the Failure of every item, in their order, whatever the executor.
+    """Yield the result or the Failure of every item, in order, for any executor.
 
-    Items are taken and results held in chunks, OPEN_CHUNKS for each worker: the consumer may be as
-    slow as it likes, and `items` as long. The function is imported by its address and works in the
-    folder of this process, which workers on other machines must see as well.
+    At most OPEN_CHUNKS chunks per worker are in memory, so `items` can be long and the consumer
+    slow. The function is imported by name and runs in the current folder, which workers on other
+    machines must see too.
 
     Raises:
         ValueError: the function cannot be sent to another process.
         ModuleNotFoundError: the engine is not installed.
         GuardError: the function cannot be imported by the workers.
-        WorkersLost: workers died for reasons of their own, or the cluster is out of reach.
+        WorkersLost: workers died, not because of an item, or the cluster cannot be reached.
     """
     if chunk < 1:
         raise ValueError(f"chunk={chunk} must be at least 1")
-    return _stream(packed(function), items, executor, limits, chunk)
+    return _stream(pack_call(function), items, executor, limits, chunk)
 
 
 def _stream(
@@ -106,16 +104,16 @@ def _stream(
     waiting: deque[Callable[[], list[Answer]]] = deque()
 
     def oldest() -> Iterator[Any]:
-        with _blamed_on(executor):
+        with _as_workers_lost(executor):
             answers = waiting.popleft()()
-        return map(opened, answers)
+        return map(open_answer, answers)
 
     workers = executor.workers or _default_workers()
     with engine(executor.backend, workers, executor.address) as (submit, workers):
         if isinstance(items, Sized):
             chunk = max(1, min(chunk, len(items) // (workers * CHUNKS_PER_WORKER)))
         for content, count in _chunks(items, chunk):
-            with _blamed_on(executor):
+            with _as_workers_lost(executor):
                 waiting.append(submit(call, content, count, limits))
             if len(waiting) >= OPEN_CHUNKS * workers:
                 yield from oldest()
@@ -130,15 +128,15 @@ def _chunks(items: Iterable[Any], size: int) -> Iterator[tuple[bytes, int]]:
 
 
 @contextmanager
-def _blamed_on(executor: Executor) -> Iterator[None]:
-    """run_chunk raises nothing: errors in here are the engine's."""
+def _as_workers_lost(executor: Executor) -> Iterator[None]:
+    """Turn errors into WorkersLost: run_chunk raises none, so they come from the engine."""
     try:
         yield
     except Exception as error:
-        words = plain(f"{type(error).__name__}: {error}")
+        words = shortened(f"{type(error).__name__}: {error}")
         raise WorkersLost(
-            f"a worker of {executor.backend} is lost; start the run again, it goes on from what is "
-            f"finished ({words})"
+            f"a worker of {executor.backend} is lost; run again to resume from the finished "
+            f"shards ({words})"
         ) from error
 
 
