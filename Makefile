@@ -84,7 +84,7 @@ tidy: setup ## list what systems, encodings and datasets left behind that params
 	python -m ostinato.execution.leftovers
 
 clean: ## remove .venv, caches and renders/; keeps data, models and runs, and asks before it removes trial models
-	rm -rf $(VENV) .cache renders .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache renders dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@if [ -n "$$(ls -A outputs multirun 2>/dev/null)" ]; then \
 	  answer=; read -r -p "Remove the trial models and sweeps in outputs/ and multirun/ too? [y/N] " answer; \
 	  if [ "$$answer" = y ]; then rm -rf outputs multirun; else echo "kept outputs/ and multirun/"; fi; fi

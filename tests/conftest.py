@@ -175,6 +175,7 @@ def script(project):
     def start(name, *arguments, wrapper=(), **variables):
         path = str(ROOT / "pipelines" / f"{name}.py")
         environment = os.environ | {"DVC_ROOT": str(project), "PYTHONWARNINGS": "ignore"}
+        environment["PYTHONFAULTHANDLER"] = "1"  # a crash shows where, in whichever process
         return subprocess.Popen(
             [sys.executable, *wrapper, path, *arguments],
             cwd=project,

@@ -48,7 +48,7 @@ def trained(run_script, project):
 
         out = f"models/{name}"
         code, printed, err = run_script("train", *arguments(family, trainer, out), **options)
-        assert code == 0, err
+        assert code == 0, f"exit status {code}\n{err}"
         assert printed.count("best ") == 1, "one process reports"
         with (project / out / "history.csv").open(newline="") as file:
             curve = list(csv.DictReader(file))

@@ -6,7 +6,9 @@ only while it computes. Optimizer, moving average and the norm for clipping work
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch import distributed as dist
 
 
 def shard(model: nn.Module, mesh: Any) -> None:
@@ -26,6 +28,21 @@ def shard(model: nn.Module, mesh: Any) -> None:
 
 
 def whole(value: Tensor) -> Tensor:
-    """A weight on the CPU, gathered from all devices where it is shared."""
-    full = value.full_tensor() if hasattr(value, "full_tensor") else value
-    return full.cpu().contiguous()
+    """A weight on the CPU, gathered from all devices where it is shared; every device must call it.
+
+    The gather is the plain collective, which returns when it is done. DTensor's `full_tensor()`
+    goes through asynchronous functional collectives, and once died there with SIGSEGV (torch 2.13,
+    two CPU processes on a loaded machine).
+    """
+    from torch.distributed.tensor import DTensor
+
+    if not isinstance(value, DTensor):
+        return value.cpu().contiguous()
+    group = value.device_mesh.get_group()
+    own = value.to_local().detach()
+    rows = -(-len(value) // dist.get_world_size(group))  # of a share; the last ones may be shorter
+    padded = own.new_zeros((rows, *value.shape[1:]))
+    padded[: len(own)] = own
+    shares = [torch.empty_like(padded) for _ in range(dist.get_world_size(group))]
+    dist.all_gather(shares, padded, group=group)
+    return torch.cat(shares)[: len(value)].cpu().contiguous()
