@@ -1,7 +1,10 @@
 """A corpus opens as muspy.Music and is exported to files that MusPy's own classes open."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import muspy
 import numpy as np
@@ -19,6 +22,7 @@ from ostinato.music.write import write_midi
 from ostinato.normalization.build import build_corpus
 from ostinato.normalization.normalize import NormalizeOptions
 
+ROOT = Path(__file__).parents[2]
 NAMES = ("a", "b.1", "c (live)", "c #live#", "d", "e", "f", "g")
 
 
@@ -166,3 +170,23 @@ def test_each_kind_of_loss_is_counted(chorale):
         "annotations: fermata": 2,
     }  # fmt: skip
     assert unsaid(piece, piece) == {}
+
+
+def run_export(folder, *arguments):
+    command = [sys.executable, str(ROOT / "pipelines" / "export.py"), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_the_script_says_what_it_wrote_and_what_is_wrong(corpus, tmp_path):
+    (tmp_path / "data" / "corpus").mkdir(parents=True)
+    (tmp_path / "data" / "corpus" / "bach").symlink_to(corpus)
+    done = run_export(tmp_path, "dataset=bach", "format=midi")
+    assert done.returncode == 0, done.stderr
+    assert "licence: CC0\nexports/bach/midi: " in done.stdout
+    assert "not in the files: source, 2 of 2 pieces" in done.stdout
+    assert len(list((tmp_path / "exports/bach/midi/pieces").rglob("*.mid"))) == len(NAMES)
+    wrong = run_export(tmp_path, "format=abc")
+    assert wrong.stderr == "error: format=abc is unknown; valid: muspy, midi, musicxml\n"
+    missing = run_export(tmp_path, "dataset=pop909")
+    assert "make it with: dvc repro normalize@pop909" in missing.stderr
