@@ -148,6 +148,13 @@ def test_the_walk_sees_imports_inside_functions_and_families_by_name():
     assert MODULES["ostinato.models.autoregressive.lstm"] not in found
 
 
+def test_the_guard_is_tracked_and_what_only_says_how_to_run_is_not():
+    found = code_deps.reached(ROOT / "pipelines" / "normalize.py", {})
+    assert MODULES["ostinato.execution.guard"] in found  # it says why a file was rejected
+    for name in ("config", "execution.parallel", "execution.engines", "execution.machine"):
+        assert MODULES[f"ostinato.{name}"] not in found
+
+
 def test_what_no_stage_depends_on_computes_nothing():
     """`tracking` and `execution` are left out of deps: neither may import what computes."""
     for name, path in MODULES.items():

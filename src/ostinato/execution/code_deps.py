@@ -16,12 +16,9 @@ from typing import Any
 
 from ostinato.files import sha256_file
 
-UNTRACKED = (
-    "config.py",
-    "renamed.py",
-    "execution/",
-    "tracking/",
-)  # how to run: never changes a result
+# how to run: never changes a result, apart from the guard, which says why a file was rejected
+UNTRACKED = ("config.py", "renamed.py", "execution/", "tracking/")
+GUARD = "execution/guard"  # guard.py, guarded_child.py, guarded_process.py
 # what a registry imports by name, relative to the package
 FOUND: dict[str, tuple[str, ...]] = {
     "models/registry.py": ("models/{paradigm}/{family}.py",),
@@ -83,14 +80,14 @@ def reached(script: Path, families: Mapping[str, str], source: Path = SOURCE) ->
     """Files of ours that a script runs, itself included; of the families, found by name, these.
 
     families: their paradigms by name. source: the folder that the package lies in. Files that only
-    say how to run are left out.
+    say how to run are left out, and so is what only they import.
     """
     package = source / PACKAGE.name
     found: set[Path] = set()
     waiting = [script]
     while waiting:
         path = waiting.pop()
-        if path in found:
+        if path in found or (path.is_relative_to(package) and _untracked(path, package)):
             continue
         found.add(path)
         names = imported(path)
@@ -100,13 +97,13 @@ def reached(script: Path, families: Mapping[str, str], source: Path = SOURCE) ->
                 wanted = {pattern.format(family=f, paradigm=p) for f, p in families.items()}
                 for made in (made for each in sorted(wanted) for made in package.glob(each)):
                     waiting += sorted(made.rglob("*.py")) if made.is_dir() else [made]
-    tracked = {path for path in found if holds_code(path)}
-    return {
-        path
-        for path in tracked
-        if not path.is_relative_to(package)
-        or not path.relative_to(package).as_posix().startswith(UNTRACKED)
-    }
+    return {path for path in found if holds_code(path)}
+
+
+def _untracked(path: Path, package: Path) -> bool:
+    """Whether a file of the package only says how to run."""
+    name = path.relative_to(package).as_posix()
+    return name.startswith(UNTRACKED) and not name.startswith(GUARD)
 
 
 def code_checksums(script: Path, families: Mapping[str, str]) -> dict[str, str]:
