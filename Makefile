@@ -1,5 +1,5 @@
-# make          explains every target
-# make repro    from an empty folder to trained, sampled, measured and compared models
+# make          lists all targets
+# make repro    builds everything: data, models, samples, evaluation, report
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +15,7 @@ export PYTHONWARNINGS := ignore
 
 .PHONY: help setup quick repro verify renders tidy test test-fast check ui sweep bench clean lock
 
-help: ## explain every target
+help: ## list all targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(VENV)/ready ## make .venv from requirements.lock
@@ -30,7 +30,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-quick: setup ## one small model in two minutes, and where its first sound is
+quick: setup ## train one small model and render its first sample, in two minutes
 	python -m ostinato.execution.repro sample@lstm
 	@python pipelines/render.py system=lstm
 	@echo "first sound: renders/lstm/unconditional-0.mp3   its picture: renders/lstm/unconditional-0.png"
@@ -51,39 +51,39 @@ $(VENV)/executors: $(VENV)/ready requirements-executors.lock
 test: setup $(VENV)/executors check ## format, lint, types and all tests
 	python -m pytest -n 2 --dist worksteal
 
-test-fast: setup ## the quick tests, in under a minute
+test-fast: setup ## the fast tests, in under a minute
 	python -m pytest -n 2 --dist worksteal -m "not slow and not starts"
 
-check: setup ## format, lint and types alone
+check: setup ## format, lint and types only
 	ruff format --check .
 	ruff check .
 	mypy
 
-ui: setup ## MLflow on the local store: every run, curve, picture and sound
+ui: setup ## MLflow with all runs: curves, pictures and sound
 	python pipelines/publish.py
 	@echo "open http://127.0.0.1:5000"
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
 
-sweep: setup ## the small named study conf/sweep/learning_rate.yaml
+sweep: setup ## an example sweep: conf/sweep/learning_rate.yaml
 	python pipelines/train.py +sweep=learning_rate
 
-bench: setup ## training and sampling speed beside other implementations
+bench: setup ## training and sampling speed, compared with other implementations
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.lock
 	python -m benchmarks --case "batch 8, length 512" --name bench-training
 	python -m benchmarks --case "length 256" --name bench-sampling
 	python -m benchmarks --only music --name bench-music
 
-lock: ## pin anew what is installed in .venv
+lock: ## write requirements.lock from the packages in .venv
 	{ head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --all | grep -viE "^(pip|wheel)==" | sed "s,^\(torch==[0-9.]*\)+cpu,\1,"; } > requirements.new
 	mv requirements.new requirements.lock
 
-renders: setup ## make missing sound and pictures in renders/, as after dvc pull
+renders: setup ## make missing sound and pictures in renders/, for example after dvc pull
 	python pipelines/render.py
 
-tidy: setup ## list what systems, encodings and datasets left behind that params.yaml no longer has; asks before removing it
+tidy: setup ## list files of systems, encodings and datasets that params.yaml no longer has; asks before removing them
 	python -m ostinato.execution.leftovers
 
-clean: ## remove .venv, caches and renders/; keeps data, models and runs, and asks before it removes trial models
+clean: ## remove .venv, caches and renders/; keeps data, models and runs; asks before removing trial models
 	rm -rf $(VENV) .cache renders dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@if [ -n "$$(ls -A outputs multirun 2>/dev/null)" ]; then \
 	  answer=; read -r -p "Remove the trial models and sweeps in outputs/ and multirun/ too? [y/N] " answer; \
