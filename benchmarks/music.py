@@ -11,8 +11,8 @@ import yaml
 from benchmarks import peers
 from benchmarks.measure import OURS, Case, Race, in_turn
 from benchmarks.sampling import generate
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
@@ -84,7 +84,7 @@ def _sampler(
     settings: dict[str, Any], grid: Grid, batch: int, quarters: float
 ) -> Callable[[], None]:
     torch.manual_seed(0)
-    shape = TokenShape(width=grid.width, vocabulary=len(grid.vocabulary))
+    shape = ArraySpec(width=grid.width, vocabulary=len(grid.vocabulary))
     plain = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
     }

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from benchmarks.measure import OURS
 from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 
 LAYERS, WIDTH, HEADS, VOCABULARY, CONTEXT = 4, 256, 4, 512, 512
 OUR_GPT2 = "our gpt2"
@@ -21,7 +21,7 @@ BODY = {"width": WIDTH, "layers": LAYERS, "heads": HEADS, "dropout": 0.0}
 def ours(context: int = CONTEXT, family: str = "gpt", **settings: object) -> Autoregressive:
     """A family of ours in its flat form, one sub-token a position."""
     torch.manual_seed(0)
-    shape = TokenShape(width=1, vocabulary=VOCABULARY)
+    shape = ArraySpec(width=1, vocabulary=VOCABULARY)
     return build(family, BODY | {"context": context} | settings, shape)
 
 

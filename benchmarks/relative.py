@@ -10,12 +10,12 @@ import yaml
 
 from benchmarks.measure import OURS, Case, Race, in_turn
 from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
 
-SHAPE = TokenShape(width=4, vocabulary=48)
+SHAPE = ArraySpec(width=4, vocabulary=48)
 PEER, AIM = "plain attention", {"plain attention": 1 / 1.3}
 CONF = Path(__file__).parents[1] / "conf/model"
 BATCH, LENGTHS, STEPS = 8, (128, 512, 2048), 256
@@ -51,7 +51,7 @@ def cases() -> list[Case]:
 
 
 def models(
-    context: int, size: str = "small", shape: TokenShape = SHAPE, **changes: object
+    context: int, size: str = "small", shape: ArraySpec = SHAPE, **changes: object
 ) -> dict[str, Autoregressive]:
     """Both families with the settings of one size, but for the context."""
     made = {}
@@ -74,7 +74,7 @@ def training(rounds: int, kind: str, length: int) -> Race:
 def training_on_events(rounds: int, kind: str) -> Race:
     """REMI, with the batch and the length of the size `events`."""
     remi = yaml.safe_load((CONF.parent / "representation/remi.yaml").read_text(encoding="utf-8"))
-    shape = TokenShape.of(codec_of(build_representation(remi)))
+    shape = ArraySpec.of(codec_of(build_representation(remi)))
     contestants = models(384, "events", shape, **OF_EVENTS[kind])
     return _training(rounds, contestants, f"training on events, {kind}", 6, 384)
 

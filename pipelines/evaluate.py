@@ -11,6 +11,7 @@ def main(config: dict[str, Any]) -> None:
     import torch
 
     from ostinato import tracking
+    from ostinato.evaluation.registry import scorer_of
     from ostinato.evaluation.system import EvaluationSettings, evaluate_system
     from ostinato.evaluation.written import write_results
     from ostinato.loading.tokens import open_tokens
@@ -24,17 +25,21 @@ def main(config: dict[str, Any]) -> None:
     check_trained_on(trained, tokens)
     settings = EvaluationSettings(**config["evaluation"])
     out = Path("evaluation") / system
-    metrics = evaluate_system(out, trained, tokens, Path("samples") / system, settings)
+    scorer = scorer_of(trained.model, item["family"])
+    metrics = evaluate_system(out, trained, scorer, tokens, Path("samples") / system, settings)
     write_results(out, metrics, Path("models") / system)
     named = {key: value for key, value in metrics.items() if key != "format"}
     tracking.log_metrics(tracking.system_run(Path(), system), named)
+    if scorer is None:
+        print(f"{system}: models of family {item['family']} have no likelihood")
     for split, units in metrics["likelihood"].items():
         nats = units["nats_per_token"]
+        at_most = "at most " if metrics["likelihood_kind"] == "bound" else ""
         strongest = min(
             metrics["baselines"].items(), key=lambda b: b[1][split]["nats_per_token"]["value"]
         )
         print(
-            f"{system} {split}: {nats['value']:.4f} nats per token [{nats['low']:.4f}, "
+            f"{system} {split}: {at_most}{nats['value']:.4f} nats per token [{nats['low']:.4f}, "
             f"{nats['high']:.4f}], {units['bits_per_quarter']['value']:.3f} bits per quarter; "
             f"strongest baseline {strongest[0]} "
             f"{strongest[1][split]['nats_per_token']['value']:.4f}"

@@ -1,5 +1,5 @@
-"""Verb: make music by hand from a model folder: weights=<folder> bars=16 n=4 seed=1, with
-prompt=some.mid going on from it, or with infill.bars=[4,8] infill.voices=[alto] filling it.
+"""Verb: make music by hand from a model folder: weights=<folder> bars=16 n=4 seed=1; with
+prompt=some.mid it continues that, with infill.bars=[4,8] infill.voices=[alto] it fills a part.
 """
 
 from pathlib import Path
@@ -7,33 +7,38 @@ from typing import Any
 
 from ostinato.config import entry
 
+SHARED = ("temperature", "top_k", "top_p", "min_p", "no_repeat")  # options of many samplers
+
 
 @entry("generate")
 def main(config: dict[str, Any]) -> None:
     from ostinato.audio.render import render
-    from ostinato.generator import BEATS_PER_BAR, Generator, Request
+    from ostinato.generator import Generator
     from ostinato.music.voices import with_voices
     from ostinato.music.write import write_midi
     from ostinato.readers.read import read_piece
-    from ostinato.sampling.autoregressive.decoding import Decoding
+    from ostinato.sampling.request import Continue, Fill, Region, Request, Task, Unconditional
 
     generator = Generator.load(Path(config["weights"]), config["device"])
-    gap, prompt = config["infill"], None
-    if config["prompt"]:
-        voices = generator.trained.card["codec"]["representation"].get("voices") or ()
-        prompt = with_voices(read_piece(Path(config["prompt"])), voices)
+    able, gap = generator.capabilities(), config["infill"]
+    task: Task = Unconditional()
     fills = gap["bars"] is not None or bool(gap["voices"])
+    if config["prompt"]:
+        prompt = with_voices(read_piece(Path(config["prompt"])), able.roles)
+        bars = None if gap["bars"] is None else tuple(gap["bars"])
+        task = Continue(prompt, config["prompt_bars"])
+        task = Fill(prompt, Region(bars, tuple(gap["voices"]))) if fills else task
+    elif fills:
+        raise ValueError("infill.bars and infill.voices name a part of a piece: give prompt=<file>")
+    shared = {key: config[key] for key in SHARED if key in able.options}
+    particles = {"particles": gap["particles"]} if fills and "particles" in able.options else {}
     request = Request(
-        task="infill" if fills else "continue" if prompt else "unconditional",
+        task=task,
         bars=config["bars"],
         n=config["n"],
         seed=config["seed"],
-        prompt=prompt,
-        prompt_quarters=config["prompt_bars"] * BEATS_PER_BAR,
-        infill_bars=None if gap["bars"] is None else tuple(gap["bars"]),
-        infill_voices=tuple(gap["voices"]),
-        particles=gap["particles"] if fills else Request.particles,
-        decoding=Decoding.of(config),
+        conditions=config["conditions"],
+        options=shared | particles | config["options"],
     )
     out = Path(config["out"])
     for sample in generator.generate(request):
@@ -42,11 +47,12 @@ def main(config: dict[str, Any]) -> None:
             print(f"{name} failed: {sample.row['failed']}")
             continue
         write_midi(out / f"{name}.mid", sample.piece)
-        made = ".mid (rests alone)"
+        written = ".mid (rests alone)"
         if len(sample.piece.notes):
             render(sample.piece, out, name)
-            made = ".mid  .mp3  .png"
-        print(f"{out / name}{made}   {sample.row['nats']:.1f} nats")
+            written = ".mid  .mp3  .png"
+        nats = sample.row["nats"]
+        print(f"{out / name}{written}   {'' if nats is None else f'{nats:.1f} nats'}".rstrip())
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ def main(config: dict[str, Any]) -> None:
         EncodedPiece(str(test.piece[n]), test.tokens_of(n), tokens.codec)
         for n in range(min(len(test), config["sampling"]["continue"]))
     ]
-    samples = generator.generate_all(planned_requests(config["sampling"], heldout))
-    out = Path("samples") / system
+    plan = planned_requests(config["sampling"], heldout, generator.capabilities())
+    samples, out = generator.generate_all(plan), Path("samples") / system
     rows = write_samples(out, system, samples)
     renders = render(system, samples, config["renders"])
     run = tracking.system_run(Path(), system)

@@ -40,12 +40,12 @@ def main(config: dict[str, Any]) -> float | None:
     )
     if not card:
         return None  # one of several processes; the first one reports
-    write_json(Path(config["objective"]), {"objective": card["best_valid_nats"]})
+    write_json(Path(config["objective"]), {"objective": card["best_valid_loss"]})
     print(
-        f"{out}: {card['parameters']:,} parameters, best {card['best_valid_nats']:.4f} nats "
-        f"per token on valid at step {card['best_step']}"
+        f"{out}: {card['parameters']:,} parameters, best {card['best_valid_loss']:.4f} "
+        f"{card['loss_unit']} on valid at step {card['best_step']}"
     )
-    return float(card["best_valid_nats"])
+    return float(card["best_valid_loss"])
 
 
 if __name__ == "__main__":

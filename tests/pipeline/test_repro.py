@@ -321,7 +321,7 @@ def test_tracking_holds_one_run_of_each_system(built, store_uri, monkeypatch):
     assert (run.info.status, run.info.run_name) == ("FINISHED", "tiny-gpt")
     assert run.data.tags["dvc.stage"] == "train@tiny-gpt"
     assert run.data.params["training.steps"] == "20"
-    curve = store.client.get_metric_history(run.info.run_id, "valid/nats")
+    curve = store.client.get_metric_history(run.info.run_id, "valid/loss")
     assert [row.step for row in curve] == [10, 20], sorted(run.data.metrics)
     card = json.loads((built[0].root / "models/tiny-gpt/model.json").read_text())
     assert run.data.tags["weights"] == card["weights_sha256"]

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from ostinato.files import DamagedFile, MissingInput, read_json
-from ostinato.loading.batches import PAD, Crops, CropSettings, whole_pieces
+from ostinato.loading.batches import Crops, CropSettings, whole_pieces
 from ostinato.loading.tokens import open_tokens
+from ostinato.models.spec import PAD
 
 CROP = 32
 STEPS = 150

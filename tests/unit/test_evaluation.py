@@ -9,16 +9,18 @@ import pytest
 import torch
 
 from ostinato.evaluation.baselines import ALPHA, score_baselines
-from ostinato.evaluation.likelihood import pieces_of, score_split, scored
+from ostinato.evaluation.registry import scorer_of
+from ostinato.evaluation.scored import pieces_of, score_split, scored
 from ostinato.evaluation.system import EvaluationSettings, evaluate_system
 from ostinato.evaluation.written import distances, headline, write_results
 from ostinato.files import DamagedFile, MissingInput, checksums
-from ostinato.generator import Generator, Request
+from ostinato.generator import Generator
 from ostinato.loading.tokens import Split, TokenSet
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.load import load_trained
+from ostinato.sampling.request import Request
 from ostinato.sampling.write import write_samples
 
 
@@ -57,10 +59,10 @@ def cost(count, total, vocabulary):
 @pytest.mark.parametrize("family", ["lstm", "gpt"])
 def test_a_likelihood_is_the_sum_over_stepwise_logits(tokens, settings_of, family):
     torch.manual_seed(0)
-    shape = TokenShape(width=4, vocabulary=len(tokens.codec["vocabulary"]))
+    shape = ArraySpec(width=4, vocabulary=len(tokens.codec["vocabulary"]))
     model = build(family, settings_of(family).model, shape)
-    result = score_split(model, tokens, "test")
     model.eval()
+    result = score_split(model, tokens, "test")
     for nats, piece in zip(result.nats, pieces_of(tokens, "test"), strict=True):
         total = 0.0
         with torch.inference_mode():
@@ -98,7 +100,7 @@ def test_the_units_are_what_their_names_say(tokens):
 
 
 def test_a_likelihood_that_is_no_number_names_its_piece(tokens, settings_of):
-    shape = TokenShape(width=4, vocabulary=len(tokens.codec["vocabulary"]))
+    shape = ArraySpec(width=4, vocabulary=len(tokens.codec["vocabulary"]))
     model = build("lstm", settings_of().model, shape)
     with torch.no_grad():
         model.chain.bias_WV[:] = torch.nan
@@ -171,7 +173,9 @@ def evaluated(model_folder, tokens, tmp_path_factory):
 
 def evaluate(out, model_folder, tokens, samples):
     settings = EvaluationSettings(resamples=20, seed=1)
-    details = evaluate_system(out, load_trained(model_folder), tokens, samples, settings)
+    trained = load_trained(model_folder)
+    scorer = scorer_of(trained.model, trained.card["family"])
+    details = evaluate_system(out, trained, scorer, tokens, samples, settings)
     write_results(out, details, model_folder)
     return details
 
@@ -183,7 +187,7 @@ def test_the_metrics_of_a_system_are_whole_and_written_as_returned(evaluated, mo
     assert metrics["samples"] == {"count": 3, "failed": 1}
     card = json.loads((model_folder / "model.json").read_text())
     valid = metrics["likelihood"]["valid"]["nats_per_token"]["value"]
-    assert valid == pytest.approx(card["best_valid_nats"], abs=2e-6)
+    assert valid == pytest.approx(card["best_valid_loss"], abs=2e-6)
     assert metrics["likelihood"]["test"]["tokens"] == 512
     assert set(metrics["baselines"]) == {"uniform", "unigram", "bigram", "hold"}
     listed = (folder / "evaluation" / "plots" / "features.csv").read_text().splitlines()

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from ostinato.evaluation.exact import InexactLikelihood, check_exact
-from ostinato.evaluation.mixture import Mixture
-from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.evaluation.autoregressive.exact import InexactLikelihood, check_exact
+from ostinato.evaluation.autoregressive.mixture import Mixture
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 
-SHAPE = TokenShape(width=3, vocabulary=5)
+SHAPE = ArraySpec(width=3, vocabulary=5)
 
 
 def model(family, seed, **settings):

@@ -3,7 +3,7 @@
 import copy
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from ostinato.files import DamagedFile
-from ostinato.generator import Generator, Request, planned_requests
-from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.generator import Generator, planned_requests
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 from ostinato.music.piece import VOICES, cut, make_notes, same_music
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
@@ -22,7 +22,20 @@ from ostinato.representations.protocol import Unencodable
 from ostinato.representations.store import codec_of
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.load import Trained
-from ostinato.sampling.request import EncodedPiece
+from ostinato.sampling.request import (
+    Capabilities,
+    Continue,
+    EncodedPiece,
+    Fill,
+    Region,
+    Request,
+    Unconditional,
+    Vary,
+)
+
+
+def continuing(prompt, prompt_bars=0.5, bars=2):
+    return Request(task=Continue(prompt, prompt_bars), bars=bars)
 
 
 @pytest.fixture(scope="module")
@@ -61,56 +74,61 @@ def test_a_damaged_copy_is_refused(model_folder, tmp_path, flip_byte):
 
 
 def test_it_does_what_it_says_it_can(generator, chorale):
-    can = generator.capabilities()
-    assert can["conditions"] == []
-    for task in can["tasks"]:
-        prompt = None if task == "unconditional" else chorale(1)
-        gap = {"infill_voices": ("alto",), "particles": 4} if task == "infill" else {}
-        request = Request(task=task, bars=2, prompt=prompt, prompt_quarters=2, **gap)
-        (sample,) = generator.generate(request)
+    able = generator.capabilities()
+    assert able.conditions == ()
+    assert able.roles == VOICES
+    tasks = [Unconditional(), Continue(chorale(1), 0.5), Fill(chorale(1), Region(roles=("alto",)))]
+    assert able.tasks == tuple(task.name for task in tasks)
+    for task in tasks:
+        (sample,) = generator.generate(Request(task=task, bars=2, options={"particles": 4}))
         assert sample.row["failed"] is None
         assert sample.piece.quarters <= 8
         assert [track.role for track in sample.piece.tracks] == list(VOICES)
-        assert len(sample.tokens) == len(sample.nats) == 32
+        assert len(sample.made.tokens) == len(sample.made.nats) == 32
 
 
 def test_what_it_cannot_do_is_named_with_what_it_can(generator, chorale):
-    with pytest.raises(ValueError, match="'compose' is none of unconditional, continue, infill"):
-        generator.generate(Request(task="compose"))
-    with pytest.raises(ValueError, match="lstm takes no conditions; asked for: key, style"):
-        generator.generate(Request(conditions={"style": "x", "key": "y"}))
-    with pytest.raises(ValueError, match="task='continue' and prompt=None disagree"):
-        Request(task="continue")
-    with pytest.raises(ValueError, match="task='unconditional' and prompt=chorale-1 disagree"):
-        Request(prompt=chorale(1))
-    with pytest.raises(
-        ValueError, match=r"prompt_quarters=8 .* less than the 8 quarters of bars=2"
+    for request, words in (
+        (
+            Request(task=Vary(chorale(1))),
+            "lstm cannot do task 'vary'; its tasks: unconditional, continue, infill; "
+            "families that can, on some encodings: none yet",
+        ),
+        (Request(conditions={"key": "y"}), "lstm has no condition key; its conditions: none"),
+        (Request(options={"steps": 3}), "lstm has no option steps; its options: temperature, "),
+        (Request(options={"top_p": 2}), r"top_p=2 must lie in \(0, 1\]"),
     ):
-        Request(task="continue", prompt=chorale(1), bars=2, prompt_quarters=8)
-    with pytest.raises(ValueError, match="ask for more bars or a shorter prompt"):
-        Request(task="continue", prompt=chorale(1), bars=2, prompt_quarters=9)
-    with pytest.raises(ValueError, match="bars=0 and n=1"):
-        Request(bars=0)
-    with pytest.raises(ValueError, match="agree in bars and decoding"):
-        generator.generate_all([Request(bars=1), Request(bars=2)])
+        with pytest.raises(ValueError, match=words):
+            generator.generate(request)
+
+
+def test_requests_of_unlike_length_and_options_are_made_together(generator, chorale):
+    requests = [
+        Request(bars=1, n=2),
+        Request(bars=2, options={"top_k": 3}),
+        Request(task=Continue(chorale(1), 1), bars=2),
+        Request(bars=1, first=2, n=2),
+    ]
+    together = generator.generate_all(requests)
+    alone = [sample for request in requests for sample in generator.generate(request)]
+    assert [s.row | {"nats": 0} for s in together] == [s.row | {"nats": 0} for s in alone]
 
 
 def test_a_prompt_that_the_model_cannot_hold_is_named(generator, chorale):
     piece = chorale(1)
-    request = Request(task="continue", bars=2, prompt_quarters=2, prompt=piece)
     low = piece.notes.copy()
     low["pitch"] -= 24
     with pytest.raises(Unencodable, match=r"chorale-1: pitch \d+ lies outside 36 to 81: transpose"):
-        generator.generate(replace(request, prompt=replace(piece, notes=low)))
+        generator.generate(continuing(replace(piece, notes=low)))
     unnamed = replace(piece, tracks=tuple(replace(t, role="") for t in piece.tracks))
     with pytest.raises(
         Unencodable,
         match=r"no soprano, alto, tenor, bass; roles in the piece: none: name .* tracks",
     ):
-        generator.generate(replace(request, prompt=unnamed))
+        generator.generate(continuing(unnamed))
     silent = replace(piece, notes=make_notes([]))
     with pytest.raises(ValueError, match=r"prompt chorale-1\.mid holds no music to continue"):
-        generator.generate(replace(request, prompt=silent))
+        generator.generate(continuing(silent))
 
 
 def with_context(generator, positions):
@@ -121,9 +139,9 @@ def with_context(generator, positions):
 
 
 def test_a_prompt_longer_than_the_context_is_refused_with_both(generator, chorale):
-    request = Request(task="continue", bars=4, prompt=chorale(1), prompt_quarters=10)
-    words = r"prompt chorale-1\.mid has 40 positions in 10 quarters, the model's context is 30; "
-    with pytest.raises(ValueError, match=words + r"take about 7 quarters .* longer context"):
+    request = continuing(chorale(1), 2.5, bars=4)
+    words = r"prompt chorale-1\.mid has 40 positions in 2\.5 bars, the model's context is 30, so "
+    with pytest.raises(ValueError, match=words + r".*about prompt_bars=1\.75.* longer context"):
         with_context(generator, 30).generate(request)
     (found,) = with_context(generator, 40).generate(request)
     (without,) = generator.generate(request)
@@ -133,54 +151,55 @@ def test_a_prompt_longer_than_the_context_is_refused_with_both(generator, choral
 def test_tokens_of_the_models_own_encoding_are_a_prompt_like_their_piece(generator, chorale):
     piece = generator.representation.quantize(chorale(1)).piece
     tokens, codec = generator.representation.encode(piece), generator.trained.card["codec"]
-    request = Request(task="continue", bars=2, prompt=piece, prompt_quarters=2)
-    (from_piece,) = generator.generate(request)
-    (found,) = generator.generate(replace(request, prompt=EncodedPiece(piece.id, tokens, codec)))
+    (from_piece,) = generator.generate(continuing(piece))
+    (found,) = generator.generate(continuing(EncodedPiece(piece.id, tokens, codec)))
     assert found.row == from_piece.row
 
 
 def test_tokens_of_another_encoding_are_refused_with_both(generator, chorale):
     codec = generator.trained.card["codec"]
     lower = Grid(lowest=30)
-    request = Request(task="continue", bars=2, prompt=chorale(1), prompt_quarters=2)
     for other, words in (
         (lower, r"grid, 4 of 53 sub-tokens \(codec \w+\), .* on grid, 4 of 47 sub-tokens"),
         (Pitches(), r"encoded as pitch, 1 of 47 .* trained on grid, 4 of 47 .* give the piece"),
     ):
         prompt = EncodedPiece("x", other.encode(chorale(1)), codec_of(other))
         with pytest.raises(ValueError, match=words):
-            generator.generate(replace(request, prompt=prompt))
+            generator.generate(continuing(prompt))
     for tokens, words in (
         (np.zeros((8, 3), np.int32), r"shape \(8, 3\), its representation \(T, 4\)"),
         (np.full((8, 4), 99), "the token 99, the vocabulary 0 to 46"),
     ):
         with pytest.raises(ValueError, match=words):
-            generator.generate(replace(request, prompt=EncodedPiece("x", tokens, codec)))
+            generator.generate(continuing(EncodedPiece("x", tokens, codec)))
 
 
-GAP = {"task": "infill", "bars": 3, "particles": 4, "n": 2}
+def filling(piece, bars=None, roles=(), n=2, length=3):
+    free = Region(bars, roles)
+    return Request(task=Fill(piece, free), bars=length, n=n, options={"particles": 4})
 
 
 def test_a_filled_gap_keeps_all_around_it(generator, chorale):
     encoded = generator.representation.encode(chorale(1))[:48]
     made = {}
     for name, gap, free in (
-        ("bar", {"infill_bars": (1, 2)}, np.s_[16:32, :]),
-        ("voices", {"infill_voices": ("alto", "bass")}, np.s_[:, 1::2]),
-        ("both", {"infill_bars": (2, 3), "infill_voices": ("tenor",)}, np.s_[32:, 2]),
+        ("bar", {"bars": (1, 2)}, np.s_[16:32, :]),
+        ("voices", {"roles": ("alto", "bass")}, np.s_[:, 1::2]),
+        ("both", {"bars": (2, 3), "roles": ("tenor",)}, np.s_[32:, 2]),
     ):
-        made[name] = generator.generate(Request(prompt=chorale(1), **GAP, **gap))
+        made[name] = generator.generate(filling(chorale(1), **gap))
         for sample in made[name]:
-            expected = sample.tokens.copy()
+            tokens = sample.made.tokens
+            expected = tokens.copy()
             expected[free] = encoded[free]
             assert np.array_equal(expected, encoded)
-            assert not np.array_equal(sample.tokens, encoded)
-            assert same_music(sample.piece, generator.representation.decode(sample.tokens))
-        assert not np.array_equal(made[name][0].tokens, made[name][1].tokens)
+            assert not np.array_equal(tokens, encoded)
+            assert same_music(sample.piece, generator.representation.decode(tokens))
+        assert not np.array_equal(made[name][0].made.tokens, made[name][1].made.tokens)
     row = made["both"][0].row
-    assert (row["infill_bars"], row["infill_voices"], row["particles"]) == ([2, 3], ["tenor"], 4)
-    assert "particles" not in generator.generate(Request(bars=1))[0].row
-    again = generator.generate(Request(prompt=chorale(1), infill_bars=(1, 2), **GAP | {"n": 1}))
+    assert row["region"] == {"bars": [2, 3], "roles": ["tenor"]}
+    assert row["options"] == {"particles": 4}
+    again = generator.generate(filling(chorale(1), (1, 2), n=1))
     assert again[0].row == made["bar"][0].row
 
 
@@ -190,54 +209,45 @@ def test_a_piece_longer_than_the_context_is_filled_through_the_sliding_window(
 ):
     """Where `continue` refuses so long a prompt: 48 positions, the context is 24."""
     torch.manual_seed(0)
-    shape = TokenShape(width=4, vocabulary=len(generator.representation.vocabulary))
+    shape = ArraySpec(width=4, vocabulary=len(generator.representation.vocabulary))
     model = build(family, settings_of(family).model, shape).eval()
     windowed = Generator(replace(generator.trained, model=model))
     encoded = generator.representation.encode(chorale(1))[:48]
-    for sample in windowed.generate(Request(prompt=chorale(1), infill_bars=(1, 2), **GAP)):
+    for sample in windowed.generate(filling(chorale(1), (1, 2))):
         assert sample.row["failed"] is None
-        assert np.array_equal(sample.tokens[:16], encoded[:16])
-        assert np.array_equal(sample.tokens[32:], encoded[32:])
-        assert not np.array_equal(sample.tokens[16:32], encoded[16:32])
+        tokens = sample.made.tokens
+        assert np.array_equal(tokens[:16], encoded[:16])
+        assert np.array_equal(tokens[32:], encoded[32:])
+        assert not np.array_equal(tokens[16:32], encoded[16:32])
         with torch.inference_mode():
-            scored = model.score(torch.from_numpy(sample.tokens[None]).long())[0]
-        assert sample.nats == pytest.approx(scored.numpy(), abs=1e-3)
-    longer = Request(task="continue", bars=4, prompt=chorale(1), prompt_quarters=12)
-    with pytest.raises(ValueError, match=r"48 positions in 12 quarters, .* context is 24"):
-        windowed.generate(longer)
+            scored = model.score(torch.from_numpy(tokens[None]).long())[0]
+        assert sample.made.nats == pytest.approx(scored.numpy(), abs=1e-3)
+    with pytest.raises(ValueError, match=r"48 positions in 3 bars, .* context is 24"):
+        windowed.generate(continuing(chorale(1), 3, bars=4))
 
 
 def test_gaps_that_are_none_are_refused(generator, chorale):
-    prompt = chorale(1)
-    for gap, words in (
-        ({}, r"infill needs infill_bars=\[first, end\), infill_voices, or both"),
-        ({"infill_bars": (2, 4)}, r"infill_bars=\[2, 4\] must .* within 0 to bars=3"),
-        ({"infill_bars": (2, 2)}, r"infill_bars=\[2, 2\]"),
-        ({"infill_bars": (0, 1), "particles": 0}, "particles=0 must be at least 1"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            Request(prompt=prompt, **GAP | gap)
-    with pytest.raises(ValueError, match=r"'unconditional' takes no infill_bars=\(0, 1\)"):
-        Request(infill_bars=(0, 1))
-    with pytest.raises(ValueError, match="no voice oboe; there are soprano, alto, tenor, bass"):
-        generator.generate(Request(prompt=prompt, **GAP, infill_voices=("oboe",)))
-    late = Request(prompt=prompt, **GAP | {"bars": 9}, infill_bars=(6, 7))
+    with pytest.raises(ValueError, match="no role oboe; its roles: soprano, alto, tenor, bass"):
+        generator.generate(filling(chorale(1), roles=("oboe",)))
     with pytest.raises(ValueError, match=r"\[6, 7\] lie outside .*-1\.mid, which has 4 bars"):
-        generator.generate(late)
+        generator.generate(filling(chorale(1), (6, 7), length=9))
 
 
-def test_only_what_stands_at_known_places_can_be_filled(generator):
+def test_only_what_stands_at_known_places_can_be_filled(generator, chorale):
     events = Generator(Trained(generator.trained.model, Events(), generator.trained.card))
-    assert "infill" in generator.capabilities()["tasks"]
-    assert "infill" not in events.capabilities()["tasks"]
+    assert "infill" in generator.capabilities().tasks
+    assert "infill" not in events.capabilities().tasks
+    with pytest.raises(
+        ValueError, match=r"'infill': its encoding is a stream .*; families that can.*: gpt, gpt2, "
+    ):
+        events.generate(filling(chorale(1), (0, 1)))
 
 
 def test_a_continuation_begins_with_its_prompt(generator, chorale):
     piece = chorale(5)
-    request = Request(task="continue", bars=2, prompt=piece, prompt_quarters=4)
-    (sample,) = generator.generate(request)
+    (sample,) = generator.generate(continuing(piece, 1))
     encoded = generator.representation.encode(piece)
-    assert np.array_equal(sample.tokens[:16], encoded[:16])
+    assert np.array_equal(sample.made.tokens[:16], encoded[:16])
     quantized = generator.representation.decode(encoded)
     expected = cut(quantized, 0, 16)
     assert same_music(cut(sample.piece, 0, 16), expected)
@@ -256,7 +266,7 @@ def test_the_i_th_piece_does_not_depend_on_how_many_are_made(generator):
 def test_pieces_beyond_one_batch_are_all_made(generator, monkeypatch):
     """The same, but for the last digit of sums: products of other batches add in another order."""
     whole = generator.generate(Request(bars=1, n=5))
-    monkeypatch.setattr("ostinato.generator.BATCH", 2)
+    monkeypatch.setattr("ostinato.sampling.autoregressive.sampler.BATCH", 2)
     for one, other in zip(generator.generate(Request(bars=1, n=5)), whole, strict=True):
         assert one.row | {"nats": 0} == other.row | {"nats": 0}
         assert one.row["nats"] == pytest.approx(other.row["nats"], abs=1e-3)
@@ -264,14 +274,14 @@ def test_pieces_beyond_one_batch_are_all_made(generator, monkeypatch):
 
 def test_an_id_is_of_the_request_and_the_tokens(generator):
     (sample,) = generator.generate(Request(bars=1))
-    again = generator.generate(Request(bars=1, decoding=Decoding()))[0]
+    again = generator.generate(Request(bars=1, options=asdict(Decoding())))[0]
     assert again.row == sample.row
     assert sample.piece.id == sample.row["id"]
     assert json.loads(json.dumps(sample.row)) == sample.row
-    greedy = generator.generate(Request(bars=1, decoding=Decoding(top_k=1)))[0]
+    greedy = generator.generate(Request(bars=1, options={"top_k": 1}))[0]
     assert greedy.row["id"] != sample.row["id"]
     assert sample.row["weights"] == generator.trained.card["weights_sha256"]
-    assert sample.row["nats"] == pytest.approx(float(sample.nats.sum()), abs=1e-3)
+    assert sample.row["nats"] == pytest.approx(float(sample.made.nats.sum()), abs=1e-3)
 
 
 class Endless(Grid):
@@ -302,7 +312,7 @@ def test_what_fails_is_a_row_with_its_reason_and_no_piece(generator, representat
     (sample,) = Generator(trained).generate(Request(bars=1))
     assert sample.piece is None
     assert sample.row["failed"] == reason
-    assert len(sample.tokens) > 0
+    assert len(sample.made.tokens) > 0
 
 
 SAMPLING = {"unconditional": 3, "continue": 3, "bars": 4, "prompt_bars": 1, "seed": 9} | {
@@ -310,17 +320,31 @@ SAMPLING = {"unconditional": 3, "continue": 3, "bars": 4, "prompt_bars": 1, "see
 }  # fmt: skip
 
 
+ABLE = Capabilities(
+    tasks=("unconditional", "continue"), options={"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+)
+
+
+def test_a_plan_asks_for_what_a_system_can_do(chorale):
+    able = Capabilities(tasks=("unconditional",), options={"temperature": 1.0})
+    (request,) = planned_requests(SAMPLING, [chorale(1)], able)
+    assert (request.task, request.n) == (Unconditional(), 3)
+    assert request.options == {"temperature": 1.0}
+    with pytest.raises(ValueError, match="nothing to sample"):
+        planned_requests(SAMPLING | {"unconditional": 0}, [chorale(1)], able)
+
+
 def test_the_plan_goes_round_the_heldout_pieces(chorale):
-    requests = planned_requests(SAMPLING, [chorale(1), chorale(2)])
-    assert [r.task for r in requests] == ["unconditional", *["continue"] * 3]
-    assert [r.prompt and r.prompt.id for r in requests[1:]] == [
+    requests = planned_requests(SAMPLING, [chorale(1), chorale(2)], ABLE)
+    assert [r.task.name for r in requests] == ["unconditional", *["continue"] * 3]
+    assert [r.task.prompt.id for r in requests[1:]] == [
         "chorale-1",
         "chorale-2",
         "chorale-1",
     ]
     assert [r.first for r in requests[1:]] == [0, 1, 2]
     assert requests[0].n == 3
-    assert {(r.bars, r.seed, r.decoding.top_p) for r in requests} == {(4, 9, 0.95)}
-    assert len(planned_requests(SAMPLING | {"unconditional": 0}, [chorale(1)])) == 3
+    assert {(r.bars, r.seed, r.options["top_p"]) for r in requests} == {(4, 9, 0.95)}
+    assert len(planned_requests(SAMPLING | {"unconditional": 0}, [chorale(1)], ABLE)) == 3
     with pytest.raises(ValueError, match=r"sampling\.continue=3 needs held-out pieces"):
-        planned_requests(SAMPLING, [])
+        planned_requests(SAMPLING, [], ABLE)

@@ -12,13 +12,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ostinato.evaluation import exact
-from ostinato.evaluation.exact import InexactLikelihood, check_exact, count_cells, extreme_pieces
-from ostinato.evaluation.likelihood import Scored, score_split
-from ostinato.loading.batches import PAD
+from ostinato.evaluation.autoregressive import exact
+from ostinato.evaluation.autoregressive.exact import (
+    InexactLikelihood,
+    check_exact,
+    count_cells,
+    extreme_pieces,
+)
+from ostinato.evaluation.scored import Scored, score_split
 from ostinato.models.autoregressive import lstm
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build, families
+from ostinato.models.spec import PAD, ArraySpec
 from ostinato.reproduction.protocol import Protocol, check_units, figures
 from ostinato.reproduction.published import Column, cell, csv_text, our_rows, published_rows
 
@@ -44,7 +48,7 @@ def script(name):
 
 
 def shape_of(tokens):
-    return TokenShape(width=4, vocabulary=len(tokens.codec["vocabulary"]))
+    return ArraySpec(width=4, vocabulary=len(tokens.codec["vocabulary"]))
 
 
 @pytest.mark.parametrize("family", families())
@@ -53,7 +57,7 @@ def test_every_family_is_exact(tokens, family):
     torch.manual_seed(0)
     model = build(family, SETTINGS | CONTEXTS.get(family, {}), shape_of(tokens))
     for split, part in tokens.splits.items():
-        nats = score_split(model, tokens, split).nats
+        nats = score_split(model.eval(), tokens, split).nats
         ends = (int(part.length.argmin()), int(part.length.argmax()))
         for number, piece_TW in zip(ends, extreme_pieces(tokens, split), strict=True):
             check_exact(model, piece_TW)

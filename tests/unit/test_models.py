@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from ostinato.models.autoregressive import gpt
 from ostinato.models.autoregressive.gpt import rotary_table, rotate
 from ostinato.models.autoregressive.lstm import whole_precision
-from ostinato.models.autoregressive.parts.config import PAD, TokenShape
 from ostinato.models.layers.blocks import squared_relu
 from ostinato.models.registry import build, families
+from ostinato.models.spec import PAD, ArraySpec
 
 VOCABULARY = 11
 # a window shorter and one longer than the sequences; gpt2 reads in windows of its own kind
@@ -43,7 +43,7 @@ def make(family, width, context=None, **changes):
         **({"context": context} if context else {}),
         **changes,
     }
-    return build(family, settings, TokenShape(width=width, vocabulary=VOCABULARY)).eval()
+    return build(family, settings, ArraySpec(width=width, vocabulary=VOCABULARY)).eval()
 
 
 def pieces(count, length, width):
@@ -246,7 +246,7 @@ def test_rotations_are_the_same_in_the_form_that_compilers_fuse(monkeypatch):
 
 
 def test_an_unknown_family_or_setting_is_refused_with_the_valid_ones():
-    shape = TokenShape(width=1, vocabulary=3)
+    shape = ArraySpec(width=1, vocabulary=3)
     with pytest.raises(ValueError, match=r"gtp.*gpt.*lstm"):
         build("gtp", {"width": 8}, shape)
     for family in families():
@@ -276,7 +276,7 @@ def test_contradictory_settings_are_refused(family, changes, named):
 def test_tokens_need_a_width_and_a_vocabulary():
     for width, vocabulary in ((0, 5), (4, 1)):
         with pytest.raises(ValueError, match=f"width={width} and vocabulary={vocabulary}"):
-            TokenShape(width=width, vocabulary=vocabulary)
+            ArraySpec(width=width, vocabulary=vocabulary)
 
 
 @pytest.mark.parametrize(

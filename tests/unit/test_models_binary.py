@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ostinato.evaluation.exact import check_exact
-from ostinato.models.autoregressive.parts.config import PAD, TokenShape
+from ostinato.evaluation.autoregressive.exact import check_exact
 from ostinato.models.autoregressive.parts.nade import BinaryChain
 from ostinato.models.registry import build
+from ostinato.models.spec import PAD, ArraySpec
 
 KEYS = 5
 ORDER = (3, 0, 4, 1, 2)
@@ -35,7 +35,7 @@ def rolls(*shape, seed=0):
 
 def tiny(family, **changes):
     torch.manual_seed(1)
-    model = build(family, SETTINGS[family] | changes, TokenShape(width=KEYS, vocabulary=2))
+    model = build(family, SETTINGS[family] | changes, ArraySpec(width=KEYS, vocabulary=2))
     return model.requires_grad_(False).eval()
 
 
@@ -122,7 +122,7 @@ def test_learning_starts_at_the_share_of_keys_that_sound_in_music():
 def test_a_vocabulary_of_two_takes_them_and_a_larger_one_does_not():
     kinds = {}
     for size in (2, 3):
-        model = build("lstm", SETTINGS["lstm"], TokenShape(width=KEYS, vocabulary=size))
+        model = build("lstm", SETTINGS["lstm"], ArraySpec(width=KEYS, vocabulary=size))
         kinds[size] = {type(model.chain).__name__, type(model.step_input).__name__}
     assert kinds == {2: {"BinaryChain", "BinaryInput"}, 3: {"Chain", "StepInput"}}
 

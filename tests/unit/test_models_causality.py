@@ -12,9 +12,9 @@ import torch
 import ostinato.models.autoregressive
 from ostinato.models.autoregressive.parts import base
 from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.models.autoregressive.parts.config import Timing, TokenShape
 from ostinato.models.autoregressive.parts.repetition import find_repetitions
 from ostinato.models.registry import build, families
+from ostinato.models.spec import ArraySpec, Timing
 
 LENGTH = 11
 TIMING = Timing(
@@ -24,10 +24,10 @@ TIMING = Timing(
     place=(-1, -1, 0, -1, -1, 0, 1, 2, *[-1] * 3),
 )
 SHAPES = {
-    "events": TokenShape(width=1, vocabulary=11, timing=TIMING),
-    "voices": TokenShape(width=4, vocabulary=11),
+    "events": ArraySpec(width=1, vocabulary=11, timing=TIMING),
+    "voices": ArraySpec(width=4, vocabulary=11),
 }
-SHAPES["keys"] = TokenShape(width=6, vocabulary=2)
+SHAPES["keys"] = ArraySpec(width=6, vocabulary=2)
 # given where a family has such a setting; what it has beyond these is left at its default. Echoes
 # are on, which decide by equality and not by sums; test_models.py looks at models without them
 SMALL = {

@@ -6,8 +6,8 @@ import pytest
 import torch
 import yaml
 
-from ostinato.models.autoregressive.parts.config import Timing, TokenShape
 from ostinato.models.autoregressive.parts.musical_time import Clock
+from ostinato.models.spec import ArraySpec, Timing
 from ostinato.music.piece import VOICES, Meter, Piece, Tempo, Track, make_notes
 from ostinato.representations.events.events import _vocabulary
 from ostinato.representations.events.parts.clock import read_clock
@@ -40,7 +40,7 @@ def representation_of(name):
 
 
 def clock_of(representation):
-    return Clock(TokenShape.of(codec_of(representation)).timing)
+    return Clock(ArraySpec.of(codec_of(representation)).timing)
 
 
 def steps_of(clock, symbols_BT):
@@ -111,8 +111,8 @@ def test_a_clock_goes_on_with_these_of_the_sequences():
 def test_grids_tell_no_times_and_a_table_of_another_vocabulary_is_refused():
     grid = build(yaml.safe_load((FOLDER / "grid.yaml").read_text(encoding="utf-8")))
     assert "timing" not in codec_of(grid)
-    assert TokenShape.of(codec_of(grid)).timing is None
+    assert ArraySpec.of(codec_of(grid)).timing is None
     codec = codec_of(representation_of("remi"))
     codec["vocabulary"] = codec["vocabulary"][:-1]
     with pytest.raises(ValueError, match="shift of 146 symbols, the vocabulary has 145"):
-        TokenShape.of(codec)
+        ArraySpec.of(codec)

@@ -9,12 +9,12 @@ import torch
 import yaml
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ostinato.models.autoregressive.parts.config import PAD, Timing, TokenShape
 from ostinato.models.autoregressive.parts.musical_time import Clock
 from ostinato.models.autoregressive.parts.relative import Scale
 from ostinato.models.layers.attention import query_chunks
 from ostinato.models.layers.blocks import SquaredReLU
 from ostinato.models.registry import build
+from ostinato.models.spec import PAD, ArraySpec, Timing
 from ostinato.representations.grid.grid import Grid
 from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
@@ -49,7 +49,7 @@ def make(family, context, **changes):
     torch.manual_seed(0)
     settings = {**SETTINGS, **OF_FAMILY[family], "context": context, **changes}
     width = len(settings["order"])
-    shape = TokenShape(width=width, vocabulary=VOCABULARY, timing=TIMING)
+    shape = ArraySpec(width=width, vocabulary=VOCABULARY, timing=TIMING)
     model = build(family, settings, shape).double().eval()
     with torch.no_grad():
         for weight in model.parameters():
@@ -255,7 +255,7 @@ def test_the_flat_form_of_gpt2_begins_as_published():
     """Its parameters are GPT-2's, with weights and biases of its own for the output."""
     settings = yaml.safe_load((CONF / "gpt2" / "flat.yaml").read_text(encoding="utf-8"))["model"]
     torch.manual_seed(0)
-    model = build("gpt2", settings, TokenShape(width=1, vocabulary=47))
+    model = build("gpt2", settings, ArraySpec(width=1, vocabulary=47))
     width, layers, positions = (settings[name] for name in ("width", "layers", "context"))
     of_block = 12 * width * width + 13 * width
     outside = 48 * width + positions * width + 2 * width + 47 * width + 47
@@ -353,7 +353,7 @@ def test_every_size_builds_and_names_the_pitches_of_its_tokens(family):
             options = CONF.parent / "representation" / "remi.yaml"
             representation = build_representation(yaml.safe_load(options.read_text("utf-8")))
         codec = codec_of(representation) | {"width": grid.width if settings["voice_hidden"] else 1}
-        build(family, settings, TokenShape.of(codec))
+        build(family, settings, ArraySpec.of(codec))
         if settings.get("pitch_range"):
             first, last = settings["pitch_range"]
             named = [representation.vocabulary[first], representation.vocabulary[last]]
@@ -366,7 +366,7 @@ def test_times_of_what_tells_none_are_refused_with_the_remedy():
         ValueError,
         match=r"max_time_distance=6 needs the times of events.* leave max_time_distance",
     ):
-        build("music_transformer", settings, TokenShape(width=1, vocabulary=14))
+        build("music_transformer", settings, ArraySpec(width=1, vocabulary=14))
 
 
 def test_squared_relu_has_the_gradient_of_its_values():

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
+from ostinato.models.autoregressive.parts.config import StepConfig
 from ostinato.models.autoregressive.parts.repetition import (
     LONGEST,
     empty_memory,
@@ -13,6 +13,7 @@ from ostinato.models.autoregressive.parts.repetition import (
     next_repetition,
 )
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 
 BLANK = 99
 
@@ -68,7 +69,7 @@ def test_it_lets_a_model_copy_what_it_cannot_remember(family):
         "repetition_memory": 64,
     } | sizes
     torch.manual_seed(0)
-    model = build(family, config, TokenShape(width=2, vocabulary=9))
+    model = build(family, config, ArraySpec(width=2, vocabulary=9))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(60):
         once = torch.randint(0, 9, (8, 24, 2))

@@ -11,13 +11,12 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.corpus.store import Entry
+from ostinato.evaluation.autoregressive.exact import InexactLikelihood
 from ostinato.evaluation.baselines import ALPHA, score_baselines
-from ostinato.evaluation.exact import InexactLikelihood
-from ostinato.evaluation.likelihood import score_split
-from ostinato.loading.batches import PAD
+from ostinato.evaluation.scored import score_split
 from ostinato.loading.tokens import open_tokens
 from ostinato.models.autoregressive import lstm
-from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.spec import PAD, ArraySpec
 from ostinato.representations.roll.roll import Roll
 from ostinato.representations.store import write_encoding
 from ostinato.reproduction.protocol import Protocol, check_units
@@ -71,7 +70,7 @@ def corpus(tmp_path, monkeypatch):
 def made(kind=lstm.Model):
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = kind(lstm.Config(**SETTINGS), TokenShape(width=KEYS, vocabulary=2))
+    model = kind(lstm.Config(**SETTINGS), ArraySpec(width=KEYS, vocabulary=2))
     return model.eval()
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 from ostinato.renamed import RENAMED
 from ostinato.sampling.load import load_trained
 from ostinato.training.settings import OptimizerSettings, TrainingSettings, section
@@ -22,7 +22,7 @@ def test_an_old_name_is_refused_with_the_new_one(old):
     name, _, setting = old.partition(".")
     with pytest.raises(ValueError, match=rf"{old} is now {RENAMED[old].split()[0]}"):
         if name == "model":
-            build("lstm", {"width": 8, setting: 1}, TokenShape(width=1, vocabulary=4))
+            build("lstm", {"width": 8, setting: 1}, ArraySpec(width=1, vocabulary=4))
         else:
             section(SECTIONS[name], name, {setting: 1})
 

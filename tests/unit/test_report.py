@@ -73,7 +73,7 @@ def write_metrics(root, name, given, rng):
 
 def write_curve(root, name):
     steps = [(s, 3 / (1 + s), 3.1 / (1 + s) if s % 20 == 0 else "", 1e-3) for s in range(0, 90, 10)]
-    header = ("step", "train_nats", "valid_nats", "learning_rate")
+    header = ("step", "train_loss", "valid_loss", "learning_rate")
     write_csv(root / "evaluation" / name / "curve.csv", header, steps)
 
 

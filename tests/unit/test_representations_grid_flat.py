@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from ostinato.corpus.store import Entry
+from ostinato.evaluation.autoregressive.exact import check_exact, count_cells, extreme_pieces
 from ostinato.evaluation.baselines import score_baselines
-from ostinato.evaluation.exact import check_exact, count_cells, extreme_pieces
-from ostinato.evaluation.likelihood import score_split
+from ostinato.evaluation.scored import score_split
 from ostinato.loading.tokens import open_tokens
-from ostinato.models.autoregressive.parts.config import PAD, TokenShape
 from ostinato.models.registry import build as build_model
 from ostinato.models.registry import families
+from ostinato.models.spec import PAD, ArraySpec
 from ostinato.music.piece import VOICES, same_music
 from ostinato.representations.grid.grid import Grid
 from ostinato.representations.grid.grid_flat import GridFlat, OrderedGrid
@@ -181,7 +181,7 @@ class Told:
     def eval(self):
         self.model.eval()
 
-    def score(self, tokens_BT1):
+    def score(self, tokens_BT1, given=None):
         rows = torch.full((len(tokens_BT1), tokens_BT1.shape[1] // 4, 4), PAD)
         rows[:, :, list(self.model.order)] = tokens_BT1.view(rows.shape)
         nats = self.model.score(rows)[:, :, list(self.model.order)]
@@ -196,7 +196,7 @@ def test_one_distribution_costs_the_same_in_both_forms(encoded, family, name):
     rows, cells = encoded["rows"], encoded[name]
     order = tuple(VOICES.index(voice) for voice in ORDERS[name] or VOICES)
     options = {"width": 16, "voice_hidden": 8, "order": order, "periods": (16,), "held_steps": 4}
-    model = build_model(family, options, TokenShape(width=4, vocabulary=47))
+    model = build_model(family, options, ArraySpec(width=4, vocabulary=47))
     for split in ("valid", "test"):
         by_row, by_cell = score_split(model, rows, split), score_split(Told(model), cells, split)
         assert by_cell.nats == pytest.approx(by_row.nats, rel=1e-5)
@@ -235,7 +235,7 @@ class Bigram:
     def eval(self):
         pass
 
-    def score(self, tokens):
+    def score(self, tokens, given=None):
         return self.form(self.table, tokens)
 
 
@@ -263,7 +263,7 @@ def test_the_likelihood_of_a_flat_model_is_exact(encoded, family):
     torch.set_num_threads(1)
     torch.manual_seed(0)
     chosen = SETTINGS | CONTEXTS.get(family, {})
-    model = build_model(family, chosen, TokenShape(width=1, vocabulary=47))
+    model = build_model(family, chosen, ArraySpec(width=1, vocabulary=47))
     for piece_TW in extreme_pieces(encoded["as they come"], "valid"):
         check_exact(model, piece_TW)
 
@@ -273,7 +273,7 @@ def test_flat_samples_are_whole_steps_of_the_length_asked_for(chorale, hold):
     torch.set_num_threads(1)
     torch.manual_seed(0)
     form = flat(BASS_SECOND, hold=hold)
-    shape = TokenShape(width=1, vocabulary=len(form.vocabulary))
+    shape = ArraySpec(width=1, vocabulary=len(form.vocabulary))
     model = build_model("lstm", SETTINGS, shape)
     prompts = [form.prefix(chorale(1), quarters) for quarters in (0, 1, 2.25)]
     for prompt, sample in zip(

@@ -11,15 +11,16 @@ import pytest
 import torch
 
 from ostinato.files import DamagedFile, MissingInput
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 from ostinato.readers.read import read_piece
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
 from ostinato.sampling.load import load_trained
-from ostinato.sampling.write import write_samples
+from ostinato.sampling.sampler import Made
+from ostinato.sampling.write import Sample, write_samples
 
 GRID = Grid()
 QUARTERS = 4.0
@@ -103,6 +104,7 @@ def test_contradictions_of_decoding_name_their_values():
         ({"temperature": float("nan")}, "temperature=nan"),
         ({"no_repeat": 1}, "no_repeat=1 must be the 2 or more positions of a passage, or 0"),
         ({"no_repeat": -4}, "no_repeat=-4"),
+        ({"particles": 0}, "particles=0 must be at least 1"),
     ):
         with pytest.raises(ValueError, match=words):
             Decoding(**options)
@@ -121,20 +123,11 @@ def test_uniform_numbers_are_a_stream_of_their_seed():
     assert streams.next(drawing)[0] == np.random.default_rng(5).random(3072)[3000]
 
 
-def test_settings_that_came_later_are_said_only_where_they_are_on():
-    """An id is a hash of what is said: samples of old settings keep theirs."""
-    assert Decoding(top_p=0.9).said() == {"temperature": 1.0, "top_k": 0, "top_p": 0.9}
-    assert Decoding(min_p=0.1).said()["min_p"] == 0.1
-    given = {"bars": 3, "top_p": 0.9, "no_repeat": 16}
-    assert Decoding.of(given) == Decoding(top_p=0.9, no_repeat=16)
-    assert Decoding.of(given).said()["no_repeat"] == 16
-
-
 @pytest.fixture(scope="module")
 def models(settings_of):
     """Untrained models in full precision; nothing here depends on what they learned."""
     torch.manual_seed(0)
-    shape = TokenShape(width=4, vocabulary=len(GRID.vocabulary))
+    shape = ArraySpec(width=4, vocabulary=len(GRID.vocabulary))
     return {name: build(name, settings_of(name).model, shape) for name in FAMILIES}
 
 
@@ -219,7 +212,7 @@ def test_what_the_grammar_forbids_is_never_sampled(settings_of):
     grid = Grid(hold=True)
     hold = len(grid.vocabulary) - 1
     torch.manual_seed(0)
-    model = build("lstm", settings_of().model, TokenShape(width=4, vocabulary=hold + 1))
+    model = build("lstm", settings_of().model, ArraySpec(width=4, vocabulary=hold + 1))
     hot = Decoding(temperature=5.0)
     for sampled in decode(model, grid, [no_prompt()] * 8, range(8), 16.0, hot):
         before = np.vstack([np.zeros((1, 4), int), sampled.tokens[:-1]])
@@ -227,18 +220,15 @@ def test_what_the_grammar_forbids_is_never_sampled(settings_of):
         assert (sampled.tokens == hold).any()
 
 
-class Written:
-    """A sample as write_samples sees it."""
-
-    def __init__(self, number, piece):
-        rng = np.random.default_rng(number)
-        self.piece, self.row = piece, {"id": f"id{number}", "failed": None if piece else "why"}
-        self.tokens = rng.integers(0, 9, (number + 1, 4))
-        self.nats = rng.random((number + 1, 4)).astype(np.float32)
+def written(number, piece, likely=True):
+    rng = np.random.default_rng(number)
+    nats = rng.random((number + 1, 4)).astype(np.float32) if likely else None
+    made = Made(rng.integers(0, 9, (number + 1, 4)), nats)
+    return Sample(piece, made, {"id": f"id{number}", "failed": None if piece else "why"})
 
 
 def test_samples_are_written_with_their_exact_tokens_and_the_failed_ones_counted(tmp_path, chorale):
-    samples = [Written(0, chorale(1)), Written(1, None), Written(2, chorale(2))]
+    samples = [written(0, chorale(1)), written(1, None), written(2, chorale(2))]
     rows = write_samples(tmp_path / "out", "lstm", samples)
     assert [row["file"] for row in rows] == ["000.mid", None, "002.mid"]
     listed = json.loads((tmp_path / "out" / "samples.json").read_text())
@@ -246,15 +236,20 @@ def test_samples_are_written_with_their_exact_tokens_and_the_failed_ones_counted
     stored = np.load(tmp_path / "out" / "tokens.npz")
     ends = np.cumsum(stored["length"])
     for sample, end in zip(samples, ends, strict=True):
-        part = slice(end - len(sample.tokens), end)
-        assert np.array_equal(stored["tokens"][part], sample.tokens)
-        assert np.array_equal(stored["log_probability"][part], -sample.nats)
+        part = slice(end - len(sample.made.tokens), end)
+        assert np.array_equal(stored["tokens"][part], sample.made.tokens)
+        assert np.array_equal(stored["log_probability"][part], -sample.made.nats)
     assert np.array_equal(read_piece(tmp_path / "out" / "002.mid").notes, chorale(2).notes)
     before = (tmp_path / "out" / "tokens.npz").read_bytes()
     write_samples(tmp_path / "out", "lstm", samples)
     assert (tmp_path / "out" / "tokens.npz").read_bytes() == before
     names = Counter(path.name for path in (tmp_path / "out").iterdir())
     assert sorted(names) == ["000.mid", "002.mid", "samples.json", "tokens.npz"]
+
+
+def test_samples_without_a_likelihood_have_no_log_probabilities(tmp_path, chorale):
+    write_samples(tmp_path / "out", "toy", [written(0, chorale(1), likely=False)])
+    assert sorted(np.load(tmp_path / "out" / "tokens.npz")) == ["id", "length", "tokens"]
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "foreign"])

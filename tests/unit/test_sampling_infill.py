@@ -2,6 +2,7 @@
 from the model's own distribution given all that is kept, which small models let one write out.
 """
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,8 +10,8 @@ import psutil
 import pytest
 import torch
 
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
@@ -30,7 +31,7 @@ FAMILIES = {
 def made(family="lstm", grid=TWO, sharp=1.0, **settings):
     """An untrained model; a row depends the more on the one before the sharper it is."""
     torch.manual_seed(0)
-    shape = TokenShape(width=grid.width, vocabulary=len(grid.vocabulary))
+    shape = ArraySpec(width=grid.width, vocabulary=len(grid.vocabulary))
     model = build(family, SHARED | FAMILIES[family] | settings, shape).eval()
     with torch.no_grad():
         model.chain.previous.weight *= 10 * sharp
@@ -47,7 +48,8 @@ def gaps_of(length, free, grid=TWO, seed=1):
 
 
 def fill(model, gaps, seeds, particles, grid=TWO, decoding=None):
-    return infill(model, grid, gaps, seeds, 99.0, decoding or Decoding(), particles)
+    chosen = replace(decoding or Decoding(), particles=particles)
+    return infill(model, grid, gaps, seeds, 99.0, chosen)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -164,7 +166,7 @@ def test_ten_thousand_positions_take_no_more_memory_than_the_context(family, mon
     grid = Grid(voices=("soprano",))
     sizes = {"width": 256, "layers": 1, "heads": 4, "context": 256, "expansion": 1}
     torch.manual_seed(0)
-    model = build(family, sizes, TokenShape(width=1, vocabulary=len(grid.vocabulary)))
+    model = build(family, sizes, ArraySpec(width=1, vocabulary=len(grid.vocabulary)))
     used, process, push = [], psutil.Process(), model.push
 
     def pushing(state, chosen):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.models.autoregressive.parts.config import Timing, TokenShape
 from ostinato.models.registry import build, families
+from ostinato.models.spec import ArraySpec, Timing
 from ostinato.sampling.autoregressive.recorded import Recorded, put_back, stepper, tensors_of
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -52,7 +52,7 @@ def make(family, width, vocabulary):
         settings |= {"held_steps": 4}
     timing = TIMING if (width, vocabulary) == (1, 9) else None
     settings |= {"max_time_distance": 5} if timing and family == "music_transformer" else {}
-    shape = TokenShape(width=width, vocabulary=vocabulary, timing=timing)
+    shape = ArraySpec(width=width, vocabulary=vocabulary, timing=timing)
     return build(family, settings, shape).eval()
 
 
@@ -73,7 +73,7 @@ def tokens(width, vocabulary, batch=3, length=30):
 
 def test_every_family_says_whether_its_steps_can_be_fixed():
     known = {
-        name: build(name, settings_of(name), TokenShape(width=1, vocabulary=9))
+        name: build(name, settings_of(name), ArraySpec(width=1, vocabulary=9))
         for name in families()
     }
     assert {name for name, model in known.items() if model.recordable} == set(SETTINGS)
@@ -158,7 +158,7 @@ def test_replayed_graphs_give_the_logits_of_the_usual_steps(family, width, vocab
 def test_on_a_gpu_the_score_is_that_of_a_cpu_with_its_gradients(family):
     torch.manual_seed(3)
     model = build(
-        family, settings_of(family) | {"voice_hidden": 16}, TokenShape(width=4, vocabulary=9)
+        family, settings_of(family) | {"voice_hidden": 16}, ArraySpec(width=4, vocabulary=9)
     )
     given = tokens(4, 9, length=12)
     results = []
@@ -180,7 +180,7 @@ def test_on_a_gpu_the_score_is_that_of_a_cpu_with_its_gradients(family):
 def test_on_a_gpu_nothing_sees_the_future(family):
     torch.manual_seed(3)
     model = build(
-        family, settings_of(family) | {"voice_hidden": 16}, TokenShape(width=4, vocabulary=9)
+        family, settings_of(family) | {"voice_hidden": 16}, ArraySpec(width=4, vocabulary=9)
     )
     model, given = model.cuda().eval(), tokens(4, 9, batch=1, length=16).cuda()
     with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):

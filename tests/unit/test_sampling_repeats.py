@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
@@ -63,7 +63,7 @@ def model():
     """Untrained, of two voices with two notes each: it repeats itself."""
     torch.manual_seed(0)
     settings = {"width": 8, "voice_hidden": 8, "layers": 1}
-    return build("lstm", settings, TokenShape(width=2, vocabulary=len(GRID.vocabulary)))
+    return build("lstm", settings, ArraySpec(width=2, vocabulary=len(GRID.vocabulary)))
 
 
 @pytest.mark.parametrize("passage", [3, 4])

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from ostinato.files import sha256_file, write_json
 from ostinato.generator import Generator, Request
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
 from ostinato.music.piece import same_music
 from ostinato.representations.events.events import Events
 from ostinato.representations.registry import build as build_representation
@@ -35,7 +35,7 @@ def timed_folder(request, tmp_path_factory):
         "max_time_distance": 9,
     }
     torch.manual_seed(3)
-    model = build("music_transformer", settings, TokenShape.of(codec))
+    model = build("music_transformer", settings, ArraySpec.of(codec))
     save_file(dict(model.state_dict()), folder / "weights.safetensors")
     digest = sha256_file(folder / "weights.safetensors")
     card = {"format": 1, "system": "timed", "family": "music_transformer", "model": settings}
@@ -75,7 +75,7 @@ def test_a_codec_from_before_times_serves_models_that_ask_for_none(timed_folder,
     card = json.loads((timed_folder / "model.json").read_text())
     codec = card["codec"]
     before = {key: value for key, value in codec.items() if key != "timing"}
-    assert TokenShape.of(before).timing is None
+    assert ArraySpec.of(before).timing is None
     representation = build_representation(codec["representation"])
     tokens = representation.encode(chorale(1))
     for ours, theirs in ((before, codec), (codec, before)):

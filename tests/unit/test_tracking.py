@@ -104,7 +104,7 @@ def test_three_processes_that_open_a_new_store_at_once_all_succeed(root):
     source = """
         from ostinato.tracking import training_run
         with training_run("race", {"a": 1}, {}) as run:
-            run.log({"train/nats": 1.0}, 0)
+            run.log({"train/loss": 1.0}, 0)
             print(run.tracked, run.id)
     """
     processes = [start(source) for _ in range(3)]
@@ -153,7 +153,7 @@ def test_a_training_leaves_its_params_tags_curve_dataset_and_parent(monkeypatch)
         params |= {f"p{i}": i for i in range(120)}
         with tracking.training_run("lstm", params, TAGS, ("bach-grid", "d" * 64)) as run:
             for step in range(3):
-                run.log({"train/nats": 3.0 - step}, step)
+                run.log({"train/loss": 3.0 - step}, step)
             run.finish_weights("abc")
     _, child = runs()
     assert child.data.params["model.hidden"] == "3"
@@ -163,7 +163,7 @@ def test_a_training_leaves_its_params_tags_curve_dataset_and_parent(monkeypatch)
     tags = child.data.tags
     assert tags["mlflow.parentRunId"] == parent.id
     assert (tags["dvc.stage"], tags["family"], tags["weights"]) == ("train@lstm", "lstm", "abc")
-    assert history(child.info.run_id, "train/nats") == [(0, 3.0), (1, 2.0), (2, 1.0)]
+    assert history(child.info.run_id, "train/loss") == [(0, 3.0), (1, 2.0), (2, 1.0)]
     (used,) = child.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("bach-grid", "d" * 36)
 
@@ -189,7 +189,7 @@ def test_a_killed_training_is_continued_in_its_run():
         from ostinato.tracking import training_run
         with training_run("lstm", {"lr": 0.1}, {"fingerprint": "f1"}) as run:
             for step in range(4):
-                run.log({"train/nats": float(step)}, step)
+                run.log({"train/loss": float(step)}, step)
             run.flush()
             print(run.id, flush=True)
             time.sleep(600)
@@ -207,8 +207,8 @@ def test_a_killed_training_is_continued_in_its_run():
     with tracking.training_run("lstm", {"lr": 0.1, "devices": 2}, TAGS) as run:
         assert run.id == first
         for step in range(2, 6):  # the resume state is older than the curve
-            run.log({"train/nats": float(step)}, step)
-    assert history(first, "train/nats") == [(step, float(step)) for step in range(6)]
+            run.log({"train/loss": float(step)}, step)
+    assert history(first, "train/loss") == [(step, float(step)) for step in range(6)]
     continued = open_store().client.get_run(first)
     assert continued.info.status == "FINISHED"
     assert continued.data.params == {"lr": "0.1", "devices": "2"}
@@ -225,14 +225,14 @@ def test_weights_find_their_run_and_restore_it_once():
         "gpt",
         {"model": {"layers": 2}},
         {"family": "gpt"},
-        [(s, {"valid/nats": s / 2}) for s in (1, 2)],
+        [(s, {"valid/loss": s / 2}) for s in (1, 2)],
     )
     ids = {tracking.run_for_weights("w2", lambda: known).id for _ in range(2)}
     assert len(ids) == 1
     restored = open_store().client.get_run(ids.pop())
     assert restored.data.tags["restored"] == "true"
     assert restored.data.params == {"model.layers": "2"}
-    assert history(restored.info.run_id, "valid/nats") == [(1, 0.5), (2, 1.0)]
+    assert history(restored.info.run_id, "valid/loss") == [(1, 0.5), (2, 1.0)]
 
 
 @pytest.mark.usefixtures("stored")

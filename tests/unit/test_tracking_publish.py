@@ -43,7 +43,7 @@ def system_files(root, system="lstm"):
     (model / "model.json").write_text(json.dumps(card))
     with (model / "history.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["step", "train_nats", "valid_nats", "learning_rate"])
+        writer.writerow(["step", "train_loss", "valid_loss", "learning_rate"])
         writer.writerows([[10, 2.5, 2.75, 0.001], [20, 1.5, 1.75, 0.0]])
 
 
@@ -80,7 +80,7 @@ def test_publishing_twice_rebuilds_the_store_once(root):
     assert run.data.tags["restored"] == "true"
     assert (run.data.tags["family"], run.data.tags["seed"]) == ("lstm", "1")
     assert run.data.params["model.hidden"] == "8"
-    assert history(run.info.run_id, "valid/nats") == [(10, 2.75), (20, 1.75)]
+    assert history(run.info.run_id, "valid/loss") == [(10, 2.75), (20, 1.75)]
     assert history(run.info.run_id, "test/nats_per_token") == [(0, 2.0)]
     assert history(run.info.run_id, "test/nats_per_token_high") == [(0, 2.5)]
     listed = open_store().client.list_artifacts(run.info.run_id, "samples")

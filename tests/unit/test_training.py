@@ -113,10 +113,10 @@ def test_a_training_learns_and_two_give_the_same_weights(
     with (tmp_path / "a" / "history.csv").open(newline="") as file:
         history = list(csv.DictReader(file))
     assert [row["step"] for row in history] == ["10", "20", "30", "40"]
-    nats = [float(row["valid_nats"]) for row in history]
+    nats = [float(row["valid_loss"]) for row in history]
     assert nats[-1] < nats[0]
-    assert cards[0]["best_valid_nats"] == min(nats)
-    assert cards[0]["best_valid_nats"] < np.log(len(tokens.codec["vocabulary"])) - 0.5
+    assert cards[0]["best_valid_loss"] == min(nats)
+    assert cards[0]["best_valid_loss"] < np.log(len(tokens.codec["vocabulary"])) - 0.5
     assert json.loads((tmp_path / "a" / "model.json").read_text())["weights_sha256"] == sha256_file(
         tmp_path / "a" / "weights.safetensors"
     )
@@ -160,10 +160,10 @@ def test_every_step_has_its_own_batch_and_its_own_dropout_also_after_a_break(
     import torch
 
     from ostinato.loading.batches import Crops
-    from ostinato.training.autoregressive import AutoregressiveTraining
+    from ostinato.training.module import Training
 
     steps, seeds = [], []
-    batch, training_step = Crops.__getitem__, AutoregressiveTraining.training_step
+    batch, training_step = Crops.__getitem__, Training.training_step
 
     def asked(self, step):
         steps.append(step)
@@ -174,7 +174,7 @@ def test_every_step_has_its_own_batch_and_its_own_dropout_also_after_a_break(
         return training_step(self, *arguments)
 
     monkeypatch.setattr(Crops, "__getitem__", asked)
-    monkeypatch.setattr(AutoregressiveTraining, "training_step", seeded)
+    monkeypatch.setattr(Training, "training_step", seeded)
     settings = settings_of(steps=30)
     with pytest.raises(RuntimeError):
         train(settings, tmp_path / "m", tmp_path / "r", Stopping(RuntimeError(), 2).track)

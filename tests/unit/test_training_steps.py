@@ -64,7 +64,7 @@ def curve(folder):
 
 
 def assert_same_curve(ours, theirs, near):
-    for key in ("step", "learning_rate", "train_nats", "valid_nats"):
+    for key in ("step", "learning_rate", "train_loss", "valid_loss"):
         assert [row[key] for row in ours] == pytest.approx([r[key] for r in theirs], abs=near), key
 
 
@@ -95,17 +95,17 @@ def test_every_part_of_a_step_has_its_own_rows_and_its_own_dropout(
 ):
     import torch
 
-    from ostinato.training.autoregressive import AutoregressiveTraining
+    from ostinato.training.module import Training
 
     seen, seeds = {}, []
-    training_step = AutoregressiveTraining.training_step
+    training_step = Training.training_step
 
     def watched(self, batch, batch_idx):
         seen.setdefault(self.global_step, []).append(batch)
         seeds.append(torch.initial_seed())
         return training_step(self, batch, batch_idx)
 
-    monkeypatch.setattr(AutoregressiveTraining, "training_step", watched)
+    monkeypatch.setattr(Training, "training_step", watched)
     settings = settings_of(steps=10)
     fitted(settings, "whole")
     whole, first = seen, list(seeds)
@@ -128,16 +128,16 @@ def test_what_is_validated_and_exported_is_the_moving_average(
     """By its formula, from the weights after every step; the first steps follow faster."""
     from safetensors.torch import load_file
 
-    from ostinato.training.autoregressive import AutoregressiveTraining
+    from ostinato.training.module import Training
 
-    weights, modules, training_step = {}, [], AutoregressiveTraining.training_step
+    weights, modules, training_step = {}, [], Training.training_step
 
     def watched(self, batch, batch_idx):
         weights[self.global_step] = doubles(self.model.state_dict())
         modules.append(self)
         return training_step(self, batch, batch_idx)
 
-    monkeypatch.setattr(AutoregressiveTraining, "training_step", watched)
+    monkeypatch.setattr(Training, "training_step", watched)
     settings = settings_of(steps=8, validate_every=4, ema_decay=0.3)
     rows, _ = fitted(settings, "model", micro_batch=micro_batch)
     weights[8] = doubles(modules[-1].model.state_dict())
@@ -153,9 +153,9 @@ def test_what_is_validated_and_exported_is_the_moving_average(
             nats_on_valid(settings, tokens, found[int(row["step"])])
             for found in (averages, weights)
         )
-        assert row["valid_nats"] == pytest.approx(of_average, abs=5e-6)
-        assert abs(row["valid_nats"] - of_weights) > 1e-3
-    best = min(rows, key=lambda row: row["valid_nats"])
+        assert row["valid_loss"] == pytest.approx(of_average, abs=5e-6)
+        assert abs(row["valid_loss"] - of_weights) > 1e-3
+    best = min(rows, key=lambda row: row["valid_loss"])
     exported = load_file(tmp_path / "model" / "weights.safetensors")
     assert_near(doubles(exported), averages[int(best["step"])])
 
@@ -174,11 +174,11 @@ def nats_on_valid(settings, tokens, weights):
     """The mean over all sub-tokens, by a model of these weights."""
     import torch
 
-    from ostinato.loading.batches import PAD, whole_pieces
-    from ostinato.models.autoregressive.parts.config import TokenShape
+    from ostinato.loading.batches import whole_pieces
     from ostinato.models.registry import build
+    from ostinato.models.spec import PAD, ArraySpec
 
-    shape = TokenShape(width=4, vocabulary=len(tokens.codec["vocabulary"]))
+    shape = ArraySpec(width=4, vocabulary=len(tokens.codec["vocabulary"]))
     model = build(settings.family, settings.model, shape).double().eval()
     model.load_state_dict(weights)
     batches = [batch for _, batch in whole_pieces(tokens, "valid")]
@@ -195,7 +195,7 @@ def test_since_best_counts_from_the_first_of_the_lowest():
         ([2.0, 1.0, 1.0, 3.0], 2),
         ([1.0, 2.0, 0.5], 0),
     ):
-        assert since_best([{"valid_nats": loss} for loss in losses]) == expected
+        assert since_best([{"valid_loss": loss} for loss in losses]) == expected
 
 
 @pytest.fixture
@@ -211,11 +211,11 @@ def test_a_training_ends_when_its_patience_does_with_the_best_weights(fitted, ho
     from dataclasses import replace
 
     rows, _ = fitted(hopeless, "short")
-    losses = [row["valid_nats"] for row in rows]
+    losses = [row["valid_loss"] for row in rows]
     best = int(np.argmin(losses))
     assert len(rows) == best + 1 + 3 < 30
     card = json.loads((tmp_path / "short" / "model.json").read_text())
-    assert (card["best_step"], card["best_valid_nats"]) == (rows[best]["step"], losses[best])
+    assert (card["best_step"], card["best_valid_loss"]) == (rows[best]["step"], losses[best])
     endless = replace(hopeless, training=replace(hopeless.training, patience=0))
     every, _ = fitted(endless, "long")
     assert len(every) == 30
@@ -262,4 +262,4 @@ def test_a_compiled_model_trains_to_the_same_losses(
     plain, _ = fitted(settings_of(family, EXACT[family]), "plain")
     compiled, _ = fitted(settings_of(family, EXACT[family], compile=True), "compiled")
     assert_same_curve(plain, compiled, 2e-3)
-    assert compiled[-1]["valid_nats"] < compiled[0]["valid_nats"]
+    assert compiled[-1]["valid_loss"] < compiled[0]["valid_loss"]

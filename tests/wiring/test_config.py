@@ -15,9 +15,8 @@ from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
 from ostinato.config import load_config
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.registry import build as build_model
-from ostinato.models.spec import ConditionSpec
+from ostinato.models.spec import ArraySpec, ConditionSpec
 from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
 from ostinato.training.settings import OptimizerSettings, TrainingSettings, section, settings_of
@@ -165,10 +164,10 @@ def test_a_model_file_builds_its_model(path):
     width = len(config["model"].get("order") or [0])
     named = config["model"].get("conditions", ())
     conditions = tuple(ConditionSpec(name=name, values=("a", "b")) for name in named)
-    shape = TokenShape(width=width, vocabulary=48, conditions=conditions)
+    shape = ArraySpec(width=width, vocabulary=48, conditions=conditions)
     if path.stem == "events":
         remi = build_representation(strict(CONF / "representation" / "remi.yaml"))
-        shape = TokenShape.of(codec_of(remi))
+        shape = ArraySpec.of(codec_of(remi))
     model = build_model(path.parent.name, config["model"], shape)
     assert sum(parameter.numel() for parameter in model.parameters())
     training = section(TrainingSettings, "training", config["training"])
@@ -200,7 +199,7 @@ def test_a_system_fits_its_encoding(name):
     representation = build_representation(
         strict(CONF / "representation" / f"{encoding['representation']}.yaml")
     )
-    shape = TokenShape.of(codec_of(representation))
+    shape = ArraySpec.of(codec_of(representation))
     settings = strict(CONF / "model" / item["family"] / f"{item['size']}.yaml")["model"]
     assert build_model(item["family"], settings, shape).shape == shape
 

@@ -29,7 +29,7 @@ PACKAGES = {
     "readers": {"music"},
     "corpus": {"music", "readers"},
     "normalization": {"corpus", "music", "readers"},
-    "loading": set(),
+    "loading": {"models"},
     "datasets": {"music", "readers", "normalization", "representations"},
     "representations": {"corpus", "music"},
     "metrics": {"music", "normalization"},

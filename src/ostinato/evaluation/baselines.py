@@ -1,10 +1,10 @@
-"""What a model must beat: likelihoods that need no network, counted on train with add-alpha
-smoothing.
+"""Baselines for encodings of symbols: likelihoods that need no network, counted on train with
+add-alpha smoothing.
 
 uniform: every sub-token alike. unigram: by frequency in its column. bigram: given the same column
 of the position before. hold: given that, the place among four positions (a beat of sixteenths), and
-whether the columns to the left moved; on a grid this is "a voice goes on" and nothing else, so
-whoever is not clearly below it has learned only to hold notes.
+whether the columns to the left moved. On a grid this predicts that a voice holds its note and
+nothing else, so a model that is not clearly better has learned only to hold notes.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from ostinato.evaluation.likelihood import Scored, check_given, pieces_of, scored
+from ostinato.evaluation.scored import Scored, check_given, pieces_of, scored
 from ostinato.loading.tokens import TokenSet
 
 ALPHA = 0.05
@@ -49,8 +49,8 @@ CONTEXTS: dict[str, Contexts] = {
 def score_baselines(tokens: TokenSet, split: str, *, given: int = 0) -> dict[str, Scored]:
     """Every baseline on a split; `hold` only where a position has several sub-tokens.
 
-    given: positions at the start of every piece that are told and cost nothing (see score_split);
-    all of train is counted.
+    given: positions at the start of every piece that are not scored (see score_split); all of train
+    is counted.
     """
     check_given(tokens, split, given)
     vocabulary = len(tokens.codec["vocabulary"])
@@ -89,7 +89,7 @@ def _score(
     vocabulary: int,
     given: int,
 ) -> np.ndarray:
-    """Nats of every piece; a context that train does not have tells nothing."""
+    """Nats of every piece; after a context that train does not have, all symbols are alike."""
     unseen = np.full(vocabulary, np.log(vocabulary))
     return np.array(
         [

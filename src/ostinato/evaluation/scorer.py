@@ -1,7 +1,7 @@
 """What a paradigm's scorer offers: the likelihood of whole pieces.
 
-`evaluation/likelihood/<paradigm>.py` has the function `scorer(model) -> Scorer | None`: None where
-the paradigm has no likelihood.
+`evaluation/likelihood/<paradigm>.py` has one, the class `Scorer`, made of (model); where a paradigm
+has no likelihood, `Scorer` is None there.
 """
 
 # B batch, T positions, W values of a position
@@ -16,7 +16,12 @@ from ostinato.models.spec import Given
 class Scorer(Protocol):
     """Scores pieces with one model."""
 
-    kind: Literal["exact", "bound"]  # a bound: the true nats are at most what `score` says
+    @property
+    def kind(self) -> Literal["exact", "bound"]:
+        """Of a bound, the true nats are at most what `score` gives."""
 
     def score(self, batch_BTW: Tensor, given: Given | None = None) -> Tensor:
-        """Nats of every value of whole pieces, (B, T, W), 0 where it is PAD; differentiable."""
+        """Nats of every value of whole pieces, (B, T, W), 0 where it is PAD; differentiable.
+
+        given: codes of all conditions of the encoding; a scorer picks those that its model uses.
+        """

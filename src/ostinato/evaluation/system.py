@@ -1,9 +1,9 @@
 """Assembles one system's metrics: likelihood, baselines, musical features, originality.
 
 Samples, held-out and training music are compared in the same form: decoded from the same
-representation and cut to the same length, held-out music at its beginning as samples are. Every
-figure has an interval and a reference: held-out music beside samples, and train against held-out as
-the distance that is no distance.
+representation and cut to the same length, from the beginning. Every figure has an interval and a
+reference: held-out music beside samples, and the distance of train from held-out music beside that
+of the samples.
 """
 
 import csv
@@ -16,20 +16,22 @@ from typing import Any
 import numpy as np
 
 from ostinato.evaluation.baselines import score_baselines
-from ostinato.evaluation.likelihood import score_split
+from ostinato.evaluation.scored import score_split
+from ostinato.evaluation.scorer import Scorer
 from ostinato.files import atomic_folder, read_json, require, write_text
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.bootstrap import mean_interval
 from ostinato.metrics.compare import wasserstein_interval
 from ostinato.metrics.features import FEATURES
 from ostinato.metrics.originality import Passage, PassageIndex
+from ostinato.models.spec import ArraySpec
 from ostinato.music.piece import Piece, cut
 from ostinato.readers.midi_file import read_midi_file
 from ostinato.sampling.load import Trained
+from ostinato.sampling.request import BEATS_PER_BAR, Unconditional
 
 FORMAT = 1
 EVALUATED = ("valid", "test")
-BEATS_PER_BAR = 4
 Rows = list[dict[str, Any]]
 
 
@@ -42,8 +44,8 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True)
-class Music:
-    """The three sets that are compared."""
+class Compared:
+    """The three sets of pieces that are compared."""
 
     samples: list[Piece]
     heldout: list[Piece]
@@ -57,19 +59,25 @@ class Music:
 def evaluate_system(
     out: Path,
     trained: Trained,
+    scorer: Scorer | None,
     tokens: TokenSet,
     samples_folder: Path,
     settings: EvaluationSettings,
 ) -> dict[str, Any]:
-    """Write `plots/`, and return all metrics."""
+    """Write `plots/`, and return all metrics.
+
+    scorer: None where the system's paradigm has no likelihood, which is then left out.
+    """
     made_by = f"dvc repro sample@{samples_folder.name}"
     listed = read_json(samples_folder / "samples.json", expect_format=FORMAT, made_by=made_by)
     rows = listed["samples"]
     whole = [row for row in rows if row["failed"] is None]
     pieces = [read_sample(samples_folder / row["file"], row["id"], made_by) for row in whole]
-    unprompted = [p for p, row in zip(pieces, whole, strict=True) if row["task"] == "unconditional"]
+    unprompted = [
+        p for p, row in zip(pieces, whole, strict=True) if row["task"] == Unconditional.name
+    ]
     quarters = BEATS_PER_BAR * max((row["bars"] for row in rows), default=16)
-    music = Music(
+    music = Compared(
         unprompted,
         excerpts(trained, tokens, "test", quarters),
         excerpts(trained, tokens, "train", quarters),
@@ -84,13 +92,9 @@ def evaluate_system(
         **{key: card[key] for key in ("system", "family", "size", "encoding", "dataset", "seed")},
         "parameters": card["parameters"],
         "origin": tokens.origin | {"pieces": {k: len(part) for k, part in tokens.splits.items()}},
-        "likelihood": {
-            split: score_split(trained.model, tokens, split).summary(
-                seed=settings.seed, resamples=settings.resamples
-            )
-            for split in EVALUATED
-        },
-        "baselines": baselines(tokens, settings),
+        "likelihood_kind": scorer.kind if scorer else None,
+        "likelihood": likelihood(scorer, tokens, settings) if scorer else {},
+        "baselines": {} if ArraySpec.of(tokens.codec).is_real else baselines(tokens, settings),
         "features": features,
         "originality": originality,
         "samples": {"count": len(rows), "failed": len(rows) - len(whole)},
@@ -119,6 +123,12 @@ def excerpts(trained: Trained, tokens: TokenSet, split: str, quarters: float | N
     return pieces
 
 
+def likelihood(scorer: Scorer, tokens: TokenSet, settings: EvaluationSettings) -> dict[str, Any]:
+    """The likelihood of every evaluated split."""
+    chance = {"seed": settings.seed, "resamples": settings.resamples}
+    return {split: score_split(scorer, tokens, split).summary(**chance) for split in EVALUATED}
+
+
 def baselines(tokens: TokenSet, settings: EvaluationSettings) -> dict[str, Any]:
     """Every baseline's likelihood of every evaluated split."""
     table: dict[str, Any] = {}
@@ -129,7 +139,7 @@ def baselines(tokens: TokenSet, settings: EvaluationSettings) -> dict[str, Any]:
     return table
 
 
-def compare_features(music: Music, settings: EvaluationSettings) -> tuple[dict[str, Any], Rows]:
+def compare_features(music: Compared, settings: EvaluationSettings) -> tuple[dict[str, Any], Rows]:
     """Every feature of the three sets, and how far samples and train lie from held-out music."""
     table: dict[str, Any] = {}
     rows: Rows = []
@@ -160,7 +170,7 @@ def compare_features(music: Music, settings: EvaluationSettings) -> tuple[dict[s
 
 
 def compare_originality(
-    music: Music, train: Sequence[Piece], settings: EvaluationSettings
+    music: Compared, train: Sequence[Piece], settings: EvaluationSettings
 ) -> tuple[dict[str, Any], Rows]:
     """The longest passage that each sample, and each held-out excerpt, shares with the training
     set.

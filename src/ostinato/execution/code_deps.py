@@ -23,6 +23,9 @@ GUARD = "execution/guard"  # guard.py, guarded_child.py, guarded_process.py
 FOUND: dict[str, tuple[str, ...]] = {
     "models/registry.py": ("models/{paradigm}/{family}.py",),
     "representations/registry.py": ("representations/*/",),
+    "training/fit.py": ("training/{paradigm}.py",),
+    "sampling/registry.py": ("sampling/{paradigm}",),
+    "evaluation/registry.py": ("evaluation/likelihood/{paradigm}.py",),
 }
 PACKAGE = Path("src/ostinato")
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that the package lies in

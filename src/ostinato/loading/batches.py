@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from ostinato.loading.tokens import Array, Split, TokenSet
+from ostinato.models.spec import PAD
 
-PAD = -1
 LIKE = 1.2  # lengths within a bucket: at most a sixth of a row is then padding
 Batch = dict[str, Tensor]
 

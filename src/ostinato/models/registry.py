@@ -1,4 +1,8 @@
-"""Finds model families by name: `models/<paradigm>/<family>.py` is all that a family needs."""
+"""Finds model families by name: `models/<paradigm>/<family>.py` is all that a family needs.
+
+It has two classes: `Config`, a dataclass of its settings, and `Model`, a torch module that is made
+of (config, spec).
+"""
 
 import importlib
 import pkgutil
@@ -7,9 +11,10 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
+from torch import nn
+
 from ostinato import models
-from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.models.autoregressive.parts.config import TokenShape
+from ostinato.models.spec import ArraySpec
 from ostinato.renamed import refuse_renamed
 
 SHARED = "layers"
@@ -51,7 +56,13 @@ def paradigm_of(family: str) -> str:
     return paradigms()[family]
 
 
-def build(family: str, settings: Mapping[str, Any], shape: TokenShape) -> Autoregressive:
+def settings_for(family: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some settings that a family has."""
+    known = {field.name for field in fields(_module(family).Config)}
+    return {key: value for key, value in settings.items() if key in known}
+
+
+def build(family: str, settings: Mapping[str, Any], spec: ArraySpec) -> nn.Module:
     """A freshly initialised model; seed torch before.
 
     Raises:
@@ -59,16 +70,20 @@ def build(family: str, settings: Mapping[str, Any], shape: TokenShape) -> Autore
             contradict each other.
     """
     refuse_renamed("model", settings)
-    module = importlib.import_module(f"ostinato.models.{paradigm_of(family)}.{family}")
-    known = {field.name for field in fields(module.Config)}
-    unknown = sorted(set(settings) - known)
+    module = _module(family)
+    unknown = sorted(settings.keys() - settings_for(family, settings).keys())
     if unknown:
+        known = sorted(field.name for field in fields(module.Config))
         raise ValueError(
             f"family {family} has no setting {', '.join(unknown)}; "
-            f"its settings are {', '.join(sorted(known))}"
+            f"its settings are {', '.join(known)}"
         )
     plain = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
     }
-    model: Autoregressive = module.Model(module.Config(**plain), shape)
+    model: nn.Module = module.Model(module.Config(**plain), spec)
     return model
+
+
+def _module(family: str) -> Any:
+    return importlib.import_module(f"ostinato.models.{paradigm_of(family)}.{family}")

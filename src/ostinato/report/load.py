@@ -168,11 +168,11 @@ def _number(value: Any) -> float:
 
 
 def _curve(path: Path, name: str) -> Curve:
-    rows = _rows(path, f"dvc repro evaluate@{name}", ("step", "train_nats", "valid_nats"))
+    rows = _rows(path, f"dvc repro evaluate@{name}", ("step", "train_loss", "valid_loss"))
     return Curve(
         steps=tuple(int(float(row["step"])) for row in rows),
-        train=tuple(_number(row["train_nats"]) for row in rows),
-        valid=tuple(_number(row["valid_nats"]) for row in rows),
+        train=tuple(_number(row["train_loss"]) for row in rows),
+        valid=tuple(_number(row["valid_loss"]) for row in rows),
     )
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ostinato.corpus.store import read_summary
-from ostinato.evaluation.exact import InexactLikelihood, count_cells
-from ostinato.evaluation.likelihood import Scored
+from ostinato.evaluation.autoregressive.exact import InexactLikelihood, count_cells
+from ostinato.evaluation.scored import Scored
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.bootstrap import mean_interval, ratio_interval
 

@@ -6,14 +6,16 @@ from typing import Any
 
 import torch
 
-from ostinato.evaluation.exact import check_exact, extreme_pieces
-from ostinato.evaluation.likelihood import score_split
-from ostinato.evaluation.mixture import Mixture, Predictor
+from ostinato.evaluation.autoregressive.exact import check_exact, extreme_pieces
+from ostinato.evaluation.autoregressive.mixture import Mixture, Predictor
+from ostinato.evaluation.likelihood.autoregressive import Scorer
+from ostinato.evaluation.scored import score_split
 from ostinato.files import write_json
 from ostinato.loading.tokens import TokenSet, open_tokens
+from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.reproduction.folder import FORMAT, SPLITS, entry, read_params, run_stage
 from ostinato.reproduction.protocol import Protocol, ProtocolOf, check_units, figures
-from ostinato.sampling.load import Trained, check_trained_on, load_trained
+from ostinato.sampling.load import check_trained_on, load_trained
 
 DESCRIBED = ("system", "family", "size", "encoding", "seed", "parameters", "best_step")
 
@@ -29,9 +31,10 @@ def score_model(model: Predictor, tokens: TokenSet, protocol: Protocol) -> dict[
     for split in SPLITS:
         for piece_TW in extreme_pieces(tokens, split):
             check_exact(model, piece_TW[: protocol.checked or None])
+    scorer = model if isinstance(model, Mixture) else Scorer(model)
     return {
         split: figures(
-            score_split(model, tokens, split, given=protocol.given), tokens, split, protocol
+            score_split(scorer, tokens, split, given=protocol.given), tokens, split, protocol
         )
         for split in SPLITS
     }
@@ -40,8 +43,7 @@ def score_model(model: Predictor, tokens: TokenSet, protocol: Protocol) -> dict[
 def score_system(system: str, protocol_of: ProtocolOf) -> None:
     """Write scores/<system>.json of the trained models/<system>."""
     params = read_params()
-    trained, tokens = _trained_on(system, params)
-    model, card = trained.model, trained.card
+    model, card, tokens = _trained_on(system, params)
     torch.set_num_threads(card["training"]["threads"])
     _write(system, model, tokens, {key: card[key] for key in DESCRIBED}, protocol_of, params)
 
@@ -55,30 +57,42 @@ def score_mixture(mixture: str, protocol_of: ProtocolOf) -> None:
     params = read_params()
     item = entry(params["mixtures"], mixture)
     members = [_trained_on(member, params) for member in item["members"]]
-    encodings = sorted({trained.card["encoding"] for trained, _ in members})
+    cards = [card for _, card, _ in members]
+    encodings = sorted({card["encoding"] for card in cards})
     if len(encodings) != 1:
         raise ValueError(f"members of mixture {mixture} are of encodings {', '.join(encodings)}")
-    torch.set_num_threads(max(trained.card["training"]["threads"] for trained, _ in members))
+    torch.set_num_threads(max(card["training"]["threads"] for card in cards))
     described = {
         "system": mixture,
         "family": "mixture",
         "size": f"of {len(members)}",
         "encoding": encodings[0],
         "seed": "–",
-        "parameters": sum(trained.card["parameters"] for trained, _ in members),
+        "parameters": sum(card["parameters"] for card in cards),
         "members": list(item["members"]),
     }
-    model = Mixture([trained.model for trained, _ in members])
-    _write(mixture, model, members[0][1], described, protocol_of, params)
+    model = Mixture([model for model, _, _ in members])
+    _write(mixture, model, members[0][2], described, protocol_of, params)
 
 
-def _trained_on(system: str, params: dict[str, Any]) -> tuple[Trained, TokenSet]:
-    """A trained system and the tokens that it was trained on."""
+def _trained_on(
+    system: str, params: dict[str, Any]
+) -> tuple[Autoregressive, dict[str, Any], TokenSet]:
+    """A trained model, its `model.json`, and the tokens that it was trained on.
+
+    Raises:
+        ValueError: a model whose likelihood cannot be checked step by step.
+    """
     encoding = entry(params["systems"] | params["frozen"], system)["encoding"]
     tokens = open_tokens(Path("data/tokens") / encoding)
     trained = load_trained(Path("models") / system)
     check_trained_on(trained, tokens)
-    return trained, tokens
+    if not isinstance(trained.model, Autoregressive):
+        raise ValueError(
+            f"models/{system} is of family {trained.card['family']}; only autoregressive "
+            "families have an exact likelihood: score one of them"
+        )
+    return trained.model, trained.card, tokens
 
 
 def _write(

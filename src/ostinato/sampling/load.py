@@ -1,38 +1,40 @@
-"""Loads a trained model from its folder alone."""
+"""Loads a trained system from its model folder alone."""
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato.files import DamagedFile, read_json, require, sha256_file
 from ostinato.loading.tokens import TokenSet
-from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
-from ostinato.models.registry import build, families
+from ostinato.models.registry import build, families, settings_for
+from ostinato.models.spec import ArraySpec
 from ostinato.renamed import refuse_renamed
 from ostinato.representations.protocol import Representation
 from ostinato.representations.registry import build as build_representation
 
 FORMAT = 1
-ANY_WIDTH = 192  # which every family's default number of heads divides
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in evaluation mode, how its tokens become music, and its `model.json`."""
+    """A model in evaluation mode, the representation of its encoding, and its `model.json`.
 
-    model: Autoregressive
+    Its sampler and its scorer are found by its paradigm (sampling/registry.py and
+    evaluation/registry.py), each where it is needed: so sampling does not depend on scorers.
+    """
+
+    model: nn.Module
     representation: Representation
     card: dict[str, Any]
 
 
 def check_trained_on(trained: Trained, tokens: TokenSet) -> None:
-    """Raise ValueError where an encoding is not, or no longer, what a model was trained on."""
+    """Raise ValueError where a model was trained on other tokens than an encoding holds now."""
     card = trained.card
     if card["tokens_digest"] != tokens.digest:
         raise ValueError(
@@ -43,7 +45,7 @@ def check_trained_on(trained: Trained, tokens: TokenSet) -> None:
 
 
 def check_device(device: str) -> None:
-    """Raise ValueError where a model cannot sample there."""
+    """Raise ValueError where a model cannot sample on this device."""
     if device not in ("cpu", "cuda"):
         raise ValueError(
             f"device={device} must be cpu or cuda; CUDA_VISIBLE_DEVICES chooses among several GPUs"
@@ -55,7 +57,7 @@ def check_device(device: str) -> None:
 def load_trained(folder: Path, *, family: str | None = None, device: str = "cpu") -> Trained:
     """Load `model.json` and the weights, after checking the weights' SHA-256.
 
-    family: what the caller knows the model to be, if anything.
+    family: the family that the caller expects, if any.
 
     Raises:
         MissingInput, DamagedFile: naming the file and the command that makes it.
@@ -80,7 +82,7 @@ def load_trained(folder: Path, *, family: str | None = None, device: str = "cpu"
         )
     codec = card["codec"]
     try:
-        shape = TokenShape.of(codec)
+        spec = ArraySpec.of(codec)
     except (ValueError, TypeError, KeyError) as error:
         raise DamagedFile(
             f"{folder / 'model.json'}: its codec is not one of ours ({error}); train again with: "
@@ -92,34 +94,34 @@ def load_trained(folder: Path, *, family: str | None = None, device: str = "cpu"
         raise ValueError(
             f"{folder / 'model.json'}: {error}; train again with: {made_by}"
         ) from error
-    model = _built(card, shape, load_file(weights), folder)
+    model = _built(card, spec, load_file(weights), folder)
     representation = build_representation(codec["representation"])
     if list(representation.vocabulary) != codec["vocabulary"]:
         raise DamagedFile(
             f"{folder / 'model.json'}: its vocabulary is not the one that this version of "
             f"{codec['representation']['kind']} makes; train again with: {made_by}"
         )
-    torch.backends.cudnn.allow_tf32 = False  # or a GPU rounds an LSTM's products to ten bits
+    torch.backends.cudnn.allow_tf32 = False  # otherwise an LSTM's products on a GPU have ten bits
     return Trained(model.to(device), representation, card)
 
 
 def _built(
-    card: Mapping[str, Any], shape: TokenShape, weights: Mapping[str, Tensor], folder: Path
-) -> Autoregressive:
+    card: Mapping[str, Any], spec: ArraySpec, weights: Mapping[str, Tensor], folder: Path
+) -> nn.Module:
     """The model of `model.json` with its weights, in evaluation mode.
 
     Raises:
         DamagedFile: they are not of one model; it names the family of each.
     """
     try:
-        model = build(card["family"], card["model"], shape)
+        model = build(card["family"], card["model"], spec)
         wrong = _first_difference(model.state_dict(), weights)
     except ValueError as error:
         wrong = str(error)
     if wrong:
         raise DamagedFile(
             f"{folder / 'model.json'} is of family {card['family']!r} and weights.safetensors of "
-            f"family {_likely_family(weights, card, shape)!r}, but they are not of one model: "
+            f"family {_likely_family(weights, card, spec)!r}, but they are not of one model: "
             f"{wrong}; put the two of one training together, or make both with: "
             f"dvc repro train@{folder.name}"
         )
@@ -128,7 +130,7 @@ def _built(
 
 
 def _first_difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """The first weight, by name, that only one of two has, or that has two shapes."""
+    """The first weight, by name, that only one of two has, or whose shapes differ."""
     for name in sorted(wanted.keys() | found.keys()):
         ours, theirs = (
             f"has shape {tuple(weights[name].shape)}" if name in weights else "is not there"
@@ -139,24 +141,20 @@ def _first_difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor])
     return ""
 
 
-def _likely_family(
-    weights: Mapping[str, Tensor], card: Mapping[str, Any], shape: TokenShape
-) -> str:
+def _likely_family(weights: Mapping[str, Tensor], card: Mapping[str, Any], spec: ArraySpec) -> str:
     """The family whose weights have the most names in common with these."""
-    shared = {field.name for field in fields(StepConfig)}
-    settings = {key: value for key, value in card["model"].items() if key in shared}
     found, likeness = _plain_names(weights), {}
     for family in families():
         try:
             with torch.device("meta"):
-                model = build(family, settings | {"width": ANY_WIDTH}, shape)
-        except ValueError:
-            continue  # this one cannot be of these tokens
+                model = build(family, settings_for(family, card["model"]), spec)
+        except (ValueError, TypeError):
+            continue  # this family cannot have these settings on these arrays
         names = _plain_names(model.state_dict())
         likeness[family] = len(names & found) / len(names | found)
     return max(likeness, key=lambda family: likeness[family], default="unknown")
 
 
 def _plain_names(names: Iterable[str]) -> set[str]:
-    """Without the numbers of layers, which are a matter of size."""
+    """Without the numbers of layers, which depend on the size."""
     return {re.sub(r"\d+", "#", name) for name in names}

@@ -1,16 +1,13 @@
-"""What a model is asked to go on from: checked before anything is sampled, in words that help."""
+"""Validates prompts; errors say how to fix them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
-import numpy as np
-
 from ostinato.files import sha256_json
-from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.music.piece import Piece
 from ostinato.representations.protocol import Representation, Tokens, Unencodable
-from ostinato.sampling.request import EncodedPiece
+from ostinato.sampling.request import EncodedPiece, Prompt, Request
 
 SHOWN = 12  # digits of a digest
 REMEDIES = {  # by the reason why a prompt cannot be encoded
@@ -24,14 +21,25 @@ REMEDIES = {  # by the reason why a prompt cannot be encoded
 }
 
 
-def as_piece(
-    prompt: Piece | EncodedPiece, representation: Representation, codec: Mapping[str, Any]
-) -> Piece:
-    """The music of a prompt, for a model of this codec.
+def with_pieces(
+    request: Request, representation: Representation, codec: Mapping[str, Any]
+) -> Request:
+    """The same request with every encoded prompt decoded, for a model of this codec.
 
     Raises:
-        ValueError: tokens of another codec than the model's, with both.
+        ValueError: a prompt of another codec than the model's; it names both.
     """
+    prompts = {
+        field.name: as_piece(prompt, representation, codec)
+        for field in fields(request.task)
+        if isinstance(prompt := getattr(request.task, field.name), EncodedPiece)
+    }
+    task: Any = request.task  # a dataclass; which one does not matter here
+    return replace(request, task=replace(task, **prompts)) if prompts else request
+
+
+def as_piece(prompt: Prompt, representation: Representation, codec: Mapping[str, Any]) -> Piece:
+    """The music of a prompt, for a model of this codec; raises ValueError as `with_pieces`."""
     if isinstance(prompt, Piece):
         return prompt
     theirs, ours = (sha256_json(_meaning(one)) for one in (prompt.codec, codec))
@@ -70,27 +78,6 @@ def check_tokens(representation: Representation, tokens: Tokens) -> None:
         raise ValueError(
             f"prompt has the token {int(outside[0])}, the vocabulary 0 to {size - 1}: encode it "
             "with the model's own representation"
-        )
-
-
-def context_of(model: Autoregressive) -> int | None:
-    """How many positions a model sees at once; None where there is no such number."""
-    found = getattr(getattr(model, "config", None), "context", None)
-    return None if found is None else int(found)
-
-
-def check_context(model: Autoregressive, prompt: Tokens, name: str, quarters: float) -> None:
-    """Raise ValueError where a model would have forgotten the beginning of a prompt at its end.
-
-    Its window slides, so it would go on without a word, from the last positions alone.
-    """
-    context = context_of(model)
-    if context is not None and len(prompt) > context:
-        fits = quarters * context / len(prompt)
-        raise ValueError(
-            f"prompt {name} has {len(prompt)} positions in {quarters:g} quarters, the model's "
-            f"context is {context}; take about {np.floor(fits):g} quarters of it (prompt_quarters; "
-            "prompt_bars by hand), or a model with a longer context"
         )
 
 

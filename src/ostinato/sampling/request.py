@@ -20,6 +20,7 @@ class EncodedPiece:
 
 
 Prompt = Piece | EncodedPiece
+BEATS_PER_BAR = 4
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class Unconditional:
 
     name: ClassVar[str] = "unconditional"
 
+    def row(self) -> dict[str, Any]:
+        """What a row of samples.json says of the task."""
+        return {"prompt": None, "prompt_quarters": 0}
+
 
 @dataclass(frozen=True)
 class Continue:
@@ -61,6 +66,10 @@ class Continue:
         if not self.bars > 0:
             raise ValueError(f"prompt_bars={self.bars} must be above 0")
 
+    def row(self) -> dict[str, Any]:
+        """What a row of samples.json says of the task."""
+        return {"prompt": self.prompt.id, "prompt_quarters": self.bars * BEATS_PER_BAR}
+
 
 @dataclass(frozen=True)
 class Fill:
@@ -70,6 +79,11 @@ class Fill:
     piece: Prompt
     free: Region
 
+    def row(self) -> dict[str, Any]:
+        """What a row of samples.json says of the task."""
+        bars = list(self.free.bars) if self.free.bars else None
+        return {"prompt": self.piece.id, "region": {"bars": bars, "roles": list(self.free.roles)}}
+
 
 @dataclass(frozen=True)
 class Interpolate:
@@ -78,6 +92,10 @@ class Interpolate:
     name: ClassVar[str] = "interpolate"
     start: Prompt
     end: Prompt
+
+    def row(self) -> dict[str, Any]:
+        """What a row of samples.json says of the task."""
+        return {"prompt": self.start.id, "end": self.end.id}
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,10 @@ class Vary:
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength={self.strength} must lie in [0, 1]")
+
+    def row(self) -> dict[str, Any]:
+        """What a row of samples.json says of the task."""
+        return {"prompt": self.piece.id, "strength": self.strength}
 
 
 Task = Unconditional | Continue | Fill | Interpolate | Vary

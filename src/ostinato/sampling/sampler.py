@@ -1,11 +1,11 @@
 """What a paradigm's sampler offers: pieces for jobs, and sessions that advance bar by bar.
 
-`sampling/<paradigm>/` has one, as the function `sampler(model, representation) -> Sampler`.
+`sampling/<paradigm>/sampler.py` has one, the class `Sampler`, made of (model, representation).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy.typing as npt
 
@@ -52,7 +52,12 @@ class Session(Protocol):
 
 
 class Sampler(Protocol):
-    """Makes pieces with one trained model."""
+    """Makes pieces with one trained model.
+
+    tasks: names of those that the paradigm can do, some perhaps on some encodings only.
+    """
+
+    tasks: ClassVar[tuple[str, ...]]
 
     def capabilities(self) -> Capabilities:
         """What can be asked for."""

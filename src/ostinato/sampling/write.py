@@ -1,39 +1,32 @@
-"""Writes a system's samples: MIDI files, their exact tokens and log-probabilities, one row each."""
+"""Writes a system's samples: MIDI files, their exact arrays and log-probabilities, one row each."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ostinato.files import atomic_folder, write_json, write_npz
 from ostinato.music.piece import Piece
 from ostinato.music.write import write_midi
+from ostinato.sampling.sampler import Made
 
 FORMAT = 1
 
 
-class Written(Protocol):
-    """What is written of a sample."""
+@dataclass(frozen=True)
+class Sample:
+    """A generated piece (None where it failed), the array that it was made from, and its row in
+    samples.json.
+    """
 
-    @property
-    def piece(self) -> Piece | None:
-        """The music, None where it failed."""
-
-    @property
-    def tokens(self) -> Any:
-        """Shape (T, W)."""
-
-    @property
-    def nats(self) -> Any:
-        """Of every token, shape (T, W)."""
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """Its line in samples.json."""
+    piece: Piece | None
+    made: Made
+    row: dict[str, Any]
 
 
-def write_samples(out: Path, system: str, samples: Sequence[Written]) -> list[dict[str, Any]]:
+def write_samples(out: Path, system: str, samples: Sequence[Sample]) -> list[dict[str, Any]]:
     """Write the folder atomically and return the rows, each with its file's name (None where it
     failed).
     """
@@ -44,13 +37,15 @@ def write_samples(out: Path, system: str, samples: Sequence[Written]) -> list[di
             if sample.piece and name:
                 write_midi(folder / name, sample.piece)
             rows.append(sample.row | {"file": name})
-        lengths = np.array([len(sample.tokens) for sample in samples])
+        made = [sample.made for sample in samples]
         arrays = {
             "id": np.array([sample.row["id"] for sample in samples]),
-            "length": lengths,
-            "tokens": np.concatenate([sample.tokens for sample in samples]),
-            "log_probability": -np.concatenate([sample.nats for sample in samples]),
+            "length": np.array([len(one.tokens) for one in made]),
+            "tokens": np.concatenate([one.tokens for one in made]),
         }
+        nats = [one.nats for one in made if one.nats is not None]
+        if nats:  # all samples of a system are of one paradigm
+            arrays["log_probability"] = -np.concatenate(nats)
         write_npz(folder / "tokens.npz", arrays)
         write_json(folder / "samples.json", {"format": FORMAT, "system": system, "samples": rows})
     return rows

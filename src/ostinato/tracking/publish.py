@@ -17,7 +17,7 @@ from ostinato.tracking.runs import RestoredRun, log_metrics, run_for_weights
 
 TAGS = ("family", "size", "seed", "encoding")
 NOT_PARAMS = ("codec", "format", "weights_sha256")
-CURVE = {"train_nats": "train/nats", "valid_nats": "valid/nats", "learning_rate": "learning_rate"}
+CURVE = {"train_loss": "train/loss", "valid_loss": "valid/loss", "learning_rate": "learning_rate"}
 MIDI = (".mid",)
 RENDERS = (".html", ".mp3", ".png")
 

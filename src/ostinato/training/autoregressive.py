@@ -1,168 +1,47 @@
-"""The learning problem of all autoregressive families: next sub-token, mean nats.
+"""What autoregressive families learn: the next sub-token, mean nats."""
 
-Dropout is seeded from (seed, step) before every step, so a resumed run draws the masks it would
-have drawn. What is validated and exported is a moving average of the weights. A step may be made of
-several parts, whose gradients are accumulated: Lightning calls each of them a batch.
-"""
+# B batch, T positions, W sub-tokens of a position, K conditions of the encoding
 
-import copy
-import math
-from typing import Any
+from typing import cast
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.strategies import ModelParallelStrategy
-from torch import Tensor, nn
+from torch import Tensor
 
-from ostinato.loading.batches import PAD, Batch
+from ostinato.loading.batches import Batch, Crops, conditions_of, whole_pieces
 from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.seeds import seed_of
-from ostinato.training.settings import Settings
-from ostinato.training.shards import shard, whole
+from ostinato.models.spec import PAD
+from ostinato.training.data import EncodingModule
+from ostinato.training.module import Training
 
 
-class AutoregressiveTraining(pl.LightningModule):
-    """Trains `model`; `average` is its moving average."""
+class Module(Training):
+    """Nats of every sub-token, each given all before it."""
 
-    def __init__(self, model: Autoregressive, settings: Settings) -> None:
-        super().__init__()
-        self.model = model
-        self.average = copy.deepcopy(model).requires_grad_(False)
-        self.settings = settings
-        self._train_nats: list[Tensor] = []
-        self._valid_nats = torch.zeros((), dtype=torch.float64)
-        self._valid_count = 0
-        self.history: list[dict[str, float]] = []
+    def loss(self, batch: Batch) -> Tensor:
+        """Nats of crops."""
+        given = cast(Autoregressive, self.model).given(batch["conditions"])
+        nats: Tensor = self.model(batch["inputs"], batch["targets"], batch["start"], given)
+        return nats.sum()
 
-    def setup(self, stage: str) -> None:
-        """Compile in place, which keeps the names of the weights (unlike torch.compile of the
-        module).
-        """
-        if stage == "fit" and self.settings.training.compile:
-            self.model.compile()
-
-    def configure_model(self) -> None:
-        """Share the weights among the devices where the strategy wants that."""
-        if isinstance(self.trainer.strategy, ModelParallelStrategy):
-            for module in (self.model, self.average):
-                shard(module, self.device_mesh["data_parallel"])  # type: ignore[index]
-
-    def configure_optimizers(self) -> Any:
-        """AdamW, decaying all but vectors (norms, single biases), with the schedule by steps."""
-        chosen = self.settings.optimizer
-        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
-        vectors = [p for p in self.model.parameters() if p.ndim < 2]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": chosen.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-            ],
-            lr=chosen.lr,
-            betas=chosen.betas,
-            fused=True,
-        )
-        steps = self.settings.training.steps
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: rate_at(step, steps, chosen.warmup, chosen.final_lr_ratio)
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def on_train_epoch_start(self) -> None:
-        """Forget the losses of the last stretch."""
-        self._train_nats.clear()
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed dropout for this step, this device and this part of the step."""
-        part = batch_idx % self.trainer.accumulate_grad_batches
-        place = (self.global_rank, part) if part else (self.global_rank,)
-        torch.manual_seed(seed_of("dropout", self.settings.seed, self.global_step, *place))
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean nats over the sub-tokens of the global batch.
-
-        Gradients are averaged over the devices and over the parts of a step, so each part counts as
-        often as there are of both: the average is the gradient of one device that holds the whole
-        batch at once.
-        """
-        nats: Tensor = self.model(
-            batch["inputs"], batch["targets"], batch["start"], self.model.given(batch["conditions"])
-        )
-        shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        loss = nats.sum() * shares / batch["count"]
-        self._train_nats.append(loss.detach())
-        return loss
-
-    def configure_gradient_clipping(self, *args: object, **kwargs: object) -> None:
-        """Clip by the norm of the whole gradient; Lightning's own refuses the fused optimizer."""
-        if self.settings.optimizer.clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.optimizer.clip)
-
-    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
-        """Move the average after every step; early on it follows faster, (1 + n) / (10 + n)."""
-        if (batch_idx + 1) % self.trainer.accumulate_grad_batches:
-            return
-        step = self.global_step
-        decay = min(self.settings.training.ema_decay, (1 + step) / (10 + step))
-        ours: list[Tensor] = list(self.average.parameters())
-        theirs: list[Tensor] = list(self.model.parameters())
-        with torch.no_grad():
-            torch._foreach_lerp_(ours, theirs, 1 - decay)
-
-    def on_validation_epoch_start(self) -> None:
-        """Begin the sums anew."""
-        self._valid_nats.zero_()
-        self._valid_count = 0
-
-    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Whole pieces, scored in full precision by the average."""
-        with torch.autocast(self.device.type, enabled=False):
-            nats = self.average.score(batch[0], self.average.given(batch[1]))
-        self._valid_nats += nats.sum(dtype=torch.float64).cpu()
-        self._valid_count += int((batch[0] != PAD).sum())
-
-    def on_validation_epoch_end(self) -> None:
-        """Add a row to the history: means since the last validation."""
-        if self.trainer.sanity_checking:
-            return
-        if not math.isfinite(float(self._valid_nats)):
-            raise ValueError(
-                f"training diverged: the loss on valid is {float(self._valid_nats)} at step "
-                f"{self.global_step}; lower optimizer.lr={self.settings.optimizer.lr} or raise "
-                f"optimizer.warmup={self.settings.optimizer.warmup}"
-            )
-        mean = self.trainer.strategy.reduce(torch.stack(self._train_nats).mean(), reduce_op="mean")
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        row = {
-            "step": self.global_step,
-            "train_nats": round(float(mean), 6),
-            "valid_nats": round(float(self._valid_nats) / max(1, self._valid_count), 6),
-            "learning_rate": float(rate),
-        }
-        self.history.append(row)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """The curve so far goes with the weights."""
-        checkpoint["history"] = self.history
-
-    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """And comes back with them."""
-        self.history = list(checkpoint["history"])  # type: ignore[call-overload]
+    def validate(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, int]:
+        """Nats of whole pieces, under their conditions."""
+        tokens_BTW, codes_BK = batch
+        average = cast(Autoregressive, self.average)
+        nats = average.score(tokens_BTW, average.given(codes_BK))
+        return nats, int((tokens_BTW != PAD).sum())
 
 
-def rate_at(step: int, steps: int, warmup: int, final: float) -> float:
-    """Share of the peak rate at a step: linear up, then a cosine down to `final`."""
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
+class Data(EncodingModule):
+    """Crops for training, whole pieces for validation."""
 
+    def training_set(self, rank: int, world: int, parts: int) -> torch.utils.data.Dataset[Batch]:
+        """Random crops, see loading/batches.py."""
+        return Crops(self.tokens, self.crops, rank=rank, world=world, parts=parts)
 
-def trained_weights(module: nn.Module) -> dict[str, Tensor]:
-    """The weights to export: whole, contiguous, on the CPU, by their plain names.
-
-    Where they are shared among devices, all of these must take part.
-    """
-    return {name: whole(value.detach()) for name, value in module.state_dict().items()}
+    def validation_set(self) -> list[tuple[Tensor, Tensor]]:
+        """Padded batches of whole pieces with the codes of their conditions."""
+        part = self.tokens.splits["valid"]
+        return [
+            (batch, conditions_of(part, numbers))
+            for numbers, batch in whole_pieces(self.tokens, "valid")
+        ]

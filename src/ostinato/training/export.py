@@ -3,7 +3,7 @@
 import csv
 import io
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +11,33 @@ from safetensors.torch import load_file
 
 from ostinato.files import atomic_folder, sha256_file, write_json, write_text
 from ostinato.loading.tokens import TokenSet
-from ostinato.training.settings import Settings
+from ostinato.models.registry import paradigm_of
+from ostinato.training.module import Training
 
 FORMAT = 1
-CURVE = ("step", "train_nats", "valid_nats", "learning_rate")
+CURVE = ("step", "train_loss", "valid_loss", "learning_rate")
 
 
 def export(
     out: Path,
-    settings: Settings,
+    trained: Training,
     tokens: TokenSet,
     weights: Path,
-    history: Sequence[dict[str, float]],
     used: Mapping[str, str],
 ) -> dict[str, Any]:
     """Write the folder atomically and return what is in `model.json`.
 
-    used: device and precision of the training; noted where they are not the CPU and what the
-    settings say.
+    used: device and precision of the training; noted where they are not the CPU and those of the
+    settings.
     """
-    best = min(history, key=lambda row: row["valid_nats"])
+    settings, history = trained.settings, trained.history
+    best = min(history, key=lambda row: row["valid_loss"])
     with atomic_folder(out) as folder:
         shutil.copyfile(weights, folder / "weights.safetensors")
         card = settings.plain() | {
             "format": FORMAT,
+            "paradigm": paradigm_of(settings.family),
+            "loss_unit": trained.unit,
             "dataset": tokens.dataset,
             "origin": tokens.origin,
             "tokens_digest": tokens.digest,
@@ -42,7 +45,7 @@ def export(
             "parameters": sum(value.numel() for value in load_file(weights).values()),
             "weights_sha256": sha256_file(folder / "weights.safetensors"),
             "best_step": best["step"],
-            "best_valid_nats": best["valid_nats"],
+            "best_valid_loss": best["valid_loss"],
         }
         if used != {"device": "cpu", "precision": settings.training.precision}:
             card["trained_on"] = dict(used)

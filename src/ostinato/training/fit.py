@@ -1,10 +1,11 @@
 """Trains one model from an encoding to a model folder."""
 
+import importlib
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -14,82 +15,22 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies import ModelParallelStrategy
-from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
 
-from ostinato.loading.batches import Batch, Crops, CropSettings, conditions_of, whole_pieces
 from ostinato.loading.tokens import TokenSet
-from ostinato.models.autoregressive.parts.config import TokenShape
-from ostinato.models.registry import build
+from ostinato.models.registry import build, paradigm_of
+from ostinato.models.spec import ArraySpec
 from ostinato.seeds import seed_of
-from ostinato.training.autoregressive import AutoregressiveTraining
+from ostinato.training.data import EncodingModule
 from ostinato.training.devices import Devices, devices_from, precision_note, precision_on
 from ostinato.training.export import export
 from ostinato.training.identity import Identity, fingerprint, identity
-from ostinato.training.patience import Patience
+from ostinato.training.module import Training
+from ostinato.training.patience import EarlyStopping
 from ostinato.training.progress import Progress, Record
 from ostinato.training.resume import Resume
 from ostinato.training.settings import Settings, TrainingSettings
 
 Track = Callable[[str], AbstractContextManager[Record]]
-
-
-class StepSampler(Sampler[int]):
-    """The numbers of the steps of one stretch between validations, from where the run stands.
-
-    `position` is asked whenever a stretch begins: Lightning's epoch counter is not yet restored
-    when it opens the first iterator after a resume. A step has `parts` numbers, one after the
-    other.
-    """
-
-    def __init__(self, steps: int, parts: int, position: Callable[[], int]) -> None:
-        self.steps, self.parts, self.position = steps, parts, position
-
-    def __iter__(self) -> Iterator[int]:
-        start = self.position()
-        return iter(range(start * self.parts, (start + self.steps) * self.parts))
-
-    def __len__(self) -> int:
-        return self.steps * self.parts
-
-
-class EncodingModule(pl.LightningDataModule):
-    """Crops for training, whole pieces for validation; each device takes its rows of the global
-    batch.
-    """
-
-    def __init__(self, tokens: TokenSet, settings: Settings) -> None:
-        super().__init__()
-        self.tokens = tokens
-        self.crops = CropSettings(
-            batch=settings.training.batch,
-            crop=settings.training.crop,
-            transpose=settings.training.transpose,
-            bucket_by_length=settings.training.bucket_by_length,
-            seed=seed_of("crops", settings.seed),
-        )
-        self.stretch = settings.training.validate_every
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """One item is one batch, or a part of one: the order is a function of the step alone."""
-        trainer = self.trainer
-        assert trainer is not None
-        rank, parts = trainer.global_rank, trainer.accumulate_grad_batches
-        crops = Crops(self.tokens, self.crops, rank=rank, world=trainer.world_size, parts=parts)
-        # own generator: otherwise the loader draws its base seed from the global one, once more
-        # on the first epoch after a resume than without it
-        generator = torch.Generator().manual_seed(0)
-        steps = StepSampler(self.stretch, parts, lambda: trainer.global_step)
-        return DataLoader(crops, batch_size=None, sampler=steps, generator=generator)
-
-    def val_dataloader(self) -> DataLoader[Tensor]:
-        """Every device scores all of it: it is small, and the number is then exact."""
-        part = self.tokens.splits["valid"]
-        batches = [
-            (batch, conditions_of(part, numbers))
-            for numbers, batch in whole_pieces(self.tokens, "valid")
-        ]
-        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
 
 
 def fit(
@@ -119,12 +60,13 @@ def fit(
     run_on = devices_from(trainer_options)
     torch.set_num_threads(settings.training.threads)
     torch.manual_seed(seed_of("init", settings.seed))
-    shape = TokenShape.of(tokens.codec)
-    model = build(settings.family, settings.model, shape)
+    spec = ArraySpec.of(tokens.codec)
+    model = build(settings.family, settings.model, spec)
     if not len(tokens.splits["valid"]):
         raise ValueError(f"encoding {tokens.name} has no piece to validate on")
-    module = AutoregressiveTraining(model, settings)
-    data = EncodingModule(tokens, settings)
+    paradigm: Any = importlib.import_module(f"ostinato.training.{paradigm_of(settings.family)}")
+    module: Training = paradigm.Module(model, settings)
+    data: EncodingModule = paradigm.Data(tokens, settings)
     trainer = make_trainer(settings, run_on)
     resume = Resume(resume_root, _identity(settings, tokens, trainer), out)
     state = resume.last_state()
@@ -133,7 +75,8 @@ def fit(
     with ExitStack() as stack:
         mark = fingerprint(resume.what)
         run = stack.enter_context(track(mark)) if track and trainer.is_global_zero else None
-        callbacks = [Progress(run), resume, Patience(settings.training.patience)]
+        values = settings.training.batch * settings.training.crop * spec.width
+        callbacks = [Progress(values, run), resume, EarlyStopping(settings.training.patience)]
         trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
         try:
             trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
@@ -144,7 +87,7 @@ def fit(
         card: dict[str, Any] = {}
         if trainer.is_global_zero:
             used = {key: resume.what[key] for key in ("device", "precision")}
-            card = export(out, settings, tokens, resume.best_weights(), module.history, used)
+            card = export(out, module, tokens, resume.best_weights(), used)
             if run:
                 run.finish_weights(card["weights_sha256"])
             resume.forget()

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pytorch_lightning as pl
 
-from ostinato.training.autoregressive import AutoregressiveTraining
+from ostinato.training.module import Training
 
 
-class Patience(pl.Callback):
+class EarlyStopping(pl.Callback):
     """Ends the training after `patience` validations without a better one; 0 never does.
 
     It asks the curve alone, also when a run is resumed, so a run that was killed ends where it
@@ -26,7 +26,7 @@ class Patience(pl.Callback):
         self._ask(trainer, module)
 
     def _ask(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, AutoregressiveTraining)
+        assert isinstance(module, Training)
         if self.patience:
             stop = since_best(module.history) >= self.patience
             trainer.should_stop = trainer.strategy.broadcast(stop)
@@ -34,5 +34,5 @@ class Patience(pl.Callback):
 
 def since_best(history: Sequence[Mapping[str, float]]) -> int:
     """Validations after the first of the lowest loss."""
-    losses = [row["valid_nats"] for row in history]
+    losses = [row["valid_loss"] for row in history]
     return len(losses) - 1 - losses.index(min(losses)) if losses else 0

@@ -7,7 +7,7 @@ from typing import Protocol
 import pytorch_lightning as pl
 from tqdm import tqdm
 
-from ostinato.training.autoregressive import AutoregressiveTraining
+from ostinato.training.module import Training
 
 
 class Record(Protocol):
@@ -24,20 +24,21 @@ class Record(Protocol):
 
 
 class Progress(pl.Callback):
-    """Draws the bar on stderr and writes every row of the curve down."""
+    """Draws the bar on stderr and logs every row of the curve.
 
-    def __init__(self, record: Record | None = None) -> None:
-        self._record = record
+    values: of the arrays, that a step sees.
+    """
+
+    def __init__(self, values: int, record: Record | None = None) -> None:
+        self._values, self._record = values, record
         self._bar: tqdm | None = None
         self._shown: dict[str, str] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the bar where the run stands."""
-        assert isinstance(module, AutoregressiveTraining)
+        assert isinstance(module, Training)
         if trainer.is_global_zero:
             live = sys.stderr.isatty()
-            self._tokens = module.settings.training.batch * module.settings.training.crop
-            self._tokens *= module.model.shape.width
             self._bar = tqdm(
                 total=module.settings.training.steps,
                 initial=trainer.global_step,
@@ -55,21 +56,21 @@ class Progress(pl.Callback):
         if self._bar is not None and trainer.global_step > self._bar.n:
             rate = self._bar.format_dict["rate"]
             if rate:
-                self._shown["tokens/s"] = f"{rate * self._tokens:,.0f}"
+                self._shown["tokens/s"] = f"{rate * self._values:,.0f}"
                 self._bar.set_postfix(self._shown, refresh=False)
             self._bar.update()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Show the validation and report the row."""
-        assert isinstance(module, AutoregressiveTraining)
+        assert isinstance(module, Training)
         row = module.history[-1]
         if self._bar is not None:
-            self._shown["train"] = f"{row['train_nats']:.3f}"
-            self._shown["valid"] = f"{row['valid_nats']:.3f}"
+            self._shown["train"] = f"{row['train_loss']:.3f}"
+            self._shown["valid"] = f"{row['valid_loss']:.3f}"
         if self._record is not None:
             curve = {
-                "train/nats": row["train_nats"],
-                "valid/nats": row["valid_nats"],
+                "train/loss": row["train_loss"],
+                "valid/loss": row["valid_loss"],
                 "learning_rate": row["learning_rate"],
             }
             self._record.log(curve, int(row["step"]))

@@ -23,8 +23,8 @@ from ostinato.files import (
     sha256_file,
     write_json,
 )
-from ostinato.training.autoregressive import AutoregressiveTraining, trained_weights
 from ostinato.training.identity import Identity, differences, fingerprint
+from ostinato.training.module import Training, trained_weights
 
 FORMAT = 2
 
@@ -81,7 +81,7 @@ class Resume(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Save, then point to what was saved, then forget what was before."""
-        assert isinstance(module, AutoregressiveTraining)
+        assert isinstance(module, Training)
         row = module.history[-1]
         state = self.folder / f"state-{row['step']}.ckpt"
         trainer.save_checkpoint(state)  # every rank takes part
@@ -89,7 +89,7 @@ class Resume(pl.Callback):
         if not trainer.is_global_zero:
             return
         best = self.record.get("best")
-        if best is None or row["valid_nats"] < best["valid_nats"]:
+        if best is None or row["valid_loss"] < best["valid_loss"]:
             best = {"file": f"best-{row['step']}.safetensors"} | row
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_file(self.folder / best["file"]) as partial:

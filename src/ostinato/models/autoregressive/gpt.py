@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.autoregressive.parts.transformer import Stack, StackConfig, Weights, step
 from ostinato.models.layers.attention import Chunk, Ring, Slot, query_chunks
 from ostinato.models.layers.blocks import matrix
+from ostinato.models.spec import ArraySpec
 
 ROTARY_BASE = 10_000.0
 
@@ -49,7 +49,7 @@ class Model(Stack):
 
     recordable = True
 
-    def __init__(self, config: Config, shape: TokenShape) -> None:
+    def __init__(self, config: Config, shape: ArraySpec) -> None:
         super().__init__(config, shape, partial(Attention, config))
 
     def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:

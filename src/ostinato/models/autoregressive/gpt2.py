@@ -29,8 +29,8 @@ from torch.nn import functional as F
 
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.autoregressive.parts.chain import Chain
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.autoregressive.parts.transformer import TransformerConfig, check_rate
+from ostinato.models.spec import ArraySpec
 
 DEVIATION = 0.02
 
@@ -65,7 +65,7 @@ class Cache:
 class Model(Autoregressive):
     """Stack of attention and feed-forward blocks over embedded positions."""
 
-    def __init__(self, config: Config, shape: TokenShape) -> None:
+    def __init__(self, config: Config, shape: ArraySpec) -> None:
         super().__init__(config, shape)
         self.config = config
         if isinstance(self.chain, Chain) and not config.voice_hidden:

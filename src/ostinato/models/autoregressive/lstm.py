@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
+from ostinato.models.autoregressive.parts.config import StepConfig
+from ostinato.models.spec import ArraySpec
 
 LayerState = tuple[Tensor, Tensor]
 
@@ -54,7 +55,7 @@ class Model(Autoregressive):
 
     recordable = True
 
-    def __init__(self, config: Config, shape: TokenShape) -> None:
+    def __init__(self, config: Config, shape: ArraySpec) -> None:
         super().__init__(config, shape)
         self.width, self.residual = config.width, config.residual
         reads = [config.read_width] + [config.width] * (config.layers - 1)

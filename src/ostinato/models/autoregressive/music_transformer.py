@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.autoregressive.parts.config import TokenShape
 from ostinato.models.autoregressive.parts.musical_time import Clock, TimeState
 from ostinato.models.autoregressive.parts.relative import (
     Pitches,
@@ -29,6 +28,7 @@ from ostinato.models.autoregressive.parts.relative import (
 from ostinato.models.autoregressive.parts.transformer import Stack, StackConfig, Weights, step
 from ostinato.models.layers.attention import CHUNK, Chunk, Ring, Slot, query_chunks
 from ostinato.models.layers.blocks import matrix
+from ostinato.models.spec import ArraySpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ class Model(Stack):
     config: Config
     recordable = True
 
-    def __init__(self, config: Config, shape: TokenShape) -> None:
+    def __init__(self, config: Config, shape: ArraySpec) -> None:
         clock, scale = event_clock(config, shape), pitch_scale(config, shape)
         intervals = shape.width * (2 * config.intervals + 1) if scale else 0
         attention = partial(Attention, config, intervals)
@@ -207,7 +207,7 @@ class Model(Stack):
         return tables
 
 
-def pitch_scale(config: Config, shape: TokenShape) -> Scale | None:
+def pitch_scale(config: Config, shape: ArraySpec) -> Scale | None:
     """Which symbols are pitches, if any."""
     if not config.pitch_range:
         return None
@@ -221,7 +221,7 @@ def pitch_scale(config: Config, shape: TokenShape) -> Scale | None:
     return Scale(first, last - first + 1, config.intervals)
 
 
-def event_clock(config: Config, shape: TokenShape) -> Clock | None:
+def event_clock(config: Config, shape: ArraySpec) -> Clock | None:
     """Of a stream of events, if its times are asked for."""
     if not config.max_time_distance:
         return None

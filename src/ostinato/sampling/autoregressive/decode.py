@@ -1,14 +1,14 @@
-"""The one decoding loop of all autoregressive families.
+"""The decoding loop of all autoregressive families, for a batch of sequences.
 
-Every sequence has a stream of random numbers of its own, so a sample depends on its seed and not on
-its neighbours in the batch. Prompts of different lengths run side by side: where a sequence still
+Every sequence has its own stream of random numbers, so a sample depends on its seed and not on the
+other sequences of the batch. Prompts of different lengths run side by side: where a sequence still
 has prompt, that is pushed instead of a draw. Grammars mask what would not decode.
 """
 
 # B batch, W sub-tokens of a position, V vocabulary
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,33 +17,22 @@ import torch
 from torch import Tensor
 
 from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.models.spec import Given
 from ostinato.representations.protocol import Grammar, Mask, Representation, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
 from ostinato.sampling.autoregressive.recorded import stepper
 from ostinato.sampling.autoregressive.repeats import NoRepeat
 from ostinato.sampling.prompts import check_tokens
+from ostinato.sampling.sampler import Made
 
 POSITIONS_PER_QUARTER = 32
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """One sequence, its prompt included.
-
-    nats: of every sub-token, shape (T, W), under the model itself: no temperature, no truncation,
-    no mask. failed: why the sequence is not whole, or None.
-    """
-
-    tokens: Tokens
-    nats: np.ndarray
-    failed: str | None
-
-
 class Chooser:
-    """Chooses the sub-tokens of B sequences under their grammars, each from its own stream.
+    """Chooses the sub-tokens of B sequences under their grammar, each from its own stream.
 
-    row_BW: the position in the making.
+    row_BW: the position that is being filled.
     """
 
     def __init__(
@@ -62,7 +51,7 @@ class Chooser:
         self.repeats = NoRepeat(batch, width, passage, self._last) if passage else None
 
     def draw(self, logits_BV: Tensor, column: int, drawing_B: Mask) -> Tensor:
-        """A sub-token for each sequence that draws, told to its grammar; any for the others."""
+        """A sub-token for each sequence that draws; an arbitrary one for the others."""
         mask_BV = self._mask(column, drawing_B, logits_BV.shape[1])
         if mask_BV is not None and not mask_BV.all():
             forbidden = torch.from_numpy(~mask_BV).to(logits_BV.device)
@@ -71,22 +60,22 @@ class Chooser:
         return draw(logits_BV, numbers_B, self.decoding)
 
     def take(self, chosen_B: npt.NDArray[np.integer], column: int, moving_B: Mask) -> None:
-        """Put a sub-token into the row of every sequence; the grammar of those that move take
-        it.
+        """Put a sub-token into the row of every sequence; the grammar appends it to those that
+        move.
         """
         self.row_BW[:, column] = chosen_B
         self.grammar.advance(chosen_B, moving_B, column)
 
     def end_row(self) -> Tokens:
-        """The row, now that it is whole; the next one begins."""
+        """The complete row; the next one begins."""
         row_BW, self.row_BW = self.row_BW, np.zeros_like(self.row_BW)
         if self.repeats:
             self.repeats.push(row_BW)
         return row_BW
 
     def _mask(self, column: int, drawing_B: Mask, size: int) -> Mask | None:
-        """What may be drawn, (B, V): by the grammar, and if anything is left, without a passage
-        that was there before. None: everything.
+        """What may be drawn, (B, V): by the grammar and, if anything is left, without a passage
+        that occurred before. None: everything.
         """
         mask_BV = self.grammar.allowed(column)
         if self.repeats and column == self._last:
@@ -96,7 +85,137 @@ class Chooser:
         return None if mask_BV is None else mask_BV | ~drawing_B[:, None]
 
 
-@torch.inference_mode()
+class Stream:
+    """B sequences that grow by one position at a time, each `quarters` long at the end.
+
+    prompts: of shape (T, W) each, possibly T = 0. given: conditions of the sequences. Where the
+    representation does not bound its positions, a sequence that is not finished after 32 a quarter
+    has failed. The model's caches are made once, for as many positions as a sequence can have.
+
+    Raises:
+        ValueError: a prompt that is not of this representation.
+    """
+
+    def __init__(
+        self,
+        model: Autoregressive,
+        representation: Representation,
+        prompts: Sequence[Tokens],
+        seeds: Sequence[int],
+        quarters: float,
+        decoding: Decoding,
+        given: Given | None = None,
+    ) -> None:
+        for prompt in prompts:
+            check_tokens(representation, prompt)
+        self._representation = representation
+        self._prompts = _Prompts(prompts, model.shape.width, next(model.parameters()).device)
+        self._grammar = representation.grammar(quarters, prompts)
+        limit = self._grammar.most
+        if limit is None:
+            limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * self._prompts.longest + 1)
+        model.eval()
+        self._chooser = Chooser(model, self._grammar, Uniforms(seeds), decoding, len(prompts))
+        self._steps, self._limit = stepper(model), limit
+        self._rank_W = np.argsort(model.order)
+        with torch.inference_mode():
+            self._state: Any = self._steps.start(len(prompts), limit, given=given)
+        self._rows: list[Tokens] = []
+        self._costs: list[np.ndarray] = []
+        self._done_B = self._grammar.finished()
+        self._lengths_B = np.where(self._done_B, self._prompts.lengths, limit)
+
+    def __len__(self) -> int:
+        """Positions so far, those of the longest sequence."""
+        return len(self._rows)
+
+    @property
+    def ended(self) -> bool:
+        """Whether every sequence is finished, or too long."""
+        return len(self) >= self._limit or bool(
+            self._done_B.all() and len(self) >= self._prompts.longest
+        )
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """In which the sub-tokens of a position are chosen."""
+        return self._steps.order
+
+    def finish_prompts(self) -> None:
+        """Advance to the end of the longest prompt."""
+        while len(self) < self._prompts.longest:
+            self.step()
+
+    @torch.inference_mode()
+    def step(self) -> Tokens:
+        """One more position of every sequence, (B, W)."""
+        position, width = len(self), len(self._rank_W)
+        drawing_B = ~self._done_B & (position >= self._prompts.lengths)
+        moving_B = ~self._done_B & (position >= self._prompts.known)
+        told: list[tuple[Tensor, Tensor]] = []  # logits and what was chosen by them
+        for column in self._steps.order:
+            logits_BV = self._steps.next_logits(self._state).float()
+            chosen_B = self._prompts.at(position, column)
+            if drawing_B.any():
+                drawn_B = self._chooser.draw(logits_BV, column, drawing_B)
+                if not drawing_B.all():
+                    draws_B = torch.from_numpy(drawing_B).to(drawn_B.device)
+                    drawn_B = torch.where(draws_B, drawn_B, chosen_B)
+                chosen_B = drawn_B
+            told.append((logits_BV, chosen_B))
+            if len(told) == width:  # a push may overwrite logits
+                cost_WB = nats_of(*map(torch.stack, zip(*told, strict=True)))
+            self._chooser.take(chosen_B.cpu().numpy(), column, moving_B)
+            self._steps.push(self._state, chosen_B)
+        self._rows.append(self._chooser.end_row())
+        self._costs.append(cost_WB[self._rank_W].T)
+        self._finish(position + 1)
+        return self._rows[-1]
+
+    def allows(self, token: int, column: int = 0) -> bool:
+        """Whether the first sequence may have this sub-token next."""
+        mask_BV = self._grammar.allowed(column)
+        return mask_BV is None or bool(mask_BV[0, token])
+
+    def force(self, tokens: Tokens) -> None:
+        """Let the next positions of a single sequence be these, of shape (T, W).
+
+        Raises:
+            ValueError: the grammar does not allow them here; the sequence stays as it is.
+        """
+        check_tokens(self._representation, tokens)
+        grammar, one = copy.deepcopy(self._grammar), np.ones(1, dtype=bool)
+        for row_W in tokens:
+            for column in self._steps.order:
+                mask_BV = grammar.allowed(column)
+                if grammar.finished()[0] or (mask_BV is not None and not mask_BV[0, row_W[column]]):
+                    raise ValueError(
+                        "these bars do not fit here: the piece has no room left, or they are not "
+                        "of this encoding; ask for more bars"
+                    )
+                grammar.advance(row_W[None, column], one, column)
+        self._prompts.append(len(self), tokens)
+
+    def made(self) -> list[Made]:
+        """All sequences as far as they are; those that have become too long have failed."""
+        width = len(self._rank_W)
+        shape = (0, len(self._done_B), width)
+        tokens = np.stack(self._rows) if self._rows else np.zeros(shape, np.int32)
+        nats = np.stack(self._costs) if self._costs else np.zeros(shape, np.float32)
+        failed = f"not finished after {len(self)} positions" if self.ended else None
+        return [
+            Made(tokens[:length, number], nats[:length, number], None if whole else failed)
+            for number, (length, whole) in enumerate(
+                zip(self._lengths_B.tolist(), self._done_B.tolist(), strict=True)
+            )
+        ]
+
+    def _finish(self, length: int) -> None:
+        ended_B = ~self._done_B & (length >= self._prompts.lengths) & self._grammar.finished()
+        self._lengths_B[ended_B] = length
+        self._done_B |= ended_B
+
+
 def decode(
     model: Autoregressive,
     representation: Representation,
@@ -104,116 +223,46 @@ def decode(
     seeds: Sequence[int],
     quarters: float,
     decoding: Decoding,
-) -> list[Sampled]:
-    """Sample one sequence for each prompt (of shape (T, W), possibly T = 0), all in one batch.
-
-    Every sequence becomes `quarters` long, its prompt included. Where the representation does not
-    bound its positions, one that is not done after 32 a quarter is returned as failed. The model's
-    caches are made once, for as many positions as a sequence can have.
-
-    Raises:
-        ValueError: a prompt that is not of this representation.
-    """
-    for prompt in prompts:
-        check_tokens(representation, prompt)
-    longest = max(map(len, prompts))
-    grammar = representation.grammar(quarters, prompts)
-    limit = grammar.most
-    if limit is None:
-        limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * longest + 1)
-    model.eval()
-    chooser = Chooser(model, grammar, Uniforms(seeds), decoding, len(prompts))
-    return _decode(model, prompts, grammar, chooser, limit)
-
-
-def _decode(
-    model: Autoregressive,
-    prompts: Sequence[Tokens],
-    grammar: Grammar,
-    chooser: Chooser,
-    limit: int,
-) -> list[Sampled]:
-    """The loop over at most `limit` positions."""
-    longest, width = max(map(len, prompts)), model.shape.width
-    steps = stepper(model)
-    state: Any = steps.start(len(prompts), limit)
-    given = _Given(prompts, width, next(model.parameters()).device)
-    rank_W = np.argsort(model.order)
-    rows: list[np.ndarray] = []
-    costs: list[np.ndarray] = []
-    done_B = grammar.finished()
-    lengths_B = np.where(done_B, given.lengths, limit)
-    for position in range(limit):
-        if done_B.all() and position >= longest:
-            break
-        drawing_B = ~done_B & (position >= given.lengths)
-        told: list[tuple[Tensor, Tensor]] = []  # logits and what was chosen by them
-        for column in model.order:
-            logits_BV = steps.next_logits(state).float()
-            chosen_B = given.at(position, column)
-            if drawing_B.any():
-                drawn_B = chooser.draw(logits_BV, column, drawing_B)
-                if not drawing_B.all():
-                    draws_B = torch.from_numpy(drawing_B).to(drawn_B.device)
-                    drawn_B = torch.where(draws_B, drawn_B, chosen_B)
-                chosen_B = drawn_B
-            told.append((logits_BV, chosen_B))
-            if len(told) == width:  # a push may write where logits were
-                cost_WB = nats_of(*map(torch.stack, zip(*told, strict=True)))
-            chooser.take(chosen_B.cpu().numpy(), column, drawing_B)
-            steps.push(state, chosen_B)
-        rows.append(chooser.end_row())
-        costs.append(cost_WB[rank_W].T)
-        ended_B = ~done_B & (position + 1 >= given.lengths) & grammar.finished()
-        lengths_B[ended_B] = position + 1
-        done_B |= ended_B
-    return _collect(rows, costs, lengths_B, done_B, width)
+    given: Given | None = None,
+) -> list[Made]:
+    """A Stream, advanced to its end: one sequence for each prompt."""
+    stream = Stream(model, representation, prompts, seeds, quarters, decoding, given)
+    while not stream.ended:
+        stream.step()
+    return stream.made()
 
 
 def nats_of(logits: Tensor, chosen: Tensor) -> np.ndarray:
-    """What the chosen sub-tokens cost under the model, by logits of one dimension more."""
+    """Nats of the chosen sub-tokens under the model, by logits of one dimension more."""
     nats = torch.logsumexp(logits, -1) - logits.gather(-1, chosen[..., None])[..., 0]
     found: np.ndarray = nats.cpu().numpy()
     return found
 
 
-class _Given:
-    """Prompts of different lengths as one array, zero after their ends."""
+class _Prompts:
+    """Prompts of different lengths as one array, zero after their ends.
+
+    lengths: positions that are not drawn. known: those of them that the grammar began with.
+    """
 
     def __init__(self, prompts: Sequence[Tokens], width: int, device: torch.device) -> None:
         self.lengths = np.array([len(prompt) for prompt in prompts])
+        self.known, self.longest = self.lengths, int(self.lengths.max())
         self._none = torch.zeros(len(prompts), dtype=torch.long, device=device)
-        self._tokens_TWB = torch.zeros(
-            (int(self.lengths.max()), width, len(prompts)), dtype=torch.long
-        )
+        self._tokens_TWB = torch.zeros((self.longest, width, len(prompts)), dtype=torch.long)
         for number, prompt in enumerate(prompts):
             self._tokens_TWB[: len(prompt), :, number] = torch.from_numpy(prompt.astype(np.int64))
         self._tokens_TWB = self._tokens_TWB.to(device)
+
+    def append(self, position: int, tokens: Tokens) -> None:
+        """Let the only sequence have these tokens from a position on."""
+        known_TW1 = self._tokens_TWB.new_zeros(position, tokens.shape[1], 1)
+        new_TW1 = torch.from_numpy(tokens.astype(np.int64))[:, :, None].to(known_TW1.device)
+        self._tokens_TWB = torch.cat([known_TW1, new_TW1])
+        self.lengths, self.longest = np.array([position + len(tokens)]), position + len(tokens)
 
     def at(self, position: int, column: int) -> Tensor:
         """The sub-token of every prompt there, (B,)."""
         if position >= len(self._tokens_TWB):
             return self._none
         return self._tokens_TWB[position, column]
-
-
-def _collect(
-    rows: Sequence[np.ndarray],
-    costs: Sequence[np.ndarray],
-    lengths_B: npt.NDArray[np.integer],
-    done_B: Mask,
-    width: int,
-) -> list[Sampled]:
-    shape = (0, len(lengths_B), width)
-    tokens = np.stack(rows) if rows else np.zeros(shape, np.int32)
-    nats = np.stack(costs) if costs else np.zeros(shape, np.float32)
-    return [
-        Sampled(
-            tokens=tokens[:length, number],
-            nats=nats[:length, number],
-            failed=None if whole else f"not finished after {len(rows)} positions",
-        )
-        for number, (length, whole) in enumerate(
-            zip(lengths_B.tolist(), done_B.tolist(), strict=True)
-        )
-    ]

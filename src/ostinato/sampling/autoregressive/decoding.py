@@ -1,21 +1,18 @@
 """How sub-tokens are chosen."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
-
-LATER: Mapping[str, Any] = {"min_p": 0.0, "no_repeat": 0}
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """temperature divides the logits; then what each of the others keeps is kept by all of them.
+    """temperature divides the logits; each of the other options then keeps a part of the symbols.
 
     top_k: the k likeliest (0: all). top_p: the nucleus, the smallest set of the likeliest of these
-    whose probability reaches top_p of theirs (Holtzman 2020). min_p: what has at least min_p times
-    the likeliest's probability (Nguyen 2024; 0: all). no_repeat: no passage of so many whole
-    positions comes twice (0: any; after Paulus 2018). Notes that are held repeat nothing: see
-    sampling/repeats.py.
+    whose probability reaches top_p of theirs (Holtzman 2020). min_p: those with at least min_p
+    times the likeliest's probability (Nguyen 2024; 0: all). no_repeat: no passage of so many whole
+    positions occurs twice (0: no limit; after Paulus 2018); held notes are not repetitions, see
+    sampling/autoregressive/repeats.py. particles: how many fillings of a gap are tried side by
+    side, see sampling/autoregressive/infill.py.
     """
 
     temperature: float = 1.0
@@ -23,6 +20,7 @@ class Decoding:
     top_p: float = 1.0
     min_p: float = 0.0
     no_repeat: int = 0
+    particles: int = 64
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -38,21 +36,10 @@ class Decoding:
                 f"no_repeat={self.no_repeat} must be the 2 or more positions of a passage, or 0 "
                 "for no limit"
             )
+        if self.particles < 1:
+            raise ValueError(f"particles={self.particles} must be at least 1")
 
     @property
     def keeps_all(self) -> bool:
         """Whether anything may be drawn."""
         return not self.top_k and self.top_p == 1 and not self.min_p
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "Decoding":
-        """Those of some settings that are its own; what they do not name is off."""
-        names = [field.name for field in fields(cls)]
-        return cls(**{name: settings[name] for name in names if name in settings})
-
-    def said(self) -> dict[str, Any]:
-        """As plain settings. What came later is left out where it is off: ids of samples are
-        hashes of this.
-        """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if LATER.get(name) != value}

@@ -23,10 +23,12 @@ import numpy.typing as npt
 import torch
 
 from ostinato.models.autoregressive.parts.base import Autoregressive, State
+from ostinato.models.spec import Given
 from ostinato.representations.protocol import Mask, Representation, Tokens
-from ostinato.sampling.autoregressive.decode import Chooser, Sampled, nats_of
+from ostinato.sampling.autoregressive.decode import Chooser, nats_of
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms
+from ostinato.sampling.sampler import Made
 
 Weights = npt.NDArray[np.float64]
 ENOUGH = 0.5  # of the particles: below so large an effective sample, they are resampled
@@ -61,15 +63,16 @@ def infill(
     seeds: Sequence[int],
     quarters: float,
     decoding: Decoding,
-    particles: int = 64,
-) -> list[Sampled]:
+    given: Given | None = None,
+) -> list[Made]:
     """Fill the gaps once for each seed; all kept cells come back as they are.
 
     A piece fails if its grammar refuses the kept cells after whatever its particles drew.
     """
     model.eval()
+    particles = decoding.particles
     batch = len(seeds) * particles
-    state, costs_GTW = _until_free(model, gaps, len(seeds))
+    state, costs_GTW = _until_free(model, gaps, len(seeds), given)
     copies = np.repeat(np.arange(len(seeds)), particles)
     model.select(state, torch.from_numpy(copies))
     begun = gaps.tokens_TW[: gaps.first]
@@ -92,10 +95,12 @@ def infill(
     return swarm.choose(lots)
 
 
-def _until_free(model: Autoregressive, gaps: Gaps, count: int) -> tuple[State, np.ndarray]:
+def _until_free(
+    model: Autoregressive, gaps: Gaps, count: int, given: Given | None
+) -> tuple[State, np.ndarray]:
     """The state before the first position with a free cell, and the nats of all before it."""
     length, width = gaps.tokens_TW.shape
-    state = model.start(count, length)
+    state = model.start(count, length, given=given)
     device = next(model.parameters()).device
     costs = np.zeros((count, length, width), np.float32)
     for position in range(gaps.first):
@@ -159,7 +164,7 @@ class _Swarm:
         self.tokens_BTW, self.costs_BTW = self.tokens_BTW[index], self.costs_BTW[index]
         return index
 
-    def choose(self, lots: Uniforms) -> list[Sampled]:
+    def choose(self, lots: Uniforms) -> list[Made]:
         """One particle of each piece, by its weight."""
         pieces, count = self._logs_GN.shape
         numbers_G = lots.next(np.ones(pieces, dtype=bool))
@@ -171,7 +176,7 @@ class _Swarm:
             chosen = piece * count + min(rank, count - 1)
             failed = f"none of {count} particles may have the kept cells; ask for more"
             tokens, nats = self.tokens_BTW[chosen], self.costs_BTW[chosen]
-            samples.append(Sampled(tokens, nats, failed if self._dead_G[piece] else None))
+            samples.append(Made(tokens, nats, failed if self._dead_G[piece] else None))
         return samples
 
     def _weights(self) -> Weights:

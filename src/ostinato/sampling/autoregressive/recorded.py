@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ostinato.models.autoregressive.parts.base import Autoregressive, State
+from ostinato.models.spec import Given
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Recorded:
         device = next(model.parameters()).device
         self._aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def start(self, batch: int, length: int) -> Recording:
+    def start(self, batch: int, length: int, given: Given | None = None) -> Recording:
         """The state before the first sub-token of pieces of at most `length` positions."""
         model, width = self.model, self.shape.width
         device = next(model.parameters()).device
@@ -50,13 +51,13 @@ class Recorded:
         aside = self._aside
         aside.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(aside):  # libraries allocate at their first calls
-            trial = model.start(batch, length, fixed=True)
+            trial = model.start(batch, length, fixed=True, given=given)
             for _ in range(2 * width):
                 model.next_logits(trial)
                 model.push(trial, token_B)
             del trial
         torch.cuda.current_stream(device).wait_stream(aside)
-        state = model.start(batch, length, fixed=True)
+        state = model.start(batch, length, fixed=True, given=given)
         first_BV, begins = model.next_logits(state), list(tensors_of(state))
         graphs = capture(model, state, token_B, begins)
         return Recording(first_BV, token_B, (state, begins), graphs, left=length)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.models.autoregressive.parts.chain import Chain
-from ostinato.models.autoregressive.parts.config import PAD, StepConfig, TokenShape
+from ostinato.models.autoregressive.parts.config import StepConfig
 from ostinato.models.autoregressive.parts.nade import BinaryChain, BinaryInput
 from ostinato.models.autoregressive.parts.repetition import (
     Memory,
@@ -28,7 +28,7 @@ from ostinato.models.autoregressive.parts.repetition import (
 )
 from ostinato.models.autoregressive.parts.step_input import StepInput, running_held
 from ostinato.models.layers.conditions import ConditionInput
-from ostinato.models.spec import ConditionSpec, Given
+from ostinato.models.spec import PAD, ArraySpec, ConditionSpec, Given
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Autoregressive(nn.Module):
 
     recordable = False
 
-    def __init__(self, config: StepConfig, shape: TokenShape) -> None:
+    def __init__(self, config: StepConfig, shape: ArraySpec) -> None:
         super().__init__()
         order = config.order or tuple(range(shape.width))
         if len(order) != shape.width:

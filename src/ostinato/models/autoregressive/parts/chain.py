@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
+from ostinato.models.autoregressive.parts.config import StepConfig
+from ostinato.models.spec import ArraySpec
 
 
 class Chain(nn.Module):
@@ -20,7 +21,7 @@ class Chain(nn.Module):
     offsets_W: Tensor
     sees_WW1: Tensor
 
-    def __init__(self, config: StepConfig, shape: TokenShape, order: tuple[int, ...]) -> None:
+    def __init__(self, config: StepConfig, shape: ArraySpec, order: tuple[int, ...]) -> None:
         super().__init__()
         if shape.width > 1 and not config.voice_hidden:
             raise ValueError(

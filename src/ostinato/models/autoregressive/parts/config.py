@@ -1,12 +1,6 @@
-"""The shape of tokens, and the settings that all autoregressive families share."""
+"""The settings that all autoregressive families share."""
 
 from dataclasses import dataclass
-
-from ostinato.models.spec import PAD, ArraySpec, Timing
-
-__all__ = ["PAD", "StepConfig", "Timing", "TokenShape"]
-
-TokenShape = ArraySpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.autoregressive.parts.config import Timing
+from ostinato.models.spec import Timing
 
 
 @dataclass

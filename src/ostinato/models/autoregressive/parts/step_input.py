@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
+from ostinato.models.autoregressive.parts.config import StepConfig
+from ostinato.models.spec import ArraySpec
 
 
 class StepInput(nn.Module):
@@ -17,7 +18,7 @@ class StepInput(nn.Module):
     offsets_W: Tensor
     held_offsets_W: Tensor
 
-    def __init__(self, config: StepConfig, shape: TokenShape) -> None:
+    def __init__(self, config: StepConfig, shape: ArraySpec) -> None:
         super().__init__()
         self.periods = config.periods
         stride, width = shape.vocabulary + 1, config.read_width

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.models.autoregressive.parts.config import StepConfig, TokenShape
+from ostinato.models.autoregressive.parts.config import StepConfig
 from ostinato.models.layers.attention import Ring
 from ostinato.models.layers.blocks import FEED_FORWARDS, NORM_STEPS, NORMS, NormStep, matrix
+from ostinato.models.spec import ArraySpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,7 @@ class Stack(Autoregressive):
     """
 
     def __init__(
-        self, config: StackConfig, shape: TokenShape, attention: Callable[[], nn.Module]
+        self, config: StackConfig, shape: ArraySpec, attention: Callable[[], nn.Module]
     ) -> None:
         super().__init__(config, shape)
         self.config = config

@@ -1,8 +1,8 @@
 """Likelihoods of whole pieces in three units, with intervals over pieces.
 
-Every sub-token of every piece is scored once, none is padding, and each sees its past alone. Nats
-per sub-token compare systems of one encoding; nats per note and bits per quarter note compare
-across encodings that say the same.
+Every value of every piece is scored once, and no padding is. Nats per sub-token compare systems of
+one encoding; nats per note and bits per quarter note compare across encodings that hold the same
+music.
 """
 
 import math
@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ostinato.evaluation.mixture import Predictor
-from ostinato.loading.batches import PAD, whole_pieces
+from ostinato.evaluation.scorer import Scorer
+from ostinato.loading.batches import conditions_of, whole_pieces
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.bootstrap import ratio_interval
+from ostinato.models.spec import PAD, Given
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Scored:
 
 
 def scored(tokens: TokenSet, split: str, nats: np.ndarray, *, given: int = 0) -> Scored:
-    """Join the nats of a split's pieces with the lengths its index knows.
+    """Join the nats of a split's pieces with the lengths in its index.
 
-    given: positions at the start of every piece that were told and are not in `nats`.
+    given: positions at the start of every piece that are known and not in `nats`.
     """
     part = tokens.splits[split]
     width = part.tokens.shape[1]
@@ -56,31 +57,32 @@ def scored(tokens: TokenSet, split: str, nats: np.ndarray, *, given: int = 0) ->
 
 
 @torch.inference_mode()
-def score_split(model: Predictor, tokens: TokenSet, split: str, *, given: int = 0) -> Scored:
-    """Score a split's pieces with a model, in full precision.
+def score_split(scorer: Scorer, tokens: TokenSet, split: str, *, given: int = 0) -> Scored:
+    """Score a split's pieces, in full precision; the scorer's model is in evaluation mode.
 
     Args:
-        given: positions at the start of every piece that the model is told and that cost nothing,
-            where a protocol asks for that; notes and quarters stay those of the whole piece.
+        given: positions at the start of every piece that are known and not scored, where a
+            protocol asks for that; notes and quarters stay those of the whole piece.
 
     Raises:
         ValueError: a piece whose nats are not a finite number, or that is all given.
     """
     check_given(tokens, split, given)
-    model.eval()
-    nats = np.zeros(len(tokens.splits[split]))
+    part = tokens.splits[split]
+    nats = np.zeros(len(part))
     for numbers, batch in whole_pieces(tokens, split):
-        costs = model.score(batch)[:, given:].sum(dim=(1, 2), dtype=torch.float64)
+        codes = Given(conditions_of(part, numbers))
+        costs = scorer.score(batch, codes)[:, given:].sum(dim=(1, 2), dtype=torch.float64)
         nats[numbers] = costs.numpy()
     bad = np.flatnonzero(~np.isfinite(nats))
     if len(bad):
-        piece = tokens.splits[split].piece[bad[0]]
+        piece = part.piece[bad[0]]
         raise ValueError(f"{split} piece {piece}: the likelihood is {nats[bad[0]]}; train again")
     return scored(tokens, split, nats, given=given)
 
 
 def check_given(tokens: TokenSet, split: str, given: int) -> None:
-    """Raise ValueError where a piece has nothing but what is given."""
+    """Raise ValueError where nothing of a piece is scored."""
     part = tokens.splits[split]
     short = np.flatnonzero(part.length <= given)
     if given and len(short):

@@ -1,27 +1,29 @@
 """Several models as one: the mean of their probabilities, sub-token by sub-token.
 
-p(x_k | past) = 1/M Σ_m p_m(x_k | past) is a distribution again, asked before the sub-token is told,
-so the mixture has an exact likelihood like its members: never worse than the mean of theirs, by
-Jensen's inequality.
+p(x_k | past) = 1/M Σ_m p_m(x_k | past) is a distribution again, so the mixture has an exact
+likelihood like its members; by Jensen's inequality it is never worse than the mean of theirs.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from ostinato.loading.batches import PAD
+from ostinato.evaluation.likelihood.autoregressive import Scorer
 from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.models.spec import PAD, Given
 
 
 class Mixture:
-    """Models of one representation that predict sub-tokens in one order; offers what scoring asks.
+    """Models of one representation that predict sub-tokens in one order; a Scorer.
 
     Raises:
         ValueError: no model, or models that differ in shape or order.
     """
+
+    kind: Literal["exact", "bound"] = "exact"
 
     def __init__(self, models: Sequence[Autoregressive]) -> None:
         if not models:
@@ -39,9 +41,10 @@ class Mixture:
             model.eval()
         return self
 
-    def score(self, tokens_BTW: Tensor) -> Tensor:
+    def score(self, tokens_BTW: Tensor, given: Given | None = None) -> Tensor:
         """Nats of every sub-token of whole pieces, 0 where it is PAD; shape (B, T, W)."""
-        nats_MBTW = torch.stack([model.score(tokens_BTW) for model in self.models])
+        scorers = map(Scorer, self.models)
+        nats_MBTW = torch.stack([scorer.score(tokens_BTW, given) for scorer in scorers])
         mixed_BTW = math.log(len(self.models)) - torch.logsumexp(-nats_MBTW, dim=0)
         return torch.where(tokens_BTW == PAD, 0.0, mixed_BTW)
 
@@ -63,10 +66,10 @@ class Mixture:
             model.push(state, subtoken_B)
 
 
-Predictor = Autoregressive | Mixture  # what has an exact likelihood, and steps to show it by
+Predictor = Autoregressive | Mixture  # has an exact likelihood, and steps to check it by
 
 
 def described(model: Autoregressive) -> str:
-    """What models must have in common to predict the same sub-tokens in turn."""
+    """What the models of a mixture must have in common."""
     shape = model.shape
     return f"width={shape.width}, vocabulary={shape.vocabulary}, order={list(model.order)}"

@@ -1,8 +1,8 @@
-"""Whether a likelihood is exact: every sub-token scored once, no padding counted, no future seen.
+"""Checks that a likelihood is exact: every sub-token scored once, no padding, no future seen.
 
-Step by step nobody can cheat: the logits of a sub-token are asked for before it is told, and their
-softmax sums to one. A parallel pass that charges the same for every sub-token is therefore the
-chain rule's product, and its sum over whole pieces is their likelihood.
+Step by step a model cannot see the future: the logits of a sub-token are computed before it is
+pushed, and their softmax sums to one. A parallel pass with the same nats for every sub-token is
+therefore the product of the chain rule, and its sum over whole pieces is their likelihood.
 """
 
 from typing import Any
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.evaluation.mixture import Predictor
-from ostinato.loading.batches import PAD, whole_pieces
+from ostinato.evaluation.autoregressive.mixture import Predictor
+from ostinato.loading.batches import whole_pieces
 from ostinato.loading.tokens import TokenSet
+from ostinato.models.spec import PAD
 
-TOLERANCE = 1e-4  # relative, and in nats: what sums in another order cost in single precision
+TOLERANCE = 1e-4  # relative, and in nats: of sums in another order in single precision
 PADDING = 5
 
 
@@ -26,7 +27,7 @@ class InexactLikelihood(ValueError):
 
 @torch.inference_mode()
 def stepwise_nats(model: Predictor, piece_TW: Tensor) -> Tensor:
-    """Nats of every sub-token of one piece, each asked for before it is told; shape (T, W)."""
+    """Nats of every sub-token of one piece, each computed before it is pushed; shape (T, W)."""
     state: Any = model.start(1, len(piece_TW))
     nats = torch.zeros(piece_TW.shape)
     for position, row in enumerate(piece_TW):
@@ -77,7 +78,7 @@ def check_exact(model: Predictor, piece_TW: Tensor) -> None:
 
 
 def count_cells(tokens: TokenSet, split: str) -> int:
-    """How many sub-tokens `score_split` scores, having seen that each is scored once and as it is.
+    """How many sub-tokens `score_split` scores, after checking that each is scored once.
 
     Raises:
         InexactLikelihood: a piece is left out, twice there, or not what the encoding holds.

@@ -1,0 +1,1 @@
+"""Likelihoods of autoregressive models: whether they are exact, and those of mixtures."""

@@ -1,0 +1,1 @@
+"""Scorers by paradigm: the likelihood of whole pieces, exact or bounded, or none."""

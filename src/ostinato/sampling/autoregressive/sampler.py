@@ -1,0 +1,142 @@
+"""The sampler of all autoregressive families."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+
+import numpy as np
+import torch
+
+from ostinato.models.autoregressive.parts.base import Autoregressive
+from ostinato.models.spec import Given
+from ostinato.music.piece import Piece
+from ostinato.representations.protocol import Fillable, Representation, Tokens
+from ostinato.sampling.autoregressive.decode import Stream, decode
+from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.infill import Gaps, infill
+from ostinato.sampling.autoregressive.session import BarSession
+from ostinato.sampling.prompts import prefix_of
+from ostinato.sampling.request import BEATS_PER_BAR, Capabilities, Continue, Fill, Unconditional
+from ostinato.sampling.sampler import Job, Made, Session
+
+BATCH = 64
+NOT_FILLABLE = (
+    "its encoding is a stream of events, whose times are not known beforehand; take a model that "
+    "was trained on a grid"
+)
+
+
+class Sampler:
+    """Samples from left to right; where cells have known times, a particle filter fills gaps."""
+
+    tasks = (Unconditional.name, Continue.name, Fill.name)
+
+    def __init__(self, model: Autoregressive, representation: Representation) -> None:
+        self.model, self.representation = model, representation
+
+    def capabilities(self) -> Capabilities:
+        """All options of Decoding; infilling only where cells have known times."""
+        fills = isinstance(self.representation, Fillable)
+        return Capabilities(
+            tasks=self.tasks if fills else self.tasks[:2],
+            missing={} if fills else {Fill.name: NOT_FILLABLE},
+            conditions=self.model.conditions,
+            options=asdict(Decoding()),
+            roles=tuple(getattr(self.representation, "voices", ())),
+            streams=True,
+        )
+
+    def sample(self, jobs: Sequence[Job]) -> list[Made]:
+        """Neighbouring jobs of one length and options share batches."""
+        made: list[Made] = []
+        for (bars, decoding, fills), group in groupby(jobs, key=_alike):
+            part = list(group)
+            make = self._fill if fills else self._extend
+            size = max(1, BATCH // decoding.particles) if fills else BATCH
+            for start in range(0, len(part), size):
+                made += make(part[start : start + size], bars * BEATS_PER_BAR, decoding)
+        return made
+
+    def session(self, job: Job) -> Session:
+        """From left to right; raises ValueError for a gap, which needs what comes after it."""
+        if isinstance(job.request.task, Fill):
+            raise ValueError("a gap cannot be filled bar by bar: its end must be known. Sample it")
+        bars, decoding, _ = _alike(job)
+        stream = Stream(
+            self.model,
+            self.representation,
+            [self._prompt(job)],
+            [job.seed],
+            bars * BEATS_PER_BAR,
+            decoding,
+            self._given([job]),
+        )
+        return BarSession(stream, self.representation)
+
+    def _extend(self, jobs: Sequence[Job], quarters: float, decoding: Decoding) -> list[Made]:
+        prompts = [self._prompt(job) for job in jobs]
+        seeds, given = [job.seed for job in jobs], self._given(jobs)
+        return decode(self.model, self.representation, prompts, seeds, quarters, decoding, given)
+
+    def _given(self, jobs: Sequence[Job]) -> Given | None:
+        """The conditions of the jobs; None for a model without any."""
+        if not self.model.conditions:
+            return None
+        able = self.capabilities()
+        codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
+        return Given(codes_BC.to(next(self.model.parameters()).device))
+
+    def _fill(self, jobs: Sequence[Job], quarters: float, decoding: Decoding) -> list[Made]:
+        task = jobs[0].request.task
+        assert isinstance(task, Fill)
+        seeds = [job.seed for job in jobs]
+        gaps = self._gaps(task, quarters)
+        given = self._given(jobs)
+        return infill(self.model, self.representation, gaps, seeds, quarters, decoding, given)
+
+    def _prompt(self, job: Job) -> Tokens:
+        """The prompt's tokens; none without a prompt."""
+        task = job.request.task
+        if not isinstance(task, Continue):
+            return np.zeros((0, self.representation.width), np.int32)
+        piece = task.prompt
+        assert isinstance(piece, Piece)
+        prompt = prefix_of(self.representation, piece, task.bars * BEATS_PER_BAR)
+        name = piece.source or piece.id
+        if not len(prompt):
+            raise ValueError(f"prompt {name} holds no music to continue")
+        context = getattr(getattr(self.model, "config", None), "context", None)
+        if context is not None and len(prompt) > context:
+            fits = task.bars * context / len(prompt)
+            raise ValueError(
+                f"prompt {name} has {len(prompt)} positions in {task.bars:g} bars, the model's "
+                f"context is {context}, so it would forget the beginning; take about "
+                f"prompt_bars={np.floor(fits * 4) / 4:g}, or a model with a longer context"
+            )
+        return prompt
+
+    def _gaps(self, task: Fill, quarters: float) -> Gaps:
+        """The cells of a piece, and which of them are to be filled."""
+        assert isinstance(self.representation, Fillable)
+        piece, free = task.piece, task.free
+        assert isinstance(piece, Piece)
+        tokens = prefix_of(self.representation, piece, quarters)
+        bars = free.bars or (0, int(quarters / BEATS_PER_BAR))
+        span = (bars[0] * BEATS_PER_BAR, bars[1] * BEATS_PER_BAR)
+        free_TW = self.representation.cells(
+            len(tokens), span, free.roles or self.representation.voices
+        )
+        if not free_TW.any():
+            held = self.representation.decode(tokens).quarters / BEATS_PER_BAR
+            raise ValueError(
+                f"infill.bars={list(bars)} lie outside prompt {piece.source or piece.id}, which "
+                f"has {held:g} bars: name bars that it has"
+            )
+        return Gaps(tokens, free_TW)
+
+
+def _alike(job: Job) -> tuple[int, Decoding, int]:
+    """What jobs of one batch have in common: length, options, and of gaps the request."""
+    request = job.request
+    fills = id(request) if isinstance(request.task, Fill) else 0
+    return request.bars, Decoding(**request.options), fills

@@ -1,0 +1,25 @@
+"""Finds samplers by name: `sampling/<paradigm>/sampler.py` has the class Sampler."""
+
+import importlib
+from typing import Any
+
+from torch import nn
+
+from ostinato.models.registry import families, paradigm_of
+from ostinato.representations.protocol import Representation
+from ostinato.sampling.sampler import Sampler
+
+
+def sampler_of(model: nn.Module, representation: Representation, family: str) -> Sampler:
+    """The sampler of a model of this family."""
+    sampler: Sampler = _class_of(family)(model, representation)
+    return sampler
+
+
+def families_that(task: str) -> list[str]:
+    """The families that can do a task, some perhaps on some encodings only."""
+    return [family for family in families() if task in _class_of(family).tasks]
+
+
+def _class_of(family: str) -> Any:
+    return importlib.import_module(f"ostinato.sampling.{paradigm_of(family)}.sampler").Sampler
