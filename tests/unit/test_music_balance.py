@@ -40,6 +40,9 @@ XML = (
     + NOTE.format("", 4, LENGTH, "<tie type='start'/>")
     + NOTE.format("", 4, LENGTH, "<tie type='stop'/>")
     + NOTE.format("", 5, LENGTH, "<tie type='stop'/>")
+    + NOTE.format("", 6, LENGTH, "<tie type='start'/>")
+    + NOTE.format("", 6, LENGTH, "")
+    + NOTE.format("", 6, LENGTH, "")
     + NOTE.format("<grace/>", 4, "", "")
     + NOTE.format("<cue/>", 4, LENGTH, "")
     + NOTE.format("", 4, "", "")
@@ -51,7 +54,7 @@ XML = (
 
 @pytest.mark.parametrize(
     ("name", "file", "text", "notes"),
-    [("balance_kern", "song.krn", KERN, 12), ("balance_musicxml", "song.xml", XML, 5)],
+    [("balance_kern", "song.krn", KERN, 12), ("balance_musicxml", "song.xml", XML, 7)],
 )
 def test_kept_dropped_and_counted_notes_balance(tmp_path, name, file, text, notes):
     path = tmp_path / file
