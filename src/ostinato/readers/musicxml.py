@@ -35,8 +35,10 @@ def read_musicxml(path: Path, options: ReadOptions) -> Reading:
     score.title = _title(root)
     parts = _parts(root)
     bars = _walk(parts, root, score)
-    signs = bars_of(parts, score.warnings)
-    played = unfold(signs) if options.expand_repeats else printed_once(signs)
+    if options.expand_repeats:
+        played = unfold(bars_of(parts, score.warnings))
+    else:
+        played = printed_once(bars_of(parts, []))
     score.warnings += played.warnings
     in_page_order = played.order == list(range(len(bars)))
     spans = None if in_page_order else [bars[number] for number in played.order]

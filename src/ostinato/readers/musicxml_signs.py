@@ -16,8 +16,9 @@ _JUMP = re.compile(
 def bars_of(parts: Sequence[Element], warnings: list[str]) -> list[Bar]:
     """The signs of every measure, whichever part shows them.
 
-    Jumps are those marked for playback (`<sound>`). Where a score has none of these, the printed
-    words and signs count, if a jump finds the Fine or Coda that it names.
+    Jumps are those marked for playback (`<sound>`). If a score has none of these, the printed words
+    and signs count, provided that a jump finds the Fine or Coda that it names; otherwise a warning
+    is added. A repeat sign in the middle of a measure counts for the whole measure.
     """
     read = [_bars_of_part(part.findall("measure")) for part in parts]
     bars = [_merged([bar for bar in bars if bar]) for bars in zip_longest(*read)]
