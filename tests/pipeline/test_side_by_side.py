@@ -80,7 +80,7 @@ def test_stages_run_side_by_side_with_the_result_of_one_by_one(project):
     status, printed = finish(start("ostinato.execution.repro", "--cores", "2", MEETS="1"))
     assert status == 0, printed  # one by one each of the two would wait for ever
     assert "3 stages to build on 2 cores: left, right, both" in printed
-    assert "built 3 stages" in printed
+    assert "built 3 stages in" in printed
     beside = YAML(typ="safe").load(root / "dvc.lock")
     assert list(beside["stages"]) == ["both", "left", "right"]
     assert "up to date" in finish(start("ostinato.execution.repro"))[1]

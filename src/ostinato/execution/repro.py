@@ -216,7 +216,8 @@ def main() -> int:
     except Failed as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    print(f"built {len(taken)} stages in {clock(time.monotonic() - began)}")
+    total, alone = clock(time.monotonic() - began), clock(sum(taken.values()))
+    print(f"built {len(taken)} stages in {total}; their own times add up to {alone}")
     if given.record:
         planning.write_times(root / planning.TIMES, taken)
     return 0
