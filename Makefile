@@ -30,7 +30,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-quick: setup ## train one small model and render its first sample, in two minutes
+quick: setup ## train one small model and render its first sample, in a few minutes
 	python -m ostinato.execution.repro sample@lstm
 	@python pipelines/render.py system=lstm
 	@echo "first sound: renders/lstm/unconditional-0.mp3   its picture: renders/lstm/unconditional-0.png"
