@@ -118,6 +118,7 @@ ADDED = {
         "src/ostinato/models/toy/parts/__init__.py": "",
         "src/ostinato/models/toy/parts/table.py": "SIZE = 3\n",
         "src/ostinato/training/toy.py": "STEPS = 1\n",
+        "src/ostinato/evaluation/likelihood/toy.py": "KIND = 'bound'\n",
         "src/ostinato/sampling/toy/__init__.py": "",
         "src/ostinato/sampling/toy/sampler.py": "DRAWS = 1\n",
         "conf/model/counts/small.yaml": "# @package _global_\nmodel: {width: 1}\n",
