@@ -115,7 +115,7 @@ def test_the_rows_of_all_ranks_are_the_global_batch(tokens, world):
 
 
 def test_what_cannot_be_shared_or_trained_on_is_refused(tokens):
-    with pytest.raises(ValueError, match=r"batch=4 cannot be shared equally by 3 devices"):
+    with pytest.raises(ValueError, match=r"batch=4 cannot be divided among 3 devices"):
         crops(tokens, world=3)
     with pytest.raises(ValueError, match=r"batch=0 .* crop=32"):
         crops(tokens, batch=0)

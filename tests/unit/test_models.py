@@ -283,7 +283,7 @@ def test_tokens_need_a_width_and_a_vocabulary():
     ("tokens", "named"),
     [
         (torch.zeros(1, 3, 4, dtype=torch.long), "4 sub-tokens a position, the model reads 1"),
-        (torch.full((1, 3, 1), VOCABULARY), f"sub-token {VOCABULARY} is not of the model's"),
+        (torch.full((1, 3, 1), VOCABULARY), f"sub-token {VOCABULARY} is not in the model's"),
     ],
 )
 def test_tokens_of_another_encoding_are_refused(tokens, named):

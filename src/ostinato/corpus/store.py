@@ -1,8 +1,8 @@
-"""The corpus on disk: Parquet shards of the parts of pieces, columns that any tool can read.
+"""Reads a corpus from disk: Parquet shards, which any tool can read.
 
-`notes-*`, `tracks-*`, `annotations-*` and `pieces-*` hold the pieces of a shard in one order;
-`rejected` has a row for each file that is not in it; `summary.json` counts and holds the checksums
-of all the rest. Reading keeps one shard in memory.
+`notes-*`, `tracks-*`, `annotations-*` and `pieces-*` hold the pieces of a shard in the same order;
+`rejected` has a row for each file that is not in the corpus; `summary.json` has counts and the
+checksums of all other files. Reading keeps one shard in memory.
 """
 
 import json
@@ -24,7 +24,7 @@ PARTS = ("notes", "tracks", "annotations", "pieces")
 
 @dataclass(frozen=True)
 class Entry:
-    """A piece as the corpus knows it."""
+    """A piece with its split and the names of its melody and its group."""
 
     piece: Piece
     split: str
@@ -33,7 +33,7 @@ class Entry:
 
 
 def read_corpus(folder: Path) -> list[Entry]:
-    """All pieces of a corpus, sorted by file, after checking that no byte of it has changed."""
+    """All pieces of a corpus, sorted by file, after verifying all checksums."""
     return list(iterate_corpus(folder))
 
 
@@ -48,7 +48,7 @@ def iterate_corpus(folder: Path) -> Iterator[Entry]:
     """The pieces of a corpus, one shard in memory at a time.
 
     Raises:
-        MissingInput, DamagedFile: named, before the first piece is yielded.
+        MissingInput, DamagedFile: before the first piece is yielded; names the file.
     """
     for number in _shards(folder):
         rows = _rows(folder, number)
@@ -62,7 +62,7 @@ def iterate_corpus(folder: Path) -> Iterator[Entry]:
 
 
 def read_notes(folder: Path) -> Iterator[tuple[str, Notes]]:
-    """The id and the notes of every piece: the quickest way through a corpus."""
+    """The id and the notes of every piece; the fastest way to read a corpus."""
     for number in _shards(folder):
         table = pq.read_table(folder / f"pieces-{number}.parquet", columns=["id", "notes"])
         ids, counts = (table.column(name).to_pylist() for name in ("id", "notes"))
@@ -70,18 +70,18 @@ def read_notes(folder: Path) -> Iterator[tuple[str, Notes]]:
 
 
 def read_pieces(folder: Path) -> list[dict[str, Any]]:
-    """What is known of every piece but its notes: the columns of `pieces`, labels as a mapping."""
+    """The metadata of every piece: the columns of `pieces`, labels as a mapping."""
     return [row for number in _shards(folder) for row in _rows(folder, number)]
 
 
 def read_rejected(folder: Path) -> list[dict[str, str]]:
-    """The file, reason and detail of everything that is not in the corpus."""
+    """File, reason and detail of every file that is not in the corpus."""
     read_summary(folder)
     return list(pq.read_table(folder / "rejected.parquet").to_pylist())
 
 
 def _shards(folder: Path) -> list[str]:
-    """The numbers of the shards, after checking every byte."""
+    """The numbers of the shards, after verifying all checksums."""
     summary = read_summary(folder)
     verify(folder, summary["checksums"], f"{MADE_BY}@{folder.name}")
     found = sorted(folder.glob("pieces-*.parquet"))
@@ -97,7 +97,7 @@ def _rows(folder: Path, number: str) -> list[dict[str, Any]]:
 
 
 def _notes(path: Path, counts: list[int]) -> Iterator[Notes]:
-    """The notes of each piece, of which the pieces table tells how many there are."""
+    """The notes of each piece; counts: from the table of pieces."""
     table = pq.read_table(path, columns=list(NOTE.names or ()))
     notes = np.empty(len(table), dtype=NOTE)
     for name in NOTE.names or ():

@@ -1,14 +1,14 @@
 """Training batches as a pure function of (seed, step): random crops of transposed pieces.
 
-No state, no epoch, no worker number enters, so a killed run resumes exactly and any number of
-workers or ranks sees the same batches. A crop carries the position before it, so only a piece's
-true beginning looks like one. Starts reach half a crop over both ends and are moved back in:
-a piece's first and last positions are seen about half as often as its middle.
+There is no state, epoch or worker number, so a killed run resumes exactly and any number of
+workers or ranks sees the same batches. A crop includes the position before it, so that only the
+beginning of a piece looks like one. Starts are drawn up to half a crop beyond both ends and
+clipped: the first and last positions of a piece are seen about half as often as its middle.
 
-Every row is of one piece alone: no position ever sees another piece. Where pieces are shorter than
-a crop, `bucket_by_length` saves padding: all rows of a batch then come from one bucket of
-pieces of similar length. A bucket is drawn in proportion to the positions in it and a piece to its
-own, so every piece is seen in proportion to its length, as it is without buckets.
+Every row is from one piece: no position sees another piece. If pieces are shorter than a crop,
+`bucket_by_length` saves padding: all rows of a batch then come from one bucket of pieces of similar
+length. A bucket is drawn in proportion to its number of positions, and a piece to its own, so every
+piece is seen in proportion to its length, as without buckets.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from torch import Tensor
 from ostinato.loading.tokens import Array, Split, TokenSet
 from ostinato.models.spec import PAD
 
-LIKE = 1.2  # lengths within a bucket: at most a sixth of a row is then padding
+LIKE = 1.2  # maximum ratio of lengths within a bucket: at most 1/6 of a row is padding
 Batch = dict[str, Tensor]
 
 
@@ -49,7 +49,7 @@ class CropSettings:
 
 
 class Crops(torch.utils.data.Dataset[Batch]):
-    """Item `step * parts + part` is one of `parts` equal shares of what a rank has of the batch of
+    """Item `step * parts + part` is one of `parts` equal shares of a rank's part of the batch of
     that step.
     """
 
@@ -64,7 +64,7 @@ class Crops(torch.utils.data.Dataset[Batch]):
     ) -> None:
         if settings.batch % (world * parts):
             raise ValueError(
-                f"batch={settings.batch} cannot be shared equally by {world} devices"
+                f"batch={settings.batch} cannot be divided among {world} devices"
                 f"{f' in {parts} parts' if parts > 1 else ''}; "
                 f"choose a multiple of {world * parts} or other devices"
             )
@@ -129,10 +129,10 @@ class Crops(torch.utils.data.Dataset[Batch]):
 
 
 def buckets(lengths: Array, crop: int, batch: int) -> list[Array]:
-    """Numbers of pieces by like length, which beyond a crop is the crop's; each piece once.
+    """Indices of pieces grouped by similar length (at most `crop`); each piece occurs once.
 
-    A bucket holds at least `batch` pieces, if there are as many: rows of one piece over and over
-    would make a poor gradient.
+    A bucket has at least `batch` pieces if there are that many: repeating one piece in a batch
+    gives a poor gradient.
     """
     order = np.lexsort((np.arange(len(lengths)), lengths))
     ends, first = [0], 0
@@ -152,19 +152,17 @@ def _cumulative(lengths: Any) -> Array:
 
 
 def _pick(cumulative: Array, draws: Any) -> Any:
-    """Indices that these draws from [0, 1) fall on; rounding may leave the last a little short of
-    1.
-    """
+    """Indices for draws from [0, 1); rounding can leave the last entry slightly below 1."""
     return np.minimum(np.searchsorted(cumulative, draws), len(cumulative) - 1)
 
 
 def whole_pieces(
     tokens: TokenSet, split: str, *, positions: int = 16384
 ) -> list[tuple[list[int], Tensor]]:
-    """A split in padded batches of whole pieces of like length, at most `positions` positions each.
+    """A split as padded batches of whole pieces of similar length, at most `positions` each.
 
     Returns:
-        (numbers of the pieces in the split, tokens of shape (B, T, W) with PAD after their ends).
+        (indices of the pieces in the split, tokens of shape (B, T, W) with PAD after their ends).
     """
     part = tokens.splits[split]
     order = sorted(range(len(part)), key=lambda number: (int(part.length[number]), number))

@@ -1,4 +1,4 @@
-"""Opens what the encode stage wrote: memory-mapped tokens, their index, and the codec."""
+"""Opens the outputs of the encode stage: memory-mapped tokens, their index, and the codec."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Split:
-    """Pieces laid end to end: `tokens` is (N, W), the other arrays have one value for each piece.
+    """Concatenated pieces: `tokens` is (N, W), the other arrays have one value for each piece.
 
     offset and length count positions, quarters is the music's length, shift_low and shift_high say
     how far a piece can be transposed within the vocabulary. conditions, (P, K), holds the codes of
@@ -66,10 +66,10 @@ class TokenSet:
 
 
 def open_tokens(folder: Path) -> TokenSet:
-    """Open an encoding after checking that no byte of it has changed.
+    """Open an encoding after verifying all checksums.
 
     Raises:
-        MissingInput, DamagedFile: naming the file and the command that makes it again.
+        MissingInput, DamagedFile: names the file and the command that makes it.
     """
     made_by = f"dvc repro encode@{folder.name}"
     summary = read_json(folder / "summary.json", expect_format=FORMAT, made_by=made_by)

@@ -35,9 +35,7 @@ class Config(StackConfig):
 
 @dataclass
 class Cache:
-    """The ring, the blocks' weights, and the rotations of as many positions as were foreseen; none
-    where steps are fixed, which make their own.
-    """
+    """The ring, the blocks' weights, and a table of rotations, which is empty for fixed steps."""
 
     ring: Ring
     weights: list[Weights]
@@ -61,7 +59,7 @@ class Model(Stack):
         return self.run(x_BTD, rotation, chunks)
 
     def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Cache:
-        """Room for the last `context` positions, or for all of a shorter sequence."""
+        """State for the last `context` positions, or for all of a shorter sequence."""
         ring = self.ring(batch, length, fixed)
         foreseen = 0 if fixed else length + 1
         rotation = rotary_table(foreseen, self.config.head_width, ring.kept.device)
@@ -78,7 +76,7 @@ class Model(Stack):
         return self.norm(x_BD)
 
     def _rotation(self, cache: Cache) -> Tensor:
-        """Of the next position, (1, E/2)."""
+        """Rotation of the next position, (1, E/2)."""
         position, clock = cache.ring.position, cache.ring.clock
         if clock is not None:
             return rotations(clock[:, None], self.config.head_width)
@@ -89,7 +87,7 @@ class Model(Stack):
         return cache.rotation[position]
 
     def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
-        """These of the sequences."""
+        """Keep these sequences."""
         cache.ring.select(index_B)
 
 
@@ -105,7 +103,7 @@ class Attention(nn.Module):
     def forward(self, x_BTD: Tensor, rotation: Tensor, chunks: list[Chunk] | None) -> Tensor:
         """Every position attends to itself and those before it, within the context.
 
-        chunks: None where that is the whole sequence and torch's fused attention is the faster.
+        chunks: None: the whole sequence with torch's fused attention.
         """
         B, T, D = x_BTD.shape
         qkv = (x_BTD @ self.qkv).view(B, T, 3 * self.heads, self.head_width)

@@ -1,21 +1,20 @@
-"""GPT-2 in its published shape (Radford et al. 2019), to compare with.
+"""GPT-2 as published (Radford et al. 2019), for comparison.
 
-Layer norms with shifts before attention and feed-forward and one at the end, biases, learned
-absolute positions, GELU in its tanh form, weights drawn with a deviation of 0.02, those into the
-residual stream scaled down by the root of its additions. What departs from the published one:
+Layer norms with shifts before attention and feed-forward and at the end, biases, learned absolute
+positions, GELU in its tanh form, weights with standard deviation 0.02, those into the residual
+stream divided by the root of the number of additions. Differences from the published model:
 
-- The output's weights are its own and not the input's table; it has biases.
-- Positions begin with a deviation of 0.02, as in transformers' GPT-2; OpenAI's code has 0.01.
-- The input's table has one symbol more, for "before the piece".
-- Around the blocks are the parts that all families share. With head = 0 (of one sub-token a
-  position, the flat form) and without periods, ages and echo they are the table and the output,
-  which begin with 0.02. With a head, a hidden layer precedes the output, and all of them begin as
-  in the other families: tables of the input with 0.1, those of the hidden layer with 0.05, its
-  matrix and its biases with 0.58 over the root of the width, which is torch's own, the output with
-  one over the root of `head`.
-- Positions end at `context`: a longer sequence is read in windows that advance by half, and a
-  position takes the first that holds it, so it sees between half a context and a whole one before
-  it, in training and in sampling alike.
+- The output weights are not tied to the input table, and the output has biases.
+- Positions begin with standard deviation 0.02, as in transformers' GPT-2; OpenAI's code has 0.01.
+- The input table has one more symbol, for "before the piece".
+- Input and output are those of all families. With voice_hidden = 0 (one sub-token a position, the
+  flat form) and without periods, held_steps and repetition_memory they are a table and a linear
+  layer with standard deviation 0.02. With voice_hidden, a hidden layer precedes the output, and
+  initial values are those of the other families: input tables 0.1, tables of the hidden layer
+  0.05, its matrix and biases torch's default, the output 1 / √voice_hidden.
+- Positions end at `context`: a longer sequence is read in windows that advance by half a context.
+  A position uses the first window that contains it, so it sees between half a context and a whole
+  one, in training and in sampling.
 """
 
 # B batch, T positions, D width, N heads, E width of a head, K windows, C context, H half of it
@@ -39,8 +38,8 @@ DEVIATION = 0.02
 class Config(TransformerConfig):
     """Settings of the family.
 
-    attention_dropout: on attention's weights, as published; torch's fused attention on a CPU knows
-    none, so that it costs time and memory of the length squared.
+    attention_dropout: on attention weights, as published; torch's fused attention on a CPU does not
+    support it, so it costs time and memory quadratic in the length.
     """
 
     attention_dropout: float = 0.1
@@ -52,7 +51,7 @@ class Config(TransformerConfig):
 
 @dataclass
 class Cache:
-    """The window in the making.
+    """The current window.
 
     inputs: (B, C, D). layers: keys and values of each, (B, N, C, E). filled: positions in it.
     """
@@ -91,7 +90,7 @@ class Model(Autoregressive):
         return torch.cat([y_BKCD[:, 0], later_BTD], dim=1)[:, :length]
 
     def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Cache:
-        """Room for one window, or for all of a shorter sequence."""
+        """State for one window, or for all of a shorter sequence."""
         like = self.norm.weight
         slots = min(length + 1, self.config.context)
         size = (batch, self.config.heads, slots, self.config.head_width)
@@ -99,7 +98,7 @@ class Model(Autoregressive):
         return Cache(like.new_zeros(batch, slots, self.config.width), layers)
 
     def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: Cache) -> Tensor:
-        """One more position; where a window ends, the next begins with the latest half again."""
+        """One more position; after a full window the next begins with the latest half."""
         self._make_room(cache)
         place = cache.filled
         cache.inputs[:, place] = x_BD
@@ -110,7 +109,7 @@ class Model(Autoregressive):
         return self.norm(x_BD)
 
     def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
-        """These of the sequences."""
+        """Keep these sequences."""
         cache.inputs = cache.inputs.index_select(0, index_B)
         cache.layers = [
             (keys.index_select(0, index_B), values.index_select(0, index_B))
@@ -130,7 +129,7 @@ class Model(Autoregressive):
         slots, context = cache.inputs.shape[1], self.config.context
         if cache.filled < slots:
             return
-        if slots < context:  # the sequence is longer than was told
+        if slots < context:  # the sequence is longer than announced
             more = min(slots, context - slots)
             cache.inputs = F.pad(cache.inputs, (0, 0, 0, more))
             cache.layers = [
@@ -170,7 +169,7 @@ class Block(nn.Module):
         return x_BTD + self.dropout(self._feed_forward(x_BTD)), k, v
 
     def step(self, x_BD: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
-        """One position, whose key and value go to their place among those before it."""
+        """One position; its key and value are stored at `place`."""
         q, k, v = self._split(x_BD[:, None])
         keys[:, :, place : place + 1], values[:, :, place : place + 1] = k, v
         seen = slice(0, place + 1)
@@ -192,7 +191,7 @@ class Block(nn.Module):
 
 
 def linear(inputs: int, outputs: int, gain: float = 1.0) -> nn.Linear:
-    """A projection with its bias at zero."""
+    """A linear layer with zero bias."""
     layer = nn.Linear(inputs, outputs)
     nn.init.normal_(layer.weight, std=DEVIATION * gain)
     nn.init.zeros_(layer.bias)

@@ -1,7 +1,7 @@
-"""LSTM over positions (Eck & Schmidhuber 2002), its state carried from step to step when sampling.
+"""LSTM over positions (Eck & Schmidhuber 2002).
 
-Notable: layers are torch's fused LSTM; with `residual` each has a layer norm before it and a skip
-around it, which lets a strong one grow deeper and train at a higher rate.
+Layers are torch's fused LSTM; with `residual` each has a layer norm before it and a skip connection
+around it, which allows more layers and higher learning rates.
 """
 
 # B batch, T positions, D width
@@ -20,9 +20,9 @@ LayerState = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(StepConfig):
-    """Settings of the family; dropout is before every layer and before the head.
+    """Settings of the family; dropout is before every layer and before the output.
 
-    embedding: width of what the first layer reads, where that is not the layers' own width; 0 is.
+    embedding: width of the first layer's input; 0: `width`.
     """
 
     embedding: int = 0
@@ -40,13 +40,13 @@ class Config(StepConfig):
             raise ValueError(f"embedding={self.embedding} must be at least 0")
         if self.residual and self.embedding not in (0, self.width):
             raise ValueError(
-                f"residual adds what a layer reads to what it gives: embedding={self.embedding} "
-                f"must be width={self.width}, or 0; or set residual to false"
+                f"residual adds a layer's input to its output: embedding={self.embedding} must be "
+                f"width={self.width} or 0; or set residual to false"
             )
 
     @property
     def read_width(self) -> int:
-        """Width of what the first layer reads."""
+        """Width of the first layer's input."""
         return self.embedding or self.width
 
 
@@ -66,7 +66,7 @@ class Model(Autoregressive):
         )
         self.rate = config.dropout
         for layer in self.layers:
-            # a forget gate that starts open keeps gradients alive over long notes (Jozefowicz 2015)
+            # an initially open forget gate preserves gradients over long notes (Jozefowicz 2015)
             bias = layer.get_parameter("bias_hh_l0")
             nn.init.ones_(bias[config.width : 2 * config.width])
 
@@ -75,7 +75,7 @@ class Model(Autoregressive):
         return self._run(x_BTD, None)[0]
 
     def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> list[LayerState]:
-        """Hidden and cell state of every layer, zero; neither length nor `fixed` matter."""
+        """Hidden and cell state of every layer, zero; `length` and `fixed` are not used."""
         like, size = next(self.parameters()), (1, batch, self.width)
         return [(like.new_zeros(size), like.new_zeros(size)) for _ in self.layers]
 
@@ -85,7 +85,7 @@ class Model(Autoregressive):
         return out_B1D[:, 0]
 
     def trunk_select(self, cache: list[LayerState], index_B: Tensor) -> None:
-        """States are (1, B, D)."""
+        """Keep these sequences; states are (1, B, D)."""
         cache[:] = [(h.index_select(1, index_B), c.index_select(1, index_B)) for h, c in cache]
 
     def _run(
@@ -112,11 +112,11 @@ class Model(Autoregressive):
 
 
 def whole_precision(device: str) -> bool:
-    """Whether the layers stay in full precision where autocast asks for bf16.
+    """Whether the layers run in full precision although autocast requests bf16.
 
-    On a GPU torch's autocast runs cuDNN's LSTM in half precision, whatever it was asked for
-    (aten/src/ATen/cudnn/AutocastRNN.cpp). On a CPU oneDNN has no bf16 LSTM where the widest vector
-    instructions are AVX2, and raises (torch 2.13).
+    On a GPU, torch's autocast runs cuDNN's LSTM in half precision for any requested type
+    (aten/src/ATen/cudnn/AutocastRNN.cpp). On a CPU with AVX2 at most, oneDNN has no bf16 LSTM and
+    raises an error (torch 2.13).
     """
     if not torch.is_autocast_enabled(device) or torch.get_autocast_dtype(device) != torch.bfloat16:
         return False

@@ -1,9 +1,9 @@
 """Music Transformer: relative self-attention (Huang et al. 2018), over rows of voices.
 
-Attention asks how far back a position is, whether it is at the same place in the bar, how much time
-of a stream of events has passed, and by which interval each voice has moved since; the formula is
-in parts/relative.py, the body around it parts/transformer.py's. A position sees itself and the
-`context` - 1 before it, in training and in sampling alike.
+Attention uses the distance between positions, their place in the bar, the musical time between
+events, and the interval between the pitches of each voice; parts/relative.py has the formula,
+parts/transformer.py the body. A position sees itself and the `context` - 1 before it, in training
+and in sampling.
 """
 
 # B batch, T positions, D width, N heads, E width of a head, W voices, S slots of the ring,
@@ -20,8 +20,8 @@ from torch.nn import functional as F
 from ostinato.models.autoregressive.parts.musical_time import Clock, TimeState
 from ostinato.models.autoregressive.parts.relative import (
     Pitches,
+    PitchScale,
     Relations,
-    Scale,
     by_distance,
     time_passed,
 )
@@ -72,9 +72,9 @@ class Config(StackConfig):
 
 
 class Tables(NamedTuple):
-    """One layer's relations as its step looks them up.
+    """Tables of one layer's relations for steps.
 
-    query_N1E: c. around: R around the ring, twice, so that any turn of it is one piece,
+    query_N1E: c. around: R in order of the ring, twice, so that any rotation is one slice,
     (N, E, 2S). intervals: P by number, (N, E, 1 + W I). times: M, (N, E, G).
     """
 
@@ -97,8 +97,8 @@ class KeyRelations(NamedTuple):
 
 @dataclass
 class Cache:
-    """The ring, its positions' pitches (B, S, W) and times (B, S), the time now, and the blocks'
-    weights and tables.
+    """The ring, its positions' pitches (B, S, W) and times (B, S), the current time, and the
+    blocks' weights and tables.
     """
 
     ring: Ring
@@ -127,15 +127,14 @@ class Model(Stack):
         pitches = self.scale.relate(rows_BTW) if self.scale else None
         times_BT = self.clock(rows_BTW[:, :, 0]) if self.clock else None
         length, context = x_BTD.shape[1], self.config.context
-        whole = (
-            x_BTD.device.type != "cpu" and length <= context
-        )  # a GPU is busy with one large chunk
-        size = length if whole else CHUNK
+        # one large chunk is faster on a GPU
+        one_chunk = x_BTD.device.type != "cpu" and length <= context
+        size = length if one_chunk else CHUNK
         chunks = query_chunks(length, context, x_BTD.device, size)
         return self.run(x_BTD, pitches, chunks, self._passed(times_BT, chunks))
 
     def _passed(self, times_BT: Tensor | None, chunks: list[Chunk]) -> list[Tensor] | None:
-        """Of every chunk, for all layers, (B, C, S)."""
+        """Time distances of every chunk, for all layers, (B, C, S)."""
         if times_BT is None:
             return None
         return [
@@ -146,7 +145,7 @@ class Model(Stack):
         ]
 
     def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Cache:
-        """Room for the last `context` positions, or for all of a shorter sequence."""
+        """State for the last `context` positions, or for all of a shorter sequence."""
         ring = self.ring(batch, length, fixed)
         size = (batch, ring.slots, self.shape.width)
         pitches = torch.full(size, -1, device=ring.kept.device)
@@ -186,7 +185,7 @@ class Model(Stack):
         return KeyRelations(intervals, passed)
 
     def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
-        """These of the sequences."""
+        """Keep these sequences."""
         cache.ring.select(index_B)
         cache.pitches = cache.pitches.index_select(0, index_B)
         cache.times = cache.times.index_select(0, index_B)
@@ -207,8 +206,8 @@ class Model(Stack):
         return tables
 
 
-def pitch_scale(config: Config, shape: ArraySpec) -> Scale | None:
-    """Which symbols are pitches, if any."""
+def pitch_scale(config: Config, shape: ArraySpec) -> PitchScale | None:
+    """The symbols that are pitches; None if no relations in intervals are used."""
     if not config.pitch_range:
         return None
     first, last = config.pitch_range
@@ -218,11 +217,11 @@ def pitch_scale(config: Config, shape: ArraySpec) -> Scale | None:
             f"{shape.vocabulary}: 0 to {shape.vocabulary - 1}; choose the encoding that they "
             "are of (encoding=…), or leave pitch_range out"
         )
-    return Scale(first, last - first + 1, config.intervals)
+    return PitchScale(first, last - first + 1, config.intervals)
 
 
 def event_clock(config: Config, shape: ArraySpec) -> Clock | None:
-    """Of a stream of events, if its times are asked for."""
+    """The clock of a stream of events; None if no relations in time are used."""
     if not config.max_time_distance:
         return None
     if shape.timing is None:
@@ -269,7 +268,7 @@ class Attention(nn.Module):
         asks_NBTE = q.transpose(0, 1) + whatever_N11E
         table_NFE = self.relations.distances(max(chunk.end - chunk.first for chunk in chunks))
         earned_BNTX = self.relations.earned(asks_NBTE, pitches) if pitches else None
-        # split, not sliced: its gradient is put together once, a slice's is padded for each chunk
+        # split instead of slices: the gradient is concatenated once, not padded for each chunk
         sizes = [chunk.end - chunk.start for chunk in chunks]
         asks = torch.split(asks_NBTE, sizes, dim=2)
         queries = torch.split(q_ATE, sizes, dim=1)
@@ -289,7 +288,7 @@ class Attention(nn.Module):
 
 
 def attend(bias_ACS: Tensor, q_ACE: Tensor, k_ASE: Tensor, v_ASE: Tensor) -> Tensor:
-    """Means of values by softmax of q · k + bias, (A, C, E); on a GPU torch's fused one."""
+    """Attention with softmax of q · k + bias, (A, C, E); on a GPU torch's fused kernel."""
     if q_ACE.device.type == "cpu":
         scores_ACS = torch.baddbmm(bias_ACS, q_ACE, k_ASE.transpose(1, 2))
         return torch.bmm(scores_ACS.softmax(dim=-1), v_ASE)
@@ -300,7 +299,7 @@ def attend(bias_ACS: Tensor, q_ACE: Tensor, k_ASE: Tensor, v_ASE: Tensor) -> Ten
 def attend_step(
     tables: Tables, ring: Ring, related: KeyRelations, slot: Slot, qkv_BX: Tensor
 ) -> Tensor:
-    """One position, (B, D): puts its key and value into the slot and attends to all it sees."""
+    """One position, (B, D): stores its key and value in the slot and attends."""
     _, B, N, S, E = slot.seen.shape
     qkv_3BNE = qkv_BX.view(B, 3, N, E).transpose(0, 1)
     slot.put(qkv_3BNE[1:])
@@ -319,7 +318,7 @@ def attend_step(
 
 
 def distance_bias(around_NEZ: Tensor, asks_NBE: Tensor, ring: Ring, seen: int) -> Tensor:
-    """Of every slot for the newest position, (N, B, S): R turned to where that position is."""
+    """Bias of every slot for the newest position, (N, B, S): R rotated by that position."""
     slots = ring.slots
     if ring.clock is None:
         return torch.bmm(asks_NBE, around_NEZ.narrow(2, -ring.position % slots, seen))

@@ -1,8 +1,8 @@
-"""What causal attention within a context needs, whatever its scores are: chunks of queries for
-whole sequences, and a ring of keys and values for one position after another.
+"""Causal attention within a sliding context: chunks of queries for whole sequences, and a ring
+buffer of keys and values for single steps.
 
-A position sees itself and the `context` - 1 before it, in training and in sampling alike, so that
-cost and memory of a sampled position do not grow with the piece.
+A position sees itself and the `context` - 1 before it, in training and in sampling, so the cost of
+a step does not grow with the piece.
 """
 
 # B batch, T positions, N heads, E width of a head, L layers, S slots of the ring
@@ -29,7 +29,7 @@ class Chunk(NamedTuple):
 def query_chunks(length: int, context: int, device: torch.device, size: int = CHUNK) -> list[Chunk]:
     """Chunks of a sequence whose position t sees the positions s with t - context < s <= t.
 
-    On a CPU a chunk's scores stay in its caches, and keys that none of it sees are skipped.
+    On a CPU the scores of a chunk fit into its caches, and keys that no query sees are skipped.
     """
     chunks = []
     for start in range(0, length, size):
@@ -42,11 +42,11 @@ def query_chunks(length: int, context: int, device: torch.device, size: int = CH
 
 
 class Slot(NamedTuple):
-    """One layer's room for the newest position, and what that position sees, itself included.
+    """One layer's slot for the newest position, and the keys and values that it sees.
 
-    newest: a view of the slot, (2, B, N, E). seen: keys and values, (2, B, N, S, E). Where a step
-    is recorded nothing may depend on a number that Python knows, so `newest` is all slots, `number`
-    says which of them, (1,), and `mask_S` hides those not yet filled.
+    newest: a view of the slot, (2, B, N, E). seen: keys and values, (2, B, N, S, E), including the
+    slot. In recorded steps nothing may depend on Python numbers: `newest` is all slots, `number`,
+    (1,), selects one, and `mask_S` hides unfilled ones.
     """
 
     newest: Tensor
@@ -55,14 +55,14 @@ class Slot(NamedTuple):
     mask_S: Tensor | None = None
 
     def put(self, kv_2BNE: Tensor) -> None:
-        """Take the newest position's key and value."""
+        """Store the newest position's key and value."""
         if self.number is None:
             self.newest.copy_(kv_2BNE)
         else:
             self.newest.index_copy_(3, self.number, kv_2BNE[:, :, :, None])
 
     def attend(self, q_BNE: Tensor, bias_BNS: Tensor | None = None) -> Tensor:
-        """The means of the values, (B, N, 1, E), by softmax of q · k / √E + bias."""
+        """Attention with softmax of q · k / √E + bias, (B, N, 1, E)."""
         keys, values = self.seen.unbind(0)
         if self.mask_S is None:
             mask = None if bias_BNS is None else bias_BNS[:, :, None]
@@ -77,8 +77,8 @@ class Slot(NamedTuple):
 class Ring:
     """Keys and values of the last S positions of every layer, shape (L, 2, B, N, S, E).
 
-    Position p is in slot p mod S; `position` is the next one. S grows up to `context`, but not
-    where `clock` is there: the next position as a tensor, (1,), for steps that are recorded.
+    Position p is in slot p mod S; `position` is the next one. S grows up to `context`, except with
+    `clock`: the next position as a tensor, (1,), for recorded steps.
     """
 
     kept: Tensor
@@ -92,7 +92,7 @@ class Ring:
         return self.kept.shape[4]
 
     def grow(self) -> bool:
-        """Double what is full, where it may still grow; says whether it did."""
+        """Double S if the ring is full and may grow; returns whether it grew."""
         if self.clock is not None or self.position != self.slots or self.slots == self.context:
             return False
         more = min(self.slots, self.context - self.slots)
@@ -100,7 +100,7 @@ class Ring:
         return True
 
     def open(self) -> list[Slot]:
-        """Room for the next position in every layer."""
+        """The slots of the next position in every layer."""
         if self.clock is None:
             here, seen = self.position % self.slots, min(self.position + 1, self.slots)
             newest = self.kept.select(4, here).unbind(0)
@@ -114,21 +114,19 @@ class Ring:
         return [Slot(layer, layer, number, mask_S) for layer in self.kept.unbind(0)]
 
     def note(self, held: Tensor, newest: Tensor) -> None:
-        """Write what is held of every slot beside keys and values, (B, S, …), for the next
-        position, (B, …).
-        """
+        """Store a value of the next position, (B, …), in an array over slots, (B, S, …)."""
         if self.clock is None:
             held[:, self.position % self.slots] = newest
         else:
             held.index_copy_(1, self.clock % self.slots, newest[:, None])
 
     def close(self) -> None:
-        """That position is there; go on to the next."""
+        """Advance to the next position."""
         if self.clock is None:
             self.position += 1
         else:
             self.clock += 1
 
     def select(self, index_B: Tensor) -> None:
-        """Hold these of the sequences, in this order."""
+        """Keep these sequences, in this order."""
         self.kept = self.kept.index_select(2, index_B)

@@ -1,5 +1,5 @@
-"""Layers that transformers share: projections as plain matrices, norms, and what stands between the
-two projections of a feed-forward.
+"""Layers that transformers share: projections as plain matrices, norms, and feed-forward
+activations.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ NormStep = Callable[[Tensor], Tensor]
 
 
 def matrix(inputs: int, outputs: int, gain: float = 1.0) -> nn.Parameter:
-    """A projection, (inputs, outputs): so one row multiplies faster than with nn.Linear's order."""
+    """A projection, (inputs, outputs); multiplies single rows faster than nn.Linear's layout."""
     return nn.Parameter(torch.randn(inputs, outputs) * gain * inputs**-0.5)
 
 
-# by their names in a config: modules whose only weight is `weight`; below, what makes functions of
-# a row from that weight, which spare a step the module's own work
+# modules by their names in a config; their only weight is `weight`. NORM_STEPS makes functions of
+# a row from that weight, which avoid the overhead of modules
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "layer": partial(nn.LayerNorm, eps=EPSILON, bias=False),
     "rms": partial(nn.RMSNorm, eps=EPSILON),
@@ -28,15 +28,15 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def layer_norm(weight_D: Tensor) -> NormStep:
-    """To mean 0 and deviation 1, then scaled (Ba 2016, without its shift)."""
+    """Normalize to mean 0 and standard deviation 1, then scale (Ba 2016, without the shift)."""
     return partial(F.layer_norm, normalized_shape=weight_D.shape, weight=weight_D, eps=EPSILON)
 
 
 def rms_norm(weight_D: Tensor) -> NormStep:
-    """To a mean square of 1, then scaled (Zhang & Sennrich 2019).
+    """Normalize to a mean square of 1, then scale (Zhang & Sennrich 2019).
 
-    x w / √(mean x² + ε) = x · w √D / √(|x|² + D ε): four operations where F.rms_norm takes twice as
-    many on a CPU (torch 2.13), which a single row feels.
+    x w / √(mean x² + ε) = x · w √D / √(|x|² + D ε): four operations, half as many as F.rms_norm on
+    a CPU (torch 2.13), which matters for single rows.
     """
     scale_D = weight_D * len(weight_D) ** 0.5
     floor = weight_D.new_tensor((len(weight_D) * EPSILON) ** 0.5)
@@ -53,7 +53,7 @@ NORM_STEPS = {"layer": layer_norm, "rms": rms_norm}
 
 def squared_relu(x: Tensor) -> Tensor:
     """max(x, 0)² (So 2021)."""
-    if not torch.is_grad_enabled():  # no need of the function's bookkeeping, which a step feels
+    if not torch.is_grad_enabled():  # avoids the overhead of the autograd function
         positive = x.relu()
         return positive * positive
     result: Tensor = SquaredReLU.apply(x)  # type: ignore[no-untyped-call]
@@ -61,11 +61,11 @@ def squared_relu(x: Tensor) -> Tensor:
 
 
 class SquaredReLU(torch.autograd.Function):
-    """max(x, 0)² with one product where autograd's own backward takes four passes over memory."""
+    """max(x, 0)² with a backward pass of one product instead of four passes over memory."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """Keeps the positive part."""
+        """max(x, 0)²; saves the positive part."""
         positive = x.relu()
         ctx.save_for_backward(positive)
         return positive * positive
@@ -83,8 +83,8 @@ def swiglu(x: Tensor) -> Tensor:
     return F.silu(gate) * value
 
 
-# by their names in a config: the function between the two projections, how many columns of the
-# first give one row of the second, and inner width beside squared_relu's for as many weights
+# by their names in a config: the activation, the columns of the first projection per row of the
+# second, and the inner width relative to squared_relu with as many weights
 FEED_FORWARDS: dict[str, tuple[Callable[[Tensor], Tensor], int, float]] = {
     "squared_relu": (squared_relu, 1, 1.0),
     "swiglu": (swiglu, 2, 2 / 3),

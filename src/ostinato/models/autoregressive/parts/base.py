@@ -1,12 +1,12 @@
-"""What all autoregressive families are: a trunk over positions, and a chain over their sub-tokens.
+"""Base of all autoregressive families: a trunk over positions, and a chain over sub-tokens.
 
-One position holds W sub-tokens: four voices of a time step, or a single event. The trunk reads the
-previous positions; the chain then predicts the W sub-tokens one after the other, each seeing those
-already chosen: p(x_t | x_<t) = Π_k p(x_tk | x_<t, x_t,order<k). The product over t is the exact
-joint likelihood, at 1/W of the length of the flat form, and W = 1 is the flat form itself.
+A position has W sub-tokens: the four voices of a time step, or a single event. The trunk reads the
+previous positions; the chain then predicts the W sub-tokens one after the other, each conditioned
+on those already chosen: p(x_t | x_<t) = Π_k p(x_tk | x_<t, x_t,order<k). The product over t is the
+exact joint likelihood, with sequences W times shorter than in the flat form, which is W = 1.
 """
 
-# B batch, T positions, W sub-tokens of a position, D width, H head width, V vocabulary
+# B batch, T positions, W sub-tokens of a position, D width, H hidden width, V vocabulary
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -33,11 +33,12 @@ from ostinato.models.spec import PAD, ArraySpec, ConditionSpec, Given
 
 @dataclass
 class State:
-    """Where a batch of sequences stands while it is generated.
+    """State of a batch of sequences that is being generated.
 
-    `position` is a number, or a tensor (1,) where steps are recorded. `row_BW` is the position in
-    the making, `context_BWH` what the chain knows of it, `cache` what the trunk keeps, `memory`
-    what the search for repetitions needs, `condition_BD` what is added at every position.
+    position: number of the current position; a tensor (1,) if steps are recorded. filled: number of
+    its sub-tokens that are chosen. row_BW: the current position. context_BWH: the chain's state.
+    cache: the trunk's state. memory: state of the search for repetitions. condition_BD: added to
+    every position.
     """
 
     position: int | Tensor
@@ -52,9 +53,9 @@ class State:
 
 
 class Autoregressive(nn.Module):
-    """Base of the families; a family brings `trunk`, `trunk_cache` and `trunk_step`.
+    """Base of the families, which define the abstract methods.
 
-    recordable: whether its steps can be `fixed`, see `start`: a family that can says so.
+    recordable: whether the family supports `fixed` steps, see `start`.
     """
 
     recordable = False
@@ -95,13 +96,14 @@ class Autoregressive(nn.Module):
 
     @abstractmethod
     def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
-        """Outputs of shape (B, T, D); position t sees inputs 0 to t, of which `rows` are the
-        sub-tokens (the size of the vocabulary is "before the piece").
+        """Outputs of shape (B, T, D); position t sees inputs 0 to t.
+
+        rows_BTW: sub-tokens of the inputs; the value `vocabulary` means "before the piece".
         """
 
     @abstractmethod
     def trunk_cache(self, batch: int, length: int, fixed: bool = False) -> Any:
-        """What the trunk carries from position to position, for sequences of about `length`."""
+        """The trunk's state before the first position, for sequences of about `length`."""
 
     @abstractmethod
     def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: Any) -> Tensor:
@@ -109,7 +111,7 @@ class Autoregressive(nn.Module):
 
     @abstractmethod
     def trunk_select(self, cache: Any, index_B: Tensor) -> None:
-        """Let the cache hold these of its sequences, in this order; one may be there twice."""
+        """Keep these sequences in the cache, in this order; an index may occur twice."""
 
     def forward(
         self,
@@ -120,8 +122,8 @@ class Autoregressive(nn.Module):
     ) -> Tensor:
         """Nats of every target, 0 where it is PAD, of shape (B, T, W).
 
-        inputs_BTW: the position before each target; PAD is "before the piece". start_B: number of
-        the first target's position in its piece, for the clocks. given: conditions of the pieces.
+        inputs_BTW: the position before each target; PAD means "before the piece". start_B: position
+        of the first target in its piece, for the clocks. given: conditions of the pieces.
         """
         held_BTW = running_held(inputs_BTW, self.max_held) if self.max_held else None
         clock_BT = start_B[:, None] + torch.arange(inputs_BTW.shape[1], device=inputs_BTW.device)
@@ -143,10 +145,10 @@ class Autoregressive(nn.Module):
         return nats.view_as(targets_BTW)
 
     def score(self, tokens_BTW: Tensor, given: Given | None = None) -> Tensor:
-        """Nats of every sub-token of whole pieces, PAD after the ends: the way to a likelihood.
+        """Nats of every sub-token of whole pieces, with PAD after their ends.
 
         Raises:
-            ValueError: tokens of another width, or beyond the vocabulary.
+            ValueError: tokens of another width, or outside the vocabulary.
         """
         width, vocabulary = self.shape.width, self.shape.vocabulary
         if tokens_BTW.shape[-1] != width:
@@ -155,8 +157,8 @@ class Autoregressive(nn.Module):
             )
         if tokens_BTW.numel() and int(tokens_BTW.max()) >= vocabulary:
             raise ValueError(
-                f"sub-token {int(tokens_BTW.max())} is not of the model's vocabulary, 0 to "
-                f"{vocabulary - 1}: these tokens are of another encoding"
+                f"sub-token {int(tokens_BTW.max())} is not in the model's vocabulary, 0 to "
+                f"{vocabulary - 1}: these tokens have another encoding"
             )
         inputs = F.pad(tokens_BTW[:, :-1], (0, 0, 1, 0), value=PAD)
         starts = torch.zeros(len(tokens_BTW), dtype=torch.long, device=tokens_BTW.device)
@@ -167,18 +169,18 @@ class Autoregressive(nn.Module):
     ) -> State:
         """The state before the first sub-token of `batch` pieces of about `length` positions.
 
-        fixed: of at most `length` positions, and every step does the same whatever its number, so
-        that one can be recorded and replayed. given: conditions of the pieces.
+        fixed: at most `length` positions, and every step runs the same operations, so that a step
+        can be recorded and replayed. given: conditions of the pieces.
         """
         device = next(self.parameters()).device
         blank = torch.full((batch, self.shape.width), self.shape.vocabulary, device=device)
-        ages = torch.zeros_like(blank)
+        held_BW = torch.zeros_like(blank)
         memory = empty_memory(batch, self.reach, self.shape.width, device) if self.reach else None
         cache = self.trunk_cache(batch, length, fixed)
         position = torch.zeros(1, dtype=torch.long, device=device) if fixed else 0
         row_BW, context = blank.clone(), torch.empty(0)
         condition_BD = self._condition(batch, given)
-        state = State(position, 0, row_BW, blank, ages, context, cache, memory, condition_BD)
+        state = State(position, 0, row_BW, blank, held_BW, context, cache, memory, condition_BD)
         self._open_position(state)
         return state
 
@@ -202,7 +204,7 @@ class Autoregressive(nn.Module):
         self._open_position(state)
 
     def select(self, state: State, index_B: Tensor) -> None:
-        """Go on with these of the sequences, in this order; one may be there twice."""
+        """Keep these sequences, in this order; an index may occur twice."""
         index_B = index_B.to(state.row_BW.device)
         for name in ("row_BW", "previous_BW", "held_BW", "context_BWH"):
             setattr(state, name, getattr(state, name).index_select(0, index_B))
@@ -213,7 +215,7 @@ class Autoregressive(nn.Module):
             state.condition_BD = state.condition_BD.index_select(0, index_B)
 
     def given(self, codes_BK: Tensor) -> Given | None:
-        """What the model uses of the conditions that a batch carries, in the encoding's order."""
+        """The conditions that the model uses, from all of a batch in the encoding's order."""
         return Given(self.condition_input.pick(codes_BK)) if self.condition_input else None
 
     @property

@@ -1,4 +1,4 @@
-"""Predicts a position's sub-tokens one after the other: the exact joint likelihood of all."""
+"""Predicts the sub-tokens of a position one after the other, with an exact joint likelihood."""
 
 # B batch, T positions, N = B * T, W sub-tokens of a position, D width, H hidden width, V vocabulary
 
@@ -11,7 +11,7 @@ from ostinato.models.spec import ArraySpec
 
 
 class Chain(nn.Module):
-    """Predicts a position's sub-tokens in their order, each from the trunk and those before it.
+    """Predicts the sub-tokens of a position in order, each from the trunk and the earlier ones.
 
     Sub-token k sees
     hidden_k = gelu(P_k context + Σ_j F_jk[previous_j] + Σ_{j before k} E_jk[chosen_j])
@@ -63,7 +63,7 @@ class Chain(nn.Module):
         return (logits_WNV + self.bias_WV[:, None]).transpose(0, 1).reshape(B, T, W, -1)
 
     def open(self, context: Tensor, previous: Tensor) -> Tensor:
-        """What all sub-tokens of a position know before the first is chosen, (…, W, H)."""
+        """Hidden sums of all sub-tokens before the first is chosen, (…, W, H)."""
         W = self.shape.width
         hidden = self.project(context)
         if self.hidden:
@@ -73,7 +73,7 @@ class Chain(nn.Module):
         return hidden.view(*context.shape[:-1], W, -1)
 
     def choose(self, hidden_BWH: Tensor, column: int, subtoken_B: Tensor) -> None:
-        """Let the sub-tokens that come after `column` see what was chosen for it, in place."""
+        """Add the sub-token chosen for `column` to the hidden sums of later ones, in place."""
         if self.chosen is not None:
             seen = self.chosen(subtoken_B + self.offsets_W[column]).view_as(hidden_BWH)
             hidden_BWH += seen * self.sees_WW1[column]

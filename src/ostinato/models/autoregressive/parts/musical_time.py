@@ -1,12 +1,11 @@
-"""The musical time of every position of a stream of events, from what its symbols say of it.
+"""Musical time of every position of a stream of events.
 
-Events are not equally far apart: one step of the music is ten tokens here and none there. What each
-symbol does to the time the representation says (`Timing`), so a position's time is a matter of
-counting, for whole sequences and for one position after another alike:
+Events are not equally far apart in time. The representation defines the effect of each symbol
+(`Timing`), so the time of a position is a sum, for whole sequences and step by step:
 
     time = start + place
 
-where bars (REMI) and shifts of time (MIDI-like) move `start` on, and `place` is that in the bar.
+Bars (REMI) and time shifts (MIDI-like) advance `start`; `place` is the place in the bar.
 """
 
 # B batch, T positions, V vocabulary
@@ -38,9 +37,9 @@ class TimeState:
 
 
 class Clock(nn.Module):
-    """Counts time. Before any meter is told a bar is as long as the longest, so that time does not
-    go back: in a training crop that begins within a bar, times across the first bar line are too
-    long by the difference. Whole pieces tell their first meter first.
+    """Computes musical time. Before the first meter a bar has the longest possible length, so that
+    time never decreases; in a training crop that begins within a bar, times across the first bar
+    line are therefore too long. Whole pieces begin with a meter.
     """
 
     def __init__(self, timing: Timing) -> None:

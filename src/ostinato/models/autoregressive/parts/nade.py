@@ -1,10 +1,9 @@
-"""Positions of many sub-tokens that are off or on, such as the keys of a piano roll.
+"""Input and chain for positions of many binary sub-tokens, such as the keys of a piano roll.
 
-The same two parts as in `autoregressive`, the input and the chain, for a vocabulary of two: tables
-of embeddings become matrices that rows of zeros and ones multiply. The chain is a NADE (Larochelle
-& Murray 2011) conditioned on the trunk, as in RNN-NADE (Boulanger-Lewandowski et al. 2012). Its
-hidden layer changes only where a key is on, so it is computed once for each key that is on and not
-once for each key: a twentieth of the memory for music.
+With a vocabulary of two, embedding tables become matrices that are multiplied by rows of zeros and
+ones. The chain is a NADE (Larochelle & Murray 2011) conditioned on the trunk, as in RNN-NADE
+(Boulanger-Lewandowski et al. 2012). Its hidden layer changes only after keys that are on, so it is
+computed once per key that is on instead of once per key: 1/20 of the memory for music.
 """
 
 # B batch, T positions, N = B * T, W keys of a position, D width, H hidden width, S keys on, at most
@@ -20,7 +19,7 @@ from torch.nn import functional as F
 from ostinato.models.autoregressive.parts.step_input import row_of
 
 ON = 1
-KEYS_ON = 0.04  # of 88 keys, three and a half sound in a frame of music: where learning starts
+KEYS_ON = 0.04  # initial probability: in music 3.5 of 88 keys sound in a frame
 
 
 class BinaryInput(nn.Module):
@@ -35,7 +34,7 @@ class BinaryInput(nn.Module):
             )
         self.periods = tuple(periods)
         self.keys_WD = nn.Parameter(torch.randn(keys, width) * 0.1)
-        self.before_D = nn.Parameter(torch.randn(width) * 0.1)  # "nothing yet"
+        self.before_D = nn.Parameter(torch.randn(width) * 0.1)  # "before the piece"
         self.clocks = nn.ModuleList(nn.Embedding(period, width) for period in self.periods)
         for table in self.clocks:
             nn.init.normal_(cast(nn.Embedding, table).weight, std=0.1)
@@ -48,7 +47,7 @@ class BinaryInput(nn.Module):
         return x_BTD
 
     def step(self, rows_BW: Tensor, position: int | Tensor, held_BW: Tensor) -> Tensor:
-        """The same for one position, of the same number in all sequences: shape (B, D)."""
+        """The same for one position: shape (B, D)."""
         x_BD = self._rows(rows_BW)
         for period, table in zip(self.periods, self.clocks, strict=True):
             x_BD = x_BD + row_of(cast(nn.Embedding, table), position % period)
@@ -60,7 +59,7 @@ class BinaryInput(nn.Module):
 
 
 class BinaryChain(nn.Module):
-    """Predicts a position's keys in their order, each from the trunk and the keys before it.
+    """Predicts the keys of a position in order, each from the trunk and the earlier keys.
 
     hidden_k = gelu(P context + Q previous + Σ_{j before k, on} E_j)
     logit_k = U_k hidden_k + V_k context + b_k, the log odds of key k being on.
@@ -100,7 +99,7 @@ class BinaryChain(nn.Module):
         return F.pad(logits_NW[..., None], (1, 0)).view(*targets_BTW.shape, 2)
 
     def _seen(self, on_NW: Tensor) -> Tensor:
-        """What the hidden layer knows after none, one, two … of a row's keys that are on."""
+        """Contribution to the hidden layer of the first 0, 1, 2 … keys of a row that are on."""
         counts_N1 = on_NW.sum(dim=1, keepdim=True)
         most = int(counts_N1.max())
         places_NS = torch.argsort(on_NW.byte(), dim=1, descending=True, stable=True)[:, :most]
@@ -109,15 +108,12 @@ class BinaryChain(nn.Module):
         return F.pad(each_NSH.cumsum(dim=1), (0, 0, 1, 0))
 
     def open(self, context: Tensor, previous: Tensor) -> Tensor:
-        """What all keys of a position know before the first is chosen, (…, H + W).
-
-        The hidden layer's first sums and, beside them, every key's share of the trunk.
-        """
+        """State before the first key, (…, H + W): hidden sums, and logits from the trunk."""
         hidden = self.project(context) + _is_on(previous, self.previous_WH) @ self.previous_WH
         return torch.cat([hidden, self.direct(context)], dim=-1)
 
     def choose(self, opened_BX: Tensor, column: int, subtoken_B: Tensor) -> None:
-        """Let the keys that come after `column` see what was chosen for it, in place."""
+        """Add the key chosen for `column` to the hidden sums, in place."""
         opened_BX[:, : self.hidden] += (subtoken_B == ON)[:, None] * self.chosen_WH[column]
 
     def step(self, opened_BX: Tensor, filled: int) -> Tensor:
@@ -129,5 +125,5 @@ class BinaryChain(nn.Module):
 
 
 def _is_on(rows: Tensor, like: Tensor) -> Tensor:
-    """1.0 where a key is on, 0.0 where it is off or nothing is there yet."""
+    """1.0 if a key is on, 0.0 if it is off or before the piece."""
     return (rows == ON).to(like.dtype)

@@ -1,23 +1,21 @@
-"""Relations between two positions that attention may ask for: how far apart, in which place of the
-bar, how much musical time apart, which interval each voice has moved by (Huang et al. 2018; Shaw et
-al. 2018).
+"""Relative attention: distance in positions, place in the bar, distance in musical time, and the
+interval between the pitches of each voice (Huang et al. 2018; Shaw et al. 2018).
 
 One head's score of key s for query t, s <= t, is
 
     ( q_t · k_s  +  (q_t + c) · ( R[t - s] + M[τ_t - τ_s] + Σ_w P_w[p_tw - p_sw] ) ) / √E
     R[d] = near[min(d, F - 1)] + Σ_j metrical_j[d mod period_j]
 
-p_tw is the pitch of voice w in the row that position t was given; a voice that has none in either
-row adds nothing. τ_t is the time after that row, of events, whose positions do not tell it; beyond
-G - 1 steps M is as there. `c` lets a relation count whatever the query is (Dai et al. 2019). No
-tensor is of size (T, T, E). R: the queries times all distances, then each row shifted to where its
-distances belong, which is a view (the skewing of Huang et al.). M: the queries times all times,
-(T, G), of which each key takes its own. P: for each query the score that every pitch of every voice
-would earn, (T, W · P), times the keys' pitches as zeros and ones, (W · P, S).
+p_tw is the pitch of voice w in the input of position t; a voice without a pitch in one of the rows
+adds nothing. τ_t is the musical time after that row, for events only; M is constant beyond G - 1
+steps. `c` makes relations independent of the query (Dai et al. 2019). No tensor has size (T, T, E).
+R: queries times all distances, then each row is shifted, which is a view (the skewing of Huang et
+al.). M: queries times all time distances, (T, G), then a gather. P: for each query the score of
+every pitch of every voice, (T, W · P), times the keys' pitches as zeros and ones, (W · P, S).
 """
 
 # B batch, T positions, N heads, E width of a head, W voices, C queries of a chunk, S its keys,
-# F distances told apart, G times told apart, P pitches, I intervals
+# F distances, G time distances, P pitches, I intervals
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -31,32 +29,32 @@ LONGEST = 1000.0
 
 
 class Pitches(NamedTuple):
-    """What intervals need of all rows, once for all layers.
+    """Data of all rows for relations in intervals, shared by all layers.
 
-    keys_BTX: X = W · P zeros and ones, the pitch of each voice. lookup_BTX: which of the W · I
-    intervals such a pitch would be away from the query's, from 1; 0 where the query's has none.
+    keys_BTX: X = W · P zeros and ones, the pitch of each voice. lookup_BTX: for each of these
+    pitches the number of its interval from the query's pitch, from 1; 0 without a pitch.
     """
 
     keys_BTX: Tensor
     lookup_BTX: Tensor
 
 
-class Scale(NamedTuple):
-    """Which symbols are pitches: as many as `number` from `first`; intervals to `widest`."""
+class PitchScale(NamedTuple):
+    """The symbols that are pitches: `number` of them from `first`; intervals up to `widest`."""
 
     first: int
     number: int
     widest: int
 
     def pitch(self, rows: Tensor) -> Tensor:
-        """Of each symbol, from 0; -1 is none."""
+        """Pitch of each symbol, from 0; -1: no pitch."""
         pitch = rows - self.first
         return torch.where((pitch >= 0) & (pitch < self.number), pitch, -1)
 
     def intervals(self, upper: Tensor, lower: Tensor) -> Tensor:
-        """Number of each voice's interval, from 1; 0 where it has no pitch here or there.
+        """Number of each voice's interval, from 1; 0 if one of the rows has no pitch.
 
-        The voices are the last dimension, and count on: I = 2 widest + 1 numbers each.
+        Voices are the last dimension, with I = 2 widest + 1 numbers each.
         """
         W = upper.shape[-1]
         offsets_W = torch.arange(W, device=upper.device) * (2 * self.widest + 1) + 1
@@ -73,7 +71,7 @@ class Scale(NamedTuple):
 
 
 class Relations(nn.Module):
-    """One layer's c, R, M and P, for each head its own."""
+    """Parameters c, R, M and P of one layer, separate for each head."""
 
     def __init__(
         self,
@@ -125,7 +123,7 @@ class Relations(nn.Module):
         return earned_BNCG.gather(3, passed_BCS[:, None].expand(B, N, C, -1))
 
     def earned(self, q_NBTE: Tensor, pitches: Pitches) -> Tensor:
-        """What every pitch of every voice would earn from each query, shape (B, N, T, X)."""
+        """Score of every pitch of every voice for each query, shape (B, N, T, X)."""
         N, B, T, _ = q_NBTE.shape
         by_interval = torch.bmm(q_NBTE.flatten(1, 2), self.intervals()).view(N, B, T, -1)
         lookup = pitches.lookup_BTX[:, None].expand(B, N, T, -1)
@@ -133,14 +131,14 @@ class Relations(nn.Module):
 
 
 def time_passed(later_BC: Tensor, earlier_BS: Tensor, max_time_distance: int) -> Tensor:
-    """Time between positions as the number of an entry of M, (B, C, S)."""
+    """Time between positions as an index into M, (B, C, S)."""
     return (later_BC[:, :, None] - earlier_BS[:, None]).clamp(0, max_time_distance - 1)
 
 
 def waves(count: int, width: int) -> Tensor:
-    """Cosines and sines of distances, (count, width): where R and M begin; near ones are alike.
+    """Cosines and sines of distances, (count, width): initial values of R and M.
 
-    From one radian a position, or a step of time, to one in LONGEST (Vaswani et al. 2017).
+    Frequencies from 1 to 1 / LONGEST radians per position or step (Vaswani et al. 2017).
     """
     half = (width + 1) // 2
     angles = torch.arange(count)[:, None] * LONGEST ** -(torch.arange(half) / half)
@@ -150,9 +148,9 @@ def waves(count: int, width: int) -> Tensor:
 def by_distance(q_NBCE: Tensor, table_NFE: Tensor, keys: int) -> Tensor:
     """q_t · R[t - s] of a chunk for its keys, the last of which is its last query; (B, N, C, S).
 
-    table_NFE: as `distances` gives it. Row i holds distances keys - 1 to 0 and one column more, so
-    that the rows read on from entry C - 1, with one column less, begin each one place earlier than
-    the row before: the skew. Where s > t it holds what belongs to the next row; the mask hides it.
+    table_NFE: from `distances`. Skewing: each row has the distances keys - 1 to 0 and a padding
+    column; read from entry C - 1 with one column less, each row begins one place earlier than the
+    row before. Entries with s > t belong to the next row and are masked.
     """
     N, B, C, E = q_NBCE.shape
     table_NSE = nn.functional.pad(table_NFE[:, -keys:], (0, 0, 0, 1))

@@ -43,9 +43,9 @@ class StepInput(nn.Module):
         return x_BTD
 
     def step(self, rows_BW: Tensor, position: int | Tensor, held_BW: Tensor) -> Tensor:
-        """The same for one position, of the same number in all sequences: shape (B, D).
+        """The same for one position: shape (B, D).
 
-        position: a number, or a tensor (1,).
+        position: the same for all sequences: a number, or a tensor (1,).
         """
         x_BD = F.embedding_bag(rows_BW + self.offsets_W, self.rows.weight, mode="sum")
         for period, table in zip(self.periods, self.clocks, strict=True):
@@ -56,7 +56,7 @@ class StepInput(nn.Module):
 
 
 def row_of(table: nn.Embedding, number: int | Tensor) -> Tensor:
-    """A row of a table, (D,), or (1, D) where the number is a tensor (1,)."""
+    """A row of a table, (D,), or (1, D) if the number is a tensor (1,)."""
     return table.weight[number] if isinstance(number, int) else table(number)
 
 

@@ -1,9 +1,8 @@
-"""What the transformers share: their settings, and the pre-norm body of those that attend within a
-sliding context.
+"""Settings of all transformers, and a pre-norm body with a sliding context.
 
 Notable of the body: no biases, norms without a shift, one projection for queries, keys and values;
 layer norm or RMSNorm (Zhang & Sennrich 2019), squared ReLU (So 2021) or SwiGLU (Shazeer 2020).
-Which learns and runs how well: benchmarks/results/variants.md.
+benchmarks/results/variants.md compares them.
 """
 
 # B batch, T positions, D width, N heads, E width of a head, L layers, S slots of the ring
@@ -54,19 +53,19 @@ class TransformerConfig(StepConfig):
 
     @property
     def gain(self) -> float:
-        """Of projections into the residual stream: one over the root of its additions."""
+        """Scale of projections into the residual stream: 1 / √(number of additions to it)."""
         return (2 * self.layers) ** -0.5
 
 
 def check_rate(name: str, rate: float) -> None:
-    """Raise ValueError where a rate of dropout is no share below 1."""
+    """Raise ValueError if a dropout rate is not in [0, 1)."""
     if not 0 <= rate < 1:
         raise ValueError(f"{name}={rate} must lie in [0, 1)")
 
 
 def aligned(width: int) -> int:
-    """The nearest multiple of 64: matrix units of GPUs, and vectors of CPUs, idle at the ends of
-    others. Less than half of 64 stays as it is.
+    """The nearest multiple of 64, which fills the vector and matrix units of CPUs and GPUs; widths
+    below 32 stay as they are.
     """
     return 64 * round(width / 64) or width
 
@@ -75,8 +74,8 @@ def aligned(width: int) -> int:
 class StackConfig(TransformerConfig):
     """Settings of the body.
 
-    norm: layer or rms. feed_forward: squared_relu, or swiglu, whose inner width is two thirds, so
-    that it has as many weights (the nearest multiple of 64, see `aligned`).
+    norm: layer or rms. feed_forward: squared_relu, or swiglu with 2/3 of the inner width (see
+    `aligned`), so that both have about as many weights.
     """
 
     norm: str = "rms"
@@ -90,9 +89,9 @@ class StackConfig(TransformerConfig):
 
 
 class Stack(Autoregressive):
-    """The body: blocks of one attention each, and a norm at the end.
+    """The body: blocks with one attention each, and a final norm.
 
-    attention: makes one layer's; called after the input's weights are drawn.
+    attention: creates the attention of one layer; called after the input's weights are drawn.
     """
 
     def __init__(
@@ -105,24 +104,24 @@ class Stack(Autoregressive):
         self.norm = NORMS[config.norm](config.width)
 
     def run(self, x_BTD: Tensor, *seen: object) -> Tensor:
-        """Outputs of shape (B, T, D); seen: what attention is given besides its input."""
+        """Outputs of shape (B, T, D); seen: further arguments of attention."""
         x_BTD = self.dropout(x_BTD)
         for block in self.blocks:
             x_BTD = block(x_BTD, *seen)
         return self.norm(x_BTD)
 
     def ring(self, batch: int, length: int, fixed: bool) -> Ring:
-        """Room for the last `context` positions, or for all of a shorter sequence."""
+        """Keys and values of the last `context` positions, or of all of a shorter sequence."""
         config, like = self.config, self.norm.get_parameter("weight")
         slots = min(length + 1, config.context)
         size = (config.layers, 2, batch, config.heads, slots, config.head_width)
         clock = torch.zeros(1, dtype=torch.long, device=like.device) if fixed else None
-        # what no position has filled yet is never read, unless a step is fixed: then it is hidden
+        # unfilled slots are never read; fixed steps mask them, so they must not be NaN
         kept = like.new_zeros(size) if fixed else like.new_empty(size)
         return Ring(kept, config.context, clock=clock)
 
     def weights(self) -> list["Weights"]:
-        """Of the blocks, looked up once: beside the work of a step, finding them would show."""
+        """Weights of the blocks; the look-up is slow compared with a step, so it is done once."""
         return [cast(Block, block).weights() for block in self.blocks]
 
 
@@ -151,7 +150,7 @@ class Block(nn.Module):
         return x_BTD + self.dropout(inner @ self.down)
 
     def weights(self) -> "Weights":
-        """For `step`."""
+        """The weights for `step`."""
         norm = NORM_STEPS[self.kinds[0]]
         return Weights(
             norm_attention=norm(self.norm_attention.get_parameter("weight")),
@@ -165,7 +164,7 @@ class Block(nn.Module):
 
 
 class Weights(NamedTuple):
-    """One block as its step computes it; matrices are (inputs, outputs)."""
+    """Weights and functions of a block for `step`; matrices are (inputs, outputs)."""
 
     norm_attention: NormStep
     qkv: Tensor
@@ -177,7 +176,7 @@ class Weights(NamedTuple):
 
 
 def step(x_BD: Tensor, weights: Weights, attend: Callable[[Tensor], Tensor]) -> Tensor:
-    """A block at one position; attend: from queries, keys and values (B, 3 D) to (B, D)."""
+    """A block at one position; attend: maps queries, keys and values (B, 3 D) to (B, D)."""
     qkv_BX = weights.norm_attention(x_BD) @ weights.qkv
     x_BD = torch.addmm(x_BD, attend(qkv_BX), weights.out)
     inner = weights.between(weights.norm_forward(x_BD) @ weights.up)
