@@ -3,6 +3,8 @@
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ostinato.files import DamagedFile
 from ostinato.music.piece import Key, Meter, Tempo
@@ -112,6 +114,42 @@ def test_a_chord_of_unequal_lengths_lasts_as_its_first_note(tmp_path):
     assert high == [(0, 2, 48), (2, 2, 50), (4, 4, 52)]
     low = [row[1:] for row in rows(result) if row[0] == 1]
     assert low == [(0, 1, 60), (0, 2, 64), (1, 1, 62), (2, 2, 65), (4, 4, 67)]
+
+
+LENGTHS = ("2", "4", "4.", "8", "8.", "16", "2..")
+SIXTEENTHS = dict(zip(LENGTHS, (8, 4, 6, 2, 3, 1, 14), strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    spines=st.lists(
+        st.lists(
+            st.tuples(st.sampled_from(LENGTHS), st.booleans(), st.sampled_from(["", "2e", "16e"])),
+            min_size=1, max_size=8,
+        ),
+        min_size=1, max_size=3,
+    )
+)  # fmt: skip
+def test_every_note_begins_where_the_first_notes_before_it_end(tmp_path_factory, spines):
+    """Dots stand beside the number or at the end; chords have two lengths; rests fill the page."""
+    columns: list[dict[int, str]] = []
+    onsets: list[int] = []
+    longest = max(sum(SIXTEENTHS[length] for length, _, _ in spine) for spine in spines)
+    for spine in spines:
+        time, column = 0, {}
+        for length, apart, other in spine:
+            number = length.rstrip(".")
+            text = f"{number}c{length[len(number) :]}" if apart else f"{length}c"
+            column[time] = f"{text}~{other}" if other else text
+            onsets += [time] * (1 + bool(other))
+            time += SIXTEENTHS[length]
+        columns.append(column | dict.fromkeys(range(time, longest), "16r"))
+    times = sorted({time for column in columns for time in column})
+    lines = [[column.get(time, ".") for column in columns] for time in times]
+    lines = [["**kern"] * len(spines), *lines, ["*-"] * len(spines)]
+    page = "\n".join(" ".join(line) for line in lines) + "\n"
+    result = write(tmp_path_factory.mktemp("kern"), page, ticks_per_quarter=4)
+    assert sorted(result.piece.notes["onset"].tolist()) == sorted(onsets)
 
 
 def test_a_tie_across_a_gap_is_struck_anew_and_a_warning_counts_it(tmp_path):

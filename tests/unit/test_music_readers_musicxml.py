@@ -248,6 +248,14 @@ def test_negative_durations_and_offsets_do_not_lead_below_0(tmp_path, score):
     assert result.piece.warnings == ("negative durations are read as 0",)
 
 
+def test_a_pitch_without_a_letter_is_refused_by_name(tmp_path, score):
+    text = score(
+        [("Alto", "", [HEAD.format(1) + note().replace("<step>C</step>", "<step>H</step>")])]
+    )
+    with pytest.raises(DamagedFile, match="<step> is 'H'; it must be a letter from A to G"):
+        reading(tmp_path, text)
+
+
 @pytest.mark.parametrize("divisions", [0, -2])
 def test_divisions_of_nothing_are_refused_by_name(tmp_path, score, divisions):
     text = score([("Alto", "", [HEAD.format(divisions) + note()])])

@@ -185,7 +185,7 @@ class PartWalk:
     def _pitch(self, element: Element, instrument: str) -> int:
         if (pitch := element.find("pitch")) is not None:
             alter = round(float(pitch.findtext("alter") or 0))
-            step = STEPS[(pitch.findtext("step") or "").strip()]
+            step = _step(pitch.findtext("step"))
             return 12 * (int(pitch.findtext("octave") or 4) + 1) + step + alter + self._transpose
         unpitched = element.find("unpitched")
         if unpitched is None:
@@ -195,8 +195,15 @@ class PartWalk:
         self.score.warnings.append(
             "unpitched notes without a MIDI pitch: read by place on the staff"
         )
-        step = STEPS[(unpitched.findtext("display-step") or "E").strip()]
+        step = _step(unpitched.findtext("display-step") or "E")
         return 12 * (int(unpitched.findtext("display-octave") or 4) + 1) + step
+
+
+def _step(text: str | None) -> int:
+    step = STEPS.get((text or "").strip())
+    if step is None:
+        raise ParseError(f"<step> is {text!r}; it must be a letter from A to G")
+    return step
 
 
 def concert_fifths(fifths: int, transpose: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 MOST_NESTED = 8
-MOST_BARS = 50_000
+MOST_BARS = 10_000
 
 
 @dataclass(frozen=True)
