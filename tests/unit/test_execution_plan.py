@@ -93,12 +93,18 @@ def test_a_stage_takes_the_threads_of_its_model(tmp_path, monkeypatch):
 
 
 def test_the_lock_is_sorted_and_otherwise_as_dvc_writes_it(tmp_path):
-    lock = tmp_path / "dvc.lock"
-    stage = "  {}:\n    cmd: python x.py\n    outs:\n    - path: {}\n      md5: '{}'\n"
-    rows = [stage.format(name, name, "0" * 32) for name in ("a", "b@x", "c")]
-    lock.write_text("schema: '2.0'\nstages:\n" + rows[2] + rows[0] + rows[1])
-    sort_lock(lock)
-    assert lock.read_text() == "schema: '2.0'\nstages:\n" + "".join(rows)
+    from dvc.utils.serialize import dump_yaml
+
+    def write(path, names):
+        cmd = "python pipelines/train.py system={} model=gpt/small encoding=bach-grid seed=1"
+        outs = [{"path": "models", "md5": "0" * 32}]  # quoted, as DVC has to
+        stages = {name: {"cmd": cmd.format(name), "outs": outs[:]} for name in names}
+        dump_yaml(str(path), {"schema": "2.0", "stages": stages})
+
+    write(tmp_path / "sorted.lock", ["a", "b@x", "c"])
+    write(tmp_path / "dvc.lock", ["c", "a", "b@x"])
+    sort_lock(tmp_path / "dvc.lock")
+    assert (tmp_path / "dvc.lock").read_text() == (tmp_path / "sorted.lock").read_text()
 
 
 def test_leftovers_are_what_params_no_longer_name(tmp_path):

@@ -166,7 +166,6 @@ def sort_lock(path: Path) -> None:
     if not path.exists():
         return
     yaml = YAML()
-    yaml.width = 1 << 16  # DVC breaks no lines either
     lock: dict[str, Any] = yaml.load(path) or {}
     stages = lock.get("stages", {})
     if list(stages) == sorted(stages):
