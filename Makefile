@@ -13,7 +13,7 @@ export GOMP_SPINCOUNT := 20000
 export PYTHONWARNINGS := ignore
 .DEFAULT_GOAL := help
 
-.PHONY: help setup quick repro verify renders tidy test test-fast check ui sweep bench clean lock
+.PHONY: help setup quick repro verify renders tidy test test-fast check ui sweep bench clean lock docs
 
 help: ## list all targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,7 +48,15 @@ $(VENV)/executors: $(VENV)/ready requirements-executors.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-executors.lock
 	@touch $@
 
-test: setup $(VENV)/executors check ## format, lint, types and all tests
+$(VENV)/docs: $(VENV)/ready requirements-docs.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-docs.lock
+	@touch $@
+
+docs: setup $(VENV)/docs ## build the documentation site into site/, with strict links
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	@echo "open site/index.html"
+
+test: setup $(VENV)/executors $(VENV)/docs check ## format, lint, types and all tests
 	python -m pytest -n 2 --dist worksteal
 
 test-fast: setup ## the fast tests, in under a minute
