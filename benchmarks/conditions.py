@@ -131,14 +131,14 @@ def main() -> None:
         taken = np.bincount(judge.classes(found), minlength=len(values))
         shares = "  ".join(f"{v} {n / len(made):.2f}" for v, n in zip(values, taken, strict=True))
         print(
-            f"asked for {value or 'nothing':8}  judged {shares}   notes a quarter {found[:, 0].mean():.2f}"
+            f"asked for {value or 'nothing':8}  judged {shares}   "
+            f"notes a quarter {found[:, 0].mean():.2f}"
         )
         if value is not None:
             rows.append(found)
             asked.append(np.full(len(found), values.index(value)))
-    print(
-        f"samples, as asked           {agreement(judge, np.concatenate(rows), np.concatenate(asked))}"
-    )
+    agreed = agreement(judge, np.concatenate(rows), np.concatenate(asked))
+    print(f"samples, as asked           {agreed}")
 
 
 if __name__ == "__main__":
