@@ -3,14 +3,12 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ostinato.files import DamagedFile
 from ostinato.music.piece import Key, Meter, Tempo
 from ostinato.readers.abc_fields import key_of, part_order, qpm_of
 from ostinato.readers.read import ReadOptions, keys_in, read
-from ostinato.readers.repeats import RepeatedBar, last_endings, played_out
+
 
 NAMES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 
@@ -150,34 +148,6 @@ def test_parts_are_played_in_the_order_of_the_header(tmp_path):
     assert [value for _, value in annotations(result, "marker")] == ["A", "B", "B", "A"]
 
 
-@given(st.lists(st.integers(0, 3), max_size=12))
-def test_of_the_endings_that_follow_each_other_the_last_remains(endings):
-    kept = last_endings(endings)
-    assert kept == sorted(set(kept))
-    assert [n for n, ending in enumerate(endings) if not ending] == [
-        n for n in kept if not endings[n]
-    ]
-    assert not endings or kept
-
-
-@settings(max_examples=200)
-@given(
-    st.lists(
-        st.builds(
-            RepeatedBar,
-            opens=st.booleans(),
-            times=st.integers(1, 3),
-            endings=st.sampled_from([(), (), (1,), (2,), (1, 2)]),
-        ),
-        max_size=10,
-    )
-)
-def test_playing_out_ends_and_goes_only_back_or_on(bars):
-    order = played_out(bars)
-    assert len(order) <= 3 * len(bars)
-    assert {n for n, bar in enumerate(bars) if not bar.endings} <= set(order)
-
-
 def test_voices_are_tracks_and_overlays_sound_together(tmp_path):
     head = 'M:4/4\nL:1/4\nV:S name="Soprano"\nV:B nm="Bass" octave=-1\n'
     music = "V:S\nCDEF & c4 | G4 |\nV:B\n[V:B] C4 | C4 |\n[V:S] A4 |\n"
@@ -193,7 +163,7 @@ def test_grace_notes_are_counted_and_strange_signs_are_named(tmp_path):
     result = tune(tmp_path, "{/ga}C {b}D ? E")
     assert result.dropped == {"grace note": 3}
     assert letters(result) == "CDE"
-    assert result.piece.warnings == ("1 characters are no ABC music: ?",)
+    assert result.piece.warnings == ("1 characters are not ABC music: ?",)
 
 
 def test_a_tune_without_a_key_and_a_file_without_a_tune_are_refused(tmp_path):

@@ -14,6 +14,11 @@ _MODES = {
 ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _SHARPS = "FCGDAEB"
 _KEY = re.compile(r"([A-G])([#b]?)\s*([A-Za-z]*)")
+_NAMES = re.compile(r'\b(\w*name|nm|snm)\s*=\s*("[^"]*"|\S+)')
+_CLEF = re.compile(
+    r"(?:clef\s*=\s*\"?\w+?|treble|bass|alto|tenor|soprano|baritone|perc)\d?([+-](?:8|15))?(?!\w)"
+)
+_MOST_PARTS = 10_000
 PIPES = ("HP", "Hp")  # Highland bagpipes: F and C are sharp
 
 
@@ -34,7 +39,7 @@ def key_of(text: str) -> KeySign | None:
     if text[:2] in PIPES:
         return KeySign(2, "", _alters(2))
     found = _KEY.match(text)
-    if not found or text.startswith(("clef", "bass", "alto", "treble")):
+    if not found:
         return None
     tonic, accidental, word = found.groups()
     offset, mode = _MODES.get(_mode_word(word), (0, "major"))
@@ -63,14 +68,25 @@ def _alters(fifths: int) -> dict[str, int]:
     return alters
 
 
-def octaves_of(text: str) -> int:
-    """Semitones by which a clef or a voice sounds elsewhere (treble-8, octave=1, transpose=-2)."""
-    semitones = 0
-    for name, value in re.findall(r"(octave|transpose)\s*=\s*(-?\d+)", text):
-        semitones += int(value) * (12 if name == "octave" else 1)
-    if clef := re.search(r"(?:treble|bass|alto|tenor)\d?([+-])8", text):
-        semitones += 12 if clef[1] == "+" else -12
-    return semitones
+def shifts_of(text: str) -> dict[str, int]:
+    """Semitones from the written to the sounding pitch, by the cause that a K: or V: field names:
+    `clef` (0 for a clef without ±8), `octave` and `transpose`.
+    """
+    text = _NAMES.sub("", text)
+    shifts = {
+        "transpose" if name == "t" else name: int(value) * (12 if name == "octave" else 1)
+        for name, value in re.findall(r"\b(octave|transpose|t)\s*=\s*(-?\d{1,3})", text)
+    }
+    if clef := _CLEF.search(text):
+        octaves = {"8": 1, "15": 2}.get((clef[1] or "")[1:], 0)
+        shifts["clef"] = 12 * octaves * (-1 if octaves and clef[1][0] == "-" else 1)
+    return shifts
+
+
+def voice_name(text: str) -> str | None:
+    """The name= of a V: field; None where it has none."""
+    found = [value.strip('"') for kind, value in _NAMES.findall(text) if kind in ("name", "nm")]
+    return found[-1] if found else None
 
 
 def meter_of(text: str) -> tuple[int, int] | None:
@@ -83,7 +99,8 @@ def meter_of(text: str) -> tuple[int, int] | None:
     found = re.match(r"\(?([\d+\s]+)\)?\s*/\s*(\d+)", text)
     if not found or not int(found[2]):
         return None
-    return sum(int(number) for number in re.findall(r"\d+", found[1])), int(found[2])
+    beats = sum(int(number) for number in re.findall(r"\d+", found[1]))
+    return (beats, int(found[2])) if beats else None
 
 
 def unit_of(text: str) -> Fraction | None:
@@ -100,22 +117,34 @@ def default_unit(meter: tuple[int, int] | None) -> Fraction:
 
 
 def qpm_of(text: str, unit: Fraction) -> float | None:
-    """Quarter notes a minute of a Q: field: `1/4=120`, `3/8=60`, `120` (unit notes a minute)."""
+    """Quarter notes a minute of a Q: field: `1/4=120`, `3/8=60`; `120`, `C=120` and `C3=40` count
+    unit notes.
+    """
     text = re.sub(r'"[^"]*"', "", text)
-    if found := re.match(r"\s*((?:\d+/\d+\s*)+)=\s*(\d+(?:\.\d+)?)", text):
-        beat = sum(4 * Fraction(part) for part in found[1].split())
-        return float(beat) * float(found[2])
-    found = re.match(r"\s*(?:C\d*\s*=\s*)?(\d+(?:\.\d+)?)\s*$", text)
-    return float(unit) * float(found[1]) if found else None
+    number = r"(\d+(?:\.\d+)?)"
+    if found := re.search(rf"((?:\d+/[1-9]\d*\s*)+)=\s*{number}", text):
+        beat = sum((4 * Fraction(part) for part in found[1].split()), Fraction(0))
+        return float(beat) * float(found[2]) or None
+    found = re.match(rf"\s*(?:C(\d*/*\d*)\s*=\s*)?{number}\s*$", text)
+    return float(unit * factor(found[1] or "")) * float(found[2]) or None if found else None
+
+
+def factor(text: str) -> Fraction:
+    """A length such as 3, 3/2, /, // or /4 in unit notes."""
+    number, slashes, over = re.fullmatch(r"(\d*)(/*)(\d*)", text).groups()  # type: ignore[union-attr]
+    halves = Fraction(1, 2 ** len(slashes)) if slashes and not over else Fraction(1)
+    return int(number or 1) * halves / max(1, int(over or 1))
 
 
 def part_order(text: str) -> list[str]:
-    """The labels of a P: field of the header in order: `A2(BC)2` is A A B C B C."""
+    """The labels of a P: field of the header in order: `A2(BC)2` is A A B C B C.
+
+    Empty for orders of more than 10,000 parts.
+    """
     text = re.sub(r"[.\s]", "", text)
     while group := re.search(r"\(([^()]*)\)(\d{0,2})", text):
         text = text[: group.start()] + group[1] * int(group[2] or 1) + text[group.end() :]
-    return [
-        letter
-        for letter, times in re.findall(r"([A-Za-z])(\d{0,2})", text)
-        for _ in range(int(times or 1))
-    ]
+        if len(text) > _MOST_PARTS:
+            return []
+    parts = re.findall(r"([A-Za-z])(\d{0,2})", text)
+    return [letter for letter, times in parts for _ in range(int(times or 1))][:_MOST_PARTS]

@@ -1,52 +1,54 @@
-"""Tokens of a line of ABC music (standard 2.1)."""
+"""Tokens of a line of ABC music (standard 2.1, section 4)."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ostinato.readers.abc_fields import ACCIDENTALS
+from ostinato.readers.abc_fields import ACCIDENTALS, factor
 
 _LENGTH = r"\d*/*\d*"
-_PITCH = r"(?:\^\^|\^|__|_|=)?[A-Ga-g][,']*"
-_TOKEN = re.compile(
+_PITCH = r"(?:\^\^|__|=|[\^_](?:\d+/?\d*|/\d*)?)?[A-Ga-g][,']*"
+_NAME = r"[^\s!+|\[\]:]"
+TOKEN = re.compile(
     r"(?P<field>\[[A-Za-z]:[^\]]*\])"
     r'|(?P<text>"[^"]*")'
-    r"|(?P<decoration>![A-Za-z0-9.+<>()]+!|\+[a-z]+\+|[H-Wh-w~]|\.(?!\|))"
+    rf"|(?P<plus>\+(?!f{{1,4}}\+)(?:{_PITCH}{_LENGTH}|[ ()\-~])+\+{_LENGTH})"
+    rf"|(?P<decoration>!(?:{_NAME}|\+)+!|\+{_NAME}+\+|[H-Wh-w~]|\.(?!\|))"
     r"|(?P<grace>\{[^}]*\})"
-    r"|(?P<bar>\.?(?:\[\||\||:+\||::)[|:\]]*(?:\s*\[\d[\d,\-]*|\d[\d,\-]*)?|\[\d[\d,\-]*)"
+    r"|(?P<bar>\.?(?:\[\||\||:+[|\]]|::)[|:\]]*(?:\s*\[\d[\d,\-]*|\d[\d,\-]*)?|\[\d[\d,\-]*)"
     r"|(?P<tuplet>\(\d(?::\d?)?(?::\d?)?)"
-    rf"|(?P<chord>\[[^\]|]*\]{_LENGTH})"
+    rf'|(?P<chord>\[(?:"[^"]*"|!(?:{_NAME}|\+)+!|[^\]\[|"!])*\]{_LENGTH})'
     rf"|(?P<note>{_PITCH}{_LENGTH})"
     rf"|(?P<rest>[zxZX]{_LENGTH})"
     r"|(?P<broken>>+|<+)"
     r"|(?P<tie>-)"
     r"|(?P<overlay>&)"
-    r"|(?P<nothing>y\d*|[()\\\s`*$!])"
+    r"|(?P<nothing>y\d*|\\%.*|[()\\\s`*$!])"
 )
-_NOTE = re.compile(rf"(\^\^|\^|__|_|=)?([A-Ga-g])([,']*)({_LENGTH})(-?)")
+_NOTE = re.compile(rf"([\^_=]*)([\d/]*)([A-Ga-g])([,']*)({_LENGTH})")
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @dataclass(frozen=True)
 class AbcNote:
-    """A note as it is spelled: `alter` is None where the key or an earlier sign decides.
+    """A note as it is spelled.
 
-    natural: MIDI pitch without any accidental; length: in unit notes.
+    natural: MIDI pitch without any accidental. alter: semitones of its own accidental, or None.
+    length: in unit notes.
     """
 
     letter: str
     natural: int
-    alter: int | None
+    alter: Fraction | None
     length: Fraction
-    tied: bool
 
 
 def tokens_of(line: str) -> Iterator[tuple[str, str]]:
-    """Kind and text of the tokens of a line; a character that means nothing is `unknown`."""
+    """Kind and text of each token; a character that has no meaning is `unknown`."""
     place = 0
     while place < len(line):
-        found = _TOKEN.match(line, place)
+        found = TOKEN.match(line, place)
         if found is None or found.lastgroup is None:
             yield "unknown", line[place]
             place += 1
@@ -55,32 +57,28 @@ def tokens_of(line: str) -> Iterator[tuple[str, str]]:
             place = found.end()
 
 
-def notes_of(text: str) -> list[AbcNote]:
-    """The notes in a note, a chord or a group of grace notes."""
-    return [
-        AbcNote(
-            letter.upper(),
-            60
-            + _STEPS[letter.upper()]
-            + 12 * (letter.islower() + octave.count("'") - octave.count(",")),
-            ACCIDENTALS[sign] if sign else None,
-            factor(length),
-            bool(tie),
-        )
-        for sign, letter, octave, length, tie in _NOTE.findall(text)
-    ]
+def note_of(text: str) -> AbcNote:
+    """The note of a token of the kind `note`."""
+    found = _NOTE.fullmatch(text)
+    assert found, text
+    sign, share, letter, octave, length = found.groups()
+    alter = None if not sign else Fraction(ACCIDENTALS[sign]) * (factor(share) if share else 1)
+    step = _STEPS[letter.upper()]
+    octaves = letter.islower() + octave.count("'") - octave.count(",")
+    return AbcNote(letter.upper(), 60 + step + 12 * octaves, alter, factor(length))
 
 
-def factor(text: str) -> Fraction:
-    """A length such as 3, 3/2, /, // or /4 in unit notes."""
-    number, slashes, over = re.fullmatch(r"(\d*)(/*)(\d*)", text).groups()  # type: ignore[union-attr]
-    halves = Fraction(1, 2 ** len(slashes)) if slashes and not over else Fraction(1)
-    return int(number or 1) * halves / max(1, int(over or 1))
+def count_notes(text: str) -> int:
+    """Number of notes in a group of grace notes, chords included."""
+    total = 0
+    for kind, token in tokens_of(text):
+        if kind in ("chord", "plus"):
+            total += count_notes(chord_parts(token)[0])
+        total += kind == "note"
+    return total
 
 
-def numbers_of(text: str) -> tuple[int, ...]:
-    """Numbers of an ending: 1, `1,3` and `1-3`."""
-    numbers: list[int] = []
-    for first, last in re.findall(r"(\d{1,2})(?:-(\d{1,2}))?", text):
-        numbers += range(int(first), int(last or first) + 1)
-    return tuple(numbers)
+def chord_parts(token: str) -> tuple[str, Fraction]:
+    """What a chord contains, and the factor of its length; `+CEG+` is the outdated form."""
+    inside, _, length = token[1:].rpartition("+" if token[0] == "+" else "]")
+    return inside, factor(length)

@@ -1,139 +1,191 @@
-"""One voice of an ABC tune: what its lines sound like."""
+"""One voice of an ABC tune: its notes, and what its fields change."""
 
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import ceil
 
 from ostinato.music.piece import Annotation, Key, Meter, Tempo
 from ostinato.readers import abc_fields
-from ostinato.readers.abc_fields import KeySign
-from ostinato.readers.abc_tokens import AbcNote, factor, notes_of, numbers_of, tokens_of
-from ostinato.readers.score import Score, Written
+from ostinato.readers.abc_bars import BarSigns
+from ostinato.readers.abc_fields import ACCIDENTALS, KeySign, factor
+from ostinato.readers.abc_texts import direction_of, is_chord
+from ostinato.readers.abc_tokens import AbcNote, chord_parts, count_notes, note_of, tokens_of
+from ostinato.readers.score import Mark, Written
 
 TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # p notes in the time of q; of others by the meter
-
-
-@dataclass
-class BarSigns:
-    """A stretch between two bar lines: where it begins, its repeats, endings and part label."""
-
-    start: Fraction
-    opens: bool = False
-    times: int = 1
-    endings: tuple[int, ...] = ()
-    label: str = ""
+SYMBOLS = {"H": "fermata", "O": "coda", "S": "segno"}  # of the letters that U: can redefine
+MICROTONE = "microtones are rounded to semitones"
 
 
 @dataclass
 class Voice:
-    """Reads the lines of one voice into a track of a score.
+    """Reads the lines of one voice.
 
-    shift: semitones that it sounds away from what is written. leads: it tells meters, keys,
-    tempos and parts for the whole score.
+    marks: meters, keys and tempos. annotations: chord symbols, fermatas and labels of parts.
+    dropped: notes that are not read, by reason. unknown: characters without a meaning. Times are in
+    quarter notes.
     """
 
-    score: Score
-    track: int
-    name: str
-    unit: Fraction
-    meter: tuple[int, int] | None
-    key: KeySign
-    shift: int = 0
-    leads: bool = True
+    id: str
+    name: str = ""
+    unit: Fraction = Fraction(1, 2)
+    meter: tuple[int, int] | None = None
+    key: KeySign = field(default_factory=KeySign)
+    shifts: dict[str, int] = field(default_factory=dict)
     time: Fraction = Fraction(0)
-    bars: list[BarSigns] = field(default_factory=lambda: [BarSigns(Fraction(0))])
+    notes: list[Written] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    annotations: list[Mark] = field(default_factory=list)
+    bars: BarSigns = field(default_factory=BarSigns)
+    dropped: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self._symbols = dict(SYMBOLS)
+        self._breaks_lines = self._plus_decorates = False  # dialects of ! and +
         self._altered: dict[str, int] = {}  # by accidentals in this bar
-        self._tied: dict[int, int] = {}  # natural pitch of a tied note: the pitch it sounds
-        self._last: list[AbcNote] = []
-        self._first = 0  # number of the first note of the last group in the track
-        self._onset = self._length = Fraction(0)  # of the last group
+        self._group: list[tuple[int, AbcNote]] = []  # the last notes, with their numbers in `notes`
+        self._tied: list[tuple[int, int]] = []  # numbers of tied notes, natural pitches
+        self._onset = self._length = Fraction(0)  # of the last group or rest
         self._broken = Fraction(1)
         self._tuplet, self._ratio = 0, Fraction(1)
+        self._resume: Fraction | None = None  # where the music below an overlay has come to
+        self._overlaid = 0  # number of the bar that the overlay has come to
         self._readers: dict[str, Callable[[str], None]] = {
             "field": lambda text: self.field(text[1], text[3:-1]),
-            "text": self._text,
+            "text": lambda text: self._text(text[1:-1]),
             "decoration": self._decoration,
             "grace": self._grace,
             "bar": self._bar,
             "tuplet": self._begin_tuplet,
             "chord": self._chord,
-            "note": lambda text: self._sound(notes_of(text), Fraction(1)),
+            "plus": self._chord,
+            "note": lambda text: self._sound([note_of(text)], Fraction(1)),
             "rest": self._rest,
             "broken": self._break,
-            "tie": lambda _: self._tie(self._last),
+            "tie": lambda _: self._tie(self._group),
             "overlay": lambda _: self._overlay(),
             "unknown": lambda text: self.unknown.update(text),
             "nothing": lambda _: None,
         }
 
     def line(self, text: str) -> None:
-        """Read a line of music; characters that mean nothing are counted in `unknown`."""
+        """Read a line of music."""
+        if self._breaks_lines:
+            text = text.replace("!", " ")
+        if self._plus_decorates:
+            text = re.sub(r"\+([^\s+|\[\]:]+)\+", r"!\1!", text)
         for kind, token in tokens_of(text):
             self._readers[kind](token)
 
     def field(self, letter: str, value: str) -> None:
-        """Read a field within the tune."""
+        """Read a field of the header or the body; fields that change no notes are ignored."""
         if letter == "M":
             self.meter = abc_fields.meter_of(value)
-            if self.meter and self.leads:
-                self.score.mark(self.time, Meter(0, *self.meter))
+            if self.meter:
+                self.marks.append(Mark(self.time, Meter(0, *self.meter)))
         elif letter == "L":
             self.unit = abc_fields.unit_of(value) or self.unit
         elif letter == "K":
             self._key(value)
-        elif letter == "Q" and self.leads:
+        elif letter == "Q":
             if qpm := abc_fields.qpm_of(value, self.unit):
-                self.score.mark(self.time, Tempo(0, qpm))
-        elif letter == "P" and self.leads:
-            self._next_bar()
-            self.bars[-1].label = value.strip()
-            self.score.mark(self.time, Annotation(0, "marker", value.strip()))
+                self.marks.append(Mark(self.time, Tempo(0, qpm)))
+        elif letter == "P":
+            self._part(value.strip())
+        elif letter == "V":
+            self.shifts |= abc_fields.shifts_of(value)
+            self.name = abc_fields.voice_name(value) or self.name
+        elif letter == "U":
+            if found := re.match(r"\s*([H-Wh-w~])\s*=\s*(?:!([^!]*)!)?", value):
+                self._symbols[found[1]] = found[2] or ""
+        elif letter == "I":
+            self._dialect(value)
+
+    def close(self) -> None:
+        """End an overlay that the last bar has."""
+        if self._resume is not None:
+            self._leave_overlay()
 
     def _key(self, value: str) -> None:
-        self.shift = abc_fields.octaves_of(value) or self.shift
+        self.shifts |= abc_fields.shifts_of(value)
         key = abc_fields.key_of(value)
         if key is not None:
             self.key = key
-            if self.leads:
-                self.score.mark(self.time, Key(0, key.fifths, key.mode))
+            self.marks.append(Mark(self.time, Key(0, key.fifths, key.mode)))
+
+    def _part(self, label: str) -> None:
+        if direction := direction_of(label):
+            self.bars.direction(self.time, direction)
+        else:
+            self.bars.part(self.time, label)
+            self._annotate("marker", label)
+
+    def _dialect(self, value: str) -> None:
+        name, _, setting = value.strip().partition(" ")
+        if name == "linebreak":
+            self._breaks_lines = "!" in setting
+            self._plus_decorates = "!" in setting
+        elif name == "decoration":
+            self._plus_decorates = "+" in setting
+
+    def _annotate(self, kind: str, value: str = "") -> None:
+        self.annotations.append(Mark(self.time, Annotation(0, kind, value)))
 
     def _text(self, text: str) -> None:
-        """A chord symbol as it is written; other words over the staff are left out."""
-        text = text[1:-1].strip()
-        if text[:1] in tuple("ABCDEFG") or text in ("N.C.", "NC"):
-            self.score.mark(self.time, Annotation(0, "chord", text))
+        """A chord symbol or a direction; other words have no effect."""
+        text = text.strip()
+        if is_chord(text):
+            self._annotate("chord", text)
+        elif direction := direction_of(text):
+            self.bars.direction(self.time, direction)
 
     def _decoration(self, text: str) -> None:
-        if text == "H" or text.strip("!+") == "fermata":
-            self.score.mark(self.time, Annotation(0, "fermata"))
+        name = text[1:-1] if len(text) > 1 else self._symbols.get(text, "")
+        if name == "fermata":
+            self._annotate("fermata")
+        elif direction := direction_of(name):
+            self.bars.direction(self.time, direction)
 
     def _grace(self, text: str) -> None:
-        self.score.dropped["grace note"] += len(notes_of(text))
-
-    def _next_bar(self) -> None:
-        self._altered.clear()
-        if self.bars[-1].start != self.time:
-            self.bars.append(BarSigns(self.time))
+        self.dropped["grace note"] += count_notes(text[1:-1])
 
     def _bar(self, text: str) -> None:
-        signs, number = re.fullmatch(r"([.|:\]\s]*(?:\[\|[|:\]]*)?)\s*\[?(.*)", text).groups()  # type: ignore[union-attr]
-        signs = signs.strip(". ")
-        before = self.bars[-1]
-        if signs.startswith(":") and before.start != self.time:
-            colons = len(signs) - len(signs.lstrip(":"))
-            before.times = 2 if set(signs) == {":"} else colons + 1
-        self._next_bar()
-        bar = self.bars[-1]
-        bar.opens |= signs.endswith(":")
-        if number:
-            bar.endings = numbers_of(number)
-        elif bar is not before and signs == "|" and before.times == 1:
-            bar.endings = before.endings
+        self._altered.clear()
+        if self._resume is not None:
+            starts = self.bars.line_starts()
+            if self._overlaid < len(starts) - 1:
+                self._overlaid += 1
+                self.time = starts[self._overlaid]
+                if self.time == self._resume:
+                    self._resume = None
+                return
+            self._leave_overlay()
+        self._tied = [(number, natural) for number, natural in self._tied
+                      if self._end_of(number) >= self.time]  # fmt: skip
+        self.bars.line(self.time, text)
+
+    def _overlay(self) -> None:
+        """Go back to where the bar begins, or from there to where the bar before begins."""
+        starts = self.bars.line_starts()
+        if self._resume is None:
+            self._resume, self._overlaid = self.time, len(starts) - 1
+        if self.time == starts[self._overlaid] and self._overlaid:
+            self._overlaid -= 1
+        self.time = starts[self._overlaid]
+        self._altered.clear()
+        self._tuplet = 0
+
+    def _leave_overlay(self) -> None:
+        """What is below an overlay decides where the next bar begins, unless it is empty."""
+        start = self.bars.line_starts()[-1]
+        if self._resume is not None and self._resume > start:
+            self.time = self._resume
+        self._resume = None
 
     def _begin_tuplet(self, text: str) -> None:
         p, q, r = (int(part or 0) for part in (text[1:] + "::").split(":")[:3])
@@ -142,49 +194,69 @@ class Voice:
         self._tuplet, self._ratio = (r or p, Fraction(q, p)) if p else (0, Fraction(1))
 
     def _chord(self, text: str) -> None:
-        inside, length = text[1:].rsplit("]", 1)
-        self._sound(notes_of(inside), factor(length))
+        inside, scale = chord_parts(text)
+        notes: list[AbcNote] = []
+        tied: list[int] = []
+        for kind, token in tokens_of(inside):
+            if kind == "note":
+                notes.append(note_of(token))
+            elif kind == "tie" and notes:
+                tied.append(len(notes) - 1)
+            elif kind in ("text", "decoration", "grace", "unknown"):
+                self._readers[kind](token)
+        self._sound(notes, scale, tied)
 
-    def _sound(self, notes: list[AbcNote], scale: Fraction) -> None:
-        """Notes that begin together; the music goes on after the first of them."""
+    def _sound(self, notes: list[AbcNote], scale: Fraction, tied: list[int] | None = None) -> None:
+        """Notes that begin together; the first of them decides where the music goes on."""
         scale *= self._scale() * self.unit
-        self._last, self._first = notes, len(self.score.notes[self.track])
-        tied, self._tied = self._tied, {}
-        for note in notes:
-            pitch = self._pitch(note, tied)
+        before, group = self._tied_here(), []
+        for place, note in enumerate(notes):
+            pitch = self._pitch(note, before)
             duration = note.length * scale
             if 0 <= pitch < 128 and duration:
-                written = Written(self.time, duration, pitch, voice=self.name)
-                self.score.notes[self.track].append(written)
+                group.append((len(self.notes), note))
+                self.notes.append(Written(self.time, duration, pitch, voice=self.id))
+                if place in (tied or []):
+                    self._tie(group[-1:])
             else:
-                self.score.dropped["outside MIDI's pitches" if duration else "no duration"] += 1
-        self._tie([note for note in notes if note.tied], tied | self._tied)
+                self.dropped["outside MIDI's pitches" if duration else "no duration"] += 1
+        self._group = group
         self._advance(notes[0].length * scale if notes else Fraction(0))
+
+    def _tied_here(self) -> dict[int, int]:
+        """Natural pitch and sounding pitch of the notes that are tied to this time."""
+        return {
+            natural: self.notes[number].pitch
+            for number, natural in self._tied
+            if self._end_of(number) == self.time
+        }
+
+    def _end_of(self, number: int) -> Fraction:
+        return self.notes[number].onset + self.notes[number].duration
 
     def _pitch(self, note: AbcNote, tied: dict[int, int]) -> int:
         """An accidental holds for its letter in all octaves up to the bar line."""
         if note.alter is not None:
-            self._altered[note.letter] = note.alter
+            whole = ceil(abs(note.alter) - Fraction(1, 2))
+            self.warnings[MICROTONE] += note.alter.denominator != 1
+            self._altered[note.letter] = whole if note.alter > 0 else -whole
         elif note.natural in tied:
             return tied[note.natural]
         alter = self._altered.get(note.letter, self.key.alters.get(note.letter, 0))
-        return note.natural + alter + self.shift
+        return note.natural + alter + sum(self.shifts.values())
 
-    def _tie(self, notes: list[AbcNote], before: dict[int, int] | None = None) -> None:
-        """Tie these notes of the last group to the next, which keeps their accidentals."""
-        pitches = {self._pitch(replace(n, alter=None), before or {}): n.natural for n in notes}
-        track = self.score.notes[self.track]
-        for number in range(self._first, len(track)):
-            if track[number].pitch in pitches:
-                track[number] = replace(track[number], tied_out=True)
-                self._tied[pitches[track[number].pitch]] = track[number].pitch
+    def _tie(self, group: list[tuple[int, AbcNote]]) -> None:
+        """Tie notes to the next ones of their pitch, which keep their accidentals."""
+        for number, note in group:
+            self.notes[number] = replace(self.notes[number], tied_out=True)
+            self._tied.append((number, note.natural))
 
     def _rest(self, text: str) -> None:
         length = factor(text[1:])
         if text[0] in "ZX":
             self._advance(length * 4 * Fraction(*(self.meter or (4, 4))))
         else:
-            self._last, self._first = [], len(self.score.notes[self.track])
+            self._group = []
             self._advance(length * self._scale() * self.unit)
 
     def _advance(self, length: Fraction) -> None:
@@ -192,7 +264,7 @@ class Voice:
         self.time += length
 
     def _scale(self) -> Fraction:
-        """What tuplets and broken rhythms make of the length of the next note."""
+        """How tuplets and broken rhythms change the length of the next note."""
         scale, self._broken = self._broken, Fraction(1)
         if self._tuplet:
             self._tuplet -= 1
@@ -203,13 +275,8 @@ class Voice:
         """`a>b`: the note before is longer by half, the next as much shorter; `<` the other way."""
         short = Fraction(1, 2 ** len(text))
         before, self._broken = (2 - short, short) if text[0] == ">" else (short, 2 - short)
-        track = self.score.notes[self.track]
-        for number in range(self._first, len(track)):
-            track[number] = replace(track[number], duration=track[number].duration * before)
+        for number, _ in self._group:
+            note = self.notes[number]
+            self.notes[number] = replace(note, duration=note.duration * before)
         self._length *= before
         self.time = self._onset + self._length
-
-    def _overlay(self) -> None:
-        """A second voice within the bar begins where the bar does."""
-        self.time = self.bars[-1].start
-        self._altered.clear()
