@@ -19,7 +19,9 @@ def count_notes(text: str) -> dict[str, int]:
     """Number of note letters of each tune, by the key that the reader gives it."""
     tunes: list[tuple[str, int]] = []
     dialect = ""  # of the file header
-    chunks = re.split(r"(?m)^X:", text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
+    chunks = re.split(
+        r"(?m)^X:", text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    )
     head, rest = chunks[0], chunks[1:]
     if not rest:
         return {"": _letters(head, "")} if re.search(r"(?m)^K:", head) else {}
@@ -41,7 +43,7 @@ def count_notes(text: str) -> dict[str, int]:
 def _letters(tune: str, dialect: str) -> int:
     """Letters in the lines of music: after K:, up to an empty line."""
     tune = re.sub(r"(?ms)^(?:%%|I:)[ \t]*begin(\w+).*?^(?:%%|I:)[ \t]*end\1\b[^\n]*\n?", "", tune)
-    header, key, body = re.split(r"(?m)^(K:[^\n]*\n?)", tune, maxsplit=1)
+    header, *_, body = re.split(r"(?m)^K:([^\n]*\n?)", tune, maxsplit=1)
     dialect += _dialect(header)
     total, lyrics = 0, False
     for line in body.split("\n"):

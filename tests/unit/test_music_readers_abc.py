@@ -4,11 +4,9 @@ from fractions import Fraction
 
 import pytest
 
-from ostinato.files import DamagedFile
 from ostinato.music.piece import Key, Meter, Tempo
 from ostinato.readers.abc_fields import key_of, part_order, qpm_of
-from ostinato.readers.read import ReadOptions, keys_in, read
-
+from ostinato.readers.read import ReadOptions, read
 
 NAMES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 
@@ -34,18 +32,6 @@ def letters(result):
 
 def annotations(result, kind):
     return [(a.onset, a.value) for a in result.piece.annotations if a.kind == kind]
-
-
-def test_a_file_of_many_tunes_loses_neither_the_first_nor_the_last_line(tmp_path):
-    path = tmp_path / "many.abc"
-    path.write_text(
-        "% a book\nL:1/4\n\nX:3\nT:c\nK:C\nCDE|\n\nwords\n\nX:12\nK:C\nFG|\nX:3\nK:C\nAB"
-    )
-    assert keys_in(path) == ["0003", "0003-2", "0012"]
-    found = {key: letters(read(path, key)) for key in keys_in(path)}
-    assert found == {"0003": "CDE", "0003-2": "AB", "0012": "FG"}
-    piece = read(path, "0012").piece
-    assert (piece.id, int(piece.notes["duration"][0])) == ("many-0012", 480)
 
 
 def test_lengths_tuplets_broken_rhythms_rests_and_chords(tmp_path):
@@ -119,35 +105,6 @@ def test_a_repeat_within_a_bar_begins_no_bar(tmp_path):
     assert annotations(result, "bar") == [(n, "") for n in (0, 24, 120, 216)]
 
 
-REPEATS = {
-    "|:CD:|EF|": ("CDEF", "CDCDEF"),
-    "CD:|EF:|G|": ("CDEFG", "CDCDEFEFG"),
-    "CD::EF:|": ("CDEF", "CDCDEFEF"),
-    "CD:||:EF:|": ("CDEF", "CDCDEFEF"),
-    "|:C|1 D:|2 E|]F|": ("CEF", "CDCEF"),
-    "|:C|[1 D|G:| [2 E||\nF|": ("CEF", "CDGCEF"),
-    "|:C|[1,2 D:|[3 E||F|": ("CEF", None),
-    "|:C|1D:|2E:|F|G:|": ("CEFG", "CDCEFGFG"),
-}
-
-
-@pytest.mark.parametrize("music", REPEATS)
-def test_each_printed_bar_sounds_once_or_the_repeats_are_played_out(tmp_path, music):
-    once, expanded = REPEATS[music]
-    assert letters(tune(tmp_path, music)) == once
-    if expanded:
-        assert letters(tune(tmp_path, music, expand_repeats=True)) == expanded
-
-
-def test_parts_are_played_in_the_order_of_the_header(tmp_path):
-    music = "P:A\nCD|\nP:B\n|:EF:|\n"
-    head = "L:1/4\nP:ABA\n"
-    assert letters(tune(tmp_path, music, head)) == "CDEF"
-    result = tune(tmp_path, music, head, expand_repeats=True)
-    assert letters(result) == "CDEFEFCD"
-    assert [value for _, value in annotations(result, "marker")] == ["A", "B", "B", "A"]
-
-
 def test_voices_are_tracks_and_overlays_sound_together(tmp_path):
     head = 'M:4/4\nL:1/4\nV:S name="Soprano"\nV:B nm="Bass" octave=-1\n'
     music = "V:S\nCDEF & c4 | G4 |\nV:B\n[V:B] C4 | C4 |\n[V:S] A4 |\n"
@@ -164,13 +121,3 @@ def test_grace_notes_are_counted_and_strange_signs_are_named(tmp_path):
     assert result.dropped == {"grace note": 3}
     assert letters(result) == "CDE"
     assert result.piece.warnings == ("1 characters are not ABC music: ?",)
-
-
-def test_a_tune_without_a_key_and_a_file_without_a_tune_are_refused(tmp_path):
-    path = tmp_path / "bad.abc"
-    path.write_text("X:1\nT:t\nCDE|\n")
-    with pytest.raises(DamagedFile, match="no key"):
-        read(path)
-    path.write_text("words\n")
-    with pytest.raises(DamagedFile, match=r"bad\.abc cannot be read: it holds no piece"):
-        keys_in(path)

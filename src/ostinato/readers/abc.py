@@ -7,9 +7,7 @@ keys of all modes, chord symbols, fermatas, parts, repeats, endings and jumps; n
 and playback directives.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,14 +16,13 @@ from ostinato.music.piece import Annotation, Meter, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.abc_fields import default_unit, part_order
 from ostinato.readers.abc_lines import MUSIC, Line, Tune, read_lines, tunes_of, values
+from ostinato.readers.abc_tokens import Dialect, tokens_of
 from ostinato.readers.abc_voice import Voice
 from ostinato.readers.base import Reading, ReadOptions
 from ostinato.readers.score import Score, Span, perform
 from ostinato.readers.unfold import printed_once, unfold
 
 SUFFIXES = (".abc",)
-_VOICE_FIELD = re.compile(r"(\[V:[^\]]*\])")
-_FIELDS = re.compile(r"\s*\[([A-Za-z]):([^\]]*)\]")
 
 
 def abc_keys(path: Path) -> list[str]:
@@ -65,6 +62,9 @@ class _Voices:
         self._declared = [_voice_id(text) for text in values(tune.header, "V")]
         self._preset: list[Line] = []
         self._current: Voice | None = None
+        self._dialect = Dialect()
+        for text in values(tune.header, "I"):
+            self._dialect.read(text)
 
     def read(self) -> list[Voice]:
         """The voices, those of the header first; music before any V: is the first voice's."""
@@ -85,22 +85,21 @@ class _Voices:
         return declared + others
 
     def _field(self, line: Line) -> None:
-        if self._current:
+        if line.letter == "I":
+            self._dialect.read(line.text)
+        elif self._current:
             self._current.field(line.letter, line.text)
         else:
             self._preset.append(line)
 
     def _music(self, text: str) -> None:
-        for part in _VOICE_FIELD.split(text):
-            if part.startswith("[V:"):
-                self._select(part[3:-1])
-                continue
-            while self._current is None and (found := _FIELDS.match(part)):
-                self._preset.append(Line(found[1], found[2]))
-                part = part[found.end() :]
-            if part.strip():
-                self._current = self._current or self._select("")
-                self._current.line(part)
+        for kind, token in tokens_of(self._dialect.plain(text)):
+            if kind == "field" and token[1] == "V":
+                self._select(token[3:-1])
+            elif kind == "field":
+                self._field(Line(token[1], token[3:-1]))
+            elif kind != "nothing":
+                (self._current or self._select("")).read(kind, token)
 
     def _select(self, text: str) -> Voice:
         name = _voice_id(text) or next(iter([*self._voices, *self._declared]), "1")
@@ -120,8 +119,8 @@ class _Voices:
                 voice.unit = default_unit(voice.meter)
         own = [Line("V", text[len(name) :]) for text in values(header, "V")
                if _voice_id(text) == name]  # fmt: skip
-        dialects = [line for line in header if line.letter in "UI"]
-        for line in dialects + own + self._preset:
+        symbols = [line for line in header if line.letter == "U"]
+        for line in symbols + own + self._preset:
             voice.field(line.letter, line.text)
         return voice
 
@@ -146,9 +145,8 @@ def _score(tune: Tune, voices: list[Voice], lead: Voice) -> Score:
     for warning, number in sum((voice.warnings for voice in voices), Counter[str]()).items():
         score.warnings.append(f"{number} {warning}")
     if tune.unread:
-        score.warnings.append(
-            f"{tune.unread} lines with bar lines after the empty line that ends the tune are not read"
-        )
+        words = "lines with bar lines after the empty line that ends the tune are not read"
+        score.warnings.append(f"{tune.unread} {words}")
     return score
 
 

@@ -116,7 +116,9 @@ class BarSigns:
                 last.to_coda = True
         return [stretch.bar() for stretch in used]
 
-    def printed_bars(self, end: Fraction, full: Iterable[tuple[Fraction, Fraction]]) -> list[Fraction]:
+    def printed_bars(
+        self, end: Fraction, full: Iterable[tuple[Fraction, Fraction]]
+    ) -> list[Fraction]:
         """Onsets of bars; a repeat sign within a full bar begins none.
 
         full: lengths of bars and the onsets that they hold from, ascending.
@@ -125,8 +127,10 @@ class BarSigns:
         ends = [stretch.start for stretch in lines[1:]] + [end]
         lengths = list(full)
         onsets: list[Fraction] = []
-        for stretch, next_start in zip(lines, ends, strict=True):
-            length = next((ln for onset, ln in reversed(lengths) if onset <= stretch.start), Fraction(0))
+        for stretch, next_start in zip(lines, ends, strict=False):
+            length = next(
+                (ln for onset, ln in reversed(lengths) if onset <= stretch.start), Fraction(0)
+            )
             begun = onsets[-1] if onsets else Fraction(0)
             completes = begun < stretch.start < begun + length == next_start
             if not (completes and (stretch.opens or stretch.after_repeat)):

@@ -96,15 +96,16 @@ def read_lines(lines: Sequence[str]) -> Tune:
     """
     header: list[Line] = []
     body: list[Line] = []
-    has_key = False
+    has_key = are_lyrics = False
     rest = iter(list(_without_blocks(lines)))
     for raw in rest:
         if not raw.strip():
             if has_key:
                 break
             continue
+        continues_lyrics, are_lyrics = are_lyrics, False
         line = _line(raw)
-        if line is None:
+        if line is None or (continues_lyrics and line.letter == MUSIC):
             continue
         target = body if has_key else header
         if line.letter == "+":
@@ -112,8 +113,7 @@ def read_lines(lines: Sequence[str]) -> Tune:
         elif has_key or line.letter != MUSIC:
             target.append(line)
         has_key = has_key or line.letter == "K"
-        if line.letter.lower() == "w" and line.text.endswith("\\"):
-            next(rest, None)  # lyrics that continue in the way of ABC 2.0
+        are_lyrics = line.letter.lower() == "w" and line.text.endswith("\\")  # as in ABC 2.0
     if not has_key:
         raise DamagedFile("the tune has no key (K:), which ends its header")
     return Tune(header, body, sum("|" in _COMMENT.sub("", raw) for raw in rest))

@@ -13,8 +13,8 @@ _CHORD = re.compile(
 )
 _JUMP = re.compile(r"(dc|dacapo|ds|dalsegno|dasegno)(?:al(fine|coda))?")
 _OTHER = {
-    "fine": "fine", "fin": "fine", "tocoda": "to_coda", "dacoda": "to_coda", "coda": "coda",
-    "segno": "segno",
+    "fine": "fine", "fin": "fine", "end": "fine", "tocoda": "to_coda", "dacoda": "to_coda",
+    "coda": "coda", "segno": "segno",
 }  # fmt: skip
 
 

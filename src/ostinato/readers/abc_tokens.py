@@ -44,6 +44,29 @@ class AbcNote:
     length: Fraction
 
 
+class Dialect:
+    """How I: fields change the meaning of ! and + (standard 12.1)."""
+
+    def __init__(self) -> None:
+        self._breaks_lines = self._plus_decorates = False
+
+    def read(self, instruction: str) -> None:
+        """Read an I: field; other instructions have no effect."""
+        name, _, setting = instruction.strip().partition(" ")
+        if name == "linebreak":
+            self._breaks_lines = self._plus_decorates = "!" in setting
+        elif name == "decoration":
+            self._plus_decorates = "+" in setting
+
+    def plain(self, line: str) -> str:
+        """The line with ! and + in their usual meaning."""
+        if self._breaks_lines:
+            line = line.replace("!", " ")
+        if self._plus_decorates:
+            line = re.sub(rf"\+({_NAME}+)\+", r"!\1!", line)
+        return line
+
+
 def tokens_of(line: str) -> Iterator[tuple[str, str]]:
     """Kind and text of each token; a character that has no meaning is `unknown`."""
     place = 0

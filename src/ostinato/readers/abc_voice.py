@@ -10,13 +10,14 @@ from math import ceil
 from ostinato.music.piece import Annotation, Key, Meter, Tempo
 from ostinato.readers import abc_fields
 from ostinato.readers.abc_bars import BarSigns
-from ostinato.readers.abc_fields import ACCIDENTALS, KeySign, factor
+from ostinato.readers.abc_fields import KeySign, factor
 from ostinato.readers.abc_texts import direction_of, is_chord
 from ostinato.readers.abc_tokens import AbcNote, chord_parts, count_notes, note_of, tokens_of
 from ostinato.readers.score import Mark, Written
 
 TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # p notes in the time of q; of others by the meter
 SYMBOLS = {"H": "fermata", "O": "coda", "S": "segno"}  # of the letters that U: can redefine
+_SYMBOL = re.compile(r"\s*([H-Wh-w~])\s*=\s*(?:!([^!]*)!)?")
 MICROTONE = "microtones are rounded to semitones"
 
 
@@ -46,7 +47,6 @@ class Voice:
 
     def __post_init__(self) -> None:
         self._symbols = dict(SYMBOLS)
-        self._breaks_lines = self._plus_decorates = False  # dialects of ! and +
         self._altered: dict[str, int] = {}  # by accidentals in this bar
         self._group: list[tuple[int, AbcNote]] = []  # the last notes, with their numbers in `notes`
         self._tied: list[tuple[int, int]] = []  # numbers of tied notes, natural pitches
@@ -56,7 +56,6 @@ class Voice:
         self._resume: Fraction | None = None  # where the music below an overlay has come to
         self._overlaid = 0  # number of the bar that the overlay has come to
         self._readers: dict[str, Callable[[str], None]] = {
-            "field": lambda text: self.field(text[1], text[3:-1]),
             "text": lambda text: self._text(text[1:-1]),
             "decoration": self._decoration,
             "grace": self._grace,
@@ -70,17 +69,11 @@ class Voice:
             "tie": lambda _: self._tie(self._group),
             "overlay": lambda _: self._overlay(),
             "unknown": lambda text: self.unknown.update(text),
-            "nothing": lambda _: None,
         }
 
-    def line(self, text: str) -> None:
-        """Read a line of music."""
-        if self._breaks_lines:
-            text = text.replace("!", " ")
-        if self._plus_decorates:
-            text = re.sub(r"\+([^\s+|\[\]:]+)\+", r"!\1!", text)
-        for kind, token in tokens_of(text):
-            self._readers[kind](token)
+    def read(self, kind: str, token: str) -> None:
+        """Read a token of music."""
+        self._readers[kind](token)
 
     def field(self, letter: str, value: str) -> None:
         """Read a field of the header or the body; fields that change no notes are ignored."""
@@ -100,11 +93,8 @@ class Voice:
         elif letter == "V":
             self.shifts |= abc_fields.shifts_of(value)
             self.name = abc_fields.voice_name(value) or self.name
-        elif letter == "U":
-            if found := re.match(r"\s*([H-Wh-w~])\s*=\s*(?:!([^!]*)!)?", value):
-                self._symbols[found[1]] = found[2] or ""
-        elif letter == "I":
-            self._dialect(value)
+        elif letter == "U" and (found := _SYMBOL.match(value)):
+            self._symbols[found[1]] = found[2] or ""
 
     def close(self) -> None:
         """End an overlay that the last bar has."""
@@ -124,14 +114,6 @@ class Voice:
         else:
             self.bars.part(self.time, label)
             self._annotate("marker", label)
-
-    def _dialect(self, value: str) -> None:
-        name, _, setting = value.strip().partition(" ")
-        if name == "linebreak":
-            self._breaks_lines = "!" in setting
-            self._plus_decorates = "!" in setting
-        elif name == "decoration":
-            self._plus_decorates = "+" in setting
 
     def _annotate(self, kind: str, value: str = "") -> None:
         self.annotations.append(Mark(self.time, Annotation(0, kind, value)))
@@ -185,7 +167,7 @@ class Voice:
         start = self.bars.line_starts()[-1]
         if self._resume is not None and self._resume > start:
             self.time = self._resume
-        self._resume = None
+        self._resume, self._tuplet = None, 0
 
     def _begin_tuplet(self, text: str) -> None:
         p, q, r = (int(part or 0) for part in (text[1:] + "::").split(":")[:3])

@@ -46,8 +46,9 @@ class ReadOptions:
 class Reading:
     """A piece, and what was lost or changed in reading it.
 
-    dropped: number of notes of the file that the piece lacks, by reason. They and the piece's notes
-    are all notes of the file.
+    dropped: number of notes of the file that the piece lacks, by reason.
+    tied: notes of a score that ties made part of an earlier note. If repeats are not written out,
+    they, the dropped notes and the piece's notes are all notes of the file.
     onset_error: mean absolute change of onsets in quarter notes by rounding to ticks.
     compared: readers whose notes were compared, and whether they differ (`midi_check`).
     """
@@ -56,3 +57,4 @@ class Reading:
     dropped: Mapping[str, int] = field(default_factory=dict)
     onset_error: float = 0.0
     compared: Mapping[str, bool] = field(default_factory=dict)
+    tied: int = 0

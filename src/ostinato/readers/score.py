@@ -87,12 +87,16 @@ def perform(
     a note are left out. Tied notes without a note before them are struck, with a warning.
     """
     notes, marks = score.notes, sorted(score.marks, key=lambda mark: mark.onset)
+    tied = 0
     if spans is not None:
         spans = _merged(spans)
-        score.dropped[NOT_PLAYED] += sum(_unplayed(track, spans) for track in notes)
+        unplayed = sum(_unplayed(track, spans) for track in notes)
+        score.dropped[NOT_PLAYED] += unplayed
+        tied = sum(not _is_played(note, spans) for track in notes for note in track) - unplayed
         notes = [_played(track, spans) for track in notes]
         marks = _played_marks(marks, spans)
     joined = [join_ties(track) for track in notes]
+    tied += sum(map(len, notes)) - sum(map(len, joined))
     if struck := sum(note.tied_in for track in joined for note in track):
         score.warnings.append(f"{struck} tied notes follow no note of their pitch; struck anew")
     used = [number for number, track in enumerate(joined) if track]
@@ -110,7 +114,7 @@ def perform(
         source=source,
         warnings=tuple(dict.fromkeys(score.warnings)),
     )
-    return Reading(piece, counts(score.dropped), error)
+    return Reading(piece, counts(score.dropped), error, tied=tied)
 
 
 def counts(dropped: Counter[str]) -> Mapping[str, int]:
@@ -200,8 +204,12 @@ def _played(events: Sequence[Event], spans: Sequence[Span]) -> list[Event]:
 
 def _unplayed(notes: Sequence[Written], spans: Sequence[Span]) -> int:
     """Number of struck notes that no span plays; a chain of tied notes is one."""
-    left_out = [n for n in notes if not any(start <= n.onset < end for start, end in spans)]
+    left_out = [note for note in notes if not _is_played(note, spans)]
     return sum(not note.tied_in for note in join_ties(left_out))
+
+
+def _is_played(note: Written, spans: Sequence[Span]) -> bool:
+    return any(start <= note.onset < end for start, end in spans)
 
 
 def _played_marks(marks: Sequence[Mark], spans: Sequence[Span]) -> list[Mark]:
