@@ -51,10 +51,8 @@ def _letters(tune: str, dialect: str) -> int:
             break
         was_lyrics, lyrics = lyrics, False
         line = re.sub(r"(?<!\\)%.*", "", line).rstrip()
-        if was_lyrics and not re.match(r"[A-Za-z+]:", line):
-            continue
         if not re.match(r"[A-Za-z+]:", line) or re.match(r"[A-Ga-gXZxyz]:[|:\]]", line):
-            total += _music(line, dialect)
+            total += 0 if was_lyrics else _music(line, dialect)
         elif line[0] == "I":
             dialect += _dialect(line)
         lyrics = line[:2].lower() == "w:" and line.endswith("\\")

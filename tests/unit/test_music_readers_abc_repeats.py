@@ -116,6 +116,8 @@ def test_jumps_are_followed(tmp_path, music):
 def test_bars_are_marked_where_they_begin_and_not_at_signs_within_them(tmp_path):
     music = "[L:1/4] C|D E F G|A B c:|d|e f [P:X] g a|!segno! b z2 !coda! z|]"
     assert bars(tune(tmp_path, music)) == [0, 24, 120, 216, 312]
+    music = "[L:1/4] C [P:A] D E F G | A B [P:B] c d | e4|]"  # an overfull bar, and a full one
+    assert bars(tune(tmp_path, music)) == [0, 24, 120, 216]
 
 
 @pytest.mark.parametrize(

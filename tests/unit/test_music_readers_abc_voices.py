@@ -87,6 +87,12 @@ def test_clefs_octaves_and_transpositions_replace_only_their_own_kind(tmp_path, 
     assert pitches(tune(tmp_path, body)) == heard
 
 
+@pytest.mark.parametrize("key", ["clef=bass", "H", "none", ""])
+def test_a_tune_without_a_key_signature_has_a_key_without_signs(tmp_path, key):
+    result = tune(tmp_path, "F", f"L:1/4\nK:{key}\n")
+    assert (pitches(result), result.piece.keys) == ([65], (Key(0, 0, ""),))
+
+
 def test_names_of_voices_are_no_clefs():
     assert shifts_of('name="bass-8" snm="alto+8" subname=treble-8') == {}
     assert shifts_of('name="x" clef="treble-8" stem=up') == {"clef": -12}

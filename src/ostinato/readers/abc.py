@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ostinato.files import DamagedFile
-from ostinato.music.piece import Annotation, Meter, Track
+from ostinato.music.piece import Annotation, Key, Meter, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.abc_fields import default_unit, part_order
 from ostinato.readers.abc_lines import MUSIC, Line, Tune, read_lines, tunes_of, values
@@ -117,6 +117,8 @@ class _Voices:
                 voice.field(letter, text)
             if letter == "M":
                 voice.unit = default_unit(voice.meter)
+        if not any(isinstance(mark.value, Key) for mark in voice.marks):
+            voice.field("K", "none")  # the field names a clef alone
         own = [Line("V", text[len(name) :]) for text in values(header, "V")
                if _voice_id(text) == name]  # fmt: skip
         symbols = [line for line in header if line.letter == "U"]

@@ -119,21 +119,30 @@ class BarSigns:
     def printed_bars(
         self, end: Fraction, full: Iterable[tuple[Fraction, Fraction]]
     ) -> list[Fraction]:
-        """Onsets of bars; a repeat sign within a full bar begins none.
+        """Onsets of bars: a repeat sign within a full bar begins none, a part within an overfull
+        bar begins one.
 
         full: lengths of bars and the onsets that they hold from, ascending.
         """
-        lines = [stretch for stretch in self.stretches if stretch.is_line and stretch.start < end]
-        ends = [stretch.start for stretch in lines[1:]] + [end]
+        used = [stretch for stretch in self.stretches if stretch.start < end]
         lengths = list(full)
         onsets: list[Fraction] = []
-        for stretch, next_start in zip(lines, ends, strict=False):
+        next_lines = [end]  # where the next bar line is, from the last stretch to the first
+        for stretch in reversed(used[1:]):
+            next_lines.append(stretch.start if stretch.is_line else next_lines[-1])
+        for stretch, next_start in zip(used, reversed(next_lines), strict=False):
+            if not (stretch.is_line or stretch.part):
+                continue
             length = next(
                 (ln for onset, ln in reversed(lengths) if onset <= stretch.start), Fraction(0)
             )
             begun = onsets[-1] if onsets else Fraction(0)
             completes = begun < stretch.start < begun + length == next_start
-            if not (completes and (stretch.opens or stretch.after_repeat)):
+            if stretch.is_line:
+                begins = not (completes and (stretch.opens or stretch.after_repeat))
+            else:
+                begins = next_start > begun + length
+            if begins:
                 onsets.append(stretch.start)
         return onsets
 
