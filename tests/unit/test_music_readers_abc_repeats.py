@@ -69,6 +69,8 @@ PARTS = {
     ("P:ABA", "P:A\nCD|\nP:B\n|:EF:|\n"): "CDEFEFCD",
     ("P:A4", "P:A\nC|[1D:|[2E:|[3F:|[4G|]"): "CDCECFCG",
     ("P:A4B2", "P:A\nC|[1,3D:|[2,4E|]\nP:B\nF:|"): "CDCECDCEFFFF",
+    ("P:ABA", "P:A\nC|[1D:|[2E|]\nP:B\nF|"): "CDCEFCDCE",
+    ("P:AABA", "P:A\nC|[1D:|[2E|]\nP:B\nF|"): "CDCEFCDCE",
     ("P:(AB)2.A", "P:A\nC|\nP:B\nD|"): "CDCDC",
     ("P:AB", "P:A\nC|D|\nP:B\n::E|F:|"): "CDCDEFEF",
     ("", "P:A\nC|D|\nP:B\n::E|F:|"): "CDCDEFEF",

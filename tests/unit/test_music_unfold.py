@@ -213,6 +213,7 @@ def test_parts_are_played_in_their_order_and_their_endings_in_turn():
     assert letters(unfold(bars, ["P", "Q"]).order) == "ABCBDEFEF"
     assert letters(unfold(bars, ["P", "P", "Q"]).order) == "ABCBDEFEF"
     assert letters(unfold(bars, ["Q", "P"]).order) == "AEFEFBCBD"
+    assert letters(unfold(bars, ["P", "Q", "P"]).order) == "ABCBDEFEFBCBD"
     assert unfold(bars, ["P"]).left_out == {4: NOT_LISTED, 5: NOT_LISTED}
     assert "names X" in unfold(bars, ["X"]).warnings[0]
 

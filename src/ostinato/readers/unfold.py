@@ -34,17 +34,17 @@ between two signs; `unfold` plays all repeats, `printed_once` none. The rules:
 12. Bars that only a jump passes over are not played; they are listed with the reason `PASSED_OVER`.
     Every other bar sounds at least once.
 13. Parts. A given order of parts replaces the page order, and jumps have no effect. Each part is
-    unfolded on its own. If a part is listed as often as its endings have passes, its first time
-    plays the first pass, and so on; otherwise each time plays all passes.
+    unfolded on its own. If a part is listed in a row as often as its endings have passes, its first
+    time plays the first pass, and so on; otherwise each time plays all passes.
 14. A score that would take more than `MOST_BARS` bars is played in page order, with a warning.
 
 Rules 8 to 11 follow engraving practice and MuseScore's published test cases; with
 `repeats_after_jump` the orders are those of partitura's published cases (`unfold_part_maximal`).
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from ostinato.readers.repeat_tree import (
     MOST_BARS,
@@ -195,15 +195,14 @@ def _play_parts(bars: Sequence[Bar], order: Sequence[str]) -> tuple[Iterator[Pla
 def _play_listed(
     bars: Sequence[Bar], numbers: dict[str, list[int]], order: Sequence[str]
 ) -> Iterator[Played]:
-    total, time = Counter(order), Counter[str]()
-    for label in order:
-        own = numbers[label]
-        nodes = Structure([bars[number] for number in own]).nodes
-        passes = {len(node.passes) for node in repeats_of(nodes) if node.endings}
-        if total[label] > 1 and passes == {total[label]}:
-            for node in repeats_of(nodes):
-                if node.endings:
-                    node.passes = node.passes[time[label] : time[label] + 1]
-        time[label] += 1
-        for number, turn, last_time in Walk(nodes).play():
-            yield own[number], turn, last_time
+    for label, row in groupby(order):
+        own, times = numbers[label], len(list(row))
+        for time in range(times):
+            nodes = Structure([bars[number] for number in own]).nodes
+            passes = {len(node.passes) for node in repeats_of(nodes) if node.endings}
+            if times > 1 and passes == {times}:
+                for node in repeats_of(nodes):
+                    if node.endings:
+                        node.passes = node.passes[time : time + 1]
+            for number, turn, last_time in Walk(nodes).play():
+                yield own[number], turn, last_time
