@@ -1,5 +1,5 @@
-"""Beside the pipeline: a page on data/corpus/<dataset>, with counts, histograms, random pieces to
-listen to, rejected files and copies.
+"""Command: write a page about data/corpus/<dataset>: counts, histograms, random pieces,
+rejected files and copies.
 """
 
 from pathlib import Path

@@ -1,8 +1,7 @@
-"""Stage: bring a dataset's files into data/raw/<dataset>, verified, with a manifest of origins and
-terms.
+"""Stage: download a dataset into data/raw/<dataset>, verified, with a manifest.
 
-By hand: `add=<name> path=<folder>` makes a dataset of your own files, `update=<name>` takes the
-folder as it is now. OSTINATO_MIRROR names a folder with archives that is asked before the web.
+`add=<name> path=<folder>` makes a dataset from your own files, `update=<name>` updates it after a
+change. OSTINATO_MIRROR names a folder of archives, which is searched before the web.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Stage: turn a corpus into the arrays data/tokens/<encoding>."""
+"""Stage: encode a corpus as the arrays data/tokens/<encoding>."""
 
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,4 @@
-"""Stage: read data/raw/<dataset> into the corpus data/corpus/<dataset>, nothing lost without a
-reason.
-"""
+"""Stage: build the corpus data/corpus/<dataset> from data/raw/<dataset>."""
 
 import time
 from pathlib import Path

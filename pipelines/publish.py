@@ -1,4 +1,4 @@
-"""Verb: rebuild the MLflow store from the outputs of DVC, as after `dvc pull` in a fresh clone."""
+"""Command: fill the MLflow store from the pipeline's outputs, for example after `dvc pull`."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Verb: sound, pictures and a player of samples/<system> in renders/<system>, where missing."""
+"""Command: make missing sound, pictures and players of samples/<system> in renders/<system>."""
 
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def render(system: str, missing: dict[str, str], folder: Path) -> None:
             continue
         try:
             audio.render(piece, folder, name)
-        except audio.RenderError as error:  # the music is there all the same
+        except audio.RenderError as error:  # the piece still has its notes
             print(f"  {name} has no sound: {error}")
     write_text(folder / "listen.html", listen_page(samples, system))
 

@@ -178,7 +178,7 @@ def test_another_split_or_another_width_is_refused(rolls):
     fewer = dict(right.units) | {"train": right.units["train"] - 1}
     with pytest.raises(InexactLikelihood, match=r"train of tiny-roll has \d+ frames, the"):
         check_units(rolls, protocol_for(rolls, units=fewer))
-    with pytest.raises(InexactLikelihood, match="given=1 would leave out another part"):
+    with pytest.raises(InexactLikelihood, match="given=1 cannot be applied"):
         check_units(rolls, protocol_for(rolls, of=KEYS // 2))
 
 

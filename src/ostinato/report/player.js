@@ -1,5 +1,5 @@
 // Plays note lists with one sampled instrument, or recordings of them, and draws their piano rolls.
-// Asks no network for anything.
+// Uses no network.
 (() => {
   "use strict";
   const SCHEDULE_AHEAD = 1.5; // seconds; timers of a hidden page run once a second
@@ -10,7 +10,7 @@
   const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 
   let context, output, bank, current = null;
-  let decoded = {}; // the last recording that was played; all of them would fill a phone
+  let decoded = {}; // the last recording that was played; all of them would need too much memory on a phone
 
   function openAudio() {
     if (!context) {
@@ -20,14 +20,14 @@
       output.gain.value = 0.22;
       output.connect(limiter).connect(context.destination);
     }
-    // resumed while the click is still on the stack: browsers want that
+    // must run inside the click handler: browsers require a user action
     return context.resume();
   }
 
   const decode = (base64) =>
     context.decodeAudioData(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer);
 
-  // where the sound begins: encoders put silence before it
+  // start of the sound: encoders add silence before it
   const attack = (buffer) =>
     Math.max(0, buffer.getChannelData(0).findIndex((x) => Math.abs(x) > 0.01)) / buffer.sampleRate;
 
@@ -40,8 +40,8 @@
     return notes.sort((a, b) => a.pitch - b.pitch);
   }
 
-  // Blend the end of the loop into what precedes its start, so that it repeats without a seam;
-  // return where the sound begins.
+  // Blend the end of the loop into what precedes its start, so that it repeats without a click;
+  // return the start of the sound.
   function prepare(buffer) {
     const wave = buffer.getChannelData(0), rate = buffer.sampleRate;
     const [start, end, fade] = [LOOP.start, LOOP.end, LOOP.fade].map((s) => Math.round(s * rate));
@@ -115,7 +115,7 @@
         this.time.textContent = "no sound here";
         throw error;
       }
-      if (current !== this || this.timer) return; // another was pressed meanwhile
+      if (current !== this || this.timer) return; // another player was started meanwhile
       this.card.classList.remove("loading");
       this.begin();
     }
@@ -235,7 +235,7 @@
     erase() { this.canvas.width = this.canvas.height = 0; }
   }
 
-  // A player of sound that came with its notes: { sound: MP3 in base64, attack: its first audible millisecond }
+  // A player of a recording that comes with its notes: { sound: MP3 in base64, attack: its first audible millisecond }
   class RecordingPlayer extends Player {
     read(data) {
       super.read(data);
@@ -273,7 +273,7 @@
     players.set(card, new (data.sound ? RecordingPlayer : Player)(card, data));
   }
   const visible = new Set();
-  // rolls are drawn while they are near the screen: a phone could not hold hundreds of canvases
+  // rolls are drawn only near the screen: a phone has no memory for hundreds of canvases
   const observer = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => {
     visible[isIntersecting ? "add" : "delete"](target);
     players.get(target)[isIntersecting ? "draw" : "erase"]();

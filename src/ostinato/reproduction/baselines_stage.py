@@ -1,4 +1,4 @@
-"""The stage of reproductions/<paper> that scores what needs no network by a protocol."""
+"""The stage of reproductions/<paper> that scores baselines without a network."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ from ostinato.reproduction.protocol import ProtocolOf, check_units, figures
 
 
 def score_without_network(encoding: str, out: Path, protocol_of: ProtocolOf) -> None:
-    """Write what needs no network, under the same protocol, into `out`."""
+    """Score the baselines of an encoding by the protocol and write `out`."""
     tokens = open_tokens(Path("data/tokens") / encoding)
     protocol = protocol_of(read_params()["protocol"], encoding)
     check_units(tokens, protocol)
@@ -25,7 +25,7 @@ def score_without_network(encoding: str, out: Path, protocol_of: ProtocolOf) -> 
 
 def baselines_stage(protocol_of: ProtocolOf) -> None:
     """The command `python baselines.py <encoding> [out]`."""
-    parser = argparse.ArgumentParser(description="Score what needs no network by the protocol.")
+    parser = argparse.ArgumentParser(description="Score baselines without a network.")
     parser.add_argument("encoding", help="a key of `encodings` in params.yaml")
     parser.add_argument("out", nargs="?", type=Path, default=Path("scores/baselines.json"))
     options = parser.parse_args()

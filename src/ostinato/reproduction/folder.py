@@ -1,4 +1,4 @@
-"""What the scripts of reproductions/<paper> share: they run in its folder, by its params.yaml."""
+"""Shared by the scripts of reproductions/<paper>, which run in that folder with its params.yaml."""
 
 import sys
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def entry(table: dict[str, Any], name: str) -> dict[str, Any]:
     """One entry of a table of params.yaml.
 
     Raises:
-        ValueError: it is not there; names those that are.
+        ValueError: unknown name; lists the known ones.
     """
     if name not in table:
         raise ValueError(f"unknown {name!r}; params.yaml has: {', '.join(table) or 'none'}")
@@ -28,7 +28,7 @@ def entry(table: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def run_stage(stage: Callable[[], None]) -> None:
-    """A user's mistake is one message; anything else is a bug and keeps its traceback."""
+    """Run a stage; print a user's error as one message and leave other errors their traceback."""
     try:
         stage()
     except (ValueError, FileNotFoundError) as error:

@@ -1,8 +1,8 @@
-"""A published protocol's arithmetic: what is scored, and how nats become the published figure.
+"""Protocols of published figures: what is scored, and how it is averaged.
 
-A protocol says what is scored (so many units of each split of the official encoding, and no other
-number), what is told first, and two averages: over all units of a split, and the mean over pieces
-of each piece's own mean. Copies of training pieces are left out of a second figure.
+A protocol fixes the number of units in each split of the official encoding, the units at the start
+of a piece that are given and not scored, and two averages: over all units of a split, and the mean
+over pieces of each piece's mean. A second figure leaves out copies of training pieces.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,13 +21,12 @@ from ostinato.metrics.bootstrap import mean_interval, ratio_interval
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What is counted, and how.
+    """A protocol.
 
-    unit: the name of what a figure is per, such as cell or frame. units: how many each split holds,
-    those that are told first among them. of: sub-tokens of a unit. given: units at the start of
-    every piece that are told and not scored; needs units that are whole positions.
-    checked: positions of a piece by which a model is seen to be exact; 0 is all.
-    resamples, seed: of the bootstrap over pieces.
+    unit: name of the unit of a figure, such as cell or frame. units: their number in each split,
+    including given ones. of: sub-tokens of a unit. given: units at the start of every piece that
+    are not scored; requires units that are whole positions. checked: positions of a piece on which
+    the model's likelihood is checked for exactness; 0: all. resamples, seed: of the bootstrap.
     """
 
     unit: str
@@ -50,13 +49,13 @@ ProtocolOf = Callable[[Mapping[str, Any], str], Protocol]
 
 
 def check_units(tokens: TokenSet, protocol: Protocol) -> None:
-    """Raise InexactLikelihood where a split holds another number of units than published, or where
-    a position is not made of whole units that `given` can leave out.
+    """Raise InexactLikelihood if a split has another number of units than published, or if `given`
+    is used with units that are not whole positions.
     """
     if protocol.given and tokens.codec["width"] != protocol.of:
         raise InexactLikelihood(
             f"a position of {tokens.name} has {tokens.codec['width']} sub-tokens and a "
-            f"{protocol.unit} {protocol.of}: given={protocol.given} would leave out another part"
+            f"{protocol.unit} {protocol.of}: given={protocol.given} cannot be applied"
         )
     for split, expected in protocol.units.items():
         found = count_cells(tokens, split) / protocol.of
@@ -68,7 +67,7 @@ def check_units(tokens: TokenSet, protocol: Protocol) -> None:
 
 
 def leaked(dataset: str, split: str) -> list[str]:
-    """Ids of a split's pieces that are copies of a training piece, in whatever key."""
+    """Ids of a split's pieces that are copies of a training piece, in any key."""
     leaks = read_summary(Path("data/corpus") / dataset)["leaks"]
     groups = leaks.get("copy", {}).get("groups", [])
     return sorted(piece for g in groups if "train" in g for piece in g.get(split, []))

@@ -1,8 +1,8 @@
-"""Our figures beside the published ones: the rows of a reproduction's table, as Markdown and CSV.
+"""Tables that compare our figures with published ones, as Markdown and CSV.
 
-A row is a plain dictionary: kind, model, known (how the figure is known), note, bound, and for
-every column its value, `_low` and `_high` of its interval and `_spread` over the seeds, as far as
-there are any. Paths are found from the reproduction's folder.
+A row is a dictionary: kind, model, known (source of the figure), note, bound, and for every column
+its value, and if available `_low` and `_high` of its interval and `_spread` over seeds. Paths are
+relative to the reproduction's folder.
 """
 
 import csv
@@ -17,12 +17,12 @@ from ostinato.files import read_json
 from ostinato.reproduction.folder import FORMAT, SPLITS
 
 PARTS = ("", "_low", "_high", "_spread")
-KINDS = {"counted": "counted", "logged": "ours"}  # of a row, by how its figure is known
+KINDS = {"counted": "counted", "logged": "ours"}  # kind of a row by the source of its figure
 Row = dict[str, Any]
 
 
 class Column(NamedTuple):
-    """A figure of scores/<system>.json: its name in table.csv, its heading, and where it is."""
+    """A figure of scores/<system>.json: its name in table.csv, its heading, and its keys."""
 
     name: str
     title: str
@@ -34,9 +34,9 @@ class Column(NamedTuple):
 def our_rows(
     systems: Mapping[str, Row], frozen: Mapping[str, Row], columns: Sequence[Column]
 ) -> list[Row]:
-    """One row for each family, size and encoding, in the order of params.yaml; seeds are joined.
+    """One row for each family, size and encoding, in the order of params.yaml; seeds are averaged.
 
-    A frozen system that nobody has scored is a row that says so.
+    A frozen system without scores has a row "not run".
     """
     groups: dict[tuple[str, str, str], list[Row]] = {}
     missing: list[Row] = []
@@ -59,7 +59,7 @@ def our_rows(
 
 
 def baseline_rows(path: Path, columns: Sequence[Column]) -> list[Row]:
-    """What needs no network, from the baselines stage's file: the worst first, by column one."""
+    """Baselines without a network, from the file of their stage; the worst first, by column one."""
     read = read_json(path, expect_format=FORMAT, made_by="dvc repro")["baselines"]
     rows = [
         {"kind": "baseline", "model": name, "known": "counted"} | averaged([score], columns)
@@ -69,8 +69,8 @@ def baseline_rows(path: Path, columns: Sequence[Column]) -> list[Row]:
 
 
 def published_rows(path: Path) -> list[Row]:
-    """Other people's figures, from published.csv, and those of ours of which only a log is left;
-    what nobody published is NaN.
+    """Published figures from published.csv, and figures of ours that are known only from a log; NaN
+    if a figure was not published.
     """
     with path.open(encoding="utf-8", newline="") as file:
         return [
@@ -88,7 +88,7 @@ def copies_in(path: Path) -> list[str]:
 
 
 def averaged(scores: Sequence[Row], columns: Sequence[Column]) -> Row:
-    """Means over seeds of every column and of its bounds, and the spread over the seeds."""
+    """Means over seeds of every column and its bounds, and the spread over seeds."""
     row: Row = {}
     for name, _, split, pieces, average in columns:
         found = [score[split][pieces][average] for score in scores]
@@ -100,9 +100,9 @@ def averaged(scores: Sequence[Row], columns: Sequence[Column]) -> Row:
 
 
 def cell(row: Row, name: str, digits: int = 3) -> str:
-    """A figure as text: value, spread and bounds, as far as they are known."""
+    """A figure as text: value, and spread and bounds if known."""
     value = row.get(name)
-    if value is None or value != value:  # NaN: nobody published it
+    if value is None or value != value:  # NaN: not published
         return row["known"] if row["known"] == "not run" else "–"
     text = f"{row.get('bound', '').replace('<=', '≤ ')}{value:.{digits}f}"
     if f"{name}_spread" in row:
@@ -127,7 +127,7 @@ def markdown_table(rows: Sequence[Row], columns: Sequence[Column], digits: int =
 
 
 def csv_text(rows: Sequence[Row], columns: Sequence[Column], first: Sequence[str] = ()) -> str:
-    """Every figure to six digits, after the fields named `first`; what is unknown is empty."""
+    """Every figure with six digits, after the fields `first`; unknown ones are empty."""
     figures = [column.name + part for column, part in product(columns, PARTS)]
     fields = [*first, "kind", "model", "parameters", "seeds", "bound", *figures, "known", "note"]
     text = io.StringIO()

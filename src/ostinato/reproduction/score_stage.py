@@ -21,11 +21,11 @@ DESCRIBED = ("system", "family", "size", "encoding", "seed", "parameters", "best
 
 
 def score_model(model: Predictor, tokens: TokenSet, protocol: Protocol) -> dict[str, Any]:
-    """The figures of every split, after seeing that what is scored is the official split and that
-    the model's likelihood is exact.
+    """The figures of every split, after checking that it is the official split and that the model's
+    likelihood is exact.
 
     Raises:
-        InexactLikelihood: naming what is not.
+        InexactLikelihood: says which check failed.
     """
     check_units(tokens, protocol)
     for split in SPLITS:
@@ -49,10 +49,10 @@ def score_system(system: str, protocol_of: ProtocolOf) -> None:
 
 
 def score_mixture(mixture: str, protocol_of: ProtocolOf) -> None:
-    """Write scores/<mixture>.json of the mean of the probabilities of its `members`.
+    """Write scores/<mixture>.json for the mean of the probabilities of its `members`.
 
     Raises:
-        ValueError: members of several encodings.
+        ValueError: the members have different encodings.
     """
     params = read_params()
     item = entry(params["mixtures"], mixture)
@@ -60,7 +60,7 @@ def score_mixture(mixture: str, protocol_of: ProtocolOf) -> None:
     cards = [card for _, card, _ in members]
     encodings = sorted({card["encoding"] for card in cards})
     if len(encodings) != 1:
-        raise ValueError(f"members of mixture {mixture} are of encodings {', '.join(encodings)}")
+        raise ValueError(f"members of mixture {mixture} differ in encoding: {', '.join(encodings)}")
     torch.set_num_threads(max(card["training"]["threads"] for card in cards))
     described = {
         "system": mixture,
@@ -78,7 +78,7 @@ def score_mixture(mixture: str, protocol_of: ProtocolOf) -> None:
 def _trained_on(
     system: str, params: dict[str, Any]
 ) -> tuple[Autoregressive, dict[str, Any], TokenSet]:
-    """A trained model, its `model.json`, and the tokens that it was trained on.
+    """A trained model, its `model.json`, and the tokens it was trained on.
 
     Raises:
         ValueError: a model whose likelihood cannot be checked step by step.
