@@ -218,7 +218,7 @@ def test_every_reason_and_copy_is_on_the_page():
         "twin 2",
         "in train and valid and test",
         "copy: pieces of valid that are also in train",
-        "12: no such piece, or rejected; the first: gone/1, gone/2.",
+        "12 rows, whose piece does not exist or was rejected; the first: gone/1, gone/2.",
     ):
         assert text in html
 
