@@ -14,7 +14,7 @@ READERS = ("", "muspy", "voices_json", "roll_mat", "wjazzd")
 class ReadOptions:
     """How a file is read.
 
-    ticks_per_quarter: the time unit. 480 holds everything down to a sixty-fourth triplet exactly.
+    ticks_per_quarter: the time unit. 480 represents values down to a sixty-fourth triplet exactly.
     expand_repeats: play repeats, endings and jumps; otherwise read each printed bar once, of
     several endings the last.
     pedal: the sustain pedal of MIDI files: `keep` as annotations, `fold` into the durations of the
@@ -44,9 +44,9 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Reading:
-    """A piece, and what was lost or changed in reading it.
+    """A piece, and what reading has dropped or changed.
 
-    dropped: number of notes of the file that the piece lacks, by reason.
+    dropped: numbers of notes that are not in the piece, by reason.
     tied: notes of a score that ties made part of an earlier note. If repeats are not written out,
     they, the dropped notes and the piece's notes are all notes of the file.
     onset_error: mean absolute change of onsets in quarter notes by rounding to ticks.

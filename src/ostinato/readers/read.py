@@ -1,6 +1,6 @@
-"""Reads music files into pieces: chooses the reader that knows a file's kind.
+"""Reads music files into pieces, with the reader for the kind of file.
 
-Most files hold one piece, whose key is ""; others hold many, named by `keys_in`.
+Most files hold one piece, with the key ""; others hold several, whose keys `keys_in` lists.
 """
 
 from collections.abc import Callable
@@ -56,12 +56,12 @@ _BY_SUFFIX = (
 
 
 def is_container(path: Path, options: ReadOptions) -> bool:
-    """Whether a file is of a kind that may hold several pieces: `keys_in` has to read it whole."""
+    """Whether a file can hold several pieces, so that `keys_in` has to read all of it."""
     return (options.reader or _BY_SUFFIX.get(path.suffix.lower(), "")) in _KEYS
 
 
 def keys_in(path: Path, options: ReadOptions | None = None) -> list[str]:
-    """Names of the pieces in a file, sorted: [""] for one, else such as `train/000` or `0001`.
+    """Sorted keys of the pieces in a file: [""] for one, else such as `train/000` or `0001`.
 
     Raises: as `read`.
     """
@@ -75,9 +75,7 @@ def keys_in(path: Path, options: ReadOptions | None = None) -> list[str]:
 
 
 def keys_or_failure(options: ReadOptions, path: Path) -> list[str] | Failure:
-    """As `keys_in`, with an error's words as a result: for guarded processes, as `normalize_item`
-    is.
-    """
+    """As `keys_in`, but returns an error as Failure; for guarded processes."""
     try:
         return keys_in(path, options)
     except (DamagedFile, ValueError) as error:
@@ -88,8 +86,8 @@ def read(path: Path, key: str = "", options: ReadOptions | None = None) -> Readi
     """Read one piece of a file.
 
     Raises:
-        DamagedFile: the file is not what its name says, with the reader's own words.
-        ValueError: a kind of file that is not read, or a key that is not in the file.
+        DamagedFile: the file cannot be read; contains the reader's message.
+        ValueError: no reader for this kind of file, or the key is not in the file.
     """
     options = options or ReadOptions()
     kind = _kind(path, options)
@@ -101,7 +99,7 @@ def read(path: Path, key: str = "", options: ReadOptions | None = None) -> Readi
 
 
 def read_piece(path: Path, options: ReadOptions | None = None) -> Piece:
-    """The only piece of a file; raises as `read`, and ValueError for a file of several."""
+    """The only piece of a file; raises as `read`, and ValueError if it holds several."""
     return read(path, "", options).piece
 
 
@@ -118,8 +116,8 @@ def _kind(path: Path, options: ReadOptions) -> str:
 def _guarded(path: Path, reading: Callable[[], Result]) -> Result:
     try:
         return reading()
-    except Exception as error:  # the readers raise whatever a broken file makes them stumble over
+    except Exception as error:  # readers raise any kind of error on a broken file
         if is_memory_error(error):
-            raise MemoryError from error  # says nothing of the file; a guard gives it its name
+            raise MemoryError from error  # not the file's fault alone; a guard reports it
         words = str(error) if isinstance(error, DamagedFile) else f"{type(error).__name__}: {error}"
         raise DamagedFile(f"{path} cannot be read: {words}") from error

@@ -1,9 +1,9 @@
-"""Piano rolls in MATLAB files (the four sets of Boulanger-Lewandowski et al. 2012).
+"""Reads piano rolls in MATLAB files (the four sets of Boulanger-Lewandowski et al. 2012).
 
 `traindata`, `validdata` and `testdata` are cell arrays of binary rolls [T frames, 88 keys]; column
-0 is MIDI pitch 21. A frame is read as a quarter note: the sets were sampled at different note
-values, the files do not say at which, and what is scored on them is frames. A key down in frames
-that follow each other is one held note, as the format cannot tell it from repeated ones.
+0 is MIDI pitch 21. A frame is read as a quarter note: the sets have different frame
+lengths, which the files do not state, and figures are per frame. A key that is on in consecutive
+frames is one held note, because the format does not distinguish repeated notes.
 """
 
 from functools import lru_cache
@@ -22,7 +22,7 @@ LOWEST = 21
 
 
 def roll_keys(path: Path) -> list[str]:
-    """A key for every piece: its split and its number there, `train/000`."""
+    """Keys of all pieces: split and number in it, such as `train/000`."""
     return sorted(
         f"{split}/{n:03d}" for split, rolls in _load(path).items() for n in range(len(rolls))
     )

@@ -1,8 +1,8 @@
-"""Reads MIDI, MusicXML and MusPy's JSON through MusPy: its notes, as its other users have them.
+"""Reads MIDI, MusicXML and MusPy's JSON with MusPy, so that notes are those of other MusPy users.
 
-Slower by an order of magnitude than our readers, without their repairs: what MusPy refuses is
-rejected, and what it bends (see docs/architecture.md) stays bent. `reader: muspy` in a dataset's
-file chooses it. Where symusic reads other notes in a MIDI file, the piece carries a warning.
+Ten times slower than our readers and without their repairs: files that MusPy refuses are rejected,
+and its errors (docs/architecture.md) remain. `reader: muspy` in a dataset's file chooses it. If
+symusic reads other notes from a MIDI file, the piece has a warning.
 """
 
 from collections import Counter
@@ -26,10 +26,10 @@ from ostinato.readers.midi_events import read_events
 
 
 def read_muspy(path: Path, options: ReadOptions) -> Reading:
-    """Read a file with MusPy's reader for its suffix, and bring it to the wanted ticks with MusPy.
+    """Read a file with MusPy's reader for its suffix, and adjust its resolution with MusPy.
 
     Raises:
-        whatever MusPy stumbles over.
+        Exception: any error of MusPy.
     """
     import muspy
 
@@ -48,7 +48,7 @@ def read_muspy(path: Path, options: ReadOptions) -> Reading:
 
 
 def _second_opinion(data: bytes, music: Any) -> Opinions:
-    """What symusic makes of the file, which is asked of whole tracks only."""
+    """Compare with symusic, which is given undamaged tracks only."""
     try:
         symusics = symusic_notes(data, read_events(data))
     except DamagedFile:
@@ -76,5 +76,5 @@ def _reading(music: Any, path: Path, moved: float, second: Opinions) -> Reading:
 
 
 def _last(changes: list[Any]) -> list[Any]:
-    """Changes by their onsets; of several at one onset MusPy's last."""
+    """Changes by onset; of several at one onset the last in MusPy."""
     return [change for _, change in sorted({change.time: change for change in changes}.items())]

@@ -1,9 +1,9 @@
-"""Chorales as lists of voices on a grid of sixteenths, in JSON (the JSB benchmark's format).
+"""Reads chorales as voices on a grid of sixteenths, in JSON (the JSB benchmark's format).
 
     {"train": [[[74, 70, 65, 58], …], …], "valid": …, "test": …}
 
-A row is a sixteenth, a cell a MIDI pitch or -1 for a rest. The format does not tell a held note
-from a repeated one: equal neighbours are read as one held note.
+A row is a sixteenth, a cell a MIDI pitch or -1 for a rest. The format does not distinguish held
+and repeated notes: equal neighbours are read as one held note.
 """
 
 import json
@@ -24,19 +24,19 @@ MOST_VOICES = 8
 
 
 def voices_keys(path: Path) -> list[str]:
-    """A key for every piece: its split and its number there, `train/000`."""
+    """Keys of all pieces: split and number in it, such as `train/000`."""
     return sorted(
         f"{split}/{n:03d}" for split, pieces in _load(path).items() for n in range(len(pieces))
     )
 
 
 def read_voices(path: Path, key: str, options: ReadOptions) -> Reading:
-    """Read one piece: a track for each voice, from the highest, at a steady sixteenth grid.
+    """Read one piece, with a track for each voice from the highest to the lowest.
 
-    Four voices are soprano, alto, tenor and bass; of other numbers voice 1, voice 2 ….
+    Four voices are soprano, alto, tenor and bass; otherwise voice 1, voice 2 ….
 
     Raises:
-        ValueError: sixteenths are no whole number of ticks.
+        ValueError: a sixteenth is not a whole number of ticks.
     """
     if options.ticks_per_quarter % STEPS_PER_QUARTER:
         raise ValueError(

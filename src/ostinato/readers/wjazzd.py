@@ -1,8 +1,8 @@
-"""Solos of the Weimar Jazz Database as tables: the melody's notes, and beside them its beats.
+"""Reads solos of the Weimar Jazz Database from CSV tables of notes and of beats.
 
-A piece is the solo and the walking bass, with chord symbols; the database has no drums. Notes are
-placed between the beats they sound between, so that a beat is a quarter note wherever the player
-takes it, and swing and lay-back stay; the beats' seconds become tempos.
+A piece is the solo and the walking bass, with chord symbols; the database has no drums. Onsets are
+interpolated between the player's beats, so a beat is a quarter note and swing and lay-back are
+kept; the times of beats become tempos.
 """
 
 import csv
@@ -26,7 +26,10 @@ from ostinato.music.piece import (
 from ostinato.readers.base import Reading, ReadOptions
 from ostinato.readers.score import changes, ordered
 
-TRACKS = (Track("Solo", "melody", 66), Track("Bass", "bass", 32))  # a tenor saxophone: unsaid
+TRACKS = (
+    Track("Solo", "melody", 66),
+    Track("Bass", "bass", 32),
+)  # tenor saxophone; the tables do not name it
 VELOCITY_PER_DECIBEL = 2.0
 Row = Mapping[str, str]
 NoteRow = tuple[int, int, int, int, int]  # track, onset, duration, pitch, velocity
@@ -34,14 +37,16 @@ Beats = npt.NDArray[np.float64]
 
 
 def read_wjazzd(path: Path, options: ReadOptions) -> Reading:
-    """Read a solo from its melody table; `…_beattrack.csv` is looked for in ../mcsv_beat and here.
+    """Read a solo from its melody table.
+
+    The table of beats is `…_beattrack.csv` in ../mcsv_beat or in the same folder.
 
     Velocities follow `loud_median` (decibels) around the solo's median; chords, forms (as
     `marker`) and meters are those of the beats. Without a beat table the notes are placed by their
     columns bar, beat, tatum and division, without bass and chords, at one tempo.
 
     Raises:
-        DamagedFile: a column that a solo cannot do without is missing or holds no numbers.
+        DamagedFile: a required column is missing or is not numeric.
     """
     melody = _table(path, ("onset", "duration", "pitch"))
     found = [p for p in _beat_paths(path) if p.is_file()]
@@ -108,7 +113,7 @@ def _with_beats(path: Path, melody: list[Row], beats: list[Row], options: ReadOp
 
 
 def _without_beats(path: Path, melody: list[Row], options: ReadOptions) -> Reading:
-    """By the metrical columns of the melody alone."""
+    """Read a solo from the metrical columns of its melody table."""
     tpq = options.ticks_per_quarter
     needed = ("bar", "beat", "tatum", "division", "beat_duration", "signature")
     if any(melody[0].get(name) is None for name in needed):
@@ -181,7 +186,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _bass(beats: list[Row], ticks: list[int]) -> tuple[list[NoteRow], dict[str, int]]:
-    """The bass of every beat, until the next; how many were no MIDI pitch."""
+    """The bass notes, one a beat; and the number of beats whose bass is not a MIDI pitch."""
     rows: list[NoteRow] = []
     given = [
         (n, value) for n, row in enumerate(beats) if (value := _number(row.get("bass"))) is not None
@@ -195,7 +200,7 @@ def _bass(beats: list[Row], ticks: list[int]) -> tuple[list[NoteRow], dict[str, 
 
 
 def _signs(beats: list[Row], ticks: list[int]) -> list[Annotation]:
-    """Bars, and chords and parts of the form where they change, as the database writes them."""
+    """Annotations of bars, and of chords and form parts at their changes."""
     signs: list[Annotation] = []
     before: dict[str, str] = {}
     for row, tick in zip(beats, ticks, strict=False):
@@ -218,7 +223,7 @@ def _phrases(melody: list[Row], starts: Beats, tpq: int) -> list[Annotation]:
 
 
 def _meter(text: str) -> Meter:
-    """A signature, which the tables put into quotes."""
+    """A signature, which is quoted in the tables."""
     try:
         numerator, denominator = (int(part) for part in text.strip("'\" ").split("/"))
         if min(numerator, denominator) < 1:
