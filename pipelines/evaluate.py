@@ -35,15 +35,19 @@ def main(config: dict[str, Any]) -> None:
     for split, units in metrics["likelihood"].items():
         nats = units["nats_per_token"]
         at_most = "at most " if metrics["likelihood_kind"] == "bound" else ""
-        strongest = min(
-            metrics["baselines"].items(), key=lambda b: b[1][split]["nats_per_token"]["value"]
-        )
         print(
             f"{system} {split}: {at_most}{nats['value']:.4f} nats per token [{nats['low']:.4f}, "
-            f"{nats['high']:.4f}], {units['bits_per_quarter']['value']:.3f} bits per quarter; "
-            f"strongest baseline {strongest[0]} "
-            f"{strongest[1][split]['nats_per_token']['value']:.4f}"
+            f"{nats['high']:.4f}], {units['bits_per_quarter']['value']:.3f} bits per quarter"
+            f"{strongest(metrics['baselines'], split)}"
         )
+
+
+def strongest(baselines: dict[str, Any], split: str) -> str:
+    """The best baseline of a split in words; nothing where an encoding has none."""
+    if not baselines:
+        return ""
+    name, found = min(baselines.items(), key=lambda b: b[1][split]["nats_per_token"]["value"])
+    return f"; strongest baseline {name} {found[split]['nats_per_token']['value']:.4f}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""Music from a trained model's folder: what sampling, listening, feedback, live and notebooks
-share.
-"""
+"""Music from a trained model's folder, for the sample stage, the shell and notebooks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -49,7 +47,7 @@ class Generator:
         return self.generate_all([request])
 
     def generate_all(self, requests: Sequence[Request]) -> list[Sample]:
-        """The pieces of several requests, in shared batches where they are alike.
+        """The pieces of several requests, in shared batches where length and options agree.
 
         Raises:
             ValueError: something that this model cannot do; it names what it, or another, can.

@@ -263,6 +263,17 @@ def test_the_i_th_piece_does_not_depend_on_how_many_are_made(generator):
     assert not {s.row["id"] for s in many} & {s.row["id"] for s in other}
 
 
+def test_a_session_gives_the_first_piece_of_a_request(generator):
+    request = Request(bars=2, first=3)
+    session = generator.session(request)
+    half, whole = session.advance(1), session.advance(1)
+    (sample,) = generator.generate(request)
+    assert np.array_equal(whole.tokens, sample.made.tokens)
+    assert np.array_equal(half.tokens, sample.made.tokens[:16])
+    with pytest.raises(ValueError, match="lstm has no option steps"):
+        generator.session(Request(options={"steps": 1}))
+
+
 def test_pieces_beyond_one_batch_are_all_made(generator, monkeypatch):
     """The same, but for the last digit of sums: products of other batches add in another order."""
     whole = generator.generate(Request(bars=1, n=5))

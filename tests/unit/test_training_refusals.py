@@ -124,7 +124,7 @@ def test_bf16_is_used_where_the_hardware_has_it_and_noted_where_not(
     assert known or ("bf16-mixed" in note and "trains in full precision" in note)
     assert precision_on("bf16-mixed", "cpu") == ("bf16-mixed" if known else "32-true")
     assert precision_on("bf16-true", "cpu") == "bf16-true"
-    assert known or "imitates it" in precision_note("bf16-true", "cpu")
+    assert known or "emulates it" in precision_note("bf16-true", "cpu")
     assert make_trainer(settings_of(precision="bf16-mixed"), Devices()).precision == (
         "bf16-mixed" if known else "32-true"
     )

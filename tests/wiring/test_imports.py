@@ -4,6 +4,7 @@ The walk sees imports inside functions too. A dependency of a stage that its imp
 re-runs it for nothing; one that is missing leaves a stale result.
 """
 
+import ast
 import sys
 from pathlib import Path
 
@@ -153,6 +154,24 @@ def test_the_guard_is_tracked_and_what_only_says_how_to_run_is_not():
     assert MODULES["ostinato.execution.guard"] in found  # it says why a file was rejected
     for name in ("config", "execution.parallel", "execution.engines", "execution.machine"):
         assert MODULES[f"ostinato.{name}"] not in found
+
+
+def test_what_every_paradigm_shares_names_none_of_them():
+    """Nor a family: both are found by name, so that adding one changes nothing else."""
+    families = code_deps.family_files(ROOT)
+    paradigms = set(families.values())
+    for name, path in MODULES.items():
+        parts = name.split(".")
+        if parts[1:2] == ["reproduction"] or paradigms & set(parts):
+            continue  # exact likelihoods are what reproductions are about
+        words = {part for found in imported(path) for part in found.split(".")}
+        texts = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        named = (words | texts) & (paradigms | set(families))
+        assert not named, f"{name} names {sorted(named)}"
 
 
 def test_what_no_stage_depends_on_computes_nothing():

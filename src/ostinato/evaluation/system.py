@@ -111,7 +111,7 @@ def read_sample(path: Path, name: str, made_by: str) -> Piece:
 
 
 def excerpts(trained: Trained, tokens: TokenSet, split: str, quarters: float | None) -> list[Piece]:
-    """A split's pieces as the representation says them, from their beginning."""
+    """A split's pieces as the representation holds them, from their beginning."""
     part = tokens.splits[split]
     pieces = []
     for number in range(len(part)):

@@ -33,15 +33,17 @@ def headline(details: Mapping[str, Any]) -> Numbers:
     valid, test: nats per token. bits: per quarter note, on test. copied: notes of the longest
     passage that a sample shares with the training set, on average. apart: features in which samples
     lie significantly farther from held-out music than training music does. failed: samples that did
-    not decode. Likelihoods are left out where a system has none.
+    not decode. Likelihoods are left out where a system has none; those that
+    are upper bounds are named `…_at_most`.
     """
     numbers: Numbers = {}
     likelihood = details.get("likelihood") or {}
+    suffix = "_at_most" if details.get("likelihood_kind") == "bound" else ""
     for split in ("valid", "test"):
         if split in likelihood:
-            numbers[split] = round(likelihood[split]["nats_per_token"]["value"], 4)
+            numbers[split + suffix] = round(likelihood[split]["nats_per_token"]["value"], 4)
     if "test" in likelihood:
-        numbers["bits"] = round(likelihood["test"]["bits_per_quarter"]["value"], 3)
+        numbers["bits" + suffix] = round(likelihood["test"]["bits_per_quarter"]["value"], 3)
     copied = details["originality"]["samples"]["mean_notes"]["value"]
     if copied is not None:
         numbers["copied"] = round(copied, 2)

@@ -90,7 +90,8 @@ class System:
     """All results of one trained system.
 
     values: the values of single pieces by (set, feature); copied_notes: the longest copied passage
-    of each piece by set, in notes.
+    of each piece by set, in notes. is_bound: the true nats are at most
+    those of `likelihood`.
     """
 
     name: str
@@ -108,6 +109,7 @@ class System:
     copied_notes: Mapping[str, tuple[float, ...]]
     curve: Curve
     samples: tuple[StoredSample, ...]
+    is_bound: bool = False
 
     @property
     def failed(self) -> int:

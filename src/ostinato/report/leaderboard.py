@@ -64,6 +64,7 @@ def _row(kind: str, name: str, system: System) -> dict[str, Any]:
         "size": system.size,
         "seeds": str(system.seed),
         "parameters": system.parameters,
+        "bound": "≤" if system.is_bound else "",  # where nats are an upper bound
         "color": None,
     }
 
@@ -89,7 +90,7 @@ def _baseline_rows(members: Sequence[Group]) -> list[dict[str, Any]]:
         for system in group.systems:
             for name, likelihood in system.baselines.items():
                 found.setdefault(name, likelihood)
-    own = {"family": "", "size": "", "seeds": "", "parameters": None}
+    own = {"family": "", "size": "", "seeds": "", "parameters": None, "bound": ""}
     rows = [
         _row(BASELINE, name, members[0].first) | own | _likelihood_cells(likelihood)
         for name, likelihood in found.items()
@@ -173,4 +174,5 @@ def _text_cell(row: Mapping[str, Any], name: str) -> str:
     star = "*" if name in row["best"].split() else " "
     spread = row[f"{name}_spread"]
     seeds = "" if math.isnan(spread) else f" ±{spread:.3f}"
-    return f"{row[name]:.3f}{star}[{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]{seeds}"
+    value = f"{row['bound']} {row[name]:.3f}".lstrip()
+    return f"{value}{star}[{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]{seeds}"

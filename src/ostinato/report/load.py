@@ -60,6 +60,7 @@ def load_system(name: str, given: Mapping[str, Any], root: Path) -> System:
             seed=int(metrics["seed"]),
             parameters=int(metrics["parameters"]),
             likelihood=_likelihoods(metrics.get("likelihood", {})),
+            is_bound=metrics.get("likelihood_kind") == "bound",
             baselines={k: _likelihoods(v) for k, v in metrics.get("baselines", {}).items()},
             features=tuple(_feature(k, v) for k, v in metrics.get("features", {}).items()),
             copied={k: _copied(v) for k, v in metrics.get("originality", {}).items()},

@@ -1,4 +1,4 @@
-"""What can be asked of a trained system: tasks, requests, and what a system says it can do."""
+"""Requests to a trained system: tasks, their prompts, and the capabilities of a system."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Unconditional:
     name: ClassVar[str] = "unconditional"
 
     def row(self) -> dict[str, Any]:
-        """What a row of samples.json says of the task."""
+        """The task's part of a row of samples.json."""
         return {"prompt": None, "prompt_quarters": 0}
 
 
@@ -67,7 +67,7 @@ class Continue:
             raise ValueError(f"prompt_bars={self.bars} must be above 0")
 
     def row(self) -> dict[str, Any]:
-        """What a row of samples.json says of the task."""
+        """The task's part of a row of samples.json."""
         return {"prompt": self.prompt.id, "prompt_quarters": self.bars * BEATS_PER_BAR}
 
 
@@ -80,21 +80,21 @@ class Fill:
     free: Region
 
     def row(self) -> dict[str, Any]:
-        """What a row of samples.json says of the task."""
+        """The task's part of a row of samples.json."""
         bars = list(self.free.bars) if self.free.bars else None
         return {"prompt": self.piece.id, "region": {"bars": bars, "roles": list(self.free.roles)}}
 
 
 @dataclass(frozen=True)
 class Interpolate:
-    """Pieces between two others; the i-th of n stands at (i + 1) / (n + 1) of the way."""
+    """Pieces between two others; the i-th of n is (i + 1) / (n + 1) of the way to `end`."""
 
     name: ClassVar[str] = "interpolate"
     start: Prompt
     end: Prompt
 
     def row(self) -> dict[str, Any]:
-        """What a row of samples.json says of the task."""
+        """The task's part of a row of samples.json."""
         return {"prompt": self.start.id, "end": self.end.id}
 
 
@@ -111,7 +111,7 @@ class Vary:
             raise ValueError(f"strength={self.strength} must lie in [0, 1]")
 
     def row(self) -> dict[str, Any]:
-        """What a row of samples.json says of the task."""
+        """The task's part of a row of samples.json."""
         return {"prompt": self.piece.id, "strength": self.strength}
 
 

@@ -38,7 +38,7 @@ class Made:
 
 
 class Session(Protocol):
-    """One piece in the making, bar by bar."""
+    """One piece that is being made, bar by bar."""
 
     def advance(self, bars: int = 1) -> Made:
         """Add bars, fewer where the piece ends before; returns all of the piece so far."""
@@ -60,7 +60,7 @@ class Sampler(Protocol):
     tasks: ClassVar[tuple[str, ...]]
 
     def capabilities(self) -> Capabilities:
-        """What can be asked for."""
+        """What can be requested."""
 
     def sample(self, jobs: Sequence[Job]) -> list[Made]:
         """One piece for each job, in their order."""

@@ -1,7 +1,7 @@
-"""How a training is run: on which devices, how many, and what fits on one of them at once.
+"""How a training is run: on which devices, how many, and how many pieces fit on one at once.
 
-None of this changes what is computed but for rounding, so none of it is tracked: the batch is
-global, and the parts of a step whose gradients are accumulated follow from it.
+None of this changes results except for rounding, so none of it is tracked: the batch is global, and
+the number of parts of a step whose gradients are accumulated follows from it.
 """
 
 import os
@@ -23,11 +23,11 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86, x86 and ARM
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
-    """What conf/trainer says, checked against this machine.
+    """The settings of conf/trainer, checked against this machine.
 
     accelerator, devices (of each node; -1 is all there are, a list names them), num_nodes and
-    strategy are those of Lightning's Trainer, but "fsdp" is FSDP2, which also runs on CPUs.
-    micro_batch: pieces that fit on a device at once; None is all of its share of the batch.
+    strategy are those of Lightning's Trainer, except that "fsdp" is FSDP2, which also runs on CPUs.
+    micro_batch: pieces that fit on a device at once; None: all of its share of the batch.
     """
 
     accelerator: str = "cpu"
@@ -40,7 +40,7 @@ class Devices:
         if self.num_nodes < 1 or (self.micro_batch is not None and self.micro_batch < 1):
             raise ValueError(
                 f"trainer.num_nodes={self.num_nodes} and micro_batch={self.micro_batch} must be at "
-                "least 1; micro_batch=null takes a device's whole share"
+                "least 1; micro_batch=null: a device's whole share"
             )
         here = present(self.accelerator)
         if here is None:
@@ -55,7 +55,7 @@ class Devices:
             )
 
     def count(self) -> int:
-        """Devices of one node; of a list that names them, as many as its highest one needs."""
+        """Devices of one node; for a list of numbers, one more than its highest."""
         if isinstance(self.devices, tuple):
             return max(self.devices, default=0) + 1
         if self.devices in ALL:
@@ -64,7 +64,7 @@ class Devices:
         return int(self.devices)
 
     def kind(self) -> str:
-        """What torch calls such a device."""
+        """The name that torch has for such a device."""
         chosen = self.accelerator
         if chosen in ("gpu", "auto"):  # what Lightning takes
             mps = torch.backends.mps.is_available()
@@ -102,7 +102,7 @@ class Devices:
             strategy = ModelParallelStrategy(
                 data_parallel_size=world, tensor_parallel_size=1, save_distributed_checkpoint=False
             )
-        # Lightning's own requeueing saves amid a stretch, from where nothing here goes on
+        # Lightning's own requeueing saves between validations, where ours cannot resume
         slurm = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
         plugins = [SLURMEnvironment(auto_requeue=False)] if slurm else []
         return {
@@ -115,7 +115,7 @@ class Devices:
 
 
 def present(accelerator: str) -> tuple[str, int] | None:
-    """What an accelerator is counted in and how many are here; None where Lightning alone knows."""
+    """What an accelerator is counted in and how many there are here; None: only Lightning knows."""
     gpus = torch.cuda.device_count()
     if accelerator == "gpu" or (accelerator == "auto" and gpus):
         return "GPUs", gpus or int(torch.backends.mps.is_available())
@@ -142,21 +142,21 @@ def devices_from(options: Mapping[str, Any]) -> Devices:
 
 
 def precision_on(precision: str, device: str) -> str:
-    """The precision that a kind of device trains in: mixed with bf16 where it multiplies bf16.
+    """The precision that a kind of device trains in: full instead of mixed where bf16 is emulated.
 
-    Where it only imitates that, each product takes several times as long as in full precision.
+    An emulated product takes several times as long as one in full precision.
     """
     return "32-true" if precision == "bf16-mixed" and not has_bf16(device) else precision
 
 
 def precision_note(precision: str, device: str) -> str:
-    """Words on bf16 where this machine only imitates it; empty where all is well."""
+    """Warning if bf16 is emulated on this machine; empty otherwise."""
     if not precision.startswith("bf16") or has_bf16(device):
         return ""
     name = "this GPU" if device == "cuda" else "this CPU"
     why = f"training.precision={precision}, but {name} has no bf16 arithmetic"
     if precision_on(precision, device) == precision:
-        return f"{why} and imitates it, which is slow; training.precision=32-true is faster here"
+        return f"{why} and emulates it, which is slow; training.precision=32-true is faster here"
     return (
         f"{why}: this trains in full precision, 32-true, and ends with somewhat other weights than "
         "on a machine that has it"
@@ -164,7 +164,7 @@ def precision_note(precision: str, device: str) -> str:
 
 
 def has_bf16(device: str) -> bool:
-    """Whether a kind of device multiplies bf16 by itself; True where nothing says."""
+    """Whether a kind of device has bf16 arithmetic; True where that is unknown."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device != "cpu" or not CPUINFO.exists():

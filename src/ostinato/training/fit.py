@@ -42,7 +42,7 @@ def fit(
     resume_root: Path,
     track: Track | None = None,
 ) -> dict[str, Any]:
-    """Train, or go on with, one model; write its folder and return its `model.json`.
+    """Train one model, or resume its training; write its folder and return its `model.json`.
 
     With several devices every process calls this; those that are not the first return an empty
     dict.
@@ -107,9 +107,9 @@ def _identity(settings: Settings, tokens: TokenSet, trainer: pl.Trainer) -> Iden
 
 
 def _announce(settings: Settings, trainer: pl.Trainer, resume: Resume) -> None:
-    """Say what a reader of the terminal would not expect."""
+    """Print that a training is resumed, and warnings about precision."""
     if resume.record:
-        print(f"{settings.system}: going on from step {resume.record['step']}")  # noqa: T201
+        print(f"{settings.system}: resuming from step {resume.record['step']}")  # noqa: T201
     note = precision_note(settings.training.precision, trainer.strategy.root_device.type)
     if note:
         print(note, file=sys.stderr)  # noqa: T201
@@ -125,9 +125,9 @@ def make_trainer(settings: Settings, run_on: Devices) -> pl.Trainer:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # of FSDP2, for outputs that are views: nothing here changes one in place
     warnings.filterwarnings("ignore", message=".*returned a view tensor.*")
-    # torch lets cuDNN round to ten bits in full precision, in which validation is to be
+    # otherwise torch lets cuDNN round to ten bits, and validation is in full precision
     torch.backends.cudnn.allow_tf32 = False
-    # new memory need not be filled for a result to be the same: nothing here reads it unwritten
+    # filling new memory costs time and changes nothing: it is never read before it is written
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     training = settings.training
     try:

@@ -1,7 +1,7 @@
-"""What a state of a training belongs to, and how it differs from what is wanted now.
+"""The settings, data, code and machine of a training, and how two of them differ.
 
-A state goes on only under the settings, data, code and machine that made it: under any other the
-end would not be that of a run which was never stopped.
+A state is resumed only under those that made it: otherwise the result would not be that of an
+uninterrupted run.
 """
 
 import json
@@ -57,13 +57,13 @@ def identity(
 
 
 def fingerprint(what: Identity) -> str:
-    """The hash by which a state is found again."""
+    """The hash by which a state is found."""
     return sha256_json(what)
 
 
 def differences(saved: Identity, wanted: Identity) -> list[str]:
-    """A line for each setting, file of code or circumstance that is not the same, with both
-    values; of hashes the beginnings.
+    """A line for each setting, file or property that differs, with both values; hashes are
+    shortened.
     """
     theirs, ours = (dict(_flat(what)) for what in (saved, wanted))
     return [

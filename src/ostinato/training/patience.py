@@ -1,4 +1,4 @@
-"""Early stopping: a training that no longer improves ends, and its best weights are exported."""
+"""Early stopping: a training that no longer improves ends; its best weights are exported."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from ostinato.training.module import Training
 class EarlyStopping(pl.Callback):
     """Ends the training after `patience` validations without a better one; 0 never does.
 
-    It asks the curve alone, also when a run is resumed, so a run that was killed ends where it
+    It depends on the curve only, also when a run is resumed, so an interrupted run ends where it
     would have ended. The first process decides for all: their sums could differ in the last bit.
     """
 
@@ -18,14 +18,14 @@ class EarlyStopping(pl.Callback):
         self.patience = patience
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """A state may have been saved by the very validation that ended its run."""
-        self._ask(trainer, module)
+        """A state may have been saved by the validation that ended its run."""
+        self._check(trainer, module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Ask after every validation."""
-        self._ask(trainer, module)
+        """Check after every validation."""
+        self._check(trainer, module)
 
-    def _ask(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def _check(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Training)
         if self.patience:
             stop = since_best(module.history) >= self.patience

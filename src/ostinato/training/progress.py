@@ -11,16 +11,16 @@ from ostinato.training.module import Training
 
 
 class Record(Protocol):
-    """Where a training is written down, whatever keeps it."""
+    """Where a training is logged."""
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """One row of the curve."""
 
     def flush(self) -> None:
-        """Write what was logged before the training's own state is saved."""
+        """Write what was logged, before the training's own state is saved."""
 
     def finish_weights(self, sha256: str) -> None:
-        """The hash by which later stages find this record."""
+        """Note the hash by which later stages find this record."""
 
 
 class Progress(pl.Callback):
@@ -35,7 +35,7 @@ class Progress(pl.Callback):
         self._shown: dict[str, str] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Open the bar where the run stands."""
+        """Open the bar at the current step."""
         assert isinstance(module, Training)
         if trainer.is_global_zero:
             live = sys.stderr.isatty()
@@ -52,7 +52,7 @@ class Progress(pl.Callback):
             )
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-        """One step more, unless this was a part of it."""
+        """One more step, unless this was a part of one."""
         if self._bar is not None and trainer.global_step > self._bar.n:
             rate = self._bar.format_dict["rate"]
             if rate:
@@ -81,7 +81,7 @@ class Progress(pl.Callback):
         self._close()
 
     def on_exception(self, trainer, module, exception) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-        """Close it also when something breaks."""
+        """Close the bar on errors as well."""
         self._close()
 
     def _close(self) -> None:

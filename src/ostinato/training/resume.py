@@ -1,10 +1,9 @@
-"""Going on after a kill: the last validation's state, found again by a fingerprint of all that
-shaped it.
+"""Resuming an interrupted training from its last validation.
 
 The folder `<root>/<fingerprint>/` holds `resume.json`, written last and atomically, which names the
-state and the best weights with their SHA-256. Whatever it does not name is a leftover of a kill and
-is removed. It also keeps what was hashed into the fingerprint and the model folder that the run was
-to write: a run into the same folder under any other settings is refused, with both values.
+state and the best weights with their SHA-256. Other files in it are leftovers of an interruption
+and are removed. It also keeps what was hashed into the fingerprint, and the model folder of the
+run: a run into the same folder under other settings is refused, with both values.
 """
 
 import os
@@ -32,22 +31,22 @@ FORMAT = 2
 class Resume(pl.Callback):
     """Saves the state after every validation and keeps the best weights beside it.
 
-    root: where the states of all trainings lie; what: all that shapes this one; out: the model
-    folder that it is to write.
+    root: folder of the states of all trainings; what: all that decides this one; out: its model
+    folder.
     """
 
     def __init__(self, root: Path, what: Identity, out: Path) -> None:
         self.root, self.what = root, what
         self.folder = root / fingerprint(what)[:16]
-        # as seen from the states, so that both can be moved together
+        # relative to the states, so that both can be moved together
         self.out = Path(os.path.relpath(out.resolve(), root.resolve())).as_posix()
         self.record: dict[str, Any] = {}
 
     def last_state(self) -> Path | None:
-        """The state to go on from, or None.
+        """The state to resume from, or None.
 
         Raises:
-            DamagedFile: the state is not what was written; it names the folder to delete.
+            DamagedFile: the state has changed since it was written; it names the folder to delete.
             ValueError: the model folder has an unfinished training under other settings; it names
                 each with both values.
         """
@@ -69,23 +68,23 @@ class Resume(pl.Callback):
             try:
                 found = read_json(path, expect_format=FORMAT, made_by="")
             except (MissingInput, DamagedFile):
-                continue  # finished meanwhile, or of another version: not of this model folder
+                continue  # finished meanwhile, or of another version
             if found["out"] != self.out or not (changed := differences(found["what"], self.what)):
                 continue
             raise ValueError(
                 f"{Path(self.out).name} has an unfinished training, saved at step {found['step']}, "
                 "that differs:\n  " + "\n  ".join(changed) + "\n"
-                "set that back to go on with it, or remove its state to begin anew: "
+                "undo these changes to resume it, or remove its state to start again: "
                 f"rm -r {path.parent}"
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Save, then point to what was saved, then forget what was before."""
+        """Save, then point to what was saved, then remove older files."""
         assert isinstance(module, Training)
         row = module.history[-1]
         state = self.folder / f"state-{row['step']}.ckpt"
         trainer.save_checkpoint(state)  # every rank takes part
-        weights = trained_weights(module.average)  # here as well
+        weights = trained_weights(module.average)  # in this as well
         if not trainer.is_global_zero:
             return
         best = self.record.get("best")

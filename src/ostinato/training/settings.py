@@ -1,4 +1,4 @@
-"""What a model's file in conf/model says of its training, checked before anything is loaded."""
+"""The training settings of a file in conf/model, checked before anything is loaded."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -83,7 +83,9 @@ class TrainingSettings:
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"training.ema_decay={self.ema_decay} must lie in [0, 1)")
         if self.patience < 0:
-            raise ValueError(f"training.patience={self.patience} cannot be negative; 0 is for ever")
+            raise ValueError(
+                f"training.patience={self.patience} cannot be negative; 0: never stop early"
+            )
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"training.precision={self.precision!r} is none of {', '.join(PRECISIONS)}"

@@ -1,4 +1,4 @@
-"""Weights that lie in shares on several devices (FSDP2, torch's `fully_shard`).
+"""Weights that are sharded over several devices (FSDP2, torch's `fully_shard`).
 
 Every parameter becomes a DTensor that holds its rows of this device; a module's weights are whole
 only while it computes. Optimizer, moving average and the norm for clipping work on the shares.

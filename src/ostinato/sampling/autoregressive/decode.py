@@ -152,7 +152,7 @@ class Stream:
         position, width = len(self), len(self._rank_W)
         drawing_B = ~self._done_B & (position >= self._prompts.lengths)
         moving_B = ~self._done_B & (position >= self._prompts.known)
-        told: list[tuple[Tensor, Tensor]] = []  # logits and what was chosen by them
+        steps: list[tuple[Tensor, Tensor]] = []  # logits, and what was chosen by them
         for column in self._steps.order:
             logits_BV = self._steps.next_logits(self._state).float()
             chosen_B = self._prompts.at(position, column)
@@ -162,9 +162,9 @@ class Stream:
                     draws_B = torch.from_numpy(drawing_B).to(drawn_B.device)
                     drawn_B = torch.where(draws_B, drawn_B, chosen_B)
                 chosen_B = drawn_B
-            told.append((logits_BV, chosen_B))
-            if len(told) == width:  # a push may overwrite logits
-                cost_WB = nats_of(*map(torch.stack, zip(*told, strict=True)))
+            steps.append((logits_BV, chosen_B))
+            if len(steps) == width:  # a push may overwrite logits
+                cost_WB = nats_of(*map(torch.stack, zip(*steps, strict=True)))
             self._chooser.take(chosen_B.cpu().numpy(), column, moving_B)
             self._steps.push(self._state, chosen_B)
         self._rows.append(self._chooser.end_row())

@@ -1,16 +1,16 @@
-"""Fills cells of a piece, given all its other cells, those that come later too: a particle filter.
+"""Fills cells of a piece, given all its other cells, later ones as well: a particle filter.
 
-A model that reads from left to right knows nothing of what comes. So N particles run side by side:
-each draws the free cells and is given the kept ones, and weighs as much as the model finds the kept
-ones likely (sequential importance resampling: Gordon 1993; Doucet 2001). Where the weights come to
-rest on few, the others are replaced by copies of those (systematic resampling: Kitagawa 1996), and
-at the end one is chosen by its weight. With ever more particles its cells become those of
+A model that reads from left to right does not see what follows. So N particles run side by side:
+each draws the free cells and is given the kept ones, and its weight is the probability of the kept
+ones (sequential importance resampling: Gordon 1993; Doucet 2001). When few particles have most of
+the weight, copies of those replace the others (systematic resampling: Kitagawa 1996), and at the
+end one is chosen by its weight. With many particles the distribution of its cells approaches
 
     p(free | kept)  ∝  Π p(free cell | all before)  Π p(kept cell | all before)
 
-where free cells are drawn as decoding says (temperature, truncation, grammar) and kept ones cost
-what they cost the model; with few particles this is an approximation. What is kept before a cell,
-also within its row by the chain's order, is known exactly.
+where free cells are drawn with the decoding options (temperature, truncation, grammar) and kept
+ones have the model's probability; with few particles this is an approximation. Kept cells before a
+free one, also within its row in the chain's order, are conditioned on exactly.
 """
 
 # G pieces, N particles of each, B = G * N, T positions, W sub-tokens of a position
@@ -31,7 +31,7 @@ from ostinato.sampling.autoregressive.draw import Uniforms
 from ostinato.sampling.sampler import Made
 
 Weights = npt.NDArray[np.float64]
-ENOUGH = 0.5  # of the particles: below so large an effective sample, they are resampled
+ENOUGH = 0.5  # share of the particles: with a smaller effective sample they are resampled
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def infill(
     decoding: Decoding,
     given: Given | None = None,
 ) -> list[Made]:
-    """Fill the gaps once for each seed; all kept cells come back as they are.
+    """Fill the gaps once for each seed; kept cells do not change.
 
-    A piece fails if its grammar refuses the kept cells after whatever its particles drew.
+    A piece fails if the grammar allows the kept cells after none of its particles.
     """
     model.eval()
     particles = decoding.particles
@@ -136,7 +136,7 @@ def _step(
 
 
 class _Swarm:
-    """N particles of each of G pieces: what they hold, and the logarithms of their weights."""
+    """N particles of each of G pieces: their tokens, nats and logarithms of weights."""
 
     def __init__(self, gaps: Gaps, costs_BTW: np.ndarray, pieces: int, particles: int) -> None:
         self.gaps, self.costs_BTW = gaps, costs_BTW
@@ -145,11 +145,11 @@ class _Swarm:
         self._dead_G = np.zeros(pieces, dtype=bool)
 
     def weigh(self, nats_B: np.ndarray) -> None:
-        """A kept cell cost so much."""
+        """Account for the nats of a kept cell."""
         self._logs_GN -= nats_B.reshape(self._logs_GN.shape)
 
     def resampled(self, lots: Uniforms) -> npt.NDArray[np.int64] | None:
-        """Which particles go on, (B,), where those of any piece are resampled."""
+        """Indices of the particles to keep, (B,); None where no piece is resampled."""
         pieces, count = self._logs_GN.shape
         weights_GN = self._weights()
         low_G = 1 / np.square(weights_GN).sum(axis=1) < ENOUGH * count
@@ -180,7 +180,7 @@ class _Swarm:
         return samples
 
     def _weights(self) -> Weights:
-        """Of each piece they sum to one; all alike where no particle is possible."""
+        """They sum to one for each piece; all are equal where no particle is possible."""
         top_G1 = self._logs_GN.max(axis=1, keepdims=True)
         lost_G = np.isneginf(top_G1[:, 0])
         self._dead_G |= lost_G
@@ -191,9 +191,9 @@ class _Swarm:
 
 
 def systematic(weights_N: Weights, number: float) -> npt.NDArray[np.int64]:
-    """As many particles as there are, each as often as its weight says but for less than one.
+    """As many particles as there are, each N times its weight, rounded up or down.
 
-    number: in [0, 1), where the evenly spaced points begin.
+    number: in [0, 1), the offset of the evenly spaced points.
     """
     count = len(weights_N)
     points = (np.arange(count) + number) / count

@@ -2,8 +2,8 @@
 
 A step of sampling is many small kernels, and on a GPU launching one takes longer than running it.
 Here the pushes of the W sub-tokens of a position are captured once, one graph each, and replayed
-for every position. What a push leaves in new tensors, the next one reads where it was left; after
-the last of a position it is copied back to where the first one reads.
+for every position. The next push reads the new tensors of the last one where they are; after the
+last push of a position they are copied back to where the first one reads.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from ostinato.models.spec import Given
 
 @dataclass
 class Recording:
-    """A batch of sequences in the making.
+    """A batch of sequences that are being sampled.
 
     logits_BV: of the next sub-token. token_B: where the graphs read the one that is pushed. kept:
-    what else they read, which is here so that nothing else is put in its place.
+    the other tensors that they read, held here so that their memory is not reused.
     graphs: one for each sub-token of a position, with the logits that it ends in. filled: how many
-    the position in the making has. left: positions that there is room for.
+    the current position has. left: positions that there is room for.
     """
 
     logits_BV: Tensor
@@ -36,7 +36,7 @@ class Recording:
 
 
 class Recorded:
-    """A model that offers what the decoding loop asks, by replaying graphs."""
+    """A model with the methods that the decoding loop needs, by replaying graphs."""
 
     def __init__(self, model: Autoregressive) -> None:
         self.model, self.shape, self.order = model, model.shape, model.order
@@ -73,7 +73,9 @@ class Recorded:
             ValueError: beyond the length that was started with.
         """
         if not recording.left:
-            raise ValueError("a recording is of the positions it was started with: start a longer")
+            raise ValueError(
+                "a recording has no more positions than it was started with: start a longer"
+            )
         recording.token_B.copy_(subtoken_B)
         graph, recording.logits_BV = recording.graphs[recording.filled]
         graph.replay()

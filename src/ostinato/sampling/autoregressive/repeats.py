@@ -1,11 +1,10 @@
-"""No passage twice: which sub-token would complete a passage that the sequence has had already.
+"""No passage twice: which sub-token would complete a passage that occurred before.
 
-A passage is n whole positions one after the other: rows of a grid, or tokens of a stream. Paulus et
-al. 2018 forbid a phrase of three words to come twice; music repeats its single chords all the time,
-so here n is chosen, in the order of a bar, and only whole positions count. A passage in which
-nothing moves (a held chord, a rest) repeats nothing, however often it comes: holding a note is not
-forbidden. Only the last sub-token of a position completes a passage, so only that is restrained; if
-the grammar leaves nothing else, the repetition stands.
+A passage is n consecutive positions: rows of a grid, or tokens of a stream. Paulus et al. 2018
+forbid repeated phrases of three words; music repeats single chords all the time, so here n is an
+option, about the length of a bar, and only whole positions count. A passage in which nothing moves
+(a held chord, a rest) is not a repetition. Only the last sub-token of a position completes a
+passage, so only that is restricted; if the grammar leaves nothing else, the repetition is allowed.
 """
 
 # B batch, T positions so far, W sub-tokens of a position, V vocabulary
@@ -19,18 +18,18 @@ ROOM = 64
 
 
 class NoRepeat:
-    """Follows B sequences; passages have `passage` positions, `last` is the column filled last."""
+    """Follows B sequences. passage: its positions; last: the column that is filled last."""
 
     def __init__(self, batch: int, width: int, passage: int, last: int) -> None:
         self._passage, self._last = passage, last
         self._others = [column for column in range(width) if column != last]
         self._count = 0
         self._rows = np.zeros((batch, ROOM, width), dtype=np.int32)
-        # how many positions up to each are as those up to the latest
+        # how many positions up to each equal those up to the latest
         self._alike = np.zeros((batch, ROOM), dtype=np.int64)
 
     def push(self, row_BW: Tokens) -> None:
-        """Take a whole position."""
+        """Append a whole position."""
         count = self._count
         if count == self._rows.shape[1]:
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)], axis=1)
@@ -43,7 +42,7 @@ class NoRepeat:
         self._count = count + 1
 
     def forbidden(self, row_BW: Tokens, size: int) -> Mask:
-        """Mask (B, V) of what may not fill the last column of a position, the others being there.
+        """Mask (B, V) of what may not fill the last column of a position; the others are filled.
 
         size: V.
         """
@@ -63,5 +62,5 @@ class NoRepeat:
         return mask
 
     def select(self, index: npt.NDArray[np.int64]) -> None:
-        """Follow these of the sequences from now on, in this order."""
+        """Keep the sequences at these indices, in this order."""
         self._rows, self._alike = self._rows[index], self._alike[index]

@@ -1,0 +1,94 @@
+"""A paradigm that nothing knows: its files alone make it trained, sampled, evaluated, reported and
+served, and no other result becomes stale.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+TOY = Path(__file__).with_name("toy")
+LINE = """  toy: {paradigm: toy, family: frequencies, size: micro,
+    form: grid, encoding: micro-grid, seed: 1}
+"""
+BEFORE = "sampling: {unconditional"
+OWN = {"train@toy", "sample@toy", "evaluate@toy"}
+ALL = {"compare"}  # of all systems
+
+
+def stale(laboratory):
+    """The stages that dvc would run."""
+    return set(json.loads(laboratory.run("-m", "dvc", "status", "--json").splitlines()[-1]))
+
+
+def test_a_paradigm_is_added_by_its_files_alone(laboratory):
+    assert not stale(laboratory)
+    shutil.copytree(TOY, laboratory.root, dirs_exist_ok=True)
+    assert not stale(laboratory)
+    laboratory.edit("params.yaml", BEFORE, LINE + BEFORE)
+    found = stale(laboratory)
+    assert found >= OWN
+    assert found <= OWN | ALL
+    printed = laboratory.run("-m", "dvc", "repro")
+    ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
+    assert ran == OWN | ALL
+    assert "toy test: at most " in printed
+    assert not stale(laboratory)
+    trained_sampled_evaluated(laboratory)
+    served(laboratory)
+    without_a_likelihood(laboratory)
+
+
+def trained_sampled_evaluated(laboratory):
+    card = json.loads((laboratory.root / "models/toy/model.json").read_text())
+    assert (card["paradigm"], card["family"]) == ("toy", "frequencies")
+    rows = json.loads((laboratory.root / "samples/toy/samples.json").read_text())["samples"]
+    assert [(row["task"], row["failed"], row["options"]) for row in rows] == [
+        ("unconditional", None, {})
+    ] * 2
+    stored = np.load(laboratory.root / "samples/toy/tokens.npz")
+    assert stored["tokens"].shape == stored["log_probability"].shape
+    details = json.loads((laboratory.root / "evaluation/toy/details.json").read_text())
+    assert details["likelihood_kind"] == "bound"
+    nats = details["likelihood"]["test"]["nats_per_token"]["value"]
+    unigram = details["baselines"]["unigram"]["test"]["nats_per_token"]["value"]
+    assert nats == pytest.approx(unigram, abs=0.3)
+    table = laboratory.run("pipelines/compare.py")
+    assert f"≤ {nats:.3f}" in table
+    assert "toy" in (laboratory.root / "report/index.html").read_text()
+
+
+def served(laboratory):
+    weights = "weights=models/toy"
+    printed = laboratory.run("pipelines/generate.py", weights, "bars=2", "n=2", "+options.heat=0.5")
+    assert printed.count(".mid") == 2
+    for arguments, words in (
+        (["+options.steps=3"], "toy has no option steps; its options: heat"),
+        (["prompt=samples/toy/000.mid", "prompt_bars=1"], "'continue': it knows no past"),
+        (
+            ["prompt=samples/toy/000.mid", "infill.bars=[0,1]"],
+            "cannot do task 'infill'; its tasks: unconditional; families that can, on some "
+            "encodings: gpt, gpt2, lstm",
+        ),
+    ):
+        command = ("pipelines/generate.py", weights, "bars=2", *arguments)
+        assert words in " ".join(laboratory.run(*command, fails=True).split())
+
+
+def without_a_likelihood(laboratory):
+    """A dash, and everything else as before."""
+    laboratory.write(
+        "src/ostinato/evaluation/likelihood/toy.py", '"""There is none."""\n\nScorer = None\n'
+    )
+    assert stale(laboratory) == {"evaluate@toy"}
+    printed = laboratory.run("-m", "dvc", "repro")
+    assert "models of family frequencies have no likelihood" in printed
+    details = json.loads((laboratory.root / "evaluation/toy/details.json").read_text())
+    assert (details["likelihood_kind"], details["likelihood"]) == (None, {})
+    table = laboratory.run("pipelines/compare.py")
+    (row,) = [line for line in table.splitlines() if line.startswith("toy ")]
+    assert row.split()[-3:] == ["–"] * 3

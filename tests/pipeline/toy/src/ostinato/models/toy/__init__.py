@@ -1,0 +1,1 @@
+"""Families that know no past."""

@@ -1,0 +1,1 @@
+"""Samples every cell by itself."""
