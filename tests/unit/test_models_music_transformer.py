@@ -10,7 +10,7 @@ import yaml
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ostinato.models.autoregressive.parts.musical_time import Clock
-from ostinato.models.autoregressive.parts.relative import Scale
+from ostinato.models.autoregressive.parts.relative import PitchScale
 from ostinato.models.layers.attention import query_chunks
 from ostinato.models.layers.blocks import SquaredReLU
 from ostinato.models.registry import build
@@ -288,7 +288,7 @@ def test_transposing_all_voices_changes_no_interval():
 
 
 def test_what_is_no_pitch_has_no_interval():
-    scale = Scale(first=2, number=3, widest=5)
+    scale = PitchScale(first=2, number=3, widest=5)
     symbols = torch.tensor([PAD, 0, 1, 2, 3, 4, 5, VOCABULARY])
     assert scale.pitch(symbols).tolist() == [-1, -1, -1, 0, 1, 2, -1, -1]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ostinato.files import DamagedFile, checksums, sha256_file
-from ostinato.training.autoregressive import rate_at
 from ostinato.training.identity import fingerprint, identity
+from ostinato.training.module import rate_at
 from ostinato.training.settings import OptimizerSettings, TrainingSettings, section
 
 families = pytest.mark.parametrize("family", ["lstm", "gpt", "gpt2", "music_transformer"])
