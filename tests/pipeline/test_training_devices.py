@@ -62,7 +62,7 @@ def assert_same(one, other):
     """The whole curve to the last digits, the weights closely."""
     (curve, weights), (other_curve, other_weights) = one, other
     assert [int(row["step"]) for row in curve] == list(range(EVERY, STEPS + 1, EVERY))
-    for key in ("step", "learning_rate", "train_loss", "valid_loss"):
+    for key in ("step", "learning_rate", "train_loss", "valid_loss", "valid_accuracy"):
         ours, theirs = ([float(row[key]) for row in rows] for rows in (curve, other_curve))
         assert ours == pytest.approx(theirs, abs=NEAR), key
     assert float(curve[-1]["train_loss"]) < float(curve[0]["train_loss"]) - 0.1, "nothing learned"

@@ -1,5 +1,6 @@
 """Likelihoods count every token once, in the units they name; baselines are what a hand counts."""
 
+import csv
 import json
 import math
 from dataclasses import replace
@@ -189,6 +190,17 @@ def test_the_metrics_of_a_system_are_whole_and_written_as_returned(evaluated, mo
     valid = metrics["likelihood"]["valid"]["nats_per_token"]["value"]
     assert valid == pytest.approx(card["best_valid_loss"], abs=2e-6)
     assert metrics["likelihood"]["test"]["tokens"] == 512
+    for units in metrics["likelihood"].values():
+        for name in ("value", "low", "high"):
+            perplexity = math.exp(units["nats_per_token"][name])
+            assert units["perplexity"][name] == pytest.approx(perplexity, rel=1e-6)
+        accuracy = units["accuracy"]
+        assert 0 < accuracy["low"] <= accuracy["value"] <= accuracy["high"] < 1
+    history = (model_folder / "history.csv").read_text().splitlines()
+    rows = list(csv.DictReader(history))
+    best = min(rows, key=lambda row: float(row["valid_loss"]))
+    accuracy = metrics["likelihood"]["valid"]["accuracy"]["value"]
+    assert accuracy == pytest.approx(float(best["valid_accuracy"]), abs=1e-6)
     assert set(metrics["baselines"]) == {"uniform", "unigram", "bigram", "hold"}
     listed = (folder / "evaluation" / "plots" / "features.csv").read_text().splitlines()
     sets = [line.split(",")[0] for line in listed[1:]]

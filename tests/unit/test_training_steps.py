@@ -1,6 +1,7 @@
 """A step in parts is the step at once; a training ends with its patience; both after a kill."""
 
 import csv
+import math
 import shutil
 from contextlib import contextmanager
 
@@ -64,7 +65,7 @@ def curve(folder):
 
 
 def assert_same_curve(ours, theirs, near):
-    for key in ("step", "learning_rate", "train_loss", "valid_loss"):
+    for key in ("step", "learning_rate", "train_loss", "valid_loss", "valid_accuracy"):
         assert [row[key] for row in ours] == pytest.approx([r[key] for r in theirs], abs=near), key
 
 
@@ -158,6 +159,38 @@ def test_what_is_validated_and_exported_is_the_moving_average(
     best = min(rows, key=lambda row: row["valid_loss"])
     exported = load_file(tmp_path / "model" / "weights.safetensors")
     assert_near(doubles(exported), averages[int(best["step"])])
+
+
+def test_validation_measures_perplexity_and_accuracy_beside_the_loss(
+    fitted, settings_of, tokens, tmp_path
+):
+    import torch
+    from safetensors.torch import load_file
+
+    from ostinato.loading.batches import whole_pieces
+    from ostinato.models.registry import build
+    from ostinato.models.spec import PAD, ArraySpec
+
+    rows, _ = fitted(settings_of(steps=6, validate_every=3), "model")
+    best = min(rows, key=lambda row: row["valid_loss"])
+    model = build(settings_of().family, settings_of().model, ArraySpec.of(tokens.codec)).eval()
+    model.load_state_dict(load_file(tmp_path / "model" / "weights.safetensors"))
+    nats, hits, count = torch.zeros((), dtype=torch.float64), 0, 0
+    with torch.inference_mode():
+        for _, batch in whole_pieces(tokens, "valid"):
+            nats += model.score(batch).sum(dtype=torch.float64)
+            for piece in batch:
+                piece = piece[(piece != PAD).all(dim=1)]
+                state = model.start(1, len(piece))
+                for row in piece:
+                    for column in model.order:
+                        hits += int(model.next_logits(state)[0].argmax() == row[column])
+                        model.push(state, row[None, column])
+                count += piece.numel()
+    assert best["valid_loss"] == round(float(nats) / count, 6)  # to the bit
+    assert best["valid_perplexity"] == pytest.approx(math.exp(best["valid_loss"]), rel=1e-5)
+    assert best["valid_accuracy"] == pytest.approx(hits / count, abs=2 / count)
+    assert 0 < best["valid_accuracy"] < 1
 
 
 def doubles(state):

@@ -36,7 +36,7 @@ PACKAGES = {
     "metrics": {"music", "normalization"},
     "audio": {"music"},
     "report": {"audio", "corpus", "metrics", "music", "normalization", "readers"},
-    "training": {"models", "loading"},
+    "training": {"models", "loading", "metrics"},
     "sampling": {"models", "loading", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
     "evaluation": {

@@ -7,7 +7,7 @@ music.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from ostinato.evaluation.scorer import Scorer
 from ostinato.loading.batches import conditions_of, whole_pieces
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.bootstrap import ratio_interval
-from ostinato.models.spec import PAD, Given
+from ostinato.metrics.likelihood_metrics import likelihood_metrics
+from ostinato.models.spec import PAD, ArraySpec, Given
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,40 @@ def score_split(scorer: Scorer, tokens: TokenSet, split: str, *, given: int = 0)
         piece = part.piece[bad[0]]
         raise ValueError(f"{split} piece {piece}: the likelihood is {nats[bad[0]]}; train again")
     return scored(tokens, split, nats, given=given)
+
+
+@torch.inference_mode()
+def token_metrics(
+    scorer: Scorer, tokens: TokenSet, split: str, *, seed: int, resamples: int
+) -> dict[str, Any]:
+    """Perplexity and, where the scorer predicts, accuracy of a split's sub-tokens.
+
+    Values are of the same metrics as in training, intervals of the bootstrap over pieces.
+    """
+    part = tokens.splits[split]
+    cells = part.length * part.tokens.shape[1]
+    nats, hits = np.zeros(len(part)), np.zeros(len(part))
+    metrics = None
+    for numbers, batch in whole_pieces(tokens, split):
+        costs, best = scorer.predict(batch, Given(conditions_of(part, numbers)))
+        if metrics is None:
+            vocabulary = ArraySpec.of(tokens.codec).vocabulary
+            metrics = likelihood_metrics(None if best is None else vocabulary)
+        metrics.update(nats=costs, preds=best, target=batch)
+        nats[numbers] = costs.sum(dim=(1, 2), dtype=torch.float64).numpy()
+        if best is not None:
+            hits[numbers] = (best == batch).sum(dim=(1, 2)).numpy()
+    mean = ratio_interval(nats, cells, seed=seed, resamples=resamples)
+    intervals = {
+        "perplexity": replace(mean, low=math.exp(mean.low), high=math.exp(mean.high)),
+        "accuracy": ratio_interval(hits, cells, seed=seed, resamples=resamples),
+    }
+    values = metrics.compute() if metrics is not None else {}
+    return {
+        name: replace(interval, value=float(values[name])).plain()
+        for name, interval in intervals.items()
+        if name in values
+    }
 
 
 def check_given(tokens: TokenSet, split: str, given: int) -> None:

@@ -25,3 +25,10 @@ class Scorer(Protocol):
 
         given: codes of all conditions of the encoding; a scorer picks those that its model uses.
         """
+
+    def predict(
+        self, batch_BTW: Tensor, given: Given | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `score`, and the most probable value of each, given what `score` gives it; None where
+        the paradigm or the model has none.
+        """

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.evaluation.baselines import score_baselines
-from ostinato.evaluation.scored import score_split
+from ostinato.evaluation.scored import score_split, token_metrics
 from ostinato.evaluation.scorer import Scorer
 from ostinato.files import atomic_folder, read_json, require, write_text
 from ostinato.loading.tokens import TokenSet
@@ -124,9 +124,13 @@ def excerpts(trained: Trained, tokens: TokenSet, split: str, quarters: float | N
 
 
 def likelihood(scorer: Scorer, tokens: TokenSet, settings: EvaluationSettings) -> dict[str, Any]:
-    """The likelihood of every evaluated split."""
+    """Likelihood, perplexity and accuracy of every evaluated split."""
     chance = {"seed": settings.seed, "resamples": settings.resamples}
-    return {split: score_split(scorer, tokens, split).summary(**chance) for split in EVALUATED}
+    return {
+        split: score_split(scorer, tokens, split).summary(**chance)
+        | token_metrics(scorer, tokens, split, **chance)
+        for split in EVALUATED
+    }
 
 
 def baselines(tokens: TokenSet, settings: EvaluationSettings) -> dict[str, Any]:

@@ -17,7 +17,13 @@ from ostinato.tracking.runs import RestoredRun, log_metrics, run_for_weights
 
 TAGS = ("family", "size", "seed", "encoding")
 NOT_PARAMS = ("codec", "format", "weights_sha256")
-CURVE = {"train_loss": "train/loss", "valid_loss": "valid/loss", "learning_rate": "learning_rate"}
+CURVE = {  # columns of history.csv, and what the run calls them
+    "train_loss": "train/loss",
+    "valid_loss": "valid/loss",
+    "valid_perplexity": "valid/perplexity",
+    "valid_accuracy": "valid/accuracy",
+    "learning_rate": "learning_rate",
+}
 MIDI = (".mid",)
 RENDERS = (".html", ".mp3", ".png")
 

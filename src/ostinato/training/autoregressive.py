@@ -6,10 +6,11 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torchmetrics import MetricCollection
 
 from ostinato.loading.batches import Batch, Crops, conditions_of, whole_pieces
+from ostinato.metrics.likelihood_metrics import likelihood_metrics
 from ostinato.models.autoregressive.parts.base import Autoregressive
-from ostinato.models.spec import PAD
 from ostinato.training.data import EncodingModule
 from ostinato.training.module import Training
 
@@ -23,12 +24,16 @@ class Module(Training):
         nats: Tensor = self.model(batch["inputs"], batch["targets"], batch["start"], given)
         return nats.sum()
 
-    def validate(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, int]:
-        """Nats of whole pieces, under their conditions."""
+    def metrics(self) -> MetricCollection:
+        """Nats per token, perplexity and accuracy."""
+        return likelihood_metrics(cast(Autoregressive, self.model).shape.vocabulary)
+
+    def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Nats and most probable sub-tokens of whole pieces, under their conditions."""
         tokens_BTW, codes_BK = batch
         average = cast(Autoregressive, self.average)
-        nats = average.score(tokens_BTW, average.given(codes_BK))
-        return nats, int((tokens_BTW != PAD).sum())
+        nats, best = average.predict(tokens_BTW, average.given(codes_BK))
+        return {"nats": nats, "preds": best, "target": tokens_BTW}
 
 
 class Data(EncodingModule):

@@ -15,7 +15,7 @@ from ostinato.models.registry import paradigm_of
 from ostinato.training.module import Training
 
 FORMAT = 1
-CURVE = ("step", "train_loss", "valid_loss", "learning_rate")
+CURVE = ("step", "train_loss", "valid_loss", "learning_rate")  # and what else validation measures
 
 
 def export(
@@ -51,7 +51,7 @@ def export(
             card["trained_on"] = dict(used)
         write_json(folder / "model.json", card)
         text = io.StringIO()
-        writer = csv.DictWriter(text, CURVE, lineterminator="\n")
+        writer = csv.DictWriter(text, list(dict.fromkeys((*CURVE, *best))), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
         write_text(folder / "history.csv", text.getvalue())

@@ -9,14 +9,17 @@ accumulated gradients: Lightning calls each of them a batch.
 import copy
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
+from torchmetrics import MetricCollection
 
 from ostinato.loading.batches import Batch
+from ostinato.metrics.likelihood_metrics import likelihood_metrics
 from ostinato.seeds import seed_of
 from ostinato.training.settings import Settings
 from ostinato.training.shards import shard, whole
@@ -29,6 +32,7 @@ class Training(pl.LightningModule):
     """
 
     unit: ClassVar[str] = "nats per token"
+    loss_metric: ClassVar[str] = "nats_per_token"
 
     def __init__(self, model: nn.Module, settings: Settings) -> None:
         super().__init__()
@@ -36,8 +40,7 @@ class Training(pl.LightningModule):
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.settings = settings
         self._train_losses: list[Tensor] = []
-        self._valid_loss = torch.zeros((), dtype=torch.float64)
-        self._valid_count = 0
+        self.valid_metrics = self.metrics()
         self.history: list[dict[str, float]] = []
 
     @abstractmethod
@@ -47,8 +50,12 @@ class Training(pl.LightningModule):
         """
 
     @abstractmethod
-    def validate(self, batch: Any) -> tuple[Tensor, int]:
-        """The losses of a validation batch under `average`, and their number."""
+    def validate(self, batch: Any) -> Mapping[str, Tensor]:
+        """A validation batch under `average`, as arguments of the update of `metrics`."""
+
+    def metrics(self) -> MetricCollection:
+        """What validation measures; `loss_metric` of it is the loss."""
+        return likelihood_metrics()
 
     def setup(self, stage: str) -> None:
         """Compile in place, which keeps the names of the weights (unlike torch.compile of the
@@ -126,23 +133,22 @@ class Training(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Reset the sums."""
-        self._valid_loss.zero_()
-        self._valid_count = 0
+        self.valid_metrics.reset()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """The average's losses, in full precision."""
+        """Measure the average, in full precision."""
         with torch.autocast(self.device.type, enabled=False):
-            losses, count = self.validate(batch)
-        self._valid_loss += losses.sum(dtype=torch.float64).cpu()
-        self._valid_count += count
+            self.valid_metrics.update(**self.validate(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Add a row to the history: means since the last validation."""
         if self.trainer.sanity_checking:
             return
-        if not math.isfinite(float(self._valid_loss)):
+        found = {name: float(value) for name, value in self.valid_metrics.compute().items()}
+        loss = found.pop(self.loss_metric)
+        if not math.isfinite(loss):
             raise ValueError(
-                f"training diverged: the loss on valid is {float(self._valid_loss)} at step "
+                f"training diverged: the loss on valid is {loss} at step "
                 f"{self.global_step}; lower optimizer.lr={self.settings.optimizer.lr} or raise "
                 f"optimizer.warmup={self.settings.optimizer.warmup}"
             )
@@ -153,8 +159,9 @@ class Training(pl.LightningModule):
         row = {
             "step": self.global_step,
             "train_loss": round(float(mean), 6),
-            "valid_loss": round(float(self._valid_loss) / max(1, self._valid_count), 6),
+            "valid_loss": round(loss, 6),
             "learning_rate": float(rate),
+            **{f"valid_{name}": round(value, 6) for name, value in found.items()},
         }
         self.history.append(row)
 

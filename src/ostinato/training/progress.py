@@ -69,9 +69,9 @@ class Progress(pl.Callback):
             self._shown["valid"] = f"{row['valid_loss']:.3f}"
         if self._record is not None:
             curve = {
-                "train/loss": row["train_loss"],
-                "valid/loss": row["valid_loss"],
-                "learning_rate": row["learning_rate"],
+                name.replace("_", "/", 1) if name.startswith(("train_", "valid_")) else name: value
+                for name, value in row.items()
+                if name != "step"
             }
             self._record.log(curve, int(row["step"]))
             self._record.flush()

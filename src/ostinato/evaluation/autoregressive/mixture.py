@@ -48,6 +48,10 @@ class Mixture:
         mixed_BTW = math.log(len(self.models)) - torch.logsumexp(-nats_MBTW, dim=0)
         return torch.where(tokens_BTW == PAD, 0.0, mixed_BTW)
 
+    def predict(self, tokens_BTW: Tensor, given: Given | None = None) -> tuple[Tensor, None]:
+        """As `score`; the most probable values would need the logits of all members at once."""
+        return self.score(tokens_BTW, given), None
+
     def start(self, batch: int, length: int) -> list[Any]:
         """The members' states."""
         return [model.start(batch, length) for model in self.models]

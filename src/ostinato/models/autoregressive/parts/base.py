@@ -119,11 +119,14 @@ class Autoregressive(nn.Module):
         targets_BTW: Tensor,
         start_B: Tensor,
         given: Given | None = None,
-    ) -> Tensor:
+        *,
+        predict: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Nats of every target, 0 where it is PAD, of shape (B, T, W).
 
         inputs_BTW: the position before each target; PAD means "before the piece". start_B: position
         of the first target in its piece, for the clocks. given: conditions of the pieces.
+        predict: return the most probable values as well, of the same shape.
         """
         held_BTW = running_held(inputs_BTW, self.max_held) if self.max_held else None
         clock_BT = start_B[:, None] + torch.arange(inputs_BTW.shape[1], device=inputs_BTW.device)
@@ -142,7 +145,8 @@ class Autoregressive(nn.Module):
             ignore_index=PAD,
             reduction="none",
         )
-        return nats.view_as(targets_BTW)
+        nats = nats.view_as(targets_BTW)
+        return (nats, logits_BTWV.argmax(dim=-1)) if predict else nats
 
     def score(self, tokens_BTW: Tensor, given: Given | None = None) -> Tensor:
         """Nats of every sub-token of whole pieces, with PAD after their ends.
@@ -150,6 +154,15 @@ class Autoregressive(nn.Module):
         Raises:
             ValueError: tokens of another width, or outside the vocabulary.
         """
+        return self(*self._shifted(tokens_BTW), given)
+
+    def predict(self, tokens_BTW: Tensor, given: Given | None = None) -> tuple[Tensor, Tensor]:
+        """As `score`, and the most probable value of every sub-token, given all before it."""
+        nats, best = self(*self._shifted(tokens_BTW), given, predict=True)
+        return nats, best
+
+    def _shifted(self, tokens_BTW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs, targets and starts of whole pieces."""
         width, vocabulary = self.shape.width, self.shape.vocabulary
         if tokens_BTW.shape[-1] != width:
             raise ValueError(
@@ -162,7 +175,7 @@ class Autoregressive(nn.Module):
             )
         inputs = F.pad(tokens_BTW[:, :-1], (0, 0, 1, 0), value=PAD)
         starts = torch.zeros(len(tokens_BTW), dtype=torch.long, device=tokens_BTW.device)
-        return self(inputs, tokens_BTW, starts, given)
+        return inputs, tokens_BTW, starts
 
     def start(
         self, batch: int, length: int, fixed: bool = False, given: Given | None = None

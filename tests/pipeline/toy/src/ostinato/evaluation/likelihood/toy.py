@@ -12,3 +12,7 @@ class Scorer:
     def score(self, batch_BTW, given=None):
         """Nats of every sub-token."""
         return self.model.nats(batch_BTW)
+
+    def predict(self, batch_BTW, given=None):
+        """As `score`; nothing is predicted."""
+        return self.score(batch_BTW, given), None
