@@ -26,7 +26,7 @@ from ostinato.normalization.copies import Sketches, similar_groups
 from ostinato.normalization.normalize import REASONS, NormalizeOptions, options_from, simultaneous
 from ostinato.normalization.sketch import steps_sketch
 from ostinato.normalization.splits import SplitRule, split_of
-from ostinato.normalization.summary import describe
+from ostinato.normalization.summary import describe, kind_of
 from ostinato.readers.read import read_piece
 
 FOUR = NormalizeOptions(voices=VOICES, split=SplitRule(train=0.5, valid=0.25, test=0.25))
@@ -388,3 +388,13 @@ def test_simultaneous_notes_are_counted():
     assert simultaneous(onsets, durations) == 1
     assert simultaneous(onsets[[0, 1, 3]], durations[[0, 1, 3]]) == 0
     assert simultaneous(np.array([0, 0]), np.array([4, 4])) == 1
+
+
+@pytest.mark.parametrize(("warning", "kind"), [
+    ("notes never ended: 1,234", "notes never ended: #"),
+    ("onsets at -1/2", "onsets at -#/#"),
+    ("in a guessed character set: cp1251", "in a guessed character set: cp1251"),
+    ("in a guessed character set: latin-1", "in a guessed character set: latin-1"),
+])  # fmt: skip
+def test_warnings_are_counted_without_their_numbers_but_with_names(warning, kind):
+    assert kind_of(warning) == kind

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ostinato.normalization.normalize import Rejected
 
-NUMBER = re.compile(r"(?<![a-z\d])\d+([.,]\d+)*")  # not the one in a name such as cp1251
+NUMBER = re.compile(r"(?<![a-z\d])(?<![a-z]-)\d+([.,]\d+)*")  # not in names: cp1251, latin-1
 NAMED = 3  # unmatched rows of a given split in the table
 
 
