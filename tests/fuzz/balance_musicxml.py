@@ -3,9 +3,9 @@
 Counted are the notes that are struck: every <note> with a pitch or an unpitched place, grace and
 cue notes included, each as it is written (repeats are not played). Not counted is a note that ends
 a tie (`<tie type="stop"/>`), or that follows the start of a tie on its pitch in its voice without
-saying so; a tie into the first ending leads into the later ones as well. A tied note that follows
-no note of its pitch is struck all the same; the reader's warning says how many there are, and they
-come on top of this count.
+saying so, rests aside (some fill bars that are full); a tie into the first ending leads into the
+later ones as well. A tied note that follows no note of its pitch is struck all the same; the
+reader's warning says how many there are, and they come on top of this count.
 """
 
 import re
@@ -43,15 +43,26 @@ def count_notes(path: Path) -> int:
             continue
         found = re.search(r"<(?:\w+:)?voice>\s*(.*?)\s*<", note)
         voice = found[1] if found else "1"
-        if not re.search(r"<(?:\w+:)?chord\b", note):
+        if written and not re.search(r"<(?:\w+:)?chord\b", note):
             before[voice], open_ties[voice] = open_ties[voice], set()
         if written:
-            pitch = re.sub(r"\s", "", written[0])
+            pitch = _sounding(written[0])
             continued = re.search(_TIE.format("stop"), note) or pitch in before[voice]
             total += not continued
             if re.search(_TIE.format("start"), note):
                 open_ties[voice].add(pitch)
     return total
+
+
+def _sounding(pitch: str) -> str:
+    """A pitch without its spelling; an unpitched place as it is written."""
+    step, alter, octave = (
+        re.search(rf"<(?:\w+:)?{name}>\s*([^<\s]+)", pitch) for name in ("step", "alter", "octave")
+    )
+    if step is None or octave is None:
+        return re.sub(r"\s", "", pitch)
+    semitones = "C D EF G A B".index(step[1]) + round(float(alter[1] if alter else 0))
+    return str(12 * int(octave[1]) + semitones)
 
 
 def _text(path: Path) -> str:

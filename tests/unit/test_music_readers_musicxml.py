@@ -61,6 +61,20 @@ def test_tied_notes_are_one_and_two_voices_on_one_pitch_stay_two(tmp_path, score
     assert not result.dropped
 
 
+def test_a_marked_note_ends_a_tie_that_still_sounds_in_a_bar_filled_wrongly(tmp_path, score):
+    meter = METER.format(2)
+    parts = [
+        ("Soprano", "", [meter + note("C5", 2), note("D5", 2)]),
+        (
+            "Bass", "",
+            [meter + rest(1) + note("C3", 2, after=TIE.format("start")),
+             note("C3", 1, after=TIE.format("stop")) + note("C3", 1)],
+        ),
+    ]  # fmt: skip
+    result = reading(tmp_path, score(parts), ticks_per_quarter=1)
+    assert [row for row in rows(result) if row[2] == 48] == [(1, 2, 48), (3, 1, 48)]
+
+
 def test_a_tie_that_leads_nowhere_swallows_no_later_note(tmp_path, score):
     bars = [HEAD.format(1) + note(after=TIE.format("start")) + note("D4") + note() + rest(1)]
     result = reading(tmp_path, score([("Alto", "", bars)]), ticks_per_quarter=1)

@@ -131,25 +131,35 @@ def join_ties(notes: Iterable[Written]) -> list[Written]:
     """Make one note of every chain of tied notes.
 
     A tie joins notes of one pitch that follow each other without a gap: within a named voice, or
-    into a note that is marked as tied to the one before. A tie to no note is ignored.
+    into a note that is marked as tied to the one before. A marked note also ends a tie that is
+    still sounding, in a bar that is filled wrongly. A tie to no note is ignored.
     """
     joined: list[Written] = []
-    open_ties: dict[tuple[int, Fraction], list[int]] = defaultdict(list)
+    open_ties: dict[int, list[int]] = defaultdict(list)  # by pitch: numbers of notes in `joined`
     for note in sorted(notes, key=lambda note: note.onset):
-        waiting = open_ties.get((note.pitch, note.onset), [])
-        same = [number for number in waiting if note.voice and joined[number].voice == note.voice]
-        found = same or (waiting if note.tied_in else [])
+        waiting = [n for n in open_ties[note.pitch] if _end(joined[n]) >= note.onset]
+        ending = [n for n in waiting if _end(joined[n]) == note.onset]
+        sounding = [n for n in waiting if joined[n].onset < note.onset] if note.tied_in else []
+        found = [
+            *(n for n in ending if note.voice and joined[n].voice == note.voice),
+            *(ending if note.tied_in else []),
+            *(n for n in sounding if joined[n].voice == note.voice),
+        ]
         if found:
             number = found[0]
             waiting.remove(number)
             first = joined[number]
-            joined[number] = replace(first, duration=first.duration + note.duration)
+            end = max(_end(first), _end(note))
+            joined[number] = replace(first, duration=end - first.onset)
         else:
             number = len(joined)
             joined.append(note)
-        if note.tied_out:
-            open_ties[note.pitch, note.onset + note.duration].append(number)
+        open_ties[note.pitch] = [*waiting, number] if note.tied_out else waiting
     return joined
+
+
+def _end(note: Written) -> Fraction:
+    return note.onset + note.duration
 
 
 def changes(values: Iterable[Change]) -> tuple[Change, ...]:
