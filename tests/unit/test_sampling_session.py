@@ -32,6 +32,8 @@ def sampler_of(settings_of, name, family="lstm"):
     settings = settings_of(family).model
     if spec.width == 1:
         settings = {k: v for k, v in settings.items() if k not in ("pitch_range", "periods")}
+    if "context" in settings:
+        settings = settings | {"context": 128}  # a prompt of a bar has up to 64 positions
     if name == "roll":
         settings = {k: v for k, v in settings.items() if k not in ("pitch_range", "held_steps")}
     return Sampler(build(family, settings, spec), representation)
