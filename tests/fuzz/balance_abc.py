@@ -9,10 +9,12 @@ import re
 _NOT_NOTES = (
     re.compile(r'"[^"]*"'),  # chord symbols and annotations
     re.compile(r"\[[A-Za-z]:[^\]]*\]"),  # inline fields
-    re.compile(r"![^\s!|\[\]:]+!"),  # decorations
+    re.compile(r'![^\s!|\[\]:"\\]+!'),  # decorations
 )
-_PLUS = re.compile(r"\+([^+|\[\]:]+)\+")
-_OUTDATED_CHORD = re.compile(r"(?:[\^_=/\d,' ()~-]*[A-Ga-g])+[/\d,' ()~-]*")
+_PLUS = re.compile(r'\+([^+|\[\]:!"\\]+)\+')
+_OUTDATED_CHORD = re.compile(
+    r"(?:[ ()~-]|(?:\^\^|__|=|[\^_](?:\d+/?\d*|/\d*)?)?[A-Ga-g][,']*\d*/*\d*)+"
+)
 
 
 def count_notes(text: str) -> dict[str, int]:
@@ -68,7 +70,7 @@ def _dialect(text: str) -> str:
 
 def _music(line: str, dialect: str) -> int:
     for pattern in _NOT_NOTES[:2]:
-        line = pattern.sub(" ", line)
+        line = pattern.sub("|", line)
     line = re.sub(r"\\%.*", "", line)
     line = line.replace("!", " ") if "!" in dialect else _NOT_NOTES[2].sub(" ", line)
     line = _PLUS.sub(lambda found: _keep_chord(found[1], "+" in dialect), line)

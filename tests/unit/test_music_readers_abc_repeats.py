@@ -122,6 +122,17 @@ def test_bars_are_marked_where_they_begin_and_not_at_signs_within_them(tmp_path)
     assert bars(tune(tmp_path, music)) == [0, 24, 120, 216]
 
 
+def test_rests_of_several_bars_are_as_many_bars(tmp_path):
+    result = tune(tmp_path, "C|Z3|D:|E|X2|F|]")
+    assert bars(result) == [0, 96, 192, 288, 384, 480, 576, 672, 768]
+    assert result.piece.notes["onset"].tolist() == [0, 384, 480, 768]
+
+
+def test_repeats_may_stand_in_any_voice(tmp_path):
+    music = "V:1\nC|D|E|\nV:2\n|:G|1A:|2B|]"
+    assert letters(tune(tmp_path, music, expand_repeats=True)) == "CGDACGEB"
+
+
 @pytest.mark.parametrize(
     ("head", "music"),
     [("", "C|D!dacoda!|E!D.C.!|F|!coda!G|"), ("P:A\n", "P:A\nC|D|\nP:B\nE|")],

@@ -145,6 +145,12 @@ def test_chords_have_decorations_ties_and_the_length_of_their_first_note(tmp_pat
     assert tune(tmp_path, "[{ga}CE] {[Ge]}D").dropped == {"grace note": 4}
 
 
+def test_a_broken_rhythm_over_a_bar_line_changes_nothing(tmp_path):
+    result = tune(tmp_path, "CD|>EF")
+    assert rows(result) == [(0, 24, 60), (24, 24, 62), (48, 24, 64), (72, 24, 65)]
+    assert result.piece.warnings == ("1 characters are not ABC music: >",)
+
+
 def test_microtones_sound_as_the_nearest_semitone_towards_the_natural(tmp_path):
     result = tune(tmp_path, "[^1/2CE] ^/D _3/2E ^3/4F _/G _2A ^1/2c c")
     assert pitches(result) == [60, 64, 62, 63, 66, 67, 67, 72, 72]

@@ -16,7 +16,7 @@ from ostinato.music.piece import Annotation, Key, Meter, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.abc_fields import default_unit, part_order
 from ostinato.readers.abc_lines import MUSIC, Line, Tune, read_lines, tunes_of, values
-from ostinato.readers.abc_tokens import Dialect, tokens_of
+from ostinato.readers.abc_tokens import Dialect
 from ostinato.readers.abc_voice import Voice
 from ostinato.readers.base import Reading, ReadOptions
 from ostinato.readers.score import Score, Span, perform
@@ -45,7 +45,8 @@ def read_abc(path: Path, key: str, options: ReadOptions) -> Reading:
     end = max([score.end()] + [voice.time for voice in voices])
     _mark_bars(lead, end, score)
     name = f"{path.stem}-{key}" if key else path.stem
-    spans = _spans(lead, end, tune, options.expand_repeats, score)
+    with_signs = next((voice for voice in voices if voice.notes and voice.bars.has_signs()), lead)
+    spans = _spans(with_signs, end, tune, options.expand_repeats, score)
     return perform(score, spans, name, path.name, options.ticks_per_quarter)
 
 
@@ -93,7 +94,7 @@ class _Voices:
             self._preset.append(line)
 
     def _music(self, text: str) -> None:
-        for kind, token in tokens_of(self._dialect.plain(text)):
+        for kind, token in self._dialect.tokens(text):
             if kind == "field" and token[1] == "V":
                 self._select(token[3:-1])
             elif kind == "field":
@@ -162,16 +163,17 @@ def _mark_bars(lead: Voice, end: Fraction, score: Score) -> None:
 
 
 def _spans(
-    lead: Voice, end: Fraction, tune: Tune, expand_repeats: bool, score: Score
+    voice: Voice, end: Fraction, tune: Tune, expand_repeats: bool, score: Score
 ) -> list[Span] | None:
-    bars = lead.bars.bars(end)
+    """What is played when, by the signs of one voice."""
+    bars = voice.bars.bars(end)
     if expand_repeats:
         order = part_order("".join(values(tune.header, "P")[-1:]))
         unfolded = unfold(bars, order)
     else:
         unfolded = printed_once(bars)
     score.warnings += unfolded.warnings
-    starts = lead.bars.starts(end)
+    starts = voice.bars.starts(end)
     if unfolded.order == list(range(len(bars))):
         return None
     return [(starts[number], starts[number + 1]) for number in unfolded.order]

@@ -95,6 +95,13 @@ class BarSigns:
         else:
             self._waiting.append(direction)
 
+    def has_signs(self) -> bool:
+        """Whether there is any sign but bar lines."""
+        return any(
+            stretch.opens or stretch.closes or stretch.endings or stretch.part or stretch.jump
+            for stretch in self.stretches
+        )
+
     def line_starts(self) -> list[Fraction]:
         """Where bars begin."""
         return [stretch.start for stretch in self.stretches if stretch.is_line]

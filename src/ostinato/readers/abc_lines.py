@@ -127,8 +127,7 @@ def _without_blocks(lines: Sequence[str]) -> Iterator[str]:
             end = re.compile(rf"(?:%%|I:)\s*end{block[1]}\b")
             ends = (n for n in range(number, len(lines)) if end.match(lines[n]))
             number = next(ends, number)
-        else:
-            yield lines[number]
+        yield lines[number]
         number += 1
 
 

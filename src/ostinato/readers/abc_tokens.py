@@ -9,8 +9,8 @@ from ostinato.readers.abc_fields import ACCIDENTALS, factor
 
 _LENGTH = r"\d*/*\d*"
 _PITCH = r"(?:\^\^|__|=|[\^_](?:\d+/?\d*|/\d*)?)?[A-Ga-g][,']*"
-_NAME = r"[^\s!+|\[\]:]"
-TOKEN = re.compile(
+_NAME = r'[^\s!+|\[\]:"\\]'
+_TOKEN = (
     r"(?P<field>\[[A-Za-z]:[^\]]*\])"
     r'|(?P<text>"[^"]*")'
     rf"|(?P<plus>\+(?!f{{1,4}}\+)(?:{_PITCH}{_LENGTH}|[ ()\-~])+\+{_LENGTH})"
@@ -26,6 +26,10 @@ TOKEN = re.compile(
     r"|(?P<overlay>&)"
     r"|(?P<nothing>y\d*|\\%.*|[()\\\s`*$!])"
 )
+_TOKENS = {
+    False: re.compile(_TOKEN),
+    True: re.compile(_TOKEN.replace("(?P<plus>", "(?P<plus>(?!)")),  # no chords between + signs
+}
 _NOTE = re.compile(rf"([\^_=]*)([\d/]*)([A-Ga-g])([,']*)({_LENGTH})")
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -58,20 +62,18 @@ class Dialect:
         elif name == "decoration":
             self._plus_decorates = "+" in setting
 
-    def plain(self, line: str) -> str:
-        """The line with ! and + in their usual meaning."""
-        if self._breaks_lines:
-            line = line.replace("!", " ")
-        if self._plus_decorates:
-            line = re.sub(rf"\+({_NAME}+)\+", r"!\1!", line)
-        return line
+    def tokens(self, line: str) -> Iterator[tuple[str, str]]:
+        """As `tokens_of`."""
+        line = line.replace("!", " ") if self._breaks_lines else line
+        return tokens_of(line, plus_decorates=self._plus_decorates)
 
 
-def tokens_of(line: str) -> Iterator[tuple[str, str]]:
+def tokens_of(line: str, *, plus_decorates: bool = False) -> Iterator[tuple[str, str]]:
     """Kind and text of each token; a character that has no meaning is `unknown`."""
+    pattern = _TOKENS[plus_decorates]
     place = 0
     while place < len(line):
-        found = TOKEN.match(line, place)
+        found = pattern.match(line, place)
         if found is None or found.lastgroup is None:
             yield "unknown", line[place]
             place += 1

@@ -13,6 +13,7 @@ from ostinato.readers.abc_bars import BarSigns
 from ostinato.readers.abc_fields import KeySign, factor
 from ostinato.readers.abc_texts import direction_of, is_chord
 from ostinato.readers.abc_tokens import AbcNote, chord_parts, count_notes, note_of, tokens_of
+from ostinato.readers.repeat_tree import MOST_BARS
 from ostinato.readers.score import Mark, Written
 
 TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # p notes in the time of q; of others by the meter
@@ -158,9 +159,10 @@ class Voice:
             self._resume, self._overlaid = self.time, len(starts) - 1
         if self.time == starts[self._overlaid] and self._overlaid:
             self._overlaid -= 1
-        self.time = starts[self._overlaid]
+        self.time = self._onset = starts[self._overlaid]
+        self._length = Fraction(0)
+        self._group, self._tuplet = [], 0
         self._altered.clear()
-        self._tuplet = 0
 
     def _leave_overlay(self) -> None:
         """What is below an overlay decides where the next bar begins, unless it is empty."""
@@ -180,8 +182,9 @@ class Voice:
         notes: list[AbcNote] = []
         tied: list[int] = []
         for kind, token in tokens_of(inside):
-            if kind == "note":
-                notes.append(note_of(token))
+            if kind in ("note", "plus"):
+                group = token if kind == "note" else chord_parts(token)[0]
+                notes += [note_of(note) for kind, note in tokens_of(group) if kind == "note"]
             elif kind == "tie" and notes:
                 tied.append(len(notes) - 1)
             elif kind in ("text", "decoration", "grace", "unknown"):
@@ -235,8 +238,13 @@ class Voice:
 
     def _rest(self, text: str) -> None:
         length = factor(text[1:])
-        if text[0] in "ZX":
-            self._advance(length * 4 * Fraction(*(self.meter or (4, 4))))
+        if text[0] in "ZX":  # rests of whole bars
+            bar = 4 * Fraction(*(self.meter or (4, 4)))
+            while length > 1 and self._resume is None and len(self.bars.stretches) < MOST_BARS:
+                self._advance(bar)
+                self._bar("|")
+                length -= 1
+            self._advance(length * bar)
         else:
             self._group = []
             self._advance(length * self._scale() * self.unit)
@@ -255,6 +263,9 @@ class Voice:
 
     def _break(self, text: str) -> None:
         """`a>b`: the note before is longer by half, the next as much shorter; `<` the other way."""
+        if self._onset < self.bars.stretches[-1].start and self._resume is None:
+            self.unknown.update(text)  # a bar line lies between the notes
+            return
         short = Fraction(1, 2 ** len(text))
         before, self._broken = (2 - short, short) if text[0] == ">" else (short, 2 - short)
         for number, _ in self._group:
