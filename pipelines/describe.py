@@ -15,9 +15,12 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.report.corpus_collect import collect
     from ostinato.report.corpus_data import DescribeOptions
     from ostinato.report.corpus_page import build_corpus_page
+    from ostinato.settings import checked
 
     name = config["choices"]["dataset"]
-    options = DescribeOptions(**{key: config[key] for key in ("pieces", "seed", "seconds")})
+    options = checked(
+        DescribeOptions, "describe", {key: config[key] for key in ("pieces", "seed", "seconds")}
+    )
     corpus = Path("data/corpus") / name
     require(corpus / "summary.json", f"python pipelines/normalize.py dataset={name}")
     data = collect(

@@ -4,12 +4,10 @@
 change. OSTINATO_MIRROR names a folder of archives, which is searched before the web.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from ostinato.config import entry
-from ostinato.datasets.own import quoted
 
 
 @entry("download")
@@ -29,5 +27,4 @@ def main(config: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
     main()

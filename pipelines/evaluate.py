@@ -16,6 +16,7 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.evaluation.written import write_results
     from ostinato.loading.tokens import open_tokens
     from ostinato.sampling.load import check_trained_on, load_trained
+    from ostinato.settings import checked
 
     system = config["system"]
     item = entry_of(config["systems"], system, "system")
@@ -23,7 +24,7 @@ def main(config: dict[str, Any]) -> None:
     torch.set_num_threads(trained.card["training"]["threads"])
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
     check_trained_on(trained, tokens)
-    settings = EvaluationSettings(**config["evaluation"])
+    settings = checked(EvaluationSettings, "evaluation", config["evaluation"])
     out = Path("evaluation") / system
     scorer = scorer_of(trained.model, item["family"])
     metrics = evaluate_system(out, trained, scorer, tokens, Path("samples") / system, settings)

@@ -1,8 +1,8 @@
-"""The only door of Hydra into the house: entry points of scripts, composed configs for tests and
-notebooks.
+"""Entry points of scripts, and composed configurations for tests and notebooks.
 
-A script's `main` gets plain dictionaries, never a DictConfig. A user's mistake ends in one readable
-message that names what is valid; anything else is a bug and keeps its traceback.
+The only module that imports Hydra. A script's `main` gets plain dictionaries, never a DictConfig. A
+user's mistake ends in one readable message that names what is valid; anything else is a bug and
+keeps its traceback.
 """
 
 import contextlib
@@ -14,10 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ostinato.renamed import RENAMED
+from ostinato import arguments
+from ostinato.arguments import prepared
+from ostinato.settings import RENAMED
 
 Main = Callable[[dict[str, Any]], object]
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 
 def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
@@ -53,9 +56,14 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
                     return None
 
             try:
+                sys.argv[1:] = prepared(sys.argv[1:])
+                _check_arguments(config_name, conf)
                 launched()
                 if failures:
                     raise failures[0]
+            except BrokenPipeError:  # as of `| head`: nobody reads on
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(PIPE_CLOSED)
             except KeyboardInterrupt:
                 print("interrupted; nothing half-written is left", file=sys.stderr)  # noqa: T201
                 sys.exit(INTERRUPTED)
@@ -86,6 +94,7 @@ def entry_of(table: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
     """One entry of `datasets`, `encodings` or `systems`, naming the valid ones where it is not
     there.
     """
+    name = str(name)  # a name of digits comes as a number
     if name not in table:
         raise ValueError(
             f"unknown {kind} {name!r}; params.yaml has: {', '.join(sorted(table)) or 'none'}"
@@ -93,8 +102,53 @@ def entry_of(table: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
     return dict(table[name])
 
 
-def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
+def _check_arguments(config_name: str, conf: Path) -> None:
+    """Refuse settings that do not exist or are of another kind, before anything is loaded."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
+
+    words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" in word]
+    if not words or any(word in ("--help", "-h", "--cfg", "-c") for word in sys.argv[1:]):
+        return
+    try:
+        overrides = OverridesParser.create().parse_overrides(words)
+    except HydraException:
+        return  # Hydra says the same, and _explain adds how to quote
+    base = _base(config_name, conf, _choices(conf, words))
+    if base is not None:
+        groups = [path.name for path in conf.iterdir() if path.is_dir()]
+        arguments.check(overrides, base, groups)
+    if {"-m", "--multirun"} & set(sys.argv[1:]):
+        arguments.check_sweep(overrides)
+
+
+def _choices(conf: Path, words: Sequence[str]) -> list[str]:
+    """The arguments that choose a file of a group; of several, the first."""
+    chosen = [word for word in words if (conf / word.split("=")[0].lstrip("+")).is_dir()]
+    return [word.partition(",")[0] for word in chosen]
+
+
+def _base(config_name: str, conf: Path, choices: Sequence[str]) -> dict[str, Any] | None:
+    """The configuration without values from the command line; None where it does not compose."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    for chosen in (choices, []):  # without them where the group itself is the mistake
+        GlobalHydra.instance().clear()
+        with (
+            contextlib.suppress(Exception),
+            initialize_config_dir(str(conf), version_base="1.3"),
+        ):
+            cfg = compose(config_name, [*chosen, f"hydra.searchpath=[file://{Path.cwd()}]"])
+            plain = OmegaConf.to_container(cfg, resolve=False)
+            assert isinstance(plain, dict)
+            return {str(key): value for key, value in plain.items()}
+    return None
+
+
+def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
+    from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
     lines = [str(error)]
@@ -107,6 +161,8 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
         cause = error.__cause__
         lines += [str(cause)] if cause is not None else []
         lines += names
+        if isinstance(error, OverrideParseException):
+            lines.append("quote a value that holds = ( [ { , or quotes: 'key=\"value\"'")
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         lines = [
             f"the disk is full ({error}); nothing half-written is left, free space and run again"
@@ -123,37 +179,20 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
     """What could stand where an override was refused: the keys beside it, or the options of its
     group.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import OmegaConf
-
-    chosen = [arg for arg in sys.argv[1:] if "=" in arg and (conf / arg.split("=")[0]).is_dir()]
-    for group, _, name in (arg.partition("=") for arg in chosen):
+    chosen = [arg.lstrip("+") for arg in sys.argv[1:] if "=" in arg]
+    for group, _, name in (
+        arg.partition("=") for arg in chosen if (conf / arg.split("=")[0]).is_dir()
+    ):
         files = sorted((conf / group).rglob("*.yaml"))
         options = [path.relative_to(conf / group).with_suffix("").as_posix() for path in files]
         if any(part not in options for part in name.split(",")):
             return [f"valid names of {group}: {', '.join(options)}"]
-    cfg = None
-    for overrides in (chosen, []):  # without them where the group itself is the mistake
-        GlobalHydra.instance().clear()
-        with (
-            contextlib.suppress(Exception),
-            initialize_config_dir(str(conf), version_base="1.3"),
-        ):
-            cfg = compose(config_name, [*overrides, f"hydra.searchpath=[file://{Path.cwd()}]"])
-            break
-    if cfg is None:
-        return []
-    lines = []
-    for arg in sys.argv[1:]:
-        key = arg.split("=")[0].lstrip("+~")
-        if key in RENAMED:
-            lines.append(f"{key} is now {RENAMED[key]}")
-        parent = key.rpartition(".")[0]
-        node = OmegaConf.select(cfg, parent) if parent else cfg
-        if OmegaConf.select(cfg, key, default=None) is None and OmegaConf.is_dict(node):
-            names = ", ".join(sorted(str(name) for name in node if name != "hydra"))
-            lines.append(f"valid names {f'in {parent}' if parent else 'at the top'}: {names}")
+    base = _base(config_name, conf, _choices(conf, sys.argv[1:]))
+    keys = [arg.split("=")[0] for arg in chosen]
+    lines = [f"{key} is now {RENAMED[key]}" for key in keys if key in RENAMED]
+    if base and not lines:
+        names = ", ".join(sorted(key for key in base if key != "hydra"))
+        lines = [f"valid names at the top: {names}"]
     return lines
 
 

@@ -51,8 +51,8 @@ def test_a_changed_or_missing_file_is_named_with_the_command_that_brings_it(bach
 
 
 def test_what_a_source_does_not_know_or_lacks_is_named(tmp_path):
-    known = "known: kind, digest, licence, citation, url, include, exclude"
-    with pytest.raises(ValueError, match=f"dataset bach: source has no mirror; {known}"):
+    known = "its settings are kind, digest, licence, citation, url, include, exclude"
+    with pytest.raises(ValueError, match=f"dataset bach: source has no setting mirror; {known}"):
         source_from("bach", SETTINGS | {"mirror": "x"})
     lacking = {key: value for key, value in SETTINGS.items() if key != "digest"}
     with pytest.raises(ValueError, match=f"dataset bach: source lacks digest; {known}"):
@@ -83,17 +83,23 @@ def part(copy=None, **settings):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (part(folder="x"), r"source\.parts\[0\] has no folder; known: copies, into, include"),
-        (part({"hash": "x"}), r"parts\[0\]\.copies\[0\] has no hash; known: mirror, url, sha256"),
-        (part(include="*.mid"), r"parts\[0\]: include is '\*\.mid', not a list"),
+        (
+            part(folder="x"),
+            r"source\.parts\[0\] has no setting folder; .* copies, into",
+        ),
+        (
+            part({"hash": "x"}),
+            r"copies\[0\] has no setting hash; .* are mirror, url, sha256",
+        ),
+        (part(include="*.mid"), r"parts\[0\]\.include='\*\.mid' must be a list"),
         (part(include=[]), r"include: \[\] selects nothing"),
-        (part(exclude={"*.txt": 3}), "exclude is .* not a mapping of texts to texts or null"),
+        (part(exclude={"*.txt": 3}), "exclude=.* must be a mapping or null"),
         (part(into="../x"), r"into: \.\./x must be a relative path"),
         (part({"sha256": "abc"}), "sha256 'abc' must be 64 digits"),
         (part({"sha256": 64 * "A"}), "must be 64 digits of 0-9a-f"),
-        (part({"sha256": None, "md5": 5}), "md5 is 5, not a text or null"),
+        (part({"sha256": None, "md5": 5}), "md5=5 must be a text or null"),
         (part({"strip": -1}), "strip: -1 must be"),
-        (part({"strip": True}), "strip is True, not a whole number"),
+        (part({"strip": True}), "strip=True must be a whole number"),
         (part({"mirror": "a/b.zip"}), "either a mirror .* or a url"),
         (part({"url": None, "mirror": "/a/b.zip"}), "mirror: /a/b.zip must be a relative path"),
         (part({"url": "ftp://example.org/a"}), "must begin with https"),
@@ -105,7 +111,10 @@ def part(copy=None, **settings):
         (ARCHIVES | {"parts": ["x"]}, r"parts\[0\] must be a mapping of keys to values, not 'x'"),
         (ARCHIVES | {"parts": [{"copies": []}]}, "at least one copy"),
         (ARCHIVES | {"digest": "12"}, "digest '12' must be 64 digits"),
-        (ARCHIVES | {"kind": "folder", "path": "x", "parts": []}, "source has no parts; known"),
+        (
+            ARCHIVES | {"kind": "folder", "path": "x", "parts": []},
+            "source has no setting parts; ",
+        ),
         (SETTINGS | {"digest": None}, "kind music21 needs a digest"),
     ],
 )

@@ -137,7 +137,7 @@ def refuse_the_network(*_):
         (settings("MusicDataset", licence=" "), "licence: say what others may do"),
         (settings("MusicDataset", digest=None), "kind muspy needs a digest"),
         (settings("MusicDataset", take="all"), "take: all is unknown; use one of music, files"),
-        (settings("MusicDataset", klass="x"), "source has no klass; known: .*class, take"),
+        (settings("MusicDataset", klass="x"), "source has no setting klass .*class, take"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(tmp_path, wanted, words):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
+from ostinato.arguments import prepared
 from ostinato.datasets import own
 from ostinato.datasets.manifest import read_manifest
 from ostinato.datasets.source import download, source_from
@@ -225,10 +226,10 @@ def test_a_folder_may_have_any_name(name):
     """Quoted for Hydra, whose own parser must read it back."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    override = OverridesParser.create().parse_override(own.quoted(f"path={name}"))
+    override = OverridesParser.create().parse_override(prepared([f"path={name}"])[0])
     assert override.value() == name
-    assert own.quoted('path="a"') == 'path="a"'
-    assert own.quoted("dataset=it's") == "dataset=it's"
+    assert prepared(['path="a"']) == ['path="a"']
+    assert prepared(["dataset=it's"]) == ["dataset=it's"]
 
 
 def test_the_script_adds_and_updates(project, run_script, tmp_path):

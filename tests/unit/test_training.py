@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ostinato.files import DamagedFile, checksums, sha256_file
+from ostinato.settings import checked
 from ostinato.training.identity import fingerprint, identity
 from ostinato.training.module import rate_at
-from ostinato.training.settings import OptimizerSettings, TrainingSettings, section
+from ostinato.training.settings import OptimizerSettings, TrainingSettings
 
 families = pytest.mark.parametrize("family", ["lstm", "gpt", "gpt2", "music_transformer"])
 
@@ -85,9 +86,9 @@ def test_contradictions_in_an_optimizer_are_named(change, words):
 
 def test_unknown_and_missing_settings_are_named_with_the_valid_ones():
     with pytest.raises(ValueError, match=r"optimizer has no setting rate; .* lr, weight_decay"):
-        section(OptimizerSettings, "optimizer", {"rate": 0.1})
+        checked(OptimizerSettings, "optimizer", {"rate": 0.1})
     with pytest.raises(ValueError, match=r"training: .*'batch'"):
-        section(TrainingSettings, "training", {"steps": 1, "crop": 2, "validate_every": 1})
+        checked(TrainingSettings, "training", {"steps": 1, "crop": 2, "validate_every": 1})
     for change, words in (
         ({"lr": "1e-3"}, r"optimizer\.lr='1e-3' must be a number"),
         ({"lr": 1, "warmup": 2.5}, r"optimizer\.warmup=2\.5 must be a whole number"),
@@ -96,8 +97,8 @@ def test_unknown_and_missing_settings_are_named_with_the_valid_ones():
         ({"lr": 1, "betas": [0.9, None]}, r"optimizer\.betas=None must be a number"),
     ):
         with pytest.raises(ValueError, match=words):
-            section(OptimizerSettings, "optimizer", change)
-    chosen = section(OptimizerSettings, "optimizer", {"lr": 0.1, "betas": [0.8, 0.9]})
+            checked(OptimizerSettings, "optimizer", change)
+    chosen = checked(OptimizerSettings, "optimizer", {"lr": 0.1, "betas": [0.8, 0.9]})
     assert chosen.betas == (0.8, 0.9)
 
 

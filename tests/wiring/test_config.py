@@ -19,7 +19,8 @@ from ostinato.models.registry import build as build_model
 from ostinato.models.spec import ArraySpec, ConditionSpec
 from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
-from ostinato.training.settings import OptimizerSettings, TrainingSettings, section, settings_of
+from ostinato.settings import checked
+from ostinato.training.settings import OptimizerSettings, TrainingSettings, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
@@ -170,8 +171,8 @@ def test_a_model_file_builds_its_model(path):
         shape = ArraySpec.of(codec_of(remi))
     model = build_model(path.parent.name, config["model"], shape)
     assert sum(parameter.numel() for parameter in model.parameters())
-    training = section(TrainingSettings, "training", config["training"])
-    optimizer = section(OptimizerSettings, "optimizer", config["optimizer"])
+    training = checked(TrainingSettings, "training", config["training"])
+    optimizer = checked(OptimizerSettings, "optimizer", config["optimizer"])
     assert training.steps
     assert optimizer.lr
     stated = strict(path)

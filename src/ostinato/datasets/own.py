@@ -76,19 +76,6 @@ class Contents:
         return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
 
 
-def quoted(argument: str) -> str:
-    """Quote `path=…` of a command line as Hydra requires for brackets and commas."""
-    value = argument.removeprefix("path=")
-    if value == argument or value[:1] in ("'", '"'):
-        return argument
-    return "path='" + re.sub(r"(\\*)('|$)", _escaped, value) + "'"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    """Double the backslashes before a quote or the end, and escape the quote."""
-    return 2 * found[1] + (r"\'" if found[2] else "")
-
-
 def add(name: object, path: object, say: Say = SAY) -> None:
     """Write conf/dataset/<name>.yaml for a folder, and print the next steps.
 

@@ -1,10 +1,8 @@
 """Builds a source from conf/dataset and downloads its files, verified, with a manifest."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any
 
 from ostinato.datasets.contents import config_file, digest_mismatch
 from ostinato.datasets.kinds import (
@@ -24,6 +22,7 @@ from ostinato.files import (
     sha256_json,
     write_json,
 )
+from ostinato.settings import Built, checked
 
 MANIFEST = "manifest.json"
 KINDS: dict[str, type[Source]] = {
@@ -33,7 +32,6 @@ KINDS: dict[str, type[Source]] = {
     "muspy": MuspySource,
 }
 WORDS = {"as_name": "as", "class_name": "class"}  # fields whose keys are keywords of Python
-Settings = TypeVar("Settings")
 
 
 def source_from(name: str, settings: Mapping[str, Any]) -> Source:
@@ -51,17 +49,17 @@ def source_from(name: str, settings: Mapping[str, Any]) -> Source:
         values["parts"] = [
             _part(f"{where}.parts[{n}]", part) for n, part in enumerate(values["parts"])
         ]
-    return _build(KINDS[kind], values, where)
+    return _build(KINDS[kind], where, values)
 
 
 def _part(where: str, settings: Any) -> Part:
     values = _mapping(where, settings)
     if isinstance(values.get("copies"), list):
         values["copies"] = [
-            _build(Copy, _mapping(f"{where}.copies[{n}]", copy), f"{where}.copies[{n}]")
+            _build(Copy, f"{where}.copies[{n}]", _mapping(f"{where}.copies[{n}]", copy))
             for n, copy in enumerate(values["copies"])
         ]
-    return _build(Part, values, where)
+    return _build(Part, where, values)
 
 
 def _mapping(where: str, settings: Any) -> dict[str, Any]:
@@ -70,54 +68,12 @@ def _mapping(where: str, settings: Any) -> dict[str, Any]:
     return dict(settings)
 
 
-def _build(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
-    """A dataclass from plain values."""
-    known = {_key(field): field for field in fields(kind)}  # type: ignore[arg-type]
-    valid = f"known: {', '.join(known)}"
-    if unknown := sorted(str(key) for key in set(values) - set(known)):
-        raise ValueError(f"{where} has no {', '.join(unknown)}; {valid}")
-    needed = {key for key, field in known.items() if field.default is MISSING}
-    if missing := [key for key in known if key in needed - set(values)]:
-        raise ValueError(f"{where} lacks {', '.join(missing)}; {valid}")
-    plain = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    for key, value in plain.items():
-        if not _fits(value, known[key].type):
-            raise ValueError(
-                f"{where}: {key} is {values[key]!r}, not {_described(known[key].type)}"
-            )
+def _build(kind: type[Built], where: str, values: Mapping[str, Any]) -> Built:
     try:
-        return kind(**{known[key].name: value for key, value in plain.items()})
+        return checked(kind, where, values, WORDS)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
-
-
-def _key(field: "Field[Any]") -> str:
-    return WORDS.get(field.name, field.name)
-
-
-def _fits(value: object, annotation: Any) -> bool:
-    """Whether a plain value has an annotated type; true and false are not numbers."""
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is UnionType:
-        return any(_fits(value, each) for each in inner)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, inner[0]) for item in value)
-    if origin is Mapping:
-        return isinstance(value, Mapping) and all(
-            isinstance(item, str) for pair in value.items() for item in pair
-        )
-    if annotation in (int, float):
-        number = (int, float) if annotation is float else int
-        return isinstance(value, number) and not isinstance(value, bool)
-    return isinstance(value, annotation)
-
-
-def _described(annotation: Any) -> str:
-    if get_origin(annotation) is UnionType:
-        return " or ".join(_described(each) for each in get_args(annotation))
-    names = {str: "a text", int: "a whole number", float: "a number", type(None): "null"}
-    origins = {tuple: "a list", Mapping: "a mapping of texts to texts"}
-    return names.get(annotation) or origins[get_origin(annotation)]
+        words = str(error)
+        raise ValueError(words if words.startswith(where) else f"{where}: {words}") from error
 
 
 def download(name: str, source: Source, out: Path, say: Say = SAY) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ from ostinato.execution.engines import WorkersLost, engine
 from ostinato.execution.guard import Limits, open_answer, pack_call
 from ostinato.execution.guarded_child import shortened
 from ostinato.execution.guarded_process import Answer
+from ostinato.settings import checked
 
 BACKENDS = ("loky", "dask", "ray")
 OPEN_CHUNKS = 4  # per worker: waiting, running or done but not consumed
@@ -51,10 +52,7 @@ def executor_from(settings: Mapping[str, Any]) -> Executor:
     Raises:
         ValueError: an unknown setting or backend, naming the valid ones.
     """
-    known = [field.name for field in fields(Executor)]
-    if unknown := sorted(set(settings) - set(known)):
-        raise ValueError(f"unknown settings {unknown} of the executor; valid: {', '.join(known)}")
-    return Executor(**settings)
+    return checked(Executor, "executor", settings)
 
 
 def map_items(

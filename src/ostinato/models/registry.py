@@ -15,7 +15,7 @@ from torch import nn
 
 from ostinato import models
 from ostinato.models.spec import ArraySpec
-from ostinato.renamed import refuse_renamed
+from ostinato.settings import checked
 
 SHARED = "layers"
 
@@ -69,19 +69,8 @@ def build(family: str, settings: Mapping[str, Any], spec: ArraySpec) -> nn.Modul
         ValueError: an unknown family or setting, naming the valid ones, or settings that
             contradict each other.
     """
-    refuse_renamed("model", settings)
     module = _module(family)
-    unknown = sorted(settings.keys() - settings_for(family, settings).keys())
-    if unknown:
-        known = sorted(field.name for field in fields(module.Config))
-        raise ValueError(
-            f"family {family} has no setting {', '.join(unknown)}; "
-            f"its settings are {', '.join(known)}"
-        )
-    plain = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
-    }
-    model: nn.Module = module.Model(module.Config(**plain), spec)
+    model: nn.Module = module.Model(checked(module.Config, "model", settings), spec)
     return model
 
 

@@ -5,8 +5,8 @@ else that is needed (name, published metadata), so items can be processed anywhe
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ostinato.normalization.catalogue import Facts
 from ostinato.normalization.marks import Marks, marks_of
 from ostinato.normalization.splits import SplitRule, rule_from
 from ostinato.readers.read import Reading, ReadOptions, read
+from ostinato.settings import checked
 
 REASONS = {
     "unreadable": "the reader failed; its message is in `detail`",
@@ -202,20 +203,10 @@ def options_from(dataset: str, settings: Mapping[str, Any]) -> NormalizeOptions:
     Raises:
         ValueError: an unknown option, split rule or limit, with the valid names.
     """
-    known = [item.name for item in fields(NormalizeOptions)]
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ValueError(
-            f"dataset {dataset}: normalize has no option {', '.join(unknown)}; "
-            f"its options are {', '.join(known)}"
-        )
-    plain: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-        for key, value in settings.items()
-    }
+    plain = dict(settings)
     try:
         plain["split"] = rule_from(plain.get("split", {}))
-        plain["limits"] = Limits(**plain.get("limits", {}))
-        return NormalizeOptions(**plain)
-    except (TypeError, ValueError) as error:
+        plain["limits"] = checked(Limits, "normalize.limits", plain.get("limits", {}))
+        return checked(NormalizeOptions, "normalize", plain)
+    except ValueError as error:
         raise ValueError(f"dataset {dataset}: {error}") from error

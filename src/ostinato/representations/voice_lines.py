@@ -1,7 +1,7 @@
 """What all symbolic representations share: voices, the time grid, single lines, option checks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ostinato.music.piece import Notes, Piece, Track
 from ostinato.representations.protocol import LONGEST_QUARTERS, Unencodable
+from ostinato.settings import checked
 
 Options = TypeVar("Options")
 DRUMS = "drums"
@@ -16,14 +17,8 @@ PITCHES = 128
 
 
 def options_from(cls: type[Options], settings: Mapping[str, Any]) -> Options:
-    """Build a frozen dataclass of options from plain settings, naming what it does not know."""
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ValueError(
-            f"{cls.__name__} has no option {', '.join(unknown)}; its options are {', '.join(known)}"
-        )
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+    """Build a frozen dataclass of options from plain settings; raises ValueError, see `checked`."""
+    return checked(cls, cls.__name__.lower(), settings)
 
 
 def settings_of(kind: str, options: Any, unsaid: Mapping[str, Any] | None = None) -> dict[str, Any]:

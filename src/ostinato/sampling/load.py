@@ -13,9 +13,9 @@ from ostinato.files import DamagedFile, read_json, require, sha256_file
 from ostinato.loading.tokens import TokenSet
 from ostinato.models.registry import build, families, settings_for
 from ostinato.models.spec import ArraySpec
-from ostinato.renamed import refuse_renamed
 from ostinato.representations.protocol import Representation
 from ostinato.representations.registry import build as build_representation
+from ostinato.settings import refuse_renamed
 
 FORMAT = 1
 

@@ -6,7 +6,7 @@ the number of parts of a step whose gradients are accumulated follows from it.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import torch
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.strategies import ModelParallelStrategy
+
+from ostinato.settings import checked
 
 CORES = "CPU cores"
 ALL = (-1, "-1", "auto")
@@ -130,15 +132,7 @@ def devices_from(options: Mapping[str, Any]) -> Devices:
     Raises:
         ValueError: an unknown setting, or more devices than there are.
     """
-    known = [field.name for field in fields(Devices)]
-    if unknown := sorted(set(options) - set(known)):
-        raise ValueError(
-            f"trainer has no setting {', '.join(unknown)}; its settings are {', '.join(known)}"
-        )
-    plain: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
-    }
-    return Devices(**plain)
+    return checked(Devices, "trainer", options)
 
 
 def precision_on(precision: str, device: str) -> str:

@@ -1,14 +1,12 @@
 """The training settings of a file in conf/model, checked before anything is loaded."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar, get_args
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from ostinato.renamed import refuse_renamed
+from ostinato.settings import checked
 
-KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
-Section = TypeVar("Section")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,45 +108,6 @@ class Settings:
         return asdict(self)
 
 
-def section(cls: type[Section], name: str, values: Mapping[str, Any]) -> Section:
-    """Build one section, naming what it does not know and what it lacks.
-
-    Raises:
-        ValueError: an unknown or missing setting, with the valid names, or one of another kind.
-    """
-    refuse_renamed(name, values)
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ValueError(
-            f"{name} has no setting {', '.join(unknown)}; its settings are {', '.join(known)}"
-        )
-    plain = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-    }
-    for field in fields(cls):  # type: ignore[arg-type]
-        if field.name in plain:
-            _check_kind(f"{name}.{field.name}", plain[field.name], field.type)
-    try:
-        return cls(**plain)
-    except TypeError as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
-def _check_kind(name: str, value: Any, kind: Any) -> None:
-    """Raise ValueError where a value is not of the kind that its field is annotated with."""
-    items = get_args(kind)  # of tuple[int, int]; nothing else here has any
-    if items:
-        if not isinstance(value, tuple) or len(value) != len(items):
-            raise ValueError(f"{name}={value!r} must be a list of {len(items)} values")
-        for item, item_kind in zip(value, items, strict=True):
-            _check_kind(name, item, item_kind)
-        return
-    fits = isinstance(value, (int, float) if kind is float else kind)
-    if not fits or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{name}={value!r} must be {KINDS[kind]}")
-
-
 def _system_of(config: Mapping[str, Any], family: str, size: str) -> tuple[str, Mapping[str, Any]]:
     """The name of the system that is trained, and its line of params.yaml, or one for a trial."""
     systems, given = config["systems"], config["system"]
@@ -192,6 +151,6 @@ def settings_of(config: Mapping[str, Any]) -> Settings:
         encoding=encoding,
         seed=item["seed"] if config["seed"] is None else config["seed"],
         model=config["model"],
-        optimizer=section(OptimizerSettings, "optimizer", config["optimizer"]),
-        training=section(TrainingSettings, "training", config["training"]),
+        optimizer=checked(OptimizerSettings, "optimizer", config["optimizer"]),
+        training=checked(TrainingSettings, "training", config["training"]),
     )

@@ -18,6 +18,7 @@ from ostinato.sampling.autoregressive.session import BarSession
 from ostinato.sampling.prompts import prefix_of
 from ostinato.sampling.request import BEATS_PER_BAR, Capabilities, Continue, Fill, Unconditional
 from ostinato.sampling.sampler import Job, Made, Session
+from ostinato.settings import checked
 
 BATCH = 64
 NOT_FILLABLE = (
@@ -139,4 +140,4 @@ def _alike(job: Job) -> tuple[int, Decoding, int]:
     """What jobs of one batch have in common: length, options, and of gaps the request."""
     request = job.request
     fills = id(request) if isinstance(request.task, Fill) else 0
-    return request.bars, Decoding(**request.options), fills
+    return request.bars, checked(Decoding, "sampling", request.options), fills

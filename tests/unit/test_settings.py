@@ -9,9 +9,9 @@ from omegaconf import OmegaConf
 
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
-from ostinato.renamed import RENAMED
 from ostinato.sampling.load import load_trained
-from ostinato.training.settings import OptimizerSettings, TrainingSettings, section
+from ostinato.settings import RENAMED, checked
+from ostinato.training.settings import OptimizerSettings, TrainingSettings
 
 MODELS = Path(__file__).resolve().parents[2] / "conf" / "model"
 SECTIONS = {"optimizer": OptimizerSettings, "training": TrainingSettings}
@@ -24,7 +24,7 @@ def test_an_old_name_is_refused_with_the_new_one(old):
         if name == "model":
             build("lstm", {"width": 8, setting: 1}, ArraySpec(width=1, vocabulary=4))
         else:
-            section(SECTIONS[name], name, {setting: 1})
+            checked(SECTIONS[name], name, {setting: 1})
 
 
 def test_the_new_names_are_settings_and_the_old_ones_are_not():

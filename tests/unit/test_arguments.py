@@ -1,0 +1,93 @@
+"""Arguments of the command line: file names, open sections, unknown names and kinds of values."""
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from ostinato.arguments import check, check_sweep, prepared
+
+BASE = {
+    "bars": 16,
+    "temperature": 1.0,
+    "prompt": None,
+    "systems": {},
+    "conditions": {},
+    "infill": {"bars": None, "voices": [], "particles": 64},
+    "compile": False,
+    "device": "cpu",
+}
+NAMES = (
+    "song (1).mid",
+    "Don't.mid",
+    "a, b.mid",
+    "Bach=1.mid",
+    "my model [v1]",
+    "a{b}",
+    "back\\slash",
+)
+
+
+def parsed(*arguments):
+    return OverridesParser.create().parse_overrides(list(arguments))
+
+
+@pytest.mark.parametrize("key", ["prompt", "weights", "out", "path"])
+@pytest.mark.parametrize("name", NAMES)
+def test_ordinary_file_names_come_through(key, name):
+    (override,) = parsed(*prepared([f"{key}={name}"]))
+    value = override.value()
+    assert getattr(value, "text", value) == name
+
+
+def test_what_is_quoted_or_no_file_name_stays():
+    kept = [
+        "prompt='a b'",
+        "out=${hydra:runtime.output_dir}/model",
+        "model=gpt/small",
+        "-m",
+        "bars=2",
+    ]
+    assert prepared(kept) == kept
+
+
+def test_keys_of_open_sections_are_added():
+    assert prepared(["conditions.emotion=Q1"]) == ["++conditions.emotion=Q1"]
+    check(parsed("++conditions.emotion=Q1", "++options.steps=3"), BASE, ["model"])
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("barz=2", r"has no setting barz \(did you mean bars\?\); its settings are bars, "),
+        ("+lr=0.5", "the command has no setting lr; its settings are "),
+        ("infill.voice=[a]", r"setting infill has no setting voice \(did you mean voices\?\)"),
+        ("optimiser.lr=1", "the command has no setting optimiser; its settings"),
+        ("bars=two", "bars='two' must be a whole number, such as 16"),
+        ("bars=1.5", "bars=1.5 must be a whole number"),
+        ("bars=true", "bars=True must be a whole number"),
+        ("bars=2,x", "bars='x' must be a whole number"),
+        ("temperature=hot", "temperature='hot' must be a number"),
+        ("infill.voices=alto", "infill.voices='alto' must be a list"),
+        ("compile=1", "compile=1 must be true or false"),
+        ("device=[cpu]", "device=.* must be a text"),
+    ],
+)
+def test_mistakes_are_named_with_what_is_valid(argument, words):
+    with pytest.raises(ValueError, match=words):
+        check(parsed(argument), BASE, ["model"])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "bars=2", "temperature=1", "prompt=a.mid", "infill.bars=[4,8]", "device=7",
+        "model=gpt/small", "hydra.run.dir=x", "~infill", "bars=1,2", "bars=range(1,3)",
+    ],
+)  # fmt: skip
+def test_what_is_valid_passes(argument):
+    check(parsed(argument), BASE, ["model"])
+
+
+def test_one_folder_for_all_jobs_of_a_sweep_is_refused():
+    with pytest.raises(ValueError, match="out=X is one folder for all jobs"):
+        check_sweep(parsed("seed=1,2", "out=X"))
+    check_sweep(parsed("seed=1,2", "out='x-${hydra:job.num}'"))
