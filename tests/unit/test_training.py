@@ -87,13 +87,13 @@ def test_contradictions_in_an_optimizer_are_named(change, words):
 def test_unknown_and_missing_settings_are_named_with_the_valid_ones():
     with pytest.raises(ValueError, match=r"optimizer has no setting rate; .* lr, weight_decay"):
         checked(OptimizerSettings, "optimizer", {"rate": 0.1})
-    with pytest.raises(ValueError, match=r"training: .*'batch'"):
+    with pytest.raises(ValueError, match=r"training lacks batch; its settings"):
         checked(TrainingSettings, "training", {"steps": 1, "crop": 2, "validate_every": 1})
     for change, words in (
         ({"lr": "1e-3"}, r"optimizer\.lr='1e-3' must be a number"),
         ({"lr": 1, "warmup": 2.5}, r"optimizer\.warmup=2\.5 must be a whole number"),
         ({"lr": 1, "warmup": True}, r"optimizer\.warmup=True must be a whole number"),
-        ({"lr": 1, "betas": [0.9]}, r"optimizer\.betas=\(0\.9,\) must be a list of 2 values"),
+        ({"lr": 1, "betas": [0.9]}, r"optimizer\.betas=\[0\.9\] must be a list of 2 values"),
         ({"lr": 1, "betas": [0.9, None]}, r"optimizer\.betas=None must be a number"),
     ):
         with pytest.raises(ValueError, match=words):

@@ -23,9 +23,10 @@ PACKAGES = {
     "seeds": set(),
     "execution": {"files"},
     "tracking": set(),
-    "renamed": set(),
-    "config": {"execution", "renamed"},
-    "models": {"renamed"},
+    "settings": set(),
+    "arguments": {"settings"},
+    "config": {"execution", "settings", "arguments"},
+    "models": {"settings"},
     "music": set(),
     "readers": {"music"},
     "corpus": {"music", "readers"},
@@ -52,11 +53,11 @@ PACKAGES = {
     },
     "reproduction": {"corpus", "evaluation", "loading", "metrics", "models", "sampling"},
 }
-BASE = {"files", "seeds", "execution", "renamed"}
+BASE = {"files", "seeds", "execution", "settings"}
 ALONE = {
     "files",
     "seeds",
-    "renamed",
+    "settings",
     "tracking",
     "config",
     "models",
