@@ -54,6 +54,9 @@ REPEATS = {
     "|:C|1D:|2E|:F:|": ("CEF", "CDCEFF"),
     "|:C|1D|!segno!G:|2E|]": ("CE", "CDGCE"),
     "|:C| |1D:| |2E|]": ("CE", "CDCE"),
+    "|:C|D[|]:|E[|]|:F|]:|": ("CDEF", "CDCDEFF"),
+    "|:C|1D:|2E|\nP:B\nF:|": ("CEF", "CDCEFF"),
+    "|:C|1D|\\\nE[P:3]F:|2G|]": ("CG", "CDEFCG"),
     "[|:C:|]D.|E[|]F|]": ("CDEF", "CCDEF"),
 }
 

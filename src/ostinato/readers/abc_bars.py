@@ -61,9 +61,10 @@ class BarSigns:
         found = _BAR.fullmatch(text)
         signs, number = (found[1].strip(". "), found[2]) if found else (text, "")
         ended = self._ended(time)
-        closes = signs.startswith(":") and ended is not None
+        closing, opening = _colons(signs)
+        closes = bool(closing) and ended is not None
         if ended and closes:
-            ended.closes = max(_passes(signs), self._times)
+            ended.closes = max(closing + 1, self._times)
             self._times = 0
         if ended:
             self._end_bar(ended)
@@ -74,15 +75,18 @@ class BarSigns:
             if signs not in _PLAIN:
                 bar.after_section = True
                 bar.endings = ()
-        if signs.endswith(":"):
+        if opening:
             bar.opens = True
-            self._times = _passes(signs[::-1])
+            self._times = opening + 1
         if number:
             bar.endings = numbers_of(number)
 
     def part(self, time: Fraction, label: str) -> None:
-        """A part begins."""
-        self._at(time).part = label
+        """A part begins; at a bar line it ends an ending."""
+        bar = self._at(time)
+        bar.part = label
+        if bar.is_line:
+            bar.endings = ()
 
     def direction(self, time: Fraction, direction: str | Jump) -> None:
         """See `direction_of`."""
@@ -181,10 +185,12 @@ def numbers_of(text: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _passes(signs: str) -> int:
-    """How often `:|`, `::|` and so on play their section; `::` stands for two signs."""
-    colons = len(signs) - len(signs.lstrip(":"))
-    return colons // 2 + 1 if colons == len(signs) else colons + 1
+def _colons(signs: str) -> tuple[int, int]:
+    """Colons before a bar line, which close a repeat, and after it, which open one."""
+    if signs and not signs.strip(":"):  # `::` stands for two signs
+        return len(signs) // 2, len(signs) // 2
+    before, after = re.search(r":+(?=[^:])", signs), re.search(r":+$", signs)
+    return len(before[0]) if before else 0, len(after[0]) if after else 0
 
 
 def _act(stretch: Stretch | None, direction: str | Jump) -> None:
