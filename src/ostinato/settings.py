@@ -107,7 +107,8 @@ def described(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(described(each) for each in inner)
     if origin is tuple:
-        return "a list" if Ellipsis in inner else f"a list of {len(inner)} values"
+        size = "" if Ellipsis in inner else f" of {len(inner)} values"
+        return f"a list{size}, each {described(inner[0])}"
     if origin is not None and issubclass(origin, Mapping):
         return "a mapping"
     return "null" if kind is type(None) else KINDS.get(kind, f"a {kind.__name__}")
