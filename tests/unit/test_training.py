@@ -94,7 +94,10 @@ def test_unknown_and_missing_settings_are_named_with_the_valid_ones():
         ({"lr": 1, "warmup": 2.5}, r"optimizer\.warmup=2\.5 must be a whole number"),
         ({"lr": 1, "warmup": True}, r"optimizer\.warmup=True must be a whole number"),
         ({"lr": 1, "betas": [0.9]}, r"optimizer\.betas=\[0\.9\] must be a list of 2 values"),
-        ({"lr": 1, "betas": [0.9, None]}, r"betas=\[0\.9, None\] must be a list of 2 values, each a number"),
+        (
+            {"lr": 1, "betas": [0.9, None]},
+            r"betas=\[0\.9, None\] must be a list of 2 values, each a number",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             checked(OptimizerSettings, "optimizer", change)
