@@ -14,6 +14,7 @@ from benchmarks.sampling import generate
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
+from ostinato.representations.protocol import Extent
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 
@@ -90,9 +91,10 @@ def _sampler(
     }
     model = build("gpt", plain, shape)
     prompts = [np.zeros((0, grid.width), np.int32)] * batch
+    extent = Extent(round(quarters), meter="1/4")
 
     def sample() -> None:
-        made = decode(model, grid, prompts, range(batch), quarters, Decoding())
+        made = decode(model, grid, prompts, range(batch), extent, Decoding())
         assert all(sequence.failed is None for sequence in made)
 
     return sample

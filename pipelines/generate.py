@@ -35,6 +35,7 @@ def main(config: dict[str, Any]) -> None:
     request = Request(
         task=task,
         bars=config["bars"],
+        min_bars=config["min_bars"],
         n=config["n"],
         seed=config["seed"],
         conditions=config["conditions"],

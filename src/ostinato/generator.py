@@ -15,7 +15,8 @@ from ostinato.sampling.sampler import Job, Made, Session
 from ostinato.sampling.write import Sample
 from ostinato.seeds import seed_of
 
-PLAN = ("unconditional", "continue", "bars", "prompt_bars", "seed")  # of `sampling`: not options
+# of `sampling`: not options
+PLAN = ("unconditional", "continue", "bars", "min_bars", "prompt_bars", "seed")
 
 
 class Generator:
@@ -99,6 +100,7 @@ class Generator:
             "task": request.task.name,
             **request.task.row(),
             "bars": request.bars,
+            "min_bars": request.min_bars,
             "conditions": dict(request.conditions),
             # defaults are left out: an id does not change when a sampler gets a new option
             "options": {k: v for k, v in request.options.items() if v != defaults[k]},
@@ -107,8 +109,9 @@ class Generator:
         }
         name = sha256_json(described | {"tokens": made.tokens.tolist()})[:16]
         nats = None if made.nats is None else round(float(made.nats.sum(dtype="float64")), 4)
+        row = described | {"id": name, "failed": failed, "ended": made.ended, "nats": nats}
         titled = replace(piece, id=name, title=f"{self.system} {job.index}") if piece else None
-        return Sample(titled, made, described | {"id": name, "failed": failed, "nats": nats})
+        return Sample(titled, made, row)
 
 
 def planned_requests(
@@ -134,7 +137,12 @@ def planned_requests(
             f"sampling.continue={continued} needs held-out pieces and there are none; set it to 0"
         )
     options = {k: v for k, v in sampling.items() if k not in PLAN and k in capabilities.options}
-    shared = Request(bars=sampling["bars"], seed=sampling["seed"], options=options)
+    shared = Request(
+        bars=sampling["bars"],
+        min_bars=sampling["min_bars"],
+        seed=sampling["seed"],
+        options=options,
+    )
     requests = [replace(shared, n=sampling["unconditional"])] if sampling["unconditional"] else []
     return requests + [
         replace(

@@ -18,7 +18,7 @@ from ostinato.music.piece import VOICES, cut, make_notes, same_music
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
 from ostinato.representations.pitch.pitch import Pitches
-from ostinato.representations.protocol import Unencodable
+from ostinato.representations.protocol import Extent, Unencodable
 from ostinato.representations.store import codec_of
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.load import Trained
@@ -183,9 +183,9 @@ def test_a_filled_gap_keeps_all_around_it(generator, chorale):
     encoded = generator.representation.encode(chorale(1))[:48]
     made = {}
     for name, gap, free in (
-        ("bar", {"bars": (1, 2)}, np.s_[16:32, :]),
+        ("bar", {"bars": (2, 3)}, np.s_[16:32, :]),
         ("voices", {"roles": ("alto", "bass")}, np.s_[:, 1::2]),
-        ("both", {"bars": (2, 3), "roles": ("tenor",)}, np.s_[32:, 2]),
+        ("both", {"bars": (3, 4), "roles": ("tenor",)}, np.s_[32:, 2]),
     ):
         made[name] = generator.generate(filling(chorale(1), **gap))
         for sample in made[name]:
@@ -197,9 +197,9 @@ def test_a_filled_gap_keeps_all_around_it(generator, chorale):
             assert same_music(sample.piece, generator.representation.decode(tokens))
         assert not np.array_equal(made[name][0].made.tokens, made[name][1].made.tokens)
     row = made["both"][0].row
-    assert row["region"] == {"bars": [2, 3], "roles": ["tenor"]}
+    assert row["region"] == {"bars": [3, 4], "roles": ["tenor"]}
     assert row["options"] == {"particles": 4}
-    again = generator.generate(filling(chorale(1), (1, 2), n=1))
+    again = generator.generate(filling(chorale(1), (2, 3), n=1))
     assert again[0].row == made["bar"][0].row
 
 
@@ -213,7 +213,7 @@ def test_a_piece_longer_than_the_context_is_filled_through_the_sliding_window(
     model = build(family, settings_of(family).model, shape).eval()
     windowed = Generator(replace(generator.trained, model=model))
     encoded = generator.representation.encode(chorale(1))[:48]
-    for sample in windowed.generate(filling(chorale(1), (1, 2))):
+    for sample in windowed.generate(filling(chorale(1), (2, 3))):
         assert sample.row["failed"] is None
         tokens = sample.made.tokens
         assert np.array_equal(tokens[:16], encoded[:16])
@@ -229,7 +229,7 @@ def test_a_piece_longer_than_the_context_is_filled_through_the_sliding_window(
 def test_gaps_that_are_none_are_refused(generator, chorale):
     with pytest.raises(ValueError, match="no role oboe; its roles: soprano, alto, tenor, bass"):
         generator.generate(filling(chorale(1), roles=("oboe",)))
-    with pytest.raises(ValueError, match=r"\[6, 7\] lie outside .*-1\.mid, which has 4 bars"):
+    with pytest.raises(ValueError, match=r"\[6, 7\] lie outside .*-1\.mid, which has bars 1 to 4"):
         generator.generate(filling(chorale(1), (6, 7), length=9))
 
 
@@ -251,7 +251,7 @@ def test_a_continuation_begins_with_its_prompt(generator, chorale):
     quantized = generator.representation.decode(encoded)
     expected = cut(quantized, 0, 16)
     assert same_music(cut(sample.piece, 0, 16), expected)
-    assert (sample.row["prompt"], sample.row["prompt_quarters"]) == ("chorale-5", 4)
+    assert (sample.row["prompt"], sample.row["prompt_bars"]) == ("chorale-5", 1)
 
 
 def test_the_i_th_piece_does_not_depend_on_how_many_are_made(generator):
@@ -298,8 +298,8 @@ def test_an_id_is_of_the_request_and_the_tokens(generator):
 class Endless(Grid):
     """A representation whose music is never finished."""
 
-    def grammar(self, quarters, prompts):
-        found = super().grammar(10**6, prompts)
+    def grammar(self, extent, prompts):
+        found = super().grammar(Extent(10**6), prompts)
         found.most = None
         return found
 
@@ -327,6 +327,7 @@ def test_what_fails_is_a_row_with_its_reason_and_no_piece(generator, representat
 
 
 SAMPLING = {"unconditional": 3, "continue": 3, "bars": 4, "prompt_bars": 1, "seed": 9} | {
+    "min_bars": 1,
     "temperature": 1.0, "top_k": 0, "top_p": 0.95,
 }  # fmt: skip
 

@@ -85,9 +85,9 @@ def write_samples(root, name, rng):
         failed = HOSTILE if i == 2 else None
         row = {"id": f"{name}-{i}", "file": f"{i:03}.mid", "task": "unconditional", "seed": 1}
         row |= {"index": i, "nats": 300.5, "bars": 4, "failed": failed, "prompt": None}
-        row |= {"prompt_quarters": 0}
+        row |= {"prompt_bars": 0}
         if i == 1:
-            row |= {"task": "continue", "prompt": "bwv253", "prompt_quarters": 4}
+            row |= {"task": "continue", "prompt": "bwv253", "prompt_bars": 1}
         if not failed:
             write_midi(folder / row["file"], music(rng))
         rows.append(row)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ostinato.music.piece import VOICES, Annotation, Meter, Piece, Track, make_notes, same_music
 from ostinato.representations.events.events import Events, _vocabulary
 from ostinato.representations.events.parts.miditok import score_of, tokenizer
-from ostinato.representations.protocol import REASONS, Unencodable
+from ostinato.representations.protocol import REASONS, Extent, Unencodable
 from ostinato.representations.registry import build
 
 FOLDER = Path(__file__).parents[2] / "conf" / "representation"
@@ -255,7 +255,7 @@ def test_a_prompt_of_drums_goes_on():
     piece = played(("drums", [(n, 1, 36 + n % 3) for n in range(12)]))
     for name in ("drums", "midi_like_drums"):
         prompt = ALL[name].prefix(piece, 6)
-        grammar = ALL[name].grammar(12, [prompt])
+        grammar = ALL[name].grammar(Extent(3, 3), [prompt])
         for token in ALL[name].encode(piece)[len(prompt) :, 0]:
             assert grammar.allowed()[0, token], ALL[name].vocabulary[token]
             grammar.advance(np.array([token]), np.array([True]))

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ostinato.music.piece import VOICES, Piece, Tempo, Track, make_notes
+from ostinato.representations.protocol import Extent
 from ostinato.representations.registry import build
 
 sys.path.append(str(Path(__file__).parents[1]))  # helpers of tests
-from one_sequence import OneSequence
+from one_sequence import OneSequence, exactly
 
 FOLDER = Path(__file__).parents[2] / "conf" / "representation"
 ALL = {
@@ -86,6 +87,9 @@ def step(representation, together, alone, rng):
     """Walk all that have not ended, but some at random, by a position; whether any is left."""
     walking = ~together.finished()
     assert walking.tolist() == [not grammar.finished() for grammar in alone]
+    for ask in ("bars", "ended"):
+        each_alone = [getattr(one.grammar, ask)()[0] for one in alone]
+        assert getattr(together, ask)().tolist() == each_alone
     moving = walking & (rng.random(len(alone)) < 0.8)
     for column in rng.permutation(representation.width).tolist():
         masks = agree(representation, together, alone, column)
@@ -99,12 +103,13 @@ def step(representation, together, alone, rng):
 
 @each
 @few
-@given(seed=st.integers(0, 2**32), quarters=st.integers(0, 6))
-def test_a_batch_masks_each_sequence_as_it_would_be_alone(name, seed, quarters):
+@given(seed=st.integers(0, 2**32), bars=st.integers(1, 3), least=st.integers(0, 1))
+def test_a_batch_masks_each_sequence_as_it_would_be_alone(name, seed, bars, least):
     representation, rng = ALL[name], np.random.default_rng(seed)
     prompts = prompts_of(representation, seed)
-    together = representation.grammar(quarters, prompts)
-    alone = [OneSequence(representation, quarters, prompt) for prompt in prompts]
+    extent = Extent(bars, least)
+    together = representation.grammar(extent, prompts)
+    alone = [OneSequence(representation, extent, prompt) for prompt in prompts]
     for _ in range(250):
         if not step(representation, together, alone, rng):
             break
@@ -116,8 +121,8 @@ def test_a_batch_masks_each_sequence_as_it_would_be_alone(name, seed, quarters):
 def test_chosen_sequences_go_on_where_they_were(name):
     representation, rng = ALL[name], np.random.default_rng(1)
     prompts = prompts_of(representation, 3)
-    together = representation.grammar(12, prompts)
-    alone = [OneSequence(representation, 12, prompt) for prompt in prompts]
+    together = representation.grammar(exactly(3), prompts)
+    alone = [OneSequence(representation, exactly(3), prompt) for prompt in prompts]
     for _ in range(4):
         for _ in range(5):
             step(representation, together, alone, rng)
@@ -127,12 +132,12 @@ def test_chosen_sequences_go_on_where_they_were(name):
         agree(representation, together, alone, 0)
 
 
-@pytest.mark.parametrize("name", ["grid", "grid_triplets", "pitch"])
+@pytest.mark.parametrize("name", ["grid_cells", "grid_triplets", "pitch"])
 def test_most_is_the_length_of_the_longest(name):
     representation, rng = ALL[name], np.random.default_rng(0)
     prompts = prompts_of(representation, 0)
-    together = representation.grammar(8, prompts)
-    alone = [OneSequence(representation, 8, prompt) for prompt in prompts]
+    together = representation.grammar(exactly(2), prompts)
+    alone = [OneSequence(representation, exactly(2), prompt) for prompt in prompts]
     lengths = np.array([len(prompt) for prompt in prompts])
     while not together.finished().all():
         before = ~together.finished()
@@ -151,7 +156,7 @@ def test_a_hold_is_allowed_only_where_its_voice_sounds():
     grid = build({"kind": "grid", "hold": True})
     hold = grid.vocabulary.index("hold")
     prompt = np.array([[0, 5, 0, hold]], dtype=np.int32)
-    grammar = OneSequence(grid, 1, prompt)
+    grammar = OneSequence(grid, Extent(1), prompt)
     assert [bool(grammar.allowed(column)[hold]) for column in range(4)] == [0, 1, 0, 1]
     grammar.advance(7, column=2)
     assert grammar.allowed(2)[hold]

@@ -27,13 +27,14 @@ from ostinato.music.piece import VOICES, same_music
 from ostinato.representations.grid.grid import Grid
 from ostinato.representations.grid.grid_flat import GridFlat, OrderedGrid
 from ostinato.representations.grid.parts.grammar import REST
+from ostinato.representations.protocol import Extent
 from ostinato.representations.registry import build
 from ostinato.representations.store import write_encoding
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 
 sys.path.append(str(Path(__file__).parents[1]))  # helpers of tests
-from one_sequence import OneSequence
+from one_sequence import OneSequence, exactly
 
 SPLITS = ("train",) * 4 + ("valid",) * 2 + ("test",) * 2
 BASS_SECOND = ("soprano", "bass", "alto", "tenor")
@@ -77,14 +78,14 @@ def test_the_order_is_no_other_choice_of_voices(chorale):
 
 def test_the_cells_to_fill_are_the_grids(chorale):
     form, piece = flat(BASS_SECOND), chorale(5)
-    whole, span = Grid().encode(piece), (1.0, 2.5)
-    mask = form.cells(whole.size, span, ("alto", "bass"))
-    marked = np.where(Grid().cells(len(whole), span, ("alto", "bass")), whole, -1)
+    whole, bars = Grid().encode(piece), (2, 3)
+    mask = form.cells(form.encode(piece), bars, ("alto", "bass"))
+    marked = np.where(Grid().cells(whole, bars, ("alto", "bass")), whole, -1)
     expected = marked[:, form.grid.columns].reshape(-1, 1)
     assert np.array_equal(np.where(mask, form.encode(piece), -1), expected)
-    assert mask.sum() == 6 * 2
+    assert mask.sum() == 16 * 2
     with pytest.raises(ValueError, match="no voice flute; there are soprano"):
-        form.cells(4, span, ("flute",))
+        form.cells(whole[:4, :1], bars, ("flute",))
 
 
 @pytest.mark.parametrize("order", [VOICES[:3], (*VOICES[:3], "soprano"), (*VOICES, "drums")])
@@ -109,7 +110,7 @@ def test_the_grammar_is_the_grids_own_and_ends_with_a_whole_step(voices, cells, 
     columns, hold = grid.columns, len(grid.vocabulary) - 1
     prompt = np.array(cells, dtype=np.int32).reshape(-1, 1)
     told = list(cells)
-    ours = OneSequence(GridFlat(grid), quarters, prompt)
+    ours = OneSequence(GridFlat(grid), exactly(quarters, "1/4"), prompt)
     while not ours.finished():
         sounds = len(told) >= voices and told[-voices] != REST
         assert ours.allowed()[hold] == sounds
@@ -134,8 +135,8 @@ def test_the_grammar_is_the_grids_own_and_ends_with_a_whole_step(voices, cells, 
 def test_sequences_of_a_batch_do_not_depend_on_each_other(hold, prompts, order, data):
     form, steps = flat(tuple(order), hold=hold), 2
     begun = [np.array(prompt, dtype=np.int32).reshape(-1, 1) for prompt in prompts]
-    ours = form.grammar(steps / 4, begun)
-    alone = [OneSequence(form, steps / 4, prompt) for prompt in begun]
+    ours = form.grammar(exactly(steps, "1/16"), begun)
+    alone = [OneSequence(form, exactly(steps, "1/16"), prompt) for prompt in begun]
     assert ours.most == max([4 * steps, *map(len, prompts)])
     for number in range(4 * steps):
         if number == 3:  # one of them twice, as particles are
@@ -277,7 +278,7 @@ def test_flat_samples_are_whole_steps_of_the_length_asked_for(chorale, hold):
     model = build_model("lstm", SETTINGS, shape)
     prompts = [form.prefix(chorale(1), quarters) for quarters in (0, 1, 2.25)]
     for prompt, sample in zip(
-        prompts, decode(model, form, prompts, [1, 2, 3], 4, Decoding()), strict=True
+        prompts, decode(model, form, prompts, [1, 2, 3], Extent(1), Decoding()), strict=True
     ):
         assert sample.failed is None
         assert sample.tokens.shape == (4 * 4 * 4, 1)

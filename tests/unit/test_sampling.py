@@ -15,6 +15,7 @@ from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
 from ostinato.readers.read import read_piece
 from ostinato.representations.grid.grid import Grid
+from ostinato.representations.protocol import Extent
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
@@ -133,7 +134,7 @@ def models(settings_of):
 
 def sample(model, prompts, seeds, representation=GRID, decoding=None):
     chosen = decoding or Decoding(top_p=0.95)
-    return decode(model, representation, prompts, seeds, QUARTERS, chosen)
+    return decode(model, representation, prompts, seeds, Extent(QUARTERS // 4), chosen)
 
 
 def no_prompt():
@@ -189,8 +190,8 @@ def test_prompts_that_are_already_whole_come_back_as_they_are(models, chorale):
 class EndlessForPrompts(Grid):
     """Sequences with a prompt never end, others do."""
 
-    def grammar(self, quarters, prompts):
-        found = super().grammar(quarters, prompts)
+    def grammar(self, extent, prompts):
+        found = super().grammar(extent, prompts)
         ended, begun = found.finished, np.array([len(prompt) > 0 for prompt in prompts])
         found.finished = lambda: ended() & ~begun
         found.most = None
@@ -214,7 +215,7 @@ def test_what_the_grammar_forbids_is_never_sampled(settings_of):
     torch.manual_seed(0)
     model = build("lstm", settings_of().model, ArraySpec(width=4, vocabulary=hold + 1))
     hot = Decoding(temperature=5.0)
-    for sampled in decode(model, grid, [no_prompt()] * 8, range(8), 16.0, hot):
+    for sampled in decode(model, grid, [no_prompt()] * 8, range(8), Extent(4), hot):
         before = np.vstack([np.zeros((1, 4), int), sampled.tokens[:-1]])
         assert not ((sampled.tokens == hold) & (before == 0)).any()
         assert (sampled.tokens == hold).any()
@@ -325,9 +326,9 @@ def test_caches_are_made_once_and_never_grow(models, family, monkeypatch):
     model, told, sizes = models[family], [], set()
     start, push = model.start, model.push
 
-    def starting(batch, length):
+    def starting(batch, length, given=None):
         told.append(length)
-        return start(batch, length)
+        return start(batch, length, given)
 
     def pushing(state, chosen):
         push(state, chosen)
@@ -335,7 +336,7 @@ def test_caches_are_made_once_and_never_grow(models, family, monkeypatch):
 
     monkeypatch.setattr(model, "start", starting)
     monkeypatch.setattr(model, "push", pushing)
-    decode(model, GRID, [no_prompt()] * 2, [1, 2], 12.0, Decoding())
+    decode(model, GRID, [no_prompt()] * 2, [1, 2], Extent(3), Decoding())
     assert told == [48]
     assert len(sizes) == 1
 

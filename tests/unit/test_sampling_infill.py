@@ -13,6 +13,7 @@ import torch
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
+from ostinato.representations.protocol import Extent
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.infill import Gaps, infill, systematic
@@ -49,7 +50,7 @@ def gaps_of(length, free, grid=TWO, seed=1):
 
 def fill(model, gaps, seeds, particles, grid=TWO, decoding=None):
     chosen = replace(decoding or Decoding(), particles=particles)
-    return infill(model, grid, gaps, seeds, 99.0, chosen)
+    return infill(model, grid, gaps, seeds, chosen)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -176,7 +177,7 @@ def test_ten_thousand_positions_take_no_more_memory_than_the_context(family, mon
 
     monkeypatch.setattr(model, "push", pushing)
     torch.set_num_threads(1)
-    (sample,) = decode(model, grid, [np.zeros((0, 1), np.int32)], [1], 2500.0, Decoding())
+    (sample,) = decode(model, grid, [np.zeros((0, 1), np.int32)], [1], Extent(625), Decoding())
     assert len(sample.tokens) == 10_000
     assert sample.failed is None
     assert used[1] - used[0] < 8 << 20

@@ -7,6 +7,7 @@ import torch
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
+from ostinato.representations.protocol import Extent
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.repeats import NoRepeat
@@ -69,9 +70,9 @@ def model():
 @pytest.mark.parametrize("passage", [3, 4])
 def test_a_sample_repeats_no_passage_and_still_holds_notes(model, passage):
     none = [np.zeros((0, 2), np.int32)] * 4
-    plain = decode(model, GRID, none, range(4), 16.0, Decoding())
+    plain = decode(model, GRID, none, range(4), Extent(4), Decoding())
     assert any(repeated(sample.tokens, passage) for sample in plain), "it does not repeat itself"
-    found = decode(model, GRID, none, range(4), 16.0, Decoding(no_repeat=passage))
+    found = decode(model, GRID, none, range(4), Extent(4), Decoding(no_repeat=passage))
     for sample in found:
         assert not repeated(sample.tokens, passage)
         assert len(sample.tokens) == 64
@@ -90,13 +91,13 @@ def test_where_the_grammar_leaves_nothing_else_the_repetition_stands(model):
     class TwoNotes(Grid):
         """A grid of whose symbols only one is allowed."""
 
-        def grammar(self, quarters, prompts):
-            found = super().grammar(quarters, prompts)
+        def grammar(self, extent, prompts):
+            found = super().grammar(extent, prompts)
             only = np.zeros((len(prompts), len(self.vocabulary)), bool)
 
             def allowed(column=0):
                 only[:] = False
-                only[:, 1 + (int(found._cells_left[0]) // 2) % 2] = True
+                only[:, 1 + (int(found._cells[0]) // 2) % 2] = True
                 return only.copy()
 
             found.allowed = allowed
@@ -104,6 +105,6 @@ def test_where_the_grammar_leaves_nothing_else_the_repetition_stands(model):
 
     none = [np.zeros((0, 2), np.int32)]
     grid = TwoNotes(voices=GRID.voices, lowest=60, highest=61)
-    (found,) = decode(model, grid, none, [1], 4.0, Decoding(no_repeat=2))
+    (found,) = decode(model, grid, none, [1], Extent(1), Decoding(no_repeat=2))
     assert found.failed is None
     assert repeated(found.tokens, 2)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ostinato.files import atomic_file
 from ostinato.music.piece import VOICES, Piece
-from ostinato.music.timing import bar_onsets
+from ostinato.music.timing import numbered_bars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def draw(piece: Piece, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    bars = bar_onsets(piece)
+    bars = numbered_bars(piece)
     width = min(max(INCHES_PER_BAR * len(bars), WIDTH_INCHES[0]), WIDTH_INCHES[1])
     figure = Figure(figsize=(width, 3.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -60,14 +60,17 @@ def _pitch_range(piece: Piece) -> tuple[int, int]:
     return int(piece.notes["pitch"].min()) - 2, int(piece.notes["pitch"].max()) + 2
 
 
-def _draw_grid(axes: "Axes", piece: Piece, bars: list[int], lowest: int, highest: int) -> None:
+def _draw_grid(
+    axes: "Axes", piece: Piece, bars: list[tuple[int, int]], lowest: int, highest: int
+) -> None:
     for pitch in range(lowest, highest + 1):
         if pitch % 12 in BLACK_KEYS:
             axes.axhspan(pitch - 0.5, pitch + 0.5, color="#F3F3F0", linewidth=0, zorder=0)
-    for onset in bars:
+    for onset, _ in bars:
         axes.axvline(onset, color="#D5D5D0", linewidth=0.7, zorder=1)
     every = -(-len(bars) // LABELLED_BARS) or 1
-    axes.set_xticks(bars[::every], [str(i + 1) for i in range(0, len(bars), every)])
+    shown = bars[::every]
+    axes.set_xticks([onset for onset, _ in shown], [str(number) for _, number in shown])
     octaves = [pitch for pitch in range(lowest, highest + 1) if pitch % 12 == 0]
     axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
     axes.set_xlabel("Bar", fontsize=9, color="#555555")

@@ -1,5 +1,6 @@
 """Converts ticks to seconds and to bars."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,3 +44,40 @@ def bar_onsets(piece: Piece) -> list[int]:
         bar = max(1, round(meter.bar_quarters() * piece.ticks_per_quarter))
         onsets += range(meter.onset, min(end, piece.length), bar)
     return onsets
+
+
+def bar_numbers(starts: Sequence[int], full: Sequence[float], end: int) -> list[int]:
+    """The number that a printed score gives each bar: 0 for a pickup, 1 for the first full bar.
+
+    The first bar is a pickup if it is shorter than its meter. A later bar that is too short and the
+    bars that complete it have one number: a repeat sign split them.
+
+    Args:
+        starts: onset of every bar, ascending.
+        full: length of a whole bar of the meter at every bar, in the same unit.
+        end: where the last bar ends.
+    """
+    if not starts:
+        return []
+    numbers: list[int] = []
+    begun = 0  # index of the first part of the current bar
+    for bar, (start, stop) in enumerate(zip(starts, [*starts[1:], end], strict=True)):
+        if not numbers:
+            numbers.append(int(stop - start >= full[0]))
+            continue
+        incomplete = numbers[-1] > 0 and start - starts[begun] < full[begun]
+        fits = full[bar] == full[begun] and stop - starts[begun] <= full[begun]
+        if not (incomplete and fits):
+            begun = bar
+        numbers.append(numbers[-1] + (begun == bar))
+    return numbers
+
+
+def numbered_bars(piece: Piece) -> list[tuple[int, int]]:
+    """Onset in ticks and number of every bar; see `bar_onsets` and `bar_numbers`."""
+    onsets = bar_onsets(piece)
+    meters = [Meter(0, 4, 4), *piece.meters]
+    changes = [meter.onset for meter in meters]
+    lengths = [float(meter.bar_quarters() * piece.ticks_per_quarter) for meter in meters]
+    full = [lengths[bisect_right(changes, onset) - 1] for onset in onsets]
+    return list(zip(onsets, bar_numbers(onsets, full, piece.length), strict=True))

@@ -1,21 +1,27 @@
 """Writes pieces as Standard MIDI files (type 1; tempos, meters and keys in the first track)."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ostinato.files import atomic_file
 from ostinato.music.piece import NOTE, Piece, Track
+from ostinato.music.signatures import with_signatures
 
 if TYPE_CHECKING:
     from mido import MidiFile
 
 DRUM_CHANNEL = 9
+TICKS = 480  # a quarter: what most programs expect
 CHANNELS = 15  # without the one for drums
 
 
 def write_midi(path: Path, piece: Piece) -> None:
-    """Write one piece, atomically and with the same bytes every time."""
-    midi = to_mido(piece)
+    """Write one piece, atomically and with the same bytes every time.
+
+    480 ticks a quarter where they hold the piece's own; annotated bars as time signatures.
+    """
+    midi = to_mido(in_ticks(with_signatures(piece), TICKS))
     with atomic_file(path) as partial:
         midi.save(partial)
 
@@ -68,6 +74,21 @@ def to_mido(piece: Piece) -> "MidiFile":
             message.time, before = message.time - before, message.time
         midi.tracks.append(MidiTrack(messages))
     return midi
+
+
+def in_ticks(piece: Piece, ticks: int) -> Piece:
+    """The same music in finer ticks; unchanged where `ticks` is no multiple of its own."""
+    factor, rest = divmod(ticks, piece.ticks_per_quarter)
+    if rest:
+        return piece
+    notes = piece.notes.copy()
+    notes["onset"] *= factor
+    notes["duration"] *= factor
+    moved: dict[str, Any] = {
+        name: tuple(replace(x, onset=x.onset * factor) for x in getattr(piece, name))
+        for name in ("tempos", "meters", "keys", "annotations")
+    }
+    return replace(piece, notes=notes, ticks_per_quarter=ticks, **moved)
 
 
 def channel_of(number: int, track: Track) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.music.piece import NOTE, Notes, Piece
+from ostinato.music.signatures import with_pickup
 from ostinato.readers.base import Reading, ReadOptions
 from ostinato.readers.midi_check import opinions
 from ostinato.readers.midi_events import Ints, MidiEvents, read_events
@@ -80,7 +81,7 @@ def read_midi_bytes(data: bytes, name: str, options: ReadOptions) -> Reading:
             *others.warnings,
         ),
     )
-    return Reading(piece, dropped, error, others.compared)
+    return Reading(with_pickup(piece), dropped, error, others.compared)
 
 
 def _drop(notes: RawNotes, events: MidiEvents) -> tuple[RawNotes, dict[str, int]]:

@@ -75,7 +75,7 @@ class StoredSample:
     index: int
     nats: float
     prompt: str | None = None
-    prompt_quarters: float = 0.0
+    prompt_bars: float = 0.0
     bars: int | None = None
     failed: str | None = None
     piece: Piece | None = None

@@ -102,7 +102,7 @@ def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> StoredSample:
         index=int(row["index"]),
         nats=_number(row.get("nats")),
         prompt=row.get("prompt"),
-        prompt_quarters=float(row.get("prompt_quarters") or 0),
+        prompt_bars=float(row.get("prompt_bars") or 0),
         bars=row.get("bars"),
         failed=failed,
         piece=piece,

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from ostinato.audio.pianoroll import voice_name, voice_number
 from ostinato.audio.render import synthesize
 from ostinato.music.piece import Piece, Tempo, Track, make_notes
-from ostinato.music.timing import bar_onsets, duration_seconds, seconds_at
+from ostinato.music.timing import bar_onsets, duration_seconds, numbered_bars, seconds_at
 from ostinato.report.data import StoredSample
 
 CHURCH_ORGAN = 19
@@ -65,7 +65,8 @@ def roll(sample: StoredSample) -> Markup:
     """The player's data of a sample; drums are drawn but not played."""
     piece = sample.piece
     assert piece is not None
-    prompt = sample.prompt_quarters * piece.ticks_per_quarter if sample.prompt else 0
+    bars = sample.prompt_bars if sample.prompt else -1
+    prompt = next((onset for onset, number in numbered_bars(piece) if number > bars), piece.length)
     colors = [color_of(piece, track) for track in range(len(piece.tracks))]
     return as_json(roll_of(piece, colors) | {"prompt": int(milliseconds(piece, prompt))})
 
@@ -112,7 +113,7 @@ def describe(sample: StoredSample) -> str:
     """One line about how a sample was made."""
     parts = []
     if sample.prompt:
-        parts.append(f"continues {sample.prompt}, {sample.prompt_quarters:g} quarters given")
+        parts.append(f"continues {sample.prompt}, {sample.prompt_bars:g} bars given")
     elif sample.task != "unconditional":
         parts.append(sample.task)
     if sample.bars:

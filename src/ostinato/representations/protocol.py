@@ -9,6 +9,7 @@ changes what a representation cannot hold, and reports how much it changed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,6 +21,7 @@ Tokens = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.int64]
 FORMAT = 2
+NO_LIMIT = 1 << 30  # steps
 
 
 REASONS = {
@@ -56,6 +58,62 @@ class Quantized:
     dropped: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How long sampled music may become, in score bars; a pickup does not count as one.
+
+    bars: the limit, bars of a prompt included; None: no limit.
+    least: bars before the piece may end by its own end symbol.
+    meter: such as 3/4; None: the model chooses, or 4/4 where a representation has no meters.
+    pickup: its quarters, 0 for none; None: the model chooses.
+    """
+
+    bars: int | None = 16
+    least: int = 0
+    meter: str | None = None
+    pickup: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.bars is not None and not 0 <= self.least <= self.bars:
+            raise ValueError(f"least={self.least} must be 0 to bars={self.bars}")
+        if self.pickup is not None and self.pickup < 0:
+            raise ValueError(f"pickup={self.pickup} must be 0 quarters or more")
+
+    def bar_quarters(self) -> Fraction:
+        """Length of a bar of the meter in quarter notes, of 4/4 where none is given."""
+        numerator, denominator = read_meter(self.meter or "4/4")
+        return Fraction(4 * numerator, denominator)
+
+    def steps(self, steps_per_quarter: int) -> int:
+        """The limit in steps, where every bar has the meter; NO_LIMIT without bars.
+
+        For representations that have no bars of their own.
+
+        Raises:
+            ValueError: a pickup is asked for, which these cannot begin with.
+        """
+        if self.pickup is not None:
+            raise ValueError(
+                f"pickup={self.pickup}: this representation has no bars; "
+                "leave it out, or take a grid with bars: true"
+            )
+        if self.bars is None:
+            return NO_LIMIT
+        return round(self.bars * self.bar_quarters() * steps_per_quarter)
+
+
+def read_meter(text: str) -> tuple[int, int]:
+    """Numerator and denominator of a meter like 3/4.
+
+    Raises:
+        ValueError: not a meter.
+    """
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(f"{text!r} is no meter; write a meter like 3/4")
+    return int(parts[0]), int(parts[1])
+
+
 class Grammar(Protocol):
     """Which sub-tokens may come next in each of B sequences, so that every sample decodes.
 
@@ -74,7 +132,13 @@ class Grammar(Protocol):
         """Append a sub-token to the sequences in `moving_B`; the others stay unchanged."""
 
     def finished(self) -> Mask:
-        """Which sequences have the length that was asked for, shape (B,)."""
+        """Which sequences are complete, shape (B,): ended, or as long as was asked for."""
+
+    def ended(self) -> Mask:
+        """Which sequences have an end symbol, shape (B,); finished ones without were cut."""
+
+    def bars(self) -> npt.NDArray[np.int64]:
+        """How many score bars each sequence has completed, shape (B,)."""
 
     def select(self, index: Index) -> None:
         """Keep the sequences at these indices, in this order; an index may occur twice."""
@@ -106,8 +170,18 @@ class Representation(Protocol):
     def shift(self, semitones: int) -> npt.NDArray[np.int32]:
         """For every sub-token its number after transposition, -1 where it leaves the vocabulary."""
 
-    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> Grammar:
-        """A grammar for sequences that begin with these prompts and end after `quarters`."""
+    def grammar(self, extent: Extent, prompts: Sequence[Tokens]) -> Grammar:
+        """A grammar for sequences that begin with these prompts.
+
+        Raises:
+            ValueError: an extent that this representation cannot keep.
+        """
+
+    def bar_starts(self, tokens: Tokens) -> dict[int, int]:
+        """By number of score bar, its first position; bar 0 is a pickup, bar 1 the first full bar.
+
+        Where a representation has no bars, every bar has four quarters.
+        """
 
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
         """The first `quarters` of a piece as a prompt, without an end token; at most all of it.
@@ -127,8 +201,23 @@ class Fillable(Protocol):
     def voices(self) -> Sequence[str]:
         """Names of the voices."""
 
-    def cells(self, length: int, quarters: tuple[float, float], voices: Sequence[str]) -> Mask:
-        """Which cells of `length` positions lie in a span of quarters and in the named voices."""
+    def cells(self, tokens: Tokens, bars: tuple[int, int] | None, voices: Sequence[str]) -> Mask:
+        """Which cells lie in score bars [first, end) and in the named voices, shape (T, W).
+
+        bars: None is the whole piece. Numbers are those of `bar_starts`.
+        """
+
+
+@runtime_checkable
+class Structured(Protocol):
+    """A representation some of whose cells are no music but bar lines, meters and ends."""
+
+    def structure(self) -> dict[str, Any] | None:
+        """What codec.json says of them; None: every column is a voice.
+
+        voice_columns, bar_column: numbers of columns. inside, bar, end: their sub-tokens, or None.
+        meters: sub-tokens of bar lines, by meter. structural: all of these.
+        """
 
 
 @runtime_checkable

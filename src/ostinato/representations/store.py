@@ -22,6 +22,7 @@ from ostinato.representations.protocol import (
     FORMAT,
     Quantized,
     Representation,
+    Structured,
     Timed,
     Tokens,
     Unencodable,
@@ -97,13 +98,18 @@ def describe(name: str, summary: Mapping[str, Any]) -> str:
 def codec_of(representation: Representation) -> dict[str, Any]:
     """All that decoding, transposing and masking need, as plain data; of events, their times."""
     timing = {"timing": representation.timing()} if isinstance(representation, Timed) else {}
-    return timing | {
-        "format": FORMAT,
-        "representation": representation.codec(),
-        "width": representation.width,
-        "vocabulary": list(representation.vocabulary),
-        "shifts": {str(k): representation.shift(k).tolist() for k in SHIFTS},
-    }
+    structure = representation.structure() if isinstance(representation, Structured) else None
+    return (
+        timing
+        | ({"structure": structure} if structure else {})
+        | {
+            "format": FORMAT,
+            "representation": representation.codec(),
+            "width": representation.width,
+            "vocabulary": list(representation.vocabulary),
+            "shifts": {str(k): representation.shift(k).tolist() for k in SHIFTS},
+        }
+    )
 
 
 class _SplitWriter:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ostinato.files import sha256_json
 from ostinato.music.piece import Piece
+from ostinato.representations.bars import first_bars
 from ostinato.representations.protocol import Representation, Tokens, Unencodable
 from ostinato.sampling.request import EncodedPiece, Prompt, Request
 
@@ -53,14 +54,14 @@ def as_piece(prompt: Prompt, representation: Representation, codec: Mapping[str,
     return replace(representation.decode(prompt.tokens), id=prompt.id)
 
 
-def prefix_of(representation: Representation, piece: Piece, quarters: float) -> Tokens:
-    """The tokens of a prompt's first quarters.
+def prompt_of(representation: Representation, piece: Piece, bars: float) -> Tokens:
+    """The tokens of a prompt's pickup and first `bars` score bars.
 
     Raises:
         Unencodable: what the model's encoding cannot hold of it, and what to do about that.
     """
     try:
-        return representation.prefix(piece, quarters)
+        return first_bars(representation, piece, bars)
     except Unencodable as error:
         raise Unencodable(error.reason, f"{error}: {REMEDIES[error.reason]}") from error
 

@@ -25,8 +25,9 @@ BEATS_PER_BAR = 4
 
 @dataclass(frozen=True)
 class Region:
-    """A part of a piece: `bars` [first, end), counted from 0, of the named roles.
+    """A part of a piece: `bars` [first, end) of the named roles.
 
+    Bars have the numbers of a printed score: 1 is the first full bar, 0 a pickup.
     Without bars it is as long as the piece; without roles it is all of them.
     """
 
@@ -38,7 +39,7 @@ class Region:
             raise ValueError("a region needs bars=[first, end), roles, or both")
         if self.bars is not None and not 0 <= self.bars[0] < self.bars[1]:
             raise ValueError(
-                f"bars={list(self.bars)} must be a first bar, counted from 0, and the one after "
+                f"bars={list(self.bars)} must be a first bar, 0 for a pickup, and the one after "
                 "the last"
             )
 
@@ -51,7 +52,7 @@ class Unconditional:
 
     def row(self) -> dict[str, Any]:
         """The task's part of a row of samples.json."""
-        return {"prompt": None, "prompt_quarters": 0}
+        return {"prompt": None, "prompt_bars": 0}
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Continue:
 
     def row(self) -> dict[str, Any]:
         """The task's part of a row of samples.json."""
-        return {"prompt": self.prompt.id, "prompt_quarters": self.bars * BEATS_PER_BAR}
+        return {"prompt": self.prompt.id, "prompt_bars": self.bars}
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ Task = Unconditional | Continue | Fill | Interpolate | Vary
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to make: `n` pieces of `bars` bars (those of a prompt included), numbered from `first`.
+    """What to make: `n` pieces of at most `bars` bars (those of a prompt included), numbered from
+    `first`. Where an encoding has an end, a piece may end itself after `min_bars`.
 
     conditions: values by name, such as {"emotion": "Q1", "tempo": 120}; the system chooses those
     that are not named. options: settings of the sampler by name, such as temperature. A system's
@@ -129,6 +131,7 @@ class Request:
 
     task: Task = field(default_factory=Unconditional)
     bars: int = 16
+    min_bars: int = 1
     n: int = 1
     seed: int = 1
     first: int = 0
@@ -143,9 +146,14 @@ class Request:
                 f"prompt_bars={self.task.bars} must be less than bars={self.bars}, which count the "
                 "prompt; ask for more bars or a shorter prompt"
             )
-        if isinstance(self.task, Fill) and (span := self.task.free.bars) and span[1] > self.bars:
+        if (
+            isinstance(self.task, Fill)
+            and (span := self.task.free.bars)
+            and span[1] > self.bars + 1
+        ):
             raise ValueError(
-                f"infill.bars={list(span)} must lie within 0 to bars={self.bars}: ask for more bars"
+                f"infill.bars={list(span)} must lie within 0 to bars + 1 = {self.bars + 1}: "
+                "ask for more bars"
             )
 
 

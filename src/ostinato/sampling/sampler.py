@@ -30,11 +30,13 @@ class Made:
 
     nats: of every value under the model itself, shape (T, W): no temperature, no truncation, no
     mask; None where the paradigm has no such number. failed: why the piece is not whole, or None.
+    ended: whether it has an end of its own; else it was cut at the limit.
     """
 
     tokens: Array
     nats: Array | None = None
     failed: str | None = None
+    ended: bool = True
 
 
 class Session(Protocol):

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import VOICES, Meter, Notes, Piece, Tempo, Track, cut
-from ostinato.representations.events.parts.clock import open_notes, read_clock
+from ostinato.representations.events.parts.clock import bar_starts, open_notes, read_clock
 from ostinato.representations.events.parts.grammar import EventGrammar, MidiLikeGrammar, RemiGrammar
 from ostinato.representations.events.parts.miditok import read_notes, tokenizer
 from ostinato.representations.events.parts.prompt import column, midi_like_to_cut, remi_to_cut
@@ -34,7 +34,7 @@ from ostinato.representations.events.parts.vocabulary import (
 )
 from ostinato.representations.events.parts.voices import MOST_TRACKS, notes_by_place, notes_of_roles
 from ostinato.representations.events.parts.write import write_midi_like, write_remi
-from ostinato.representations.protocol import Quantized, Tokens, Unencodable
+from ostinato.representations.protocol import Extent, Quantized, Tokens, Unencodable
 from ostinato.representations.voice_lines import (
     check_notes,
     options_from,
@@ -215,10 +215,17 @@ class Events:
         """What every token does to the time, in steps: see protocol.Timed."""
         return _vocabulary(self).timing()
 
-    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> EventGrammar:
-        """Ends with a note that reaches `quarters`, counted from the first full bar's start."""
+    def grammar(self, extent: Extent, prompts: Sequence[Tokens]) -> EventGrammar:
+        """Ends with a note that reaches the end of the last bar, or earlier after the least bars.
+
+        A bar that a pickup begins counts: `quantize` fills it with rests.
+        """
         chosen = RemiGrammar if self.scheme == "remi" else MidiLikeGrammar
-        return chosen(_vocabulary(self), round(quarters * self.steps_per_quarter), prompts)
+        return chosen(_vocabulary(self), extent, prompts)
+
+    def bar_starts(self, tokens: Tokens) -> dict[int, int]:
+        """By number of bar, the first token after its bar line; remi: the token of its bar line."""
+        return bar_starts(_vocabulary(self), tokens)
 
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
         """Tokens up to a cut, without the end, that take time exactly to the cut.

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import Piece
-from ostinato.representations.grid.grid import Grid
-from ostinato.representations.protocol import Grammar, Index, Mask, Quantized, Tokens
+from ostinato.representations.grid.grid import LATER, Grid
+from ostinato.representations.protocol import Extent, Grammar, Index, Mask, Quantized, Tokens
 from ostinato.representations.voice_lines import options_from, settings_of
 
 
@@ -38,8 +38,10 @@ class OrderedGrid(Grid):
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """The grid's columns in the order of `order`."""
-        return tuple(self.voices.index(voice) for voice in self.order or self.voices)
+        """The grid's columns in the order of a step's cells: the bar column, then the voices."""
+        bars = (0,) if self.column else ()
+        voices = [self.voices.index(voice) for voice in self.order or self.voices]
+        return (*bars, *(len(bars) + voice for voice in voices))
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class GridFlat:
 
     def codec(self) -> dict[str, Any]:
         """Kind and options as plain settings."""
-        return settings_of("grid_flat", self.grid)
+        return settings_of("grid_flat", self.grid, unsaid=LATER)
 
     @property
     def width(self) -> int:
@@ -75,13 +77,19 @@ class GridFlat:
         """
         return self.grid.quantize(piece)
 
+    def structure(self) -> dict[str, Any] | None:
+        """See protocol.Structured; an end is one cell."""
+        column = self.grid.column
+        return column.structure(len(self.voices), flat=True) if column else None
+
     def encode(self, piece: Piece) -> Tokens:
-        """Cells of shape (steps * voices, 1)."""
+        """Cells of shape (T, 1)."""
         return self.write(self.quantize(piece).piece)
 
     def write(self, quantized: Piece) -> Tokens:
-        """Cells of shape (steps * voices, 1) of a piece as `quantize` gives it."""
-        return self.grid.write(quantized)[:, self.grid.columns].reshape(-1, 1)
+        """Cells of shape (T, 1) of a piece as `quantize` gives it."""
+        cells = self.grid.write(quantized)[:, self.grid.columns].reshape(-1, 1)
+        return cells[: len(cells) - len(self.voices)] if self.grid.end else cells
 
     def decode(self, tokens: Tokens) -> Piece:
         """The music of whole steps; an incomplete last step is left out."""
@@ -91,11 +99,11 @@ class GridFlat:
         """Transposition of every symbol; rests and holds stay."""
         return self.grid.shift(semitones)
 
-    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> "FlatGrammar":
-        """Ends after `quarters`, with a whole step; with `hold`, only a sounding voice may hold."""
+    def grammar(self, extent: Extent, prompts: Sequence[Tokens]) -> "FlatGrammar":
+        """Ends with a whole step or with the end; only a sounding voice may hold."""
         rows = [self._rows(prompt) for prompt in prompts]
-        of_rows = self.grid.grammar(quarters, rows)
-        most = max([of_rows.most * self.grid.width, *map(len, prompts)])
+        of_rows = self.grid.grammar(extent, rows)
+        most = of_rows.most and max([of_rows.most * self.grid.width, *map(len, prompts)])
         grammar = FlatGrammar(of_rows, self.grid.columns, len(prompts), most)
         rests = [prompt[row.size :, 0] for prompt, row in zip(prompts, rows, strict=True)]
         for place in range(max(map(len, rests))):  # of a step that the prompt only begins
@@ -104,18 +112,26 @@ class GridFlat:
             grammar.advance(np.array(cells), begun)
         return grammar
 
-    def cells(self, length: int, quarters: tuple[float, float], voices: Sequence[str]) -> Mask:
-        """Which of `length` cells lie in a span of quarter notes and in the named voices, (T, 1).
+    def bar_starts(self, tokens: Tokens) -> dict[int, int]:
+        """By number of score bar, its first cell."""
+        starts = self.grid.bar_starts(self._rows(tokens))
+        return {number: row * self.grid.width for number, row in starts.items()}
+
+    def cells(self, tokens: Tokens, bars: tuple[int, int] | None, voices: Sequence[str]) -> Mask:
+        """Which cells lie in score bars [first, end) and in the named voices, shape (T, 1).
 
         Raises:
             ValueError: a voice that the grid does not have, naming those it has.
         """
-        rows = self.grid.cells(-(-length // self.grid.width), quarters, voices)
-        return rows[:, self.grid.columns].reshape(-1, 1)[:length]
+        found = self.grid.cells(self._rows(tokens), bars, voices)
+        free = np.zeros((len(tokens), 1), dtype=bool)
+        free[: found.size] = found[:, self.grid.columns].reshape(-1, 1)
+        return free
 
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
-        """The cells of the first steps."""
-        return self.encode(piece)[: round(quarters * self.grid.steps_per_quarter) * self.grid.width]
+        """The cells of the first steps, without the end."""
+        rows = self.grid.prefix(piece, quarters)
+        return rows[:, self.grid.columns].reshape(-1, 1)
 
     def _rows(self, tokens: Tokens) -> Tokens:
         """Whole steps as the grid has them, shape (steps, voices)."""
@@ -133,7 +149,9 @@ def build(options: Mapping[str, Any]) -> GridFlat:
 class FlatGrammar:
     """The grid's grammar, one voice after another; each sequence may be at another voice."""
 
-    def __init__(self, rows: Grammar, columns: tuple[int, ...], batch: int, most: int) -> None:
+    def __init__(
+        self, rows: Grammar, columns: tuple[int, ...], batch: int, most: int | None
+    ) -> None:
         self.most = most
         self._rows = rows
         self._columns_W = np.array(columns)
@@ -158,8 +176,16 @@ class FlatGrammar:
         self._cells_B += moving_B
 
     def finished(self) -> Mask:
-        """Whether all steps are there, whole."""
-        return self._rows.finished()
+        """Which sequences have all their steps, whole, or the end."""
+        return self._rows.finished() | self._rows.ended()
+
+    def ended(self) -> Mask:
+        """Which sequences have an end symbol."""
+        return self._rows.ended()
+
+    def bars(self) -> npt.NDArray[np.int64]:
+        """Complete score bars."""
+        return self._rows.bars()
 
     def select(self, index: Index) -> None:
         """Follow these of the sequences."""

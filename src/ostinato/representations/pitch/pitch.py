@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import NOTE, Meter, Notes, Piece, Tempo, Track
-from ostinato.representations.protocol import Index, Mask, Quantized, Tokens
+from ostinato.representations.protocol import NO_LIMIT, Extent, Index, Mask, Quantized, Tokens
 from ostinato.representations.voice_lines import (
     check_notes,
     options_from,
@@ -114,9 +114,14 @@ class Pitches:
         table[1:] = np.where((moved >= 1) & (moved < len(table)), moved, -1)
         return table
 
-    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> "PitchGrammar":
-        """As many notes as `quarters`, then the end."""
-        return PitchGrammar(len(self.vocabulary), round(quarters), prompts)
+    def grammar(self, extent: Extent, prompts: Sequence[Tokens]) -> "PitchGrammar":
+        """As many notes as bars of one meter have quarters, then the end."""
+        bar = float(extent.bar_quarters())
+        return PitchGrammar(len(self.vocabulary), extent.steps(1), bar, prompts)
+
+    def bar_starts(self, tokens: Tokens) -> dict[int, int]:
+        """By number of bar, its first note: every bar has four."""
+        return {1 + start // 4: start for start in range(0, len(tokens), 4)}
 
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
         """The first notes, one a quarter: time is that of the quantized piece, not of the score."""
@@ -149,9 +154,10 @@ def build(options: Mapping[str, Any]) -> Pitches:
 class PitchGrammar:
     """Counts notes: two masks, of the end and of all else."""
 
-    def __init__(self, size: int, notes: int, prompts: Sequence[Tokens]) -> None:
+    def __init__(self, size: int, notes: int, bar: float, prompts: Sequence[Tokens]) -> None:
+        self._notes, self._bar = notes, bar
         lengths = np.array([len(prompt) for prompt in prompts])
-        self.most = max(notes, int(lengths.max())) + 1
+        self.most = None if notes == NO_LIMIT else max(notes, int(lengths.max())) + 1
         self._left = notes - lengths
         self._ended = np.zeros(len(prompts), dtype=bool)
         self._table = np.zeros((2, size), dtype=bool)
@@ -170,6 +176,15 @@ class PitchGrammar:
     def finished(self) -> Mask:
         """Which sequences have their end."""
         return self._ended
+
+    def ended(self) -> Mask:
+        """Which sequences have their end."""
+        return self._ended
+
+    def bars(self) -> npt.NDArray[np.int64]:
+        """Complete bars of one meter."""
+        notes = self._notes - self._left - self._ended
+        return (notes / self._bar).astype(np.int64)
 
     def select(self, index: Index) -> None:
         """Keep these sequences."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import NOTE, Meter, Notes, Piece, Tempo, Track
-from ostinato.representations.protocol import Index, Mask, Quantized, Tokens
+from ostinato.representations.protocol import NO_LIMIT, Extent, Index, Mask, Quantized, Tokens
 from ostinato.representations.voice_lines import (
     check_notes,
     options_from,
@@ -114,9 +114,16 @@ class Roll:
         """Transposition moves columns, which a table of symbols cannot express: only off stays."""
         return np.array([OFF, -1 if semitones else ON], dtype=np.int32)
 
-    def grammar(self, quarters: float, prompts: Sequence[Tokens]) -> "RollGrammar":
-        """Anything may sound; ends after `quarters`."""
-        return RollGrammar(self.keys, round(quarters * self.steps_per_quarter), prompts)
+    def grammar(self, extent: Extent, prompts: Sequence[Tokens]) -> "RollGrammar":
+        """Anything may sound; ends after the bars of one meter."""
+        steps = extent.steps(self.steps_per_quarter)
+        bar = float(extent.bar_quarters() * self.steps_per_quarter)
+        return RollGrammar(self.keys, steps, bar, prompts)
+
+    def bar_starts(self, tokens: Tokens) -> dict[int, int]:
+        """By number of bar, its first frame: every bar has four quarters."""
+        bar = 4 * self.steps_per_quarter
+        return {1 + start // bar: start for start in range(0, len(tokens), bar)}
 
     def prefix(self, piece: Piece, quarters: float) -> Tokens:
         """The first frames."""
@@ -155,9 +162,10 @@ def count_doubled(notes: Notes) -> int:
 class RollGrammar:
     """Counts cells; every key may be on or off."""
 
-    def __init__(self, keys: int, frames: int, prompts: Sequence[Tokens]) -> None:
-        self.most = max([frames, *map(len, prompts)])
-        self._cells_left = (frames - np.array([len(prompt) for prompt in prompts])) * keys
+    def __init__(self, keys: int, frames: int, bar: float, prompts: Sequence[Tokens]) -> None:
+        self.most = None if frames == NO_LIMIT else max([frames, *map(len, prompts)])
+        self._frames, self._keys, self._bar = frames, keys, bar
+        self._cells = np.array([len(prompt) for prompt in prompts]) * keys
 
     def allowed(self, column: int = 0) -> Mask | None:
         """Off and on."""
@@ -165,16 +173,24 @@ class RollGrammar:
 
     def advance(self, tokens_B: npt.NDArray[np.integer], moving_B: Mask, column: int = 0) -> None:
         """Append one cell of a frame to the sequences in `moving_B`."""
-        self._cells_left -= moving_B
+        self._cells += moving_B
 
     def finished(self) -> Mask:
         """Which sequences have all their frames."""
-        done: Mask = np.less_equal(self._cells_left, 0)
+        done: Mask = self._cells >= self._frames * self._keys
         return done
+
+    def ended(self) -> Mask:
+        """None: there is no end symbol."""
+        return np.zeros(len(self._cells), dtype=bool)
+
+    def bars(self) -> npt.NDArray[np.int64]:
+        """Complete bars of one meter."""
+        return (self._cells // self._keys / self._bar).astype(np.int64)
 
     def select(self, index: Index) -> None:
         """Keep these sequences."""
-        self._cells_left = self._cells_left[index]
+        self._cells = self._cells[index]
 
 
 def build(options: Mapping[str, Any]) -> Roll:

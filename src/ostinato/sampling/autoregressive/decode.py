@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.spec import Given
-from ostinato.representations.protocol import Grammar, Mask, Representation, Tokens
+from ostinato.representations.protocol import Extent, Grammar, Mask, Representation, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
 from ostinato.sampling.autoregressive.recorded import stepper
@@ -86,7 +86,7 @@ class Chooser:
 
 
 class Stream:
-    """B sequences that grow by one position at a time, each `quarters` long at the end.
+    """B sequences that grow by one position at a time, to their end or the limit of `extent`.
 
     prompts: of shape (T, W) each, possibly T = 0. given: conditions of the sequences. Where the
     representation does not bound its positions, a sequence that is not finished after 32 a quarter
@@ -102,7 +102,7 @@ class Stream:
         representation: Representation,
         prompts: Sequence[Tokens],
         seeds: Sequence[int],
-        quarters: float,
+        extent: Extent,
         decoding: Decoding,
         given: Given | None = None,
     ) -> None:
@@ -110,9 +110,10 @@ class Stream:
             check_tokens(representation, prompt)
         self._representation = representation
         self._prompts = _Prompts(prompts, model.shape.width, next(model.parameters()).device)
-        self._grammar = representation.grammar(quarters, prompts)
+        self._grammar = representation.grammar(extent, prompts)
         limit = self._grammar.most
         if limit is None:
+            quarters = (extent.bars or 0) * extent.bar_quarters()
             limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * self._prompts.longest + 1)
         model.eval()
         self._chooser = Chooser(model, self._grammar, Uniforms(seeds), decoding, len(prompts))
@@ -172,6 +173,10 @@ class Stream:
         self._finish(position + 1)
         return self._rows[-1]
 
+    def bars(self) -> int:
+        """How many score bars the first sequence has completed."""
+        return int(self._grammar.bars()[0])
+
     def allows(self, token: int, column: int = 0) -> bool:
         """Whether the first sequence may have this sub-token next."""
         mask_BV = self._grammar.allowed(column)
@@ -203,10 +208,11 @@ class Stream:
         tokens = np.stack(self._rows) if self._rows else np.zeros(shape, np.int32)
         nats = np.stack(self._costs) if self._costs else np.zeros(shape, np.float32)
         failed = f"not finished after {len(self)} positions" if self.ended else None
+        columns = (self._lengths_B, self._done_B, self._grammar.ended())
         return [
-            Made(tokens[:length, number], nats[:length, number], None if whole else failed)
-            for number, (length, whole) in enumerate(
-                zip(self._lengths_B.tolist(), self._done_B.tolist(), strict=True)
+            Made(tokens[:n, number], nats[:n, number], None if whole else failed, ended)
+            for number, (n, whole, ended) in enumerate(
+                zip(*(column.tolist() for column in columns), strict=True)
             )
         ]
 
@@ -221,12 +227,12 @@ def decode(
     representation: Representation,
     prompts: Sequence[Tokens],
     seeds: Sequence[int],
-    quarters: float,
+    extent: Extent,
     decoding: Decoding,
     given: Given | None = None,
 ) -> list[Made]:
     """A Stream, advanced to its end: one sequence for each prompt."""
-    stream = Stream(model, representation, prompts, seeds, quarters, decoding, given)
+    stream = Stream(model, representation, prompts, seeds, extent, decoding, given)
     while not stream.ended:
         stream.step()
     return stream.made()

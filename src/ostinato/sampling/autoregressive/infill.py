@@ -24,7 +24,7 @@ import torch
 
 from ostinato.models.autoregressive.parts.base import Autoregressive, State
 from ostinato.models.spec import Given
-from ostinato.representations.protocol import Mask, Representation, Tokens
+from ostinato.representations.protocol import Extent, Mask, Representation, Tokens
 from ostinato.sampling.autoregressive.decode import Chooser, nats_of
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms
@@ -61,7 +61,6 @@ def infill(
     representation: Representation,
     gaps: Gaps,
     seeds: Sequence[int],
-    quarters: float,
     decoding: Decoding,
     given: Given | None = None,
 ) -> list[Made]:
@@ -76,7 +75,7 @@ def infill(
     copies = np.repeat(np.arange(len(seeds)), particles)
     model.select(state, torch.from_numpy(copies))
     begun = gaps.tokens_TW[: gaps.first]
-    grammar = representation.grammar(quarters, [begun] * batch)
+    grammar = representation.grammar(Extent(bars=None), [begun] * batch)
     streams = Uniforms([(seed, number) for seed in seeds for number in range(particles)])
     chooser = Chooser(model, grammar, streams, decoding, batch)
     if chooser.repeats:

@@ -10,13 +10,13 @@ import torch
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.spec import Given
 from ostinato.music.piece import Piece
-from ostinato.representations.protocol import Fillable, Representation, Tokens
+from ostinato.representations.protocol import Extent, Fillable, Representation, Tokens
 from ostinato.sampling.autoregressive.decode import Stream, decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.infill import Gaps, infill
 from ostinato.sampling.autoregressive.session import BarSession
-from ostinato.sampling.prompts import prefix_of
-from ostinato.sampling.request import BEATS_PER_BAR, Capabilities, Continue, Fill, Unconditional
+from ostinato.sampling.prompts import prompt_of
+from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional
 from ostinato.sampling.sampler import Job, Made, Session
 from ostinato.settings import checked
 
@@ -50,34 +50,41 @@ class Sampler:
     def sample(self, jobs: Sequence[Job]) -> list[Made]:
         """Neighbouring jobs of one length and options share batches."""
         made: list[Made] = []
-        for (bars, decoding, fills), group in groupby(jobs, key=_alike):
+        for (_, decoding, fills), group in groupby(jobs, key=_alike):
             part = list(group)
             make = self._fill if fills else self._extend
             size = max(1, BATCH // decoding.particles) if fills else BATCH
             for start in range(0, len(part), size):
-                made += make(part[start : start + size], bars * BEATS_PER_BAR, decoding)
+                made += make(part[start : start + size], decoding)
         return made
 
     def session(self, job: Job) -> Session:
         """From left to right; raises ValueError for a gap, which needs what comes after it."""
         if isinstance(job.request.task, Fill):
             raise ValueError("a gap cannot be filled bar by bar: its end must be known. Sample it")
-        bars, decoding, _ = _alike(job)
+        _, decoding, _ = _alike(job)
         stream = Stream(
             self.model,
             self.representation,
             [self._prompt(job)],
             [job.seed],
-            bars * BEATS_PER_BAR,
+            self._extent(job),
             decoding,
             self._given([job]),
         )
         return BarSession(stream, self.representation)
 
-    def _extend(self, jobs: Sequence[Job], quarters: float, decoding: Decoding) -> list[Made]:
+    def _extend(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
         prompts = [self._prompt(job) for job in jobs]
         seeds, given = [job.seed for job in jobs], self._given(jobs)
-        return decode(self.model, self.representation, prompts, seeds, quarters, decoding, given)
+        extent = self._extent(jobs[0])
+        return decode(self.model, self.representation, prompts, seeds, extent, decoding, given)
+
+    def _extent(self, job: Job) -> Extent:
+        """The bars asked for are a limit; a continuation has at least one bar after its prompt."""
+        request = job.request
+        prompt = int(request.task.bars) if isinstance(request.task, Continue) else 0
+        return Extent(request.bars, min(request.bars, max(request.min_bars, prompt + 1)))
 
     def _given(self, jobs: Sequence[Job]) -> Given | None:
         """The conditions of the jobs; None for a model without any."""
@@ -87,13 +94,13 @@ class Sampler:
         codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
         return Given(codes_BC.to(next(self.model.parameters()).device))
 
-    def _fill(self, jobs: Sequence[Job], quarters: float, decoding: Decoding) -> list[Made]:
+    def _fill(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
         task = jobs[0].request.task
         assert isinstance(task, Fill)
         seeds = [job.seed for job in jobs]
-        gaps = self._gaps(task, quarters)
+        gaps = self._gaps(task, jobs[0].request.bars)
         given = self._given(jobs)
-        return infill(self.model, self.representation, gaps, seeds, quarters, decoding, given)
+        return infill(self.model, self.representation, gaps, seeds, decoding, given)
 
     def _prompt(self, job: Job) -> Tokens:
         """The prompt's tokens; none without a prompt."""
@@ -102,7 +109,7 @@ class Sampler:
             return np.zeros((0, self.representation.width), np.int32)
         piece = task.prompt
         assert isinstance(piece, Piece)
-        prompt = prefix_of(self.representation, piece, task.bars * BEATS_PER_BAR)
+        prompt = prompt_of(self.representation, piece, task.bars)
         name = piece.source or piece.id
         if not len(prompt):
             raise ValueError(f"prompt {name} holds no music to continue")
@@ -116,28 +123,28 @@ class Sampler:
             )
         return prompt
 
-    def _gaps(self, task: Fill, quarters: float) -> Gaps:
+    def _gaps(self, task: Fill, limit: int) -> Gaps:
         """The cells of a piece, and which of them are to be filled."""
         assert isinstance(self.representation, Fillable)
         piece, free = task.piece, task.free
         assert isinstance(piece, Piece)
-        tokens = prefix_of(self.representation, piece, quarters)
-        bars = free.bars or (0, int(quarters / BEATS_PER_BAR))
-        span = (bars[0] * BEATS_PER_BAR, bars[1] * BEATS_PER_BAR)
+        tokens = prompt_of(self.representation, piece, limit)
         free_TW = self.representation.cells(
-            len(tokens), span, free.roles or self.representation.voices
+            tokens, free.bars, free.roles or self.representation.voices
         )
         if not free_TW.any():
-            held = self.representation.decode(tokens).quarters / BEATS_PER_BAR
+            known = sorted(self.representation.bar_starts(tokens)) or [0]
             raise ValueError(
-                f"infill.bars={list(bars)} lie outside prompt {piece.source or piece.id}, which "
-                f"has {held:g} bars: name bars that it has"
+                f"infill.bars={list(free.bars or ())} lie outside prompt "
+                f"{piece.source or piece.id}, which has bars {known[0]} to {known[-1]}: name bars "
+                "that it has"
             )
         return Gaps(tokens, free_TW)
 
 
-def _alike(job: Job) -> tuple[int, Decoding, int]:
+def _alike(job: Job) -> tuple[tuple[float, ...], Decoding, int]:
     """What jobs of one batch have in common: length, options, and of gaps the request."""
     request = job.request
     fills = id(request) if isinstance(request.task, Fill) else 0
-    return request.bars, checked(Decoding, "sampling", request.options), fills
+    extent = (request.bars, request.min_bars, getattr(request.task, "bars", 0))
+    return extent, checked(Decoding, "sampling", request.options), fills

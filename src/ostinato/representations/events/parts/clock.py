@@ -42,6 +42,29 @@ def read_clock(vocabulary: Vocabulary, tokens: Tokens) -> Clock:
     )
 
 
+def bar_starts(vocabulary: Vocabulary, tokens: Tokens) -> dict[int, int]:
+    """By number of bar, from 1: the bar tokens; in midi_like the first token at or after its line.
+
+    A bar in which no token lies is left out.
+    """
+    kinds, values = _columns(vocabulary, tokens)
+    if "bar" in vocabulary.blocks:
+        return {1 + i: at for i, at in enumerate(np.flatnonzero(kinds == "bar").tolist())}
+    before = np.cumsum(np.where(kinds == "time_shift", values, 0))
+    before = np.concatenate([[0], before])[: len(before)]
+    changes = read_clock(vocabulary, tokens).meters
+    if not changes:
+        return {}
+    numbers: dict[int, int] = {}  # by place: of bars in which no token lies the last
+    number, ends = 1, [onset for onset, _ in changes[1:]] + [int(before.max(initial=0)) + 1]
+    for (onset, meter), end in zip(changes, ends, strict=True):
+        lines = range(onset, end, vocabulary.bar_steps[meter])
+        places = np.searchsorted(before, lines).tolist()
+        numbers |= {place: number + line for line, place in enumerate(places)}
+        number += len(lines)
+    return {number: place for place, number in numbers.items()}
+
+
 def open_notes(vocabulary: Vocabulary, tokens: Tokens) -> list[tuple[int, int]]:
     """(voice, pitch) by index of every note of midi_like that began earlier and has not ended."""
     kinds, values = _columns(vocabulary, tokens)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.representations.events.parts.vocabulary import END, NoteKind, Vocabulary
-from ostinato.representations.protocol import Index, Mask, Tokens
+from ostinato.representations.protocol import NO_LIMIT, Extent, Index, Mask, Tokens, read_meter
 
 Ints = npt.NDArray[np.int64]
 KINDS: tuple[str, ...] = ("", END, "voice", "meter", "bar", "position", "pitch", "duration")
@@ -29,12 +29,13 @@ class EventGrammar(ABC):
 
     most = None
     _columns: tuple[str, ...] = ("_previous", "_at_cut", "_time", "_meter", "_bar_steps")
-    _columns += ("_voice", "_last_pitch")
+    _columns += ("_voice", "_last_pitch", "_limit", "_least", "_count")
     _cases: tuple[str, ...] = ()
     _case_V: Ints
 
-    def __init__(self, vocabulary: Vocabulary, limit: int, prompts: Sequence[Tokens]) -> None:
-        self._vocabulary, self._limit, batch = vocabulary, limit, len(prompts)
+    def __init__(self, vocabulary: Vocabulary, extent: Extent, prompts: Sequence[Tokens]) -> None:
+        self._vocabulary, self._extent, batch = vocabulary, extent, len(prompts)
+        self._fixed = self._meter_of(extent)
         self._code_V = np.array([CODE[kind] for kind in vocabulary.kinds])
         self._value_V = np.array(vocabulary.values)
         self._bar_steps_M = np.array(vocabulary.bar_steps)
@@ -44,6 +45,10 @@ class EventGrammar(ABC):
         self._time: Ints = np.zeros(batch, dtype=np.int64)
         self._meter: Ints = np.full(batch, -1, dtype=np.int64)
         self._bar_steps: Ints = np.zeros(batch, dtype=np.int64)
+        self._count: Ints = np.zeros(batch, dtype=np.int64)  # bars before the current meter or bar
+        # steps at the end of the last bar, and of the last of the least bars, in this meter
+        self._limit: Ints = np.full(batch, NO_LIMIT if extent.bars != 0 else 0, dtype=np.int64)
+        self._least: Ints = np.zeros(batch, dtype=np.int64)
         self._voice: Ints = np.full(batch, -1, dtype=np.int64)
         self._last_pitch: Ints = np.full(batch, -1, dtype=np.int64)
         self._begin_time(self._rows)
@@ -91,6 +96,14 @@ class EventGrammar(ABC):
         ended: Mask = np.equal(self._previous, CODE[END])
         return ended
 
+    @abstractmethod
+    def ended(self) -> Mask:
+        """Which sequences have an end before the limit."""
+
+    @abstractmethod
+    def bars(self) -> Ints:
+        """How many bars are complete; a pickup is a bar that begins with rests."""
+
     def select(self, index: Index) -> None:
         """Keep these sequences."""
         for name in self._columns:
@@ -134,8 +147,33 @@ class EventGrammar(ABC):
         self._last_pitch[rows[voices != self._voice[rows]]] = -1
         self._voice[rows] = voices
 
-    def _choose_meter(self, rows: Index, meters: Ints) -> None:
-        self._meter[rows], self._bar_steps[rows] = meters, self._bar_steps_M[meters]
+    def _choose_meter(self, rows: Index, meters: Ints, onsets: Ints) -> None:
+        """A meter from the bar line at `onsets` on; the bars that are left have its length."""
+        self._meter[rows], steps = meters, self._bar_steps_M[meters]
+        self._bar_steps[rows] = steps
+        if self._extent.bars is not None:
+            self._limit[rows] = onsets + (self._extent.bars - self._count[rows]) * steps
+        self._least[rows] = onsets + (self._extent.least - self._count[rows]) * steps
+
+    def _meter_of(self, extent: Extent) -> int | None:
+        """The number of the meter that is asked for."""
+        if extent.pickup is not None:
+            raise ValueError(
+                f"pickup={extent.pickup}: events say a pickup with rests; leave it out, or take a "
+                "grid with bars: true"
+            )
+        if extent.meter is None:
+            return None
+        meters = self._vocabulary.meters
+        if read_meter(extent.meter) not in meters:
+            known = ", ".join(f"{n}/{d}" for n, d in meters)
+            raise ValueError(f"meter={extent.meter} is none of {known}")
+        return meters.index(read_meter(extent.meter))
+
+    def _named_meters(self) -> Mask:
+        """The meters that may be named, (M,)."""
+        numbers = np.arange(self._vocabulary.count("meter"))
+        return np.full(len(numbers), True) if self._fixed is None else numbers == self._fixed
 
     def _shape(self, kind: NoteKind) -> tuple[int, int, int]:
         pitches = len(self._vocabulary.pitches(kind, 0))
@@ -156,14 +194,14 @@ class RemiGrammar(EventGrammar):
 
     _columns = (*EventGrammar._columns, "_bar_start", "_position", "_latest", "_ends")
 
-    def __init__(self, vocabulary: Vocabulary, limit: int, prompts: Sequence[Tokens]) -> None:
+    def __init__(self, vocabulary: Vocabulary, extent: Extent, prompts: Sequence[Tokens]) -> None:
         note = "voice" if vocabulary.names_voices else "pitch"
         move = f"position bar {END}"
         self._cases = ("duration", "pitch", END, "bar", "meter", move, note, f"{note} {move}")
         after = {"pitch": "duration", "voice": "pitch", "": "bar", "bar": "meter"}
         after |= {"meter": move, "position": note}
         self._case_V = case_of(self._cases, after)
-        super().__init__(vocabulary, limit, prompts)
+        super().__init__(vocabulary, extent, prompts)
 
     def _begin(self) -> None:
         batch = len(self._rows)
@@ -193,8 +231,26 @@ class RemiGrammar(EventGrammar):
         self._narrow(mask_BV, "position", self._below("position", first, stop))
         # a bar is always allowed at the very beginning
         mask_BV[:, self._vocabulary.token("bar", 0)] &= (bar_end < limit) | (self._previous == 0)
-        mask_BV[:, 0] &= (self._latest >= limit) | (case_B == self._cases.index(END))
+        mask_BV[:, 0] &= (self._latest >= self._least) | (case_B == self._cases.index(END))
+        self._narrow(mask_BV, "meter", self._long_enough() & self._named_meters())
         return mask_BV
+
+    def _long_enough(self) -> Mask:
+        """The meters in which the bars that are left reach the end of the last note, (B, M)."""
+        if self._extent.bars is None:
+            return np.full((1, len(self._bar_steps_M)), True)
+        left_B1 = (self._extent.bars - self._count)[:, None]
+        enough = self._bar_start[:, None] + left_B1 * self._bar_steps_M >= self._latest[:, None]
+        return enough | (np.arange(len(self._bar_steps_M)) == self._meter[:, None])
+
+    def ended(self) -> Mask:
+        """Which sequences have an end before the limit."""
+        return self.finished() & (self._latest < self._limit)
+
+    def bars(self) -> Ints:
+        """How many bars are complete; a pickup is a bar that begins with rests."""
+        last = np.ceil((self._latest - self._bar_start) / np.maximum(self._bar_steps, 1))
+        return self._count + np.where(self.finished(), last.clip(min=0), 0).astype(np.int64)
 
     def _voices(self, silent_BP: Mask) -> Mask:
         """Later voices with a silent pitch, and the current one if a higher pitch is silent."""
@@ -206,10 +262,11 @@ class RemiGrammar(EventGrammar):
 
     def _take(self, kind: str, rows: Index, values: Ints) -> None:
         if kind == "bar":
+            self._count[rows] += self._bar_steps[rows] > 0
             self._bar_start[rows] += self._bar_steps[rows]
             self._time[rows], self._position[rows] = self._bar_start[rows], -1
         elif kind == "meter":
-            self._choose_meter(rows, values)
+            self._choose_meter(rows, values, self._bar_start[rows])
         elif kind == "position":
             self._position[rows], self._time[rows] = values, self._bar_start[rows] + values
             self._begin_time(rows)
@@ -228,12 +285,12 @@ class MidiLikeGrammar(EventGrammar):
 
     _columns = (*EventGrammar._columns, "_last_shift", "_meter_onset", "_onsets")
 
-    def __init__(self, vocabulary: Vocabulary, limit: int, prompts: Sequence[Tokens]) -> None:
+    def __init__(self, vocabulary: Vocabulary, extent: Extent, prompts: Sequence[Tokens]) -> None:
         note = "voice" if vocabulary.names_voices else "note_off note_on"
-        self._cases = ("note_off note_on", END, note, "meter", f"{note} time_shift meter")
+        self._cases = ("note_off note_on", END, note, "meter", f"{note} time_shift meter {END}")
         self._case_V = case_of(self._cases, {"voice": self._cases[0], "": "meter"})
         self._longest = vocabulary.count("time_shift")
-        super().__init__(vocabulary, limit, prompts)
+        super().__init__(vocabulary, extent, prompts)
 
     def _begin(self) -> None:
         batch = len(self._rows)
@@ -261,7 +318,20 @@ class MidiLikeGrammar(EventGrammar):
             lowest_BU = np.arange(voices_BU.shape[1]) == sounding_BU.argmax(axis=1)[:, None]
             self._narrow(mask_BV, "voice", np.where(over[:, None], lowest_BU, voices_BU))
         self._narrow_time(mask_BV)
+        silent = ~np.any(self._onsets >= 0, axis=(1, 2))
+        early = silent & (time >= self._least) & (self._previous == CODE["note_off"])
+        mask_BV[:, 0] &= early | (case_B == self._cases.index(END))
         return mask_BV
+
+    def ended(self) -> Mask:
+        """Which sequences have an end before the limit."""
+        return self.finished() & (self._time < self._limit)
+
+    def bars(self) -> Ints:
+        """How many bars are complete; a pickup is a bar that begins with rests."""
+        begun = (self._time - self._meter_onset) / np.maximum(self._bar_steps, 1)
+        count: Ints = self._count + np.where(self.finished(), np.ceil(begun), begun).astype(int)
+        return count
 
     def _voices(self, silent_BP: Mask) -> Mask:
         """Later voices, and the current one if anything of it may still come."""
@@ -283,6 +353,7 @@ class MidiLikeGrammar(EventGrammar):
         self._narrow(mask_BV, "time_shift", self._below("time_shift", np.zeros_like(stop), stop))
         lines = shifted & ((time - self._meter_onset) % np.maximum(self._bar_steps, 1) == 0)
         other_BM = np.arange(self._vocabulary.count("meter")) != self._meter[:, None]
+        self._narrow(mask_BV, "meter", self._named_meters()[None])
         first = (self._previous == 0)[:, None]
         self._narrow(mask_BV, "meter", first | (lines[:, None] & other_BM))
 
@@ -292,7 +363,9 @@ class MidiLikeGrammar(EventGrammar):
             self._last_shift[rows] = values
             self._begin_time(rows)
         elif kind == "meter":
-            self._choose_meter(rows, values)
+            steps = np.maximum(self._bar_steps[rows], 1)
+            self._count[rows] += (self._time[rows] - self._meter_onset[rows]) // steps
+            self._choose_meter(rows, values, self._time[rows])
             self._meter_onset[rows] = self._time[rows]
         elif kind == "voice":
             self._choose_voice(rows, values)

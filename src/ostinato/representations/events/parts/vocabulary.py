@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from ostinato.representations.protocol import read_meter
 from ostinato.representations.voice_lines import DRUMS
 
 END = "end"
@@ -81,10 +82,8 @@ def parse_meter(text: str, steps_per_quarter: int) -> tuple[int, int, int]:
     Raises:
         ValueError: not a meter, or one whose bar is no whole number of steps.
     """
-    parts = text.split("/")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ValueError(f"meters has {text!r}; write a meter like 3/4")
-    steps = Fraction(4 * int(parts[0]) * steps_per_quarter, int(parts[1]))
+    numerator, denominator = read_meter(text)
+    steps = Fraction(4 * numerator * steps_per_quarter, denominator)
     if steps.denominator != 1:
         raise ValueError(
             f"a bar of {text} is no whole number of steps; leave it out of meters, "
@@ -95,7 +94,7 @@ def parse_meter(text: str, steps_per_quarter: int) -> tuple[int, int, int]:
             f"a bar of {text} has {steps} steps, more than {WIDEST_BAR}; leave it out of meters, "
             f"or choose a lower steps_per_quarter than {steps_per_quarter}"
         )
-    return int(parts[0]), int(parts[1]), int(steps)
+    return numerator, denominator, int(steps)
 
 
 def make_vocabulary(
