@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from ostinato.corpus.store import Entry
 from ostinato.evaluation.baselines import ALPHA, score_baselines
 from ostinato.evaluation.registry import scorer_of
 from ostinato.evaluation.scored import pieces_of, score_split, scored
@@ -16,10 +17,11 @@ from ostinato.evaluation.system import EvaluationSettings, evaluate_system
 from ostinato.evaluation.written import distances, headline, write_results
 from ostinato.files import DamagedFile, MissingInput, checksums
 from ostinato.generator import Generator
-from ostinato.loading.tokens import Split, TokenSet
+from ostinato.loading.tokens import Split, TokenSet, open_tokens
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
+from ostinato.representations.store import write_encoding
 from ostinato.sampling.load import load_trained
 from ostinato.sampling.request import Request
 from ostinato.sampling.write import write_samples
@@ -82,22 +84,46 @@ def test_every_token_is_counted_once_and_none_is_padding(tokens, settings_of):
         found = list(pieces_of(tokens, split))
         assert sum(piece.size for piece in found) == part.tokens.size
         assert np.array_equal(np.concatenate(found), part.tokens)
-        summary = scored(tokens, split, np.ones(len(part))).summary(seed=1, resamples=10)
+        ones = {number: np.ones(piece.shape) for number, piece in enumerate(found)}
+        summary = scored(tokens, split, ones).summary(seed=1, resamples=10)
+        assert summary["nats_per_token"]["value"] == 1
         assert (summary["tokens"], summary["pieces"]) == (part.tokens.size, len(part))
 
 
 def test_the_units_are_what_their_names_say(tokens):
     tiny = token_set([[0]], [[0, 1, 2], [1]], 3, notes=5, quarters=2.5)
-    result = scored(tiny, "test", np.array([6.0, 4.0]))
+    costs = {0: np.array([[1.0], [2.0], [3.0], [99.0]]), 1: np.array([[4.0]])}  # 99: padding
+    result = scored(tiny, "test", costs)
     summary = result.summary(seed=1, resamples=10)
     assert summary["nats_per_token"]["value"] == pytest.approx(10 / 4)
     assert summary["nats_per_note"]["value"] == pytest.approx(10 / 10)
     assert summary["bits_per_quarter"]["value"] == pytest.approx(10 / math.log(2) / 5)
     low, high = (summary["nats_per_token"][key] for key in ("low", "high"))
     assert low <= 10 / 4 <= high
-    grid = scored(tokens, "test", np.zeros(2))
+    grid = scored(tokens, "test", {})
     assert grid.quarters.tolist() == [16.0, 16.0]
     assert grid.tokens.tolist() == [256, 256]
+
+
+def test_bar_lines_and_ends_are_counted_apart(tmp_path, chorale):
+    representation = Grid(bars=True, end=True, meters=("4/4",))
+    pieces = [chorale(seed) for seed in range(3)]
+    splits = ("train", "valid", "test")
+    entries = [Entry(p, split, p.id, p.id) for p, split in zip(pieces, splits, strict=True)]
+    origin = {"licence": "none", "citation": "none", "url": "none"}
+    write_encoding(tmp_path / "made", "made", entries, representation, origin)
+    tokens = open_tokens(tmp_path / "made")
+    piece = tokens.splits["test"].tokens_of(0)
+    assert piece.shape == (65, 5)  # four bars of 4/4 and the row that ends them
+    costs = np.arange(piece.size, dtype=float).reshape(piece.shape)
+    result = scored(tokens, "test", {0: costs})
+    assert result.voice_cells.tolist() == [64 * 4]
+    assert result.voice_nats.tolist() == [costs[:64, 1:].sum()]
+    units = result.summary(seed=1, resamples=10)
+    assert units["nats_per_voice_cell"]["value"] == pytest.approx(costs[:64, 1:].mean())
+    assert units["nats_per_voice_cell_with_bars"]["value"] == pytest.approx(costs.sum() / 256)
+    for name, baseline in score_baselines(tokens, "test").items():
+        assert 0 < baseline.voice_nats[0] < baseline.nats[0], name
 
 
 def test_a_likelihood_that_is_no_number_names_its_piece(tokens, settings_of):

@@ -92,7 +92,7 @@ def test_the_cells_to_fill_are_the_grids(chorale):
 def test_an_order_that_is_none_of_the_voices_is_refused(order):
     with pytest.raises(ValueError, match=r"must name each of voices=\['soprano', 'alto'"):
         build({"kind": "grid_flat", "order": list(order)})
-    with pytest.raises(ValueError, match=r"no option orders; its options are .*, order"):
+    with pytest.raises(ValueError, match=r"no setting orders .*; its settings are .*, order"):
         build({"kind": "grid_flat", "orders": list(VOICES)})
 
 
@@ -197,7 +197,7 @@ def test_one_distribution_costs_the_same_in_both_forms(encoded, family, name):
     rows, cells = encoded["rows"], encoded[name]
     order = tuple(VOICES.index(voice) for voice in ORDERS[name] or VOICES)
     options = {"width": 16, "voice_hidden": 8, "order": order, "periods": (16,), "held_steps": 4}
-    model = build_model(family, options, ArraySpec(width=4, vocabulary=47))
+    model = build_model(family, options, ArraySpec(width=4, vocabulary=47)).eval()
     for split in ("valid", "test"):
         by_row, by_cell = score_split(model, rows, split), score_split(Told(model), cells, split)
         assert by_cell.nats == pytest.approx(by_row.nats, rel=1e-5)

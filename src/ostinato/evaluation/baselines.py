@@ -8,7 +8,7 @@ nothing else, so a model that is not clearly better has learned only to hold not
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -55,15 +55,15 @@ def score_baselines(tokens: TokenSet, split: str, *, given: int = 0) -> dict[str
     check_given(tokens, split, given)
     vocabulary = len(tokens.codec["vocabulary"])
     width = tokens.codec["width"]
-    lengths = tokens.splits[split].length - given
-    uniform = lengths * width * np.log(vocabulary)
+    alike = np.log(vocabulary)
+    uniform = {n: np.full(p.shape, alike) for n, p in enumerate(pieces_of(tokens, split))}
     results = {"uniform": scored(tokens, split, uniform, given=given)}
     for name, contexts in CONTEXTS.items():
         if name == "hold" and width == 1:
             continue
         costs = _count(pieces_of(tokens, "train"), contexts, vocabulary)
-        nats = _score(pieces_of(tokens, split), costs, contexts, vocabulary, given)
-        results[name] = scored(tokens, split, nats, given=given)
+        nats = _score(pieces_of(tokens, split), costs, contexts, vocabulary)
+        results[name] = scored(tokens, split, dict(enumerate(nats)), given=given)
     return results
 
 
@@ -87,20 +87,14 @@ def _score(
     costs: dict[int, np.ndarray],
     contexts: Contexts,
     vocabulary: int,
-    given: int,
-) -> np.ndarray:
-    """Nats of every piece; after a context that train does not have, all symbols are alike."""
+) -> Iterator[np.ndarray]:
+    """Nats of every sub-token of every piece, (T, W) each; after a context that train does not
+    have, all symbols are alike.
+    """
     unseen = np.full(vocabulary, np.log(vocabulary))
-    return np.array(
-        [
-            sum(
-                costs.get(context, unseen)[token]
-                for context, token in zip(
-                    contexts(piece, vocabulary)[given:].ravel().tolist(),
-                    piece[given:].ravel().tolist(),
-                    strict=True,
-                )
-            )
-            for piece in pieces
-        ]
-    )
+    for piece in pieces:
+        pairs = zip(
+            contexts(piece, vocabulary).ravel().tolist(), piece.ravel().tolist(), strict=True
+        )
+        nats = [costs.get(context, unseen)[token] for context, token in pairs]
+        yield np.array(nats).reshape(piece.shape)

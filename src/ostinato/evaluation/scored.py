@@ -1,9 +1,12 @@
-"""Likelihoods of whole pieces in three units, with intervals over pieces.
+"""Likelihoods of whole pieces in several units, with intervals over pieces.
 
 Every value of every piece is scored once, and no padding is. Nats per sub-token compare systems of
 one encoding; nats per note and bits per quarter note compare across encodings that hold the same
-music.
+music. An encoding with bar lines and an end has nats per voice-cell in two forms: of the voices
+alone, and with what the bar lines and the end cost.
 """
+
+# B batch, T positions, W sub-tokens of a position
 
 import math
 from collections.abc import Iterator, Mapping
@@ -23,20 +26,32 @@ from ostinato.models.spec import PAD, ArraySpec, Given
 
 @dataclass(frozen=True)
 class Scored:
-    """Nats of every piece of a split, and what they are divided by; arrays over pieces."""
+    """Nats of every piece of a split, and what they are divided by; arrays over pieces.
+
+    voice_nats, voice_cells: of the voices alone, without bar lines and ends; None where an encoding
+    has neither.
+    """
 
     nats: np.ndarray
     tokens: np.ndarray
     notes: np.ndarray
     quarters: np.ndarray
+    voice_nats: np.ndarray | None = None
+    voice_cells: np.ndarray | None = None
 
     def units(self) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
         """Numerators and denominators of the published units."""
-        return {
+        units = {
             "nats_per_token": (self.nats, self.tokens),
             "nats_per_note": (self.nats, self.notes),
             "bits_per_quarter": (self.nats / math.log(2), self.quarters),
         }
+        if self.voice_nats is not None and self.voice_cells is not None:
+            units |= {
+                "nats_per_voice_cell": (self.voice_nats, self.voice_cells),
+                "nats_per_voice_cell_with_bars": (self.nats, self.voice_cells),
+            }
+        return units
 
     def summary(self, *, seed: int, resamples: int) -> dict[str, Any]:
         """Every unit with its interval, and how much was scored."""
@@ -47,14 +62,34 @@ class Scored:
         return intervals | {"pieces": len(self.nats), "tokens": int(self.tokens.sum())}
 
 
-def scored(tokens: TokenSet, split: str, nats: np.ndarray, *, given: int = 0) -> Scored:
+def voice_mask(codec: Mapping[str, Any], tokens: np.ndarray) -> np.ndarray:
+    """Which sub-tokens, (…, W), are voices: neither bar lines nor in a row that ends the piece."""
+    structure = codec["structure"]
+    mask: np.ndarray = ~np.isin(tokens, structure["structural"])
+    if tokens.shape[-1] > 1 and structure["end"] is not None:
+        mask &= (tokens[..., structure["bar_column"]] != structure["end"])[..., None]
+    return mask
+
+
+def scored(
+    tokens: TokenSet, split: str, costs: Mapping[int, np.ndarray], *, given: int = 0
+) -> Scored:
     """Join the nats of a split's pieces with the lengths in its index.
 
-    given: positions at the start of every piece that are known and not in `nats`.
+    costs: nats of every sub-token by number of the piece, (T, W) each or longer. given: positions
+    at the start of every piece that are known and not scored.
     """
     part = tokens.splits[split]
-    width = part.tokens.shape[1]
-    return Scored(nats, (part.length - given) * width, part.notes, part.quarters)
+    width, structured = part.tokens.shape[1], "structure" in tokens.codec
+    nats, voice_nats, cells = (np.zeros(len(part)) for _ in range(3))
+    for number, costs_TW in costs.items():
+        kept_TW = costs_TW[given : part.length[number]].astype(np.float64)
+        nats[number] = kept_TW.sum()
+        if structured:
+            mask = voice_mask(tokens.codec, part.tokens_of(number)[given:])
+            voice_nats[number], cells[number] = kept_TW[mask].sum(), mask.sum()
+    found = Scored(nats, (part.length - given) * width, part.notes, part.quarters)
+    return replace(found, voice_nats=voice_nats, voice_cells=cells) if structured else found
 
 
 @torch.inference_mode()
@@ -70,16 +105,16 @@ def score_split(scorer: Scorer, tokens: TokenSet, split: str, *, given: int = 0)
     """
     check_given(tokens, split, given)
     part = tokens.splits[split]
-    nats = np.zeros(len(part))
+    costs: dict[int, np.ndarray] = {}
     for numbers, batch in whole_pieces(tokens, split):
-        codes = Given(conditions_of(part, numbers))
-        costs = scorer.score(batch, codes)[:, given:].sum(dim=(1, 2), dtype=torch.float64)
-        nats[numbers] = costs.numpy()
-    bad = np.flatnonzero(~np.isfinite(nats))
+        costs_BTW = scorer.score(batch, Given(conditions_of(part, numbers))).numpy()
+        costs |= dict(zip(numbers, costs_BTW, strict=True))
+    found = scored(tokens, split, costs, given=given)
+    bad = np.flatnonzero(~np.isfinite(found.nats))
     if len(bad):
-        piece = part.piece[bad[0]]
-        raise ValueError(f"{split} piece {piece}: the likelihood is {nats[bad[0]]}; train again")
-    return scored(tokens, split, nats, given=given)
+        piece, nats = part.piece[bad[0]], found.nats[bad[0]]
+        raise ValueError(f"{split} piece {piece}: the likelihood is {nats}; train again")
+    return found
 
 
 @torch.inference_mode()
