@@ -52,7 +52,7 @@ normalize:
 """
 MODEL = """# @package _global_
 model:
-  {{width: 16, voice_hidden: 8, order: [0, 3, 1, 2], periods: [16], held_steps: 8,
+  {{width: 16, voice_hidden: 8, order: [0, 1, 4, 2, 3], periods: [16], held_steps: 8,
    layers: 1, {own}}}
 optimizer: {{lr: 0.01, warmup: 5}}
 training:

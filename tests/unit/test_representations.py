@@ -278,7 +278,7 @@ def test_settings_build_an_equal_representation_again(name):
 @each
 def test_an_unknown_option_names_the_valid_ones(name):
     kind = SETTINGS[name]["kind"]
-    with pytest.raises(ValueError, match=r"no option loudness; its options are .*qpm"):
+    with pytest.raises(ValueError, match=r"has no setting loudness; its settings are .*qpm"):
         build({"kind": kind, "loudness": 3})
     with pytest.raises(ValueError, match=r"known kinds: events, grid, .*pitch"):
         build({"kind": f"{kind}s"})

@@ -92,7 +92,9 @@ def test_the_cells_to_fill_are_the_grids(chorale):
 def test_an_order_that_is_none_of_the_voices_is_refused(order):
     with pytest.raises(ValueError, match=r"must name each of voices=\['soprano', 'alto'"):
         build({"kind": "grid_flat", "order": list(order)})
-    with pytest.raises(ValueError, match=r"no setting orders .*; its settings are .*, order"):
+    with pytest.raises(
+        ValueError, match=r"grid_flat has no setting orders.*; its settings are .*, order"
+    ):
         build({"kind": "grid_flat", "orders": list(VOICES)})
 
 

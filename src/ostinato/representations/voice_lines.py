@@ -16,17 +16,17 @@ DRUMS = "drums"
 PITCHES = 128
 
 
-def options_from(cls: type[Options], settings: Mapping[str, Any]) -> Options:
-    """Build a frozen dataclass of options from plain settings; raises ValueError, see `checked`."""
-    return checked(cls, cls.__name__.lower(), settings)
+def options_from(kind: str, cls: type[Options], settings: Mapping[str, Any]) -> Options:
+    """The options of a kind as a frozen dataclass; raises ValueError, see `checked`."""
+    return checked(cls, kind, settings)
 
 
 def settings_of(kind: str, options: Any, unsaid: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Kind and options as plain settings, from which `protocol.build` makes an equal object.
+    """Kind and options as plain settings, from which `registry.build` makes an equal object.
 
     Args:
-        unsaid: options that are left out where they have these values. What came later must not
-            change a codec that a model was trained on.
+        unsaid: options left out where they have these values: a later option must not change a
+            codec that a model was trained on.
     """
     said = {k: v for k, v in asdict(options).items() if (unsaid or {}).get(k, _NEVER) != v}
     return {"kind": kind} | {k: list(v) if isinstance(v, tuple) else v for k, v in said.items()}

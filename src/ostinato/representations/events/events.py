@@ -270,7 +270,7 @@ class Events:
 
 def build(options: Mapping[str, Any]) -> Events:
     """Events from plain settings; raises ValueError for an unknown option."""
-    return options_from(Events, options)
+    return options_from("events", Events, options)
 
 
 @lru_cache(maxsize=16)

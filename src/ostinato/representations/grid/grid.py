@@ -263,7 +263,7 @@ class Grid:
 
 def build(options: Mapping[str, Any]) -> Grid:
     """A grid from plain settings; raises ValueError for an unknown option."""
-    return options_from(Grid, options)
+    return options_from("grid", Grid, options)
 
 
 def join_repeated(line: Notes) -> Notes:

@@ -143,7 +143,7 @@ class GridFlat:
 
 def build(options: Mapping[str, Any]) -> GridFlat:
     """A flat grid from plain settings; raises ValueError for an unknown option."""
-    return GridFlat(options_from(OrderedGrid, options))
+    return GridFlat(options_from("grid_flat", OrderedGrid, options))
 
 
 class FlatGrammar:

@@ -148,7 +148,7 @@ class Pitches:
 
 def build(options: Mapping[str, Any]) -> Pitches:
     """Pitches from plain settings; raises ValueError for an unknown option."""
-    return options_from(Pitches, options)
+    return options_from("pitch", Pitches, options)
 
 
 class PitchGrammar:

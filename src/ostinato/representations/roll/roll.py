@@ -195,4 +195,4 @@ class RollGrammar:
 
 def build(options: Mapping[str, Any]) -> Roll:
     """A roll from plain settings; raises ValueError for an unknown option."""
-    return options_from(Roll, options)
+    return options_from("roll", Roll, options)
