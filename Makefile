@@ -59,7 +59,7 @@ docs: setup $(VENV)/docs ## build the documentation site into site/, with strict
 test: setup $(VENV)/executors $(VENV)/docs check ## format, lint, types and all tests
 	python -m pytest -n 2 --dist worksteal
 
-test-fast: setup ## the fast tests, in under a minute
+test-fast: setup ## the tests that start no process and train little
 	python -m pytest -n 2 --dist worksteal -m "not slow and not starts"
 
 check: setup ## format, lint and types only

@@ -360,7 +360,7 @@ def test_groups_are_what_their_definition_says(seed, count):
 def test_shares_must_add_up_and_unknown_options_are_named():
     with pytest.raises(ValueError, match=r"train=0\.8, valid=0\.3, test=0\.1 must add up to 1"):
         SplitRule(valid=0.3)
-    with pytest.raises(ValueError, match=r"no option quantise; .*expand_repeats"):
+    with pytest.raises(ValueError, match=r"no setting quantise; .*expand_repeats"):
         options_from("bach", {"quantise": 4})
     with pytest.raises(ValueError, match="bach: split has no dev; it has train"):
         options_from("bach", {"split": {"dev": 0.1}})
