@@ -26,9 +26,10 @@ from ostinato.metrics.features import FEATURES
 from ostinato.metrics.originality import Passage, PassageIndex
 from ostinato.models.spec import ArraySpec
 from ostinato.music.piece import Piece, cut
+from ostinato.music.timing import numbered_bars
 from ostinato.readers.midi_file import read_midi_file
 from ostinato.sampling.load import Trained
-from ostinato.sampling.request import BEATS_PER_BAR, Unconditional
+from ostinato.sampling.request import Unconditional
 
 FORMAT = 1
 EVALUATED = ("valid", "test")
@@ -76,11 +77,11 @@ def evaluate_system(
     unprompted = [
         p for p, row in zip(pieces, whole, strict=True) if row["task"] == Unconditional.name
     ]
-    quarters = BEATS_PER_BAR * max((row["bars"] for row in rows), default=16)
+    bars = max((row["bars"] for row in rows), default=16)
     music = Compared(
         unprompted,
-        excerpts(trained, tokens, "test", quarters),
-        excerpts(trained, tokens, "train", quarters),
+        excerpts(trained, tokens, "test", bars),
+        excerpts(trained, tokens, "train", bars),
     )
     features, feature_rows = compare_features(music, settings)
     originality, passage_rows = compare_originality(
@@ -110,16 +111,15 @@ def read_sample(path: Path, name: str, made_by: str) -> Piece:
     return replace(read_midi_file(require(path, made_by)), id=name)
 
 
-def excerpts(trained: Trained, tokens: TokenSet, split: str, quarters: float | None) -> list[Piece]:
-    """A split's pieces as the representation holds them, from their beginning."""
+def excerpts(trained: Trained, tokens: TokenSet, split: str, bars: int | None) -> list[Piece]:
+    """A split's pieces as the representation holds them, up to the end of a score bar."""
     part = tokens.splits[split]
     pieces = []
     for number in range(len(part)):
         piece = trained.representation.decode(part.tokens_of(number).astype(np.int32))
         piece = replace(piece, id=str(part.piece[number]))
-        if quarters is not None:
-            piece = cut(piece, 0, round(quarters * piece.ticks_per_quarter))
-        pieces.append(piece)
+        later = [onset for onset, number in numbered_bars(piece) if bars and number > bars]
+        pieces.append(cut(piece, 0, later[0]) if later else piece)
     return pieces
 
 

@@ -20,7 +20,6 @@ class EncodedPiece:
 
 
 Prompt = Piece | EncodedPiece
-BEATS_PER_BAR = 4
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from ostinato.sampling.request import BEATS_PER_BAR, Capabilities
+from ostinato.representations.protocol import Extent
+from ostinato.sampling.request import Capabilities
 from ostinato.sampling.sampler import Made
 
 ONE = np.ones(1, dtype=bool)
@@ -40,7 +41,7 @@ class Sampler:
         chances_WV = (self.model.logits_WV.double() / heat).softmax(dim=-1).numpy()
         random, rows = np.random.default_rng(job.seed), []
         nothing = np.zeros((0, len(chances_WV)), np.int32)
-        grammar = self.representation.grammar(job.request.bars * BEATS_PER_BAR, [nothing])
+        grammar = self.representation.grammar(Extent(job.request.bars), [nothing])
         while not grammar.finished()[0]:
             row = []
             for column, chances_V in enumerate(chances_WV):
