@@ -17,6 +17,7 @@ BARS = 3
 REPRESENTATIONS = {
     "grid": {"kind": "grid"},
     "held": {"kind": "grid", "hold": True},
+    "bars": {"kind": "grid", "bars": True, "end": True, "meters": ["4/4", "3/4"]},
     "flat": {"kind": "grid_flat"},
     "roll": {"kind": "roll"},
     "remi": {"kind": "events", "scheme": "remi"},
@@ -92,6 +93,23 @@ def test_a_players_bars_are_kept_and_change_what_follows(settings_of, chorale, n
     assert not np.array_equal(session.advance(1).tokens, other.advance(1).tokens)
     with pytest.raises(ValueError, match="no room left"):
         session.hear(chorale(4))
+
+
+def test_a_players_bar_begins_with_a_bar_line_that_fits(settings_of, chorale):
+    """The meter is named only where it is another one than before."""
+    sampler = sampler_of(settings_of, "bars")
+    grid, played = sampler.representation, cut(chorale(2), 0, 4 * 480)
+    rows = grid.encode(played)[:-1]
+    for seed in range(4):
+        session = sampler.session(Job(Request(bars=BARS, min_bars=BARS), 0, seed))
+        before = session.advance(1).tokens
+        session.hear(played)
+        heard = session.advance(1).tokens[len(before) : len(before) + len(rows)]
+        assert np.array_equal(heard[:, 1:], rows[:, 1:])
+        meters = {meter.numerator for meter in grid.decode(before).meters}
+        expected = "bar" if meters == {4} else "bar_4/4"
+        assert meters == {3, 4} or grid.vocabulary[heard[0, 0]] == expected
+        assert np.array_equal(heard[1:, 0], rows[1:, 0])
 
 
 def test_a_session_says_what_it_cannot_do(settings_of, chorale):
