@@ -177,7 +177,7 @@ def test_every_variant_of_a_family_is_causal_and_steps(family, changes):
         ("gpt2", {"layers": 0}, "layers=0"),
         ("music_transformer", {"heads": 0}, "heads=0"),
         ("lstm", {"embedding": -1}, "embedding=-1"),
-        ("lstm", {"embedding": 6, "residual": True}, "embedding=6 must be width=16, or 0"),
+        ("lstm", {"embedding": 6, "residual": True}, "embedding=6 must be width=16 or 0"),
     ],
 )
 def test_contradictory_variants_are_refused(family, changes, named):

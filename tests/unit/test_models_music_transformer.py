@@ -352,7 +352,8 @@ def test_every_size_builds_and_names_the_pitches_of_its_tokens(family):
         if path.stem == "events":
             options = CONF.parent / "representation" / "remi.yaml"
             representation = build_representation(yaml.safe_load(options.read_text("utf-8")))
-        codec = codec_of(representation) | {"width": grid.width if settings["voice_hidden"] else 1}
+        wide = len(settings["order"]) if settings["voice_hidden"] else 1  # 5 with bar lines
+        codec = codec_of(representation) | {"width": wide}
         build(family, settings, ArraySpec.of(codec))
         if settings.get("pitch_range"):
             first, last = settings["pitch_range"]

@@ -81,8 +81,8 @@ def test_what_it_can_do_passes():
         (lambda: Region(), r"a region needs bars=\[first, end\), roles, or both"),
         (lambda: Region(bars=(2, 2)), r"bars=\[2, 2\] must be a first bar"),
         (
-            lambda: Request(task=Fill(None, Region(bars=(2, 5))), bars=4),
-            r"infill.bars=\[2, 5\] must lie within 0 to bars=4",
+            lambda: Request(task=Fill(None, Region(bars=(2, 6))), bars=4),
+            r"infill.bars=\[2, 6\] must lie within 0 to bars \+ 1 = 5",
         ),
         (lambda: Vary(None, 1.5), r"strength=1.5 must lie in \[0, 1\]"),
         (
