@@ -186,7 +186,7 @@ def test_settings_of_executors_that_make_no_sense_are_refused():
         Executor(workers=0)
     with pytest.raises(ValueError, match="use dask or ray"):
         Executor("loky", address="tcp://host:8786")
-    with pytest.raises(ValueError, match=r"no setting threads; its settings are backend, workers, address"):
+    with pytest.raises(ValueError, match="no setting threads; its settings are backend"):
         executor_from({"backend": "dask", "threads": 2})
     assert executor_from({"backend": "ray", "workers": None}) == Executor("ray")
     with pytest.raises(ValueError, match="chunk=0"):

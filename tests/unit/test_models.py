@@ -250,7 +250,10 @@ def test_an_unknown_family_or_setting_is_refused_with_the_valid_ones():
     with pytest.raises(ValueError, match=r"gtp.*gpt.*lstm"):
         build("gtp", {"width": 8}, shape)
     for family in families():
-        with pytest.raises(ValueError, match=r"no setting widht .did you mean width.*voice_hidden, order, .*held_steps"):
+        with pytest.raises(
+            ValueError,
+            match=r"no setting widht .*width.*voice_hidden",
+        ):
             build(family, {"widht": 8}, shape)
 
 
