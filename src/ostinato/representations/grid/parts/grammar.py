@@ -62,8 +62,9 @@ class GridGrammar:
 class BarGrammar:
     """Rows whose first column holds bar lines and the end; see parts/bars.py.
 
-    Any row may begin a bar, so that all printed bars can be followed; a sequence is cut where the
-    last bar of the limit is as long as its meter says. The columns of a row come in any order.
+    Any row may begin a bar. With a limit no bar becomes longer than its meter says, and a sequence
+    is cut where the last one is complete; without, all printed bars can be followed. The columns of
+    a row come in any order.
     """
 
     _state: tuple[str, ...] = ("_steps", "_filled", "_sounds", "_row_sounds", "_ended", "_cut")
@@ -154,7 +155,7 @@ class BarGrammar:
         return column.signatures.index(read_meter(extent.meter))
 
     def _caps(self, prompts: Sequence[Tokens]) -> Ints:
-        """Rows at which a sequence is cut even if its bars never end."""
+        """Most rows that the bars of the limit and a pickup can have."""
         lengths = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
         if self._extent.bars is None:
             return np.full(len(prompts), NO_LIMIT)
@@ -190,7 +191,7 @@ class BarGrammar:
             opening = (self._start == 0) & (self._number == 0)
             line &= ~opening | (elapsed == pickup)
             mask_BV[:, column.inside] &= ~(opening & (elapsed == pickup) & (pickup > 0))
-        mask_BV[:, column.inside] &= ~first
+        mask_BV[:, column.inside] &= ~first & ((elapsed < self._full) | (extent.bars is None))
         lines_BM = np.repeat((line | first)[:, None], len(column.meters), axis=1)
         if self._fixed is not None:
             lines_BM &= np.arange(len(column.meters)) == self._fixed
