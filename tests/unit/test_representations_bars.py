@@ -282,3 +282,15 @@ def test_a_piece_without_notes_is_its_end(name):
     assert len(tokens) == 1
     assert tokens[0, 0] == grid.structure()["end"]
     assert same_music(grid.decode(tokens), grid.quantize(empty).piece)
+
+
+def test_a_short_bar_with_a_signature_of_its_own_keeps_the_meter_before_it():
+    """As MIDI writes it: 4/4, one bar of 1/4, 4/4 again. An unlisted longer meter is refused."""
+    grid = build(FILE | {"meters": ["4/4"]})
+    short = (Meter(0, 4, 4), Meter(32, 1, 4), Meter(36, 4, 4))
+    piece = replace(chorale([0, 16, 32, 36], short), annotations=())
+    found = grid.decode(grid.encode(piece))
+    assert [meter.numerator for meter in found.meters] == [4]
+    assert bar_onsets(found) == [0, 16, 32, 36]
+    with pytest.raises(Unencodable, match="meter 5/4 is none of 4/4"):
+        grid.encode(replace(piece, meters=(Meter(0, 4, 4), Meter(32, 5, 4))))

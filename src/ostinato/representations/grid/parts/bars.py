@@ -102,7 +102,7 @@ class BarColumn:
         steps = round_half_up(printed, self.steps_per_quarter, piece.ticks_per_quarter)
         lines = sorted({0, *steps[steps < length].tolist()})
         holds = {0: COMMON}
-        for meter in piece.meters:
+        for meter in self._written(piece):
             onset = np.array(meter.onset)
             step = int(round_half_up(onset, self.steps_per_quarter, piece.ticks_per_quarter))
             later = [line for line in lines if line >= step]
@@ -115,6 +115,19 @@ class BarColumn:
         for meter in meters:
             self._number(meter, piece.id)
         return tuple(lines), tuple(meters)
+
+    def _written(self, piece: Piece) -> list[Meter]:
+        """The meters of a piece without those that stand for a short bar only.
+
+        In MIDI a short bar has a signature of its own, such as 1/4 within 4/4. If that is not in
+        the list, the meter before it holds on: the bar line after it keeps its place.
+        """
+        known: list[Meter] = []
+        for meter in piece.meters:
+            listed = (meter.numerator, meter.denominator) in self.signatures
+            if listed or not known or meter.bar_quarters() >= known[-1].bar_quarters():
+                known.append(meter)
+        return known
 
     def write(self, quantized: Piece) -> Cells:
         """The symbols of all rows but the end, shape (T,)."""
