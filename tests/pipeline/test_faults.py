@@ -16,7 +16,14 @@ from ostinato.normalization.normalize import NormalizeOptions
 pytestmark = pytest.mark.slow
 SCRIPTS = sorted(path.stem for path in (Path(__file__).parents[2] / "pipelines").glob("*.py"))
 SMALL = ("training.steps=2", "training.validate_every=1", "training.batch=2", "training.crop=16")
-TINY = ("model.width=16", "model.voice_hidden=4", "model.layers=1", *SMALL, "training.threads=1")
+TINY = (
+    "model.width=16",
+    "model.voice_hidden=4",
+    "model.layers=1",
+    "model.order=[]",
+    *SMALL,
+    "training.threads=1",
+)
 TINY += ("training.precision=32-true",)  # others may be noted before the message that is awaited
 FULL_DISK = """
 import resource, runpy, signal, sys
@@ -76,7 +83,7 @@ MISTAKES = {
         ["training.steps=many"],
         ["training.steps='many'", "a whole number"],
     ),
-    "a list for a number": ("train", ["optimizer.lr=[1,2]"], ["optimizer.lr=(1, 2)", "a number"]),
+    "a list for a number": ("train", ["optimizer.lr=[1,2]"], ["optimizer.lr=[1, 2]", "a number"]),
     "a malformed override": ("train", ["optimizer.lr"], ["optimizer.lr"]),
     "a contradiction": ("train", ["training.steps=7"], ["steps=7", "validate_every=50"]),
     "an unknown system": ("train", ["system=nobody"], ["'nobody'", "gpt, gpt-events, lstm"]),

@@ -13,6 +13,7 @@ from ostinato.files import checksums
 pytestmark = pytest.mark.slow
 CPU = {"accelerator": "cpu", "devices": 1}
 TINY = (
+    "model.order=[]",  # of four voices without bar lines
     *("system=lstm", "model.width=16", "model.voice_hidden=4", "model.layers=1", "model.dropout=0"),
     *("training.precision=32-true", "training.threads=1", "training.batch=4", "training.crop=16"),
 )

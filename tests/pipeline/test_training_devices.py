@@ -21,6 +21,7 @@ TRAINING = (
         "model.width=16",
         "model.voice_hidden=4",
         "model.layers=2",
+        "model.order=[]",
         "model.dropout=0",
     ),
 )
