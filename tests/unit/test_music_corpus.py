@@ -364,9 +364,8 @@ def test_shares_must_add_up_and_unknown_options_are_named():
         options_from("bach", {"quantise": 4})
     with pytest.raises(ValueError, match="bach: split has no dev; it has train"):
         options_from("bach", {"split": {"dev": 0.1}})
-    chosen = options_from(
-        "bach", {"voices": ["soprano"], "split": {"train": 1, "valid": 0, "test": 0}}
-    )
+    whole = {"train": 1, "valid": 0, "test": 0}
+    chosen = options_from("bach", {"voices": ["soprano"], "split": whole})
     assert chosen.voices == ("soprano",)
 
 
