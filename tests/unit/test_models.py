@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.models.autoregressive import gpt
-from ostinato.models.autoregressive.gpt import rotary_table, rotate
 from ostinato.models.autoregressive.lstm import whole_precision
 from ostinato.models.layers.blocks import squared_relu
+from ostinato.models.layers.rotary import rotary_table, rotate
 from ostinato.models.registry import build, families
 from ostinato.models.spec import PAD, ArraySpec
 

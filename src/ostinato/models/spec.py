@@ -29,6 +29,36 @@ class Timing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Structure:
+    """Which columns are voices, and the symbols of the bar column; see protocol.Structured.
+
+    structural: all symbols that are no music. inside, bar, end: of a row inside a bar, of a bar
+    line in the meter as before, of the last row. meters: bar lines that name a meter.
+    """
+
+    voice_columns: tuple[int, ...]
+    bar_column: int
+    structural: tuple[int, ...]
+    inside: int
+    bar: int | None = None
+    meters: tuple[int, ...] = ()
+    end: int | None = None
+
+    @classmethod
+    def of(cls, codec: Mapping[str, Any]) -> Self:
+        """From its entry in a `codec.json`."""
+        return cls(
+            voice_columns=tuple(codec["voice_columns"]),
+            bar_column=codec["bar_column"],
+            structural=tuple(codec["structural"]),
+            inside=codec["inside"],
+            bar=codec["bar"],
+            meters=tuple(codec["meters"].values()),
+            end=codec["end"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConditionSpec:
     """A label of pieces that a model can be conditioned on.
 
@@ -100,13 +130,15 @@ class ArraySpec:
 
     kind: `tokens` are symbols of one vocabulary, `roll` is a piano roll, `mel` a spectrogram.
     vocabulary: V symbols; 0 where values are real numbers. timing: of a stream of events; None
-    where positions are equally far apart in time. conditions: labels of the pieces.
+    where positions are equally far apart in time. structure: of a grid with a bar column.
+    conditions: labels of the pieces.
     """
 
     width: int
     vocabulary: int
     kind: Kind = "tokens"
     timing: Timing | None = None
+    structure: Structure | None = None
     conditions: tuple[ConditionSpec, ...] = ()
 
     def __post_init__(self) -> None:
@@ -135,11 +167,12 @@ class ArraySpec:
         Raises:
             ValueError, TypeError, KeyError: it is not one of ours.
         """
-        times = codec.get("timing")
+        times, structure = codec.get("timing"), codec.get("structure")
         return cls(
             width=codec["width"],
             vocabulary=len(codec["vocabulary"]),
             kind=codec.get("kind", "tokens"),
             timing=Timing(**{k: tuple(v) for k, v in times.items()}) if times else None,
+            structure=Structure.of(structure) if structure else None,
             conditions=tuple(ConditionSpec.of(found) for found in codec.get("conditions", ())),
         )

@@ -18,9 +18,8 @@ from torch.nn import functional as F
 from ostinato.models.autoregressive.parts.transformer import Stack, StackConfig, Weights, step
 from ostinato.models.layers.attention import Chunk, Ring, Slot, query_chunks
 from ostinato.models.layers.blocks import matrix
+from ostinato.models.layers.rotary import rotary_table, rotate, rotations
 from ostinato.models.spec import ArraySpec
-
-ROTARY_BASE = 10_000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,27 +137,3 @@ def attend_step(rotation: Tensor, slot: Slot, qkv_BX: Tensor) -> Tensor:
     qkv_3BNE = qkv_BX.view(B, 3, N, E).transpose(0, 1)
     slot.put(qkv_3BNE[1:])
     return slot.attend(qkv_3BNE[0]).reshape(B, N * E)
-
-
-def rotary_table(length: int, head_width: int, device: torch.device) -> Tensor:
-    """e^(i t rate), shape (T, 1, E/2), for RoFormer's rotation of pairs (Su 2021, eq. 34)."""
-    return rotations(torch.arange(length, device=device)[:, None, None], head_width)
-
-
-def rotations(positions: Tensor, head_width: int) -> Tensor:
-    """e^(i t rate) of positions (…, 1), shape (…, E/2)."""
-    exponents = torch.arange(0, head_width, 2, device=positions.device) / head_width
-    angles = positions * ROTARY_BASE**-exponents
-    return torch.polar(torch.ones_like(angles), angles)
-
-
-def rotate(x_BTNE: Tensor, rotation: Tensor) -> Tensor:
-    """Turn the pairs (2i, 2i + 1) of the last dimension by the angles of their positions."""
-    wide = x_BTNE if x_BTNE.dtype == torch.double else x_BTNE.float()  # no half has complex numbers
-    pairs = wide.view(*x_BTNE.shape[:-1], -1, 2)
-    if torch.compiler.is_compiling():  # which fuses what is real, and no complex numbers
-        (a, b), (cos, sin) = pairs.unbind(-1), torch.view_as_real(rotation).unbind(-1)
-        turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)
-    else:
-        turned = torch.view_as_real(torch.view_as_complex(pairs) * rotation)
-    return turned.flatten(-2).to(x_BTNE.dtype)
