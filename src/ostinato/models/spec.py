@@ -125,13 +125,47 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Voices:
+    """The columns of a position that hold one voice each, and how their symbols say pitches.
+
+    first, end: the columns [first, end), the lowest voice last. lowest: symbol of the lowest pitch;
+    the others follow by semitones. pitches: P, how many. hold: symbol of "goes on", -1 for none.
+    """
+
+    first: int
+    end: int
+    lowest: int
+    pitches: int
+    hold: int = -1
+
+    @classmethod
+    def of(cls, codec: Mapping[str, Any]) -> Self | None:
+        """Of a `codec.json`; None where a position is not made of several voices."""
+        names = list(codec["vocabulary"])
+        pitches = [number for number, name in enumerate(names) if str(name).startswith("pitch_")]
+        structure = codec.get("structure") or {}
+        columns = list(structure.get("voice_columns", range(codec["width"])))
+        in_a_row = pitches == list(range(pitches[0], pitches[-1] + 1)) if pitches else False
+        if len(columns) < 2 or not in_a_row or codec.get("timing"):
+            return None
+        hold = names.index("hold") if "hold" in names else -1
+        return cls(
+            first=columns[0],
+            end=columns[-1] + 1,
+            lowest=pitches[0],
+            pitches=len(pitches),
+            hold=hold,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArraySpec:
     """The arrays of an encoding: (T positions, W values), and what is known beside them.
 
     kind: `tokens` are symbols of one vocabulary, `roll` is a piano roll, `mel` a spectrogram.
     vocabulary: V symbols; 0 where values are real numbers. timing: of a stream of events; None
     where positions are equally far apart in time. structure: of a grid with a bar column.
-    conditions: labels of the pieces.
+    conditions: labels of the pieces. voices: of a grid; None where columns are no voices.
     """
 
     width: int
@@ -140,6 +174,7 @@ class ArraySpec:
     timing: Timing | None = None
     structure: Structure | None = None
     conditions: tuple[ConditionSpec, ...] = ()
+    voices: Voices | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -175,4 +210,5 @@ class ArraySpec:
             timing=Timing(**{k: tuple(v) for k, v in times.items()}) if times else None,
             structure=Structure.of(structure) if structure else None,
             conditions=tuple(ConditionSpec.of(found) for found in codec.get("conditions", ())),
+            voices=Voices.of(codec),
         )

@@ -15,6 +15,8 @@ class StepConfig:
         number from the start of its sequence (a training crop begins at 0); 0: not seen.
     repetition_memory: number of past positions in which the longest match of the most recent
         passage is searched; the trunk sees what followed it (parts/repetition.py); 0: not seen.
+    pair_tables: the logits of a voice also get learned values by its intervals to the voices
+        already chosen, to its own last pitch and above the bass (parts/intervals.py); grids only.
     conditions: names of the encoding's conditions that the trunk sees at every position.
     condition_dropout: how often a condition is hidden in training, as a share of the pieces.
     """
@@ -25,6 +27,7 @@ class StepConfig:
     periods: tuple[int, ...] = ()
     held_steps: int = 0
     repetition_memory: int = 0
+    pair_tables: bool = False
     conditions: tuple[str, ...] = ()
     condition_dropout: float = 0.1
 
