@@ -1,4 +1,4 @@
-"""Stage: measure one system: likelihood beside baselines, musical features, originality."""
+"""Stage: measure one system with every file of evaluation/measures/."""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ def main(config: dict[str, Any]) -> None:
     import torch
 
     from ostinato import tracking
+    from ostinato.evaluation.compared import piece_rows, read_samples, run_measures
+    from ostinato.evaluation.excerpts import EvaluationSettings
     from ostinato.evaluation.registry import scorer_of
-    from ostinato.evaluation.system import EvaluationSettings, evaluate_system
+    from ostinato.evaluation.system import evaluate_system, write_csv
     from ostinato.evaluation.written import write_results
     from ostinato.loading.tokens import open_tokens
     from ostinato.sampling.load import check_trained_on, load_trained
@@ -28,6 +30,17 @@ def main(config: dict[str, Any]) -> None:
     out = Path("evaluation") / system
     scorer = scorer_of(trained.model, item["family"])
     metrics = evaluate_system(out, trained, scorer, tokens, Path("samples") / system, settings)
+    results, context = run_measures(
+        read_samples(Path("samples") / system),
+        scorer,
+        tokens,
+        trained.representation,
+        model=Path("models") / system,
+        reference=Path("data/reference") / item["encoding"],
+        settings=settings,
+    )
+    metrics["measures"] = {name: found.plain() for name, found in results.items()}
+    write_csv(out / "pieces.csv", piece_rows(results, context))
     write_results(out, metrics, Path("models") / system)
     named = {key: value for key, value in metrics.items() if key != "format"}
     tracking.log_metrics(tracking.system_run(Path(), system), named)
@@ -39,16 +52,7 @@ def main(config: dict[str, Any]) -> None:
         print(
             f"{system} {split}: {at_most}{nats['value']:.4f} nats per token [{nats['low']:.4f}, "
             f"{nats['high']:.4f}], {units['bits_per_quarter']['value']:.3f} bits per quarter"
-            f"{strongest(metrics['baselines'], split)}"
         )
-
-
-def strongest(baselines: dict[str, Any], split: str) -> str:
-    """The best baseline of a split in words; nothing where an encoding has none."""
-    if not baselines:
-        return ""
-    name, found = min(baselines.items(), key=lambda b: b[1][split]["nats_per_token"]["value"])
-    return f"; strongest baseline {name} {found[split]['nats_per_token']['value']:.4f}"
 
 
 if __name__ == "__main__":

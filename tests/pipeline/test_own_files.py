@@ -43,7 +43,8 @@ def test_a_folder_becomes_a_corpus_and_goes_again_without_touching_the_rest(labo
         line + "  mine-remi: {dataset: mine, form: events, representation: midi_like}\n",
     )
     printed = laboratory.run("-m", "dvc", "repro")
-    assert stages_run(printed) == ["download@mine", "normalize@mine", "encode@mine-remi"]
+    wanted = ["download@mine", "normalize@mine", "encode@mine-remi", "reference@mine-remi"]
+    assert stages_run(printed) == wanted
     summary = json.loads((laboratory.root / "data/corpus/mine/summary.json").read_text())
     assert summary["pieces"] == 9  # seven MIDI files and two tunes
     assert summary["rejected"] == {"unreadable": 1}

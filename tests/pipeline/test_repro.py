@@ -107,7 +107,7 @@ def test_a_further_encoding_concerns_itself(laboratory):
     line = "  micro-remi: {dataset: micro, form: events, representation: remi}\n"
     more = line.replace("remi", "pitch").replace("events", "pitch")
     laboratory.edit("params.yaml", line, more + line)
-    assert stale(laboratory) == {"encode@micro-pitch"}
+    assert stale(laboratory) == {"encode@micro-pitch", "reference@micro-pitch"}
 
 
 # one new file, or more, of each kind of thing that one adds
@@ -134,7 +134,6 @@ ADDED = {
         "conf/representation/chords.yaml": "kind: chords\n",
     },
     "reader": {"src/ostinato/readers/tracker.py": "SUFFIXES = ('.mod',)\n"},
-    "measure": {"src/ostinato/metrics/chroma.py": "BINS = 12\n"},
     "dataset": {"conf/dataset/other.yaml": "source: {kind: folder, path: x, digest: y}\n"},
     "page": {"docs/new.md": "# New\n"},
 }
@@ -150,10 +149,34 @@ def test_adding_a_file_of_any_kind_concerns_nothing_built(laboratory):
     assert not changed(laboratory)[0]
 
 
+def test_a_new_measure_trains_and_samples_nothing_again(laboratory):
+    """And once it is listed, only what measures run again."""
+    laboratory.write(
+        "src/ostinato/evaluation/measures/chroma.py",
+        """
+from ostinato.evaluation.measures.protocol import Figure, Result
+
+
+def measure(context):
+    return Result({"bins": Figure(12.0)})
+""",
+    )
+    assert not changed(laboratory)[0]
+    laboratory.run("-m", "ostinato.execution.code_deps", "--write")
+    assert stale(laboratory) == {
+        *(f"reference@{name}" for name in ("micro-grid", "micro-remi")),
+        *(f"evaluate@{name}" for name in SYSTEMS),
+        "compare",
+    }
+    laboratory.run("-m", "dvc", "repro")
+    details = json.loads((laboratory.root / "evaluation/tiny-gpt/details.json").read_text())
+    assert details["measures"]["chroma"]["values"]["bins"]["value"] == 12
+
+
 def test_an_edit_of_one_representation_concerns_its_own_encodings_and_systems(laboratory):
     file = laboratory.root / "src/ostinato/representations/events/events.py"
     file.write_text(file.read_text() + "\nNEW = 1\n")
-    assert stale(laboratory) == {"encode@micro-remi"}
+    assert stale(laboratory) == {"encode@micro-remi", "reference@micro-remi"}
 
 
 def test_an_edit_of_another_format_s_reader_re_runs_no_system(laboratory):

@@ -11,9 +11,10 @@ import torch
 
 from ostinato.corpus.store import Entry
 from ostinato.evaluation.baselines import ALPHA, score_baselines
+from ostinato.evaluation.excerpts import EvaluationSettings
 from ostinato.evaluation.registry import scorer_of
 from ostinato.evaluation.scored import pieces_of, score_split, scored
-from ostinato.evaluation.system import EvaluationSettings, evaluate_system
+from ostinato.evaluation.system import evaluate_system
 from ostinato.evaluation.written import distances, headline, write_results
 from ostinato.files import DamagedFile, MissingInput, checksums
 from ostinato.generator import Generator

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.evaluation.baselines import score_baselines
+from ostinato.evaluation.excerpts import EvaluationSettings
 from ostinato.evaluation.scored import score_split, token_metrics
 from ostinato.evaluation.scorer import Scorer
 from ostinato.files import atomic_folder, read_json, require, write_text
@@ -34,14 +35,6 @@ from ostinato.sampling.request import Unconditional
 FORMAT = 1
 EVALUATED = ("valid", "test")
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationSettings:
-    """resamples of the bootstrap over pieces, and its seed."""
-
-    resamples: int = 2000
-    seed: int = 1
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ FOUND: dict[str, tuple[str, ...]] = {
     "training/fit.py": ("training/{paradigm}.py",),
     "sampling/registry.py": ("sampling/{paradigm}",),
     "evaluation/registry.py": ("evaluation/likelihood/{paradigm}.py",),
+    "evaluation/measures/registry.py": ("evaluation/measures/*.py",),
 }
 PACKAGE = Path("src/ostinato")
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that the package lies in

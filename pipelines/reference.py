@@ -1,0 +1,34 @@
+"""Stage: compute what measures need of an encoding's real music, once for all of its systems."""
+
+from pathlib import Path
+from typing import Any
+
+from ostinato.config import entry, entry_of
+
+
+@entry("reference")
+def main(config: dict[str, Any]) -> None:
+    from ostinato.evaluation.excerpts import EvaluationSettings
+    from ostinato.evaluation.reference import write_reference
+    from ostinato.loading.tokens import open_tokens
+    from ostinato.settings import checked
+
+    name = config["encoding"]
+    item = entry_of(config["encodings"], name, "encoding")
+    settings = checked(EvaluationSettings, "evaluation", config["evaluation"])
+    music = write_reference(
+        Path("data/reference") / name,
+        Path("data/corpus") / item["dataset"],
+        open_tokens(Path("data/tokens") / name),
+        settings,
+        bars=config["sampling"]["bars"],
+    )
+    print(
+        f"{name}: samples are compared with {len(music.held_out)} held-out and {len(music.train)} "
+        f"training excerpts of {music.quarters} quarters; "
+        f"{len(music.held_out_whole) - len(music.held_out)} held-out pieces are shorter"
+    )
+
+
+if __name__ == "__main__":
+    main()

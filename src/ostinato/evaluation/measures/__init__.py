@@ -1,0 +1,1 @@
+"""Measures by name: every other file here is one; see protocol.py."""

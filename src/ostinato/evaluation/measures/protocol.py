@@ -1,0 +1,223 @@
+"""What a measure gets and what it gives back.
+
+A measure is a file of this folder with two functions:
+
+    reference(corpus: Corpus) -> Mapping[str, ndarray]    once an encoding, by the stage reference@
+    measure(context: Context) -> Result                   once a system, by the stage evaluate@
+
+`reference` may be left out. What it returns is stored, and `context.reference` has it: everything
+whose cost grows with the training set belongs there. The registry finds measures by their files.
+The report draws a Result by its `view` and knows no measure by name.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.evaluation.scorer import Scorer
+from ostinato.loading.tokens import TokenSet
+from ostinato.metrics.bootstrap import Interval
+from ostinato.music.piece import Piece
+
+Array = npt.NDArray[Any]
+View = Literal["forest", "density", "curve", "table", "gallery"]
+Direction = Literal["lower", "higher", "corpus"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a measure.
+
+    Args:
+        value: NaN where it is undefined; `low` and `high` are its 95 % interval, NaN where it has
+            none.
+        direction: which values are better; "corpus": those near `reference`.
+        reference: the same figure of held-out music (or of what `reference_name` says).
+        floor: what as many pieces of real music as there are samples would get.
+        label: words for the report; without, the figure's name.
+        is_headline: it is shown in the overview and in metrics.json. Two or three of a measure.
+        is_bound: the true value is at most this.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    unit: str = ""
+    direction: Direction = "corpus"
+    reference: Interval | None = None
+    floor: Interval | None = None
+    label: str = ""
+    note: str = ""
+    is_headline: bool = False
+    is_bound: bool = False
+
+    @classmethod
+    def of(cls, interval: Interval, **texts: Any) -> "Figure":
+        """The figure with the value and the bounds of an interval."""
+        return cls(interval.value, interval.low, interval.high, **texts)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON-able data; what is not finite is None, what says nothing is left out."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        texts = {key: getattr(self, key) for key in ("unit", "direction", "label", "note")}
+        flags = {key: True for key in ("is_headline", "is_bound") if getattr(self, key)}
+        beside = {key: getattr(self, key) for key in ("reference", "floor")}
+        return {
+            **{key: x if math.isfinite(x) else None for key, x in numbers.items()},
+            **{key: text for key, text in texts.items() if text},
+            **flags,
+            **{key: interval.plain() for key, interval in beside.items() if interval is not None},
+        }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One entry of a gallery: a sample, and a piece to hear beside it."""
+
+    sample: str
+    beside: Piece | None
+    caption: str
+    is_flagged: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a measure found for one system.
+
+    Args:
+        values: figures by name, in the order of the report.
+        view: how the report draws them. forest: every figure with its interval; density: the
+            distributions of `per_piece`, one chart for each name; curve: `series`; table: figures
+            as rows; gallery: `gallery`.
+        per_piece: values of single pieces. A key is "<set>/<name>"; sets are those of
+            `Context.sets`, and the array is aligned with the set. Name a value as its figure where
+            there is one. They go to pieces.csv.
+        series: for curves, arrays (points, 2) by name.
+        order: place in the report; smaller comes first.
+    """
+
+    values: Mapping[str, Figure]
+    view: View = "forest"
+    per_piece: Mapping[str, Array] = field(default_factory=dict)
+    series: Mapping[str, Array] = field(default_factory=dict)
+    gallery: Sequence[Shown] = ()
+    title: str = ""
+    note: str = ""
+    order: int = 50
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON-able data, without what is of single pieces."""
+        texts = {key: getattr(self, key) for key in ("title", "note", "view", "order")}
+        return texts | {"values": {name: figure.plain() for name, figure in self.values.items()}}
+
+
+@dataclass(frozen=True)
+class Excerpts(Sequence[Piece]):
+    """Pieces with the names of their groups (pieces of one work); arrays are aligned with it.
+
+    split: "valid", "test" or "train"; "" of samples. ended: whether the piece's end is in it.
+    """
+
+    pieces: Sequence[Piece]
+    groups: Array
+    split: Array
+    ended: Array
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    @overload
+    def __getitem__(self, index: int) -> Piece: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Piece]: ...
+    def __getitem__(self, index: int | slice) -> Piece | Sequence[Piece]:
+        return self.pieces[index]
+
+    @property
+    def ids(self) -> list[str]:
+        """The names of the pieces."""
+        return [piece.id for piece in self.pieces]
+
+    def only(self, mask: Array) -> "Excerpts":
+        """The pieces for which a mask is true."""
+        kept = [piece for piece, keep in zip(self.pieces, mask, strict=True) if keep]
+        return Excerpts(kept, self.groups[mask], self.split[mask], self.ended[mask])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """The real music of an encoding, as a measure's `reference` gets it.
+
+    held_out (valid and test), train: cut to `quarters`, at most as many pieces as the settings say;
+    held_out_whole, train_whole: the same pieces uncut, and those that are shorter. all_train:
+    decodes every training piece, whole, one after the other. groups: of every piece of the
+    encoding by split, in the order of tokens.splits[split] and of all_train.
+    """
+
+    held_out: Excerpts
+    train: Excerpts
+    held_out_whole: Excerpts
+    train_whole: Excerpts
+    quarters: int
+    all_train: Callable[[], Iterator[Piece]]
+    groups: Mapping[str, Array]
+    tokens: TokenSet
+    seed: int
+    resamples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """A system's samples beside real music, as `measure` gets them.
+
+    samples, held_out, train: cut to the first `quarters`; shorter pieces are not in them.
+    samples_whole, held_out_whole, train_whole: uncut, the shorter ones too. Samples have no prompt,
+    and each is its own group. reference: what the measure's own `reference` returned. scorer: of
+    the system's likelihood, None where it has none. groups: as in Corpus. card: its model.json.
+    history: rows of its learning curve.
+    """
+
+    samples: Excerpts
+    held_out: Excerpts
+    train: Excerpts
+    samples_whole: Excerpts
+    held_out_whole: Excerpts
+    train_whole: Excerpts
+    quarters: int
+    groups: Mapping[str, Array]
+    reference: Mapping[str, Array]
+    seed: int
+    resamples: int
+    tokens: TokenSet
+    scorer: Scorer | None
+    card: Mapping[str, Any]
+    history: Sequence[Mapping[str, str]]
+
+    def sets(self) -> dict[str, Sequence[str]]:
+        """Names of the pieces of every set that `per_piece` may name."""
+        names = [f"{kind}{whole}" for kind in ("samples", "held_out", "train") for whole in WHOLE]
+        found: dict[str, Sequence[str]] = {name: getattr(self, name).ids for name in names}
+        return found | {
+            name: part.piece.tolist()
+            for name, part in self.tokens.splits.items()
+            if name != "train"
+        }
+
+
+WHOLE = ("", "_whole")
+
+
+class Measure(Protocol):
+    """A file of this folder."""
+
+    def measure(self, context: Context) -> Result:
+        """The figures of one system."""
+
+
+def as_text(values: Sequence[str]) -> Array:
+    """Names as an array that can be stored without pickling."""
+    return np.array(list(values), dtype=np.str_)
