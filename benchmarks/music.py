@@ -15,6 +15,7 @@ from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
 from ostinato.representations.protocol import Extent
+from ostinato.representations.store import codec_of
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 
@@ -78,6 +79,7 @@ def flat(settings: dict[str, Any], voices: int) -> dict[str, Any]:
         "context": voices * settings["context"],
         "periods": [voices * period for period in settings["periods"]],
         "held_steps": 0,
+        "pair_tables": False,
     }
 
 
@@ -85,7 +87,7 @@ def _sampler(
     settings: dict[str, Any], grid: Grid, batch: int, quarters: float
 ) -> Callable[[], None]:
     torch.manual_seed(0)
-    shape = ArraySpec(width=grid.width, vocabulary=len(grid.vocabulary))
+    shape = ArraySpec.of(codec_of(grid))
     plain = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
     }

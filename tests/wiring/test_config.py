@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from ostinato.config import load_config
 from ostinato.models.registry import build as build_model
-from ostinato.models.spec import ArraySpec, ConditionSpec
+from ostinato.models.spec import ArraySpec, ConditionSpec, Voices
 from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
 from ostinato.settings import checked
@@ -174,7 +174,8 @@ def test_a_model_file_builds_its_model(path):
     width = len(config["model"].get("order") or [0])
     named = config["model"].get("conditions", ())
     conditions = tuple(ConditionSpec(name=name, values=("a", "b")) for name in named)
-    shape = ArraySpec(width=width, vocabulary=48, conditions=conditions)
+    voices = Voices(first=width - 4, end=width, lowest=1, pitches=46) if width > 1 else None
+    shape = ArraySpec(width=width, vocabulary=48, conditions=conditions, voices=voices)
     if path.stem == "events":
         remi = build_representation(strict(CONF / "representation" / "remi.yaml"))
         shape = ArraySpec.of(codec_of(remi))
