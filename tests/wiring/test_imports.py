@@ -66,7 +66,7 @@ HOMES = {  # libraries that only some rooms may import; a whole line each
     "mlflow": {"tracking"},
     "hydra": {"pipelines", "config", "hydra_plugins"},
     "omegaconf": {"pipelines", "config", "hydra_plugins"},
-    "muspy": {"music", "readers", "corpus", "datasets"},
+    "muspy": {"music", "readers", "corpus", "datasets", "metrics"},
     "pretty_midi": {"music", "audio"},  # audio asks where its SoundFont lies
     "music21": {"readers"},
     "chardet": {"readers"},
