@@ -7,8 +7,6 @@ from typing import Any
 
 from ostinato.config import entry
 
-SHARED = ("temperature", "top_k", "top_p", "min_p", "no_repeat")  # options of many samplers
-
 
 @entry("generate")
 def main(config: dict[str, Any]) -> None:
@@ -30,7 +28,7 @@ def main(config: dict[str, Any]) -> None:
         task = Fill(prompt, Region(bars, tuple(gap["voices"]))) if fills else task
     elif fills:
         raise ValueError("infill.bars and infill.voices name a part of a piece: give prompt=<file>")
-    shared = {key: config[key] for key in SHARED if key in able.options}
+    shared = {key: config[key] for key in able.options if key in config}
     particles = {"particles": gap["particles"]} if fills and "particles" in able.options else {}
     request = Request(
         task=task,

@@ -9,6 +9,7 @@ has prompt, that is pushed instead of a draw. Grammars mask what would not decod
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from ostinato.models.spec import Given
 from ostinato.representations.protocol import Extent, Grammar, Mask, Representation, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
+from ostinato.sampling.autoregressive.lines import Lines, draw_split
 from ostinato.sampling.autoregressive.recorded import stepper
 from ostinato.sampling.autoregressive.repeats import NoRepeat
 from ostinato.sampling.prompts import check_tokens
@@ -43,10 +45,12 @@ class Chooser:
         decoding: Decoding,
         batch: int,
     ) -> None:
-        width = model.shape.width
+        width, voices = model.shape.width, model.shape.voices
         self.grammar, self.uniforms, self.decoding = grammar, uniforms, decoding
         self.row_BW = np.zeros((batch, width), np.int32)
-        self._last = model.order[-1]
+        self.order, self._last = model.order, model.order[-1]
+        self.lines = Lines(voices, batch, width) if voices and decoding.split else None
+        self._moving = replace(decoding, temperature=decoding.temperature * (decoding.split or 1.0))
         passage = decoding.no_repeat
         self.repeats = NoRepeat(batch, width, passage, self._last) if passage else None
 
@@ -56,8 +60,18 @@ class Chooser:
         if mask_BV is not None and not mask_BV.all():
             forbidden = torch.from_numpy(~mask_BV).to(logits_BV.device)
             logits_BV = logits_BV.masked_fill(forbidden, -torch.inf)
-        numbers_B = torch.from_numpy(self.uniforms.next(drawing_B)).to(logits_BV.device)
-        return draw(logits_BV, numbers_B, self.decoding)
+        device = logits_BV.device
+        numbers_B = torch.from_numpy(self.uniforms.next(drawing_B)).to(device)
+        if not self.lines or not self.lines.has(column):
+            return draw(logits_BV, numbers_B, self.decoding)
+        unchanged_B = torch.from_numpy(self.lines.unchanged(column)).to(device)
+        avoided_BV = None
+        if self.decoding.no_parallels:
+            before = self.order[: self.order.index(column)]
+            chosen = [other for other in before if self.lines.has(other)]
+            mask_BV = self.lines.parallels(self.row_BW, column, chosen, logits_BV.shape[1])
+            avoided_BV = torch.from_numpy(mask_BV).to(device)
+        return draw_split(logits_BV, numbers_B, unchanged_B, avoided_BV, self._moving)
 
     def take(self, chosen_B: npt.NDArray[np.integer], column: int, moving_B: Mask) -> None:
         """Put a sub-token into the row of every sequence; the grammar appends it to those that
@@ -69,9 +83,22 @@ class Chooser:
     def end_row(self) -> Tokens:
         """The complete row; the next one begins."""
         row_BW, self.row_BW = self.row_BW, np.zeros_like(self.row_BW)
+        self.follow(row_BW)
+        return row_BW
+
+    def follow(self, row_BW: Tokens) -> None:
+        """Let a whole row be the latest one."""
         if self.repeats:
             self.repeats.push(row_BW)
-        return row_BW
+        if self.lines:
+            self.lines.push(row_BW)
+
+    def select(self, index: npt.NDArray[np.int64]) -> None:
+        """Keep these sequences between two rows, in this order."""
+        self.grammar.select(index)
+        for part in (self.repeats, self.lines):
+            if part:
+                part.select(index)
 
     def _mask(self, column: int, drawing_B: Mask, size: int) -> Mask | None:
         """What may be drawn, (B, V): by the grammar and, if anything is left, without a passage

@@ -13,6 +13,11 @@ class Decoding:
     positions occurs twice (0: no limit; after Paulus 2018); held notes are not repetitions, see
     sampling/autoregressive/repeats.py. particles: how many fillings of a gap are tried side by
     side, see sampling/autoregressive/infill.py.
+
+    split: on grids, whether a voice's cell changes is drawn with the model's own probability, and
+    the options above choose only which other symbol follows, with temperature times split (0: off,
+    they choose among all symbols). no_parallels: no two voices that move keep a fifth or an octave
+    between them, unless nothing else is left; only with split, since alone it makes drones.
     """
 
     temperature: float = 1.0
@@ -21,6 +26,8 @@ class Decoding:
     min_p: float = 0.0
     no_repeat: int = 0
     particles: int = 64
+    split: float = 0.0
+    no_parallels: bool = False
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -35,6 +42,12 @@ class Decoding:
             raise ValueError(
                 f"no_repeat={self.no_repeat} must be the 2 or more positions of a passage, or 0 "
                 "for no limit"
+            )
+        if self.split < 0:
+            raise ValueError(f"split={self.split} cannot be negative; 0 switches it off")
+        if self.no_parallels and not self.split:
+            raise ValueError(
+                "no_parallels=true needs split, such as split=0.6: otherwise voices stop moving"
             )
         if self.particles < 1:
             raise ValueError(f"particles={self.particles} must be at least 1")

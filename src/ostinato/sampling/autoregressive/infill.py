@@ -78,9 +78,8 @@ def infill(
     grammar = representation.grammar(Extent(bars=None), [begun] * batch)
     streams = Uniforms([(seed, number) for seed in seeds for number in range(particles)])
     chooser = Chooser(model, grammar, streams, decoding, batch)
-    if chooser.repeats:
-        for row_W in begun:
-            chooser.repeats.push(np.tile(row_W, (batch, 1)))
+    for row_W in begun:
+        chooser.follow(np.tile(row_W, (batch, 1)))
     swarm = _Swarm(gaps, costs_GTW[copies], len(seeds), particles)
     lots = Uniforms([(seed, particles) for seed in seeds])
     for position in range(gaps.first, len(gaps.tokens_TW)):
@@ -88,9 +87,7 @@ def infill(
         index = swarm.resampled(lots)
         if index is not None:
             model.select(state, torch.from_numpy(index))
-            grammar.select(index)
-            if chooser.repeats:
-                chooser.repeats.select(index)
+            chooser.select(index)
     return swarm.choose(lots)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from ostinato.sampling.sampler import Job, Made, Session
 from ostinato.settings import checked
 
 BATCH = 64
+SPLIT = 0.6  # the default on grids; docs/sampling.md has what was measured
 NOT_FILLABLE = (
     "its encoding is a stream of events, whose times are not known beforehand; take a model that "
     "was trained on a grid"
@@ -36,21 +38,32 @@ class Sampler:
         self.model, self.representation = model, representation
 
     def capabilities(self) -> Capabilities:
-        """All options of Decoding; infilling only where cells have known times."""
+        """Options of Decoding, those of voices only on grids; infilling only where cells have known
+        times.
+        """
         fills = isinstance(self.representation, Fillable)
         return Capabilities(
             tasks=self.tasks if fills else self.tasks[:2],
             missing={} if fills else {Fill.name: NOT_FILLABLE},
             conditions=self.model.conditions,
-            options=asdict(Decoding()),
+            options=self._defaults(),
             roles=tuple(getattr(self.representation, "voices", ())),
             streams=True,
         )
 
+    def _defaults(self) -> dict[str, Any]:
+        """The options with their defaults: on grids, decoding is split."""
+        options = asdict(Decoding())
+        if self.model.shape.voices:
+            return options | {"split": SPLIT}
+        return {
+            key: value for key, value in options.items() if key not in ("split", "no_parallels")
+        }
+
     def sample(self, jobs: Sequence[Job]) -> list[Made]:
         """Neighbouring jobs of one length and options share batches."""
         made: list[Made] = []
-        for (_, decoding, fills), group in groupby(jobs, key=_alike):
+        for (_, decoding, fills), group in groupby(jobs, key=self._alike):
             part = list(group)
             make = self._fill if fills else self._extend
             size = max(1, BATCH // decoding.particles) if fills else BATCH
@@ -62,7 +75,7 @@ class Sampler:
         """From left to right; raises ValueError for a gap, which needs what comes after it."""
         if isinstance(job.request.task, Fill):
             raise ValueError("a gap cannot be filled bar by bar: its end must be known. Sample it")
-        _, decoding, _ = _alike(job)
+        _, decoding, _ = self._alike(job)
         stream = Stream(
             self.model,
             self.representation,
@@ -141,10 +154,10 @@ class Sampler:
             )
         return Gaps(tokens, free_TW)
 
-
-def _alike(job: Job) -> tuple[tuple[float, ...], Decoding, int]:
-    """What jobs of one batch have in common: length, options, and of gaps the request."""
-    request = job.request
-    fills = id(request) if isinstance(request.task, Fill) else 0
-    extent = (request.bars, request.min_bars, getattr(request.task, "bars", 0))
-    return extent, checked(Decoding, "sampling", request.options), fills
+    def _alike(self, job: Job) -> tuple[tuple[float, ...], Decoding, int]:
+        """What jobs of one batch have in common: length, options, and of gaps the request."""
+        request = job.request
+        fills = id(request) if isinstance(request.task, Fill) else 0
+        extent = (request.bars, request.min_bars, getattr(request.task, "bars", 0))
+        options = self._defaults() | dict(request.options)
+        return extent, checked(Decoding, "sampling", options), fills
