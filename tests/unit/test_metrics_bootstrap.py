@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostinato.metrics.bootstrap import mean_interval, ratio_interval
-from ostinato.metrics.compare import wasserstein_interval
+from ostinato.metrics.compare import wasserstein_floor, wasserstein_interval
 
 NUMBERS = st.lists(st.floats(-100, 100), min_size=1, max_size=20)
 
@@ -32,7 +32,7 @@ def test_ninety_percent_of_intervals_hold_the_truth():
     assert 0.83 < np.mean([x.low <= 1.0 <= x.high for x in intervals]) < 0.95
 
 
-@given(NUMBERS, st.integers(0, 2**63))
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=20), st.integers(0, 2**63))
 def test_a_mean_lies_in_the_range_of_its_values_and_a_seed_repeats_it(values, seed):
     interval = mean_interval(values, seed=seed, resamples=50)
     assert interval == mean_interval(values, seed=seed, resamples=50)
@@ -41,10 +41,40 @@ def test_a_mean_lies_in_the_range_of_its_values_and_a_seed_repeats_it(values, se
 
 
 @given(st.floats(-1e6, 1e6), st.integers(0, 5))
-def test_one_piece_is_its_own_interval(value, missing):
+def test_one_piece_or_one_group_has_no_interval(value, missing):
     interval = mean_interval([value] + [math.nan] * missing, seed=3)
-    assert interval.value == interval.low == interval.high == value
-    assert (interval.count, interval.ignored) == (1, missing)
+    assert interval.value == value
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+    assert (interval.count, interval.ignored, interval.groups) == (1, missing, 1)
+    assert math.isnan(mean_interval([1.0, 2.0], seed=3, groups=["a", "a"]).low)
+
+
+def test_95_percent_of_1000_simulated_sets_of_groups_are_covered():
+    """Twenty-six works of one to seven versions each, as in the test split of the chorales."""
+    generator = np.random.default_rng(0)
+    sizes = np.array([7, 6, 5, 4, *[2] * 9, *[1] * 13])
+    groups = np.repeat(np.arange(26), sizes)
+    works = generator.normal(0, 1, (1000, 26))[:, groups]
+    values = works + 0.5 * generator.normal(0, 1, (1000, len(groups)))
+    by_group, by_file = (
+        np.array([[x.low, x.high] for x in found])
+        for found in (
+            [mean_interval(v, seed=i, resamples=400, groups=groups) for i, v in enumerate(values)],
+            [mean_interval(v, seed=i, resamples=400) for i, v in enumerate(values)],
+        )
+    )
+    covers = ((by_group[:, 0] <= 0) & (by_group[:, 1] >= 0)).mean()
+    assert 0.93 <= covers <= 0.97
+    assert ((by_file[:, 0] <= 0) & (by_file[:, 1] >= 0)).mean() < 0.85  # files are no groups
+
+
+def test_groups_of_one_piece_are_pieces():
+    values = np.random.default_rng(0).normal(0, 1, 20)
+    names = [f"piece {n:02}" for n in range(20)]
+    assert mean_interval(values, seed=1, groups=names) == mean_interval(values, seed=1)
+    with pytest.raises(ValueError, match="one group for each piece"):
+        mean_interval(values, seed=1, groups=names[1:])
 
 
 def test_undefined_pieces_change_only_the_count_of_what_was_ignored():
@@ -65,6 +95,7 @@ def test_nothing_to_measure_is_nan_and_null_in_json(values):
         "high": None,
         "count": 0,
         "ignored": len(values),
+        "groups": 0,
     }
 
 
@@ -73,6 +104,8 @@ def test_a_ratio_weighs_pieces_by_their_length():
     interval = ratio_interval(nats, notes, seed=2)
     assert interval.value == 310 / 110
     assert (interval.low, interval.high) == (1.0, 3.0)
+    alone = ratio_interval([10.0, 100.0, 200.0], [10, 40, 60], groups=["a", "b", "b"], seed=2)
+    assert (alone.value, alone.low, alone.high) == (interval.value, interval.low, interval.high)
 
 
 def test_numerators_and_denominators_are_resampled_together():
@@ -133,6 +166,36 @@ def test_wasserstein_is_symmetric_and_its_interval_includes_it(ours, theirs):
         interval.value
     )
     assert wasserstein_interval(ours, ours, seed=0, resamples=5).value == 0
+
+
+def test_the_floor_is_what_as_many_real_pieces_get_and_grows_as_they_get_fewer():
+    from scipy.stats import wasserstein_distance
+
+    generator = np.random.default_rng(0)
+    real, theirs = generator.normal(0, 1, 300), generator.normal(0, 1, 90)
+    few, many = (wasserstein_floor(real, theirs, n, seed=1, resamples=300) for n in (16, 200))
+    assert 0 < many.low < many.value < few.value < few.high
+    draws = [
+        wasserstein_distance(generator.choice(real, 16, replace=False), theirs) for _ in range(300)
+    ]
+    assert few.value == pytest.approx(np.median(draws), rel=0.1)
+    assert math.isnan(wasserstein_floor(real, [], 16, seed=1).value)
+    more = wasserstein_floor(real[:10], theirs, 30, seed=1, resamples=50)  # with replacement
+    assert more.value > 0
+
+
+def test_versions_of_one_work_widen_the_interval_of_a_distance():
+    generator = np.random.default_rng(0)
+    works = np.repeat(np.arange(10), 8)
+    theirs = generator.normal(0, 1, 10)[works]
+    ours = generator.normal(0, 1, 80)
+    apart = wasserstein_interval(ours, theirs, seed=0, resamples=300)
+    together = wasserstein_interval(
+        ours, theirs, seed=0, resamples=300, groups=(np.arange(80), works)
+    )
+    assert together.value == apart.value
+    assert together.high - together.low > 1.3 * (apart.high - apart.low)
+    assert together.groups == 90
 
 
 def test_wasserstein_leaves_undefined_values_out():

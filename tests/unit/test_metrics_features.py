@@ -15,6 +15,7 @@ from ostinato.metrics.features import (
     mean_duration,
     measure,
     note_density,
+    overlap,
     pitch_class_entropy,
     pitch_range,
     polyphony,
@@ -92,6 +93,13 @@ def test_polyphony_counts_different_pitches_while_something_sounds():
     assert polyphony(piece_of([(0, 4, 60, 0), (0, 4, 36, 3)], drums=(3,))) == 1.0
 
 
+def test_overlap_is_a_second_pitch_in_one_track():
+    chord, voices = [(0, 4, 60, 0), (2, 4, 64, 0)], [(0, 4, 60, 0), (0, 4, 64, 1)]
+    assert overlap(piece_of(chord)) == pytest.approx(2 / 6)
+    assert overlap(piece_of(voices)) == 0
+    assert overlap(piece_of([*chord, (0, 6, 50, 1)])) == pytest.approx(2 / 12)
+
+
 def test_density_range_and_duration_by_hand():
     piece = piece_of([(0, 4, 60), (4, 2, 72), (6, 2, 48), (0, 8, 36, 3)], drums=(3,))
     assert note_density(piece) == 2.0
@@ -105,7 +113,8 @@ def test_density_range_and_duration_by_hand():
         ([(0, 4, 60)], 0.0),  # one beat, ending exactly on the next: MusPy sees a second one
         ([(0, 4, 60), (8, 4, 60)], 1 / 3),  # MusPy: 0, the first note's end fills the pause
         ([(0, 5, 60), (8, 4, 60)], 0.0),
-        ([(4, 4, 60)], 1 / 2),  # silence before the first note counts
+        ([(4, 4, 60)], 0.0),  # what fills the bar before an upbeat is not silence
+        ([(6, 2, 60), (12, 4, 60)], 1 / 3),
         ([(0, 1, 60), (13, 1, 60)], 1 / 2),  # the last beat is there though it is not full
         ([(0, 4, 60), (4, 0, 60), (8, 4, 60)], 1 / 3),  # a note of no length does not sound
     ],
@@ -132,12 +141,12 @@ def test_two_identical_bars_have_groove_one(tick):
 
 
 def test_groove_by_hand():
-    silence_then_kicks = piece_of([(16 + step, 4, 36) for step in SIXTEENTH_KICKS])
-    assert groove(silence_then_kicks) == 1 - 4 / 16
+    kicks = [(16 + step, 4, 36) for step in SIXTEENTH_KICKS]
+    assert groove(piece_of(kicks)) == 0  # a bar of silence shares no onset with the next one
     first, second, third = [0, 4], [16, 20, 24], [32, 46]
     bars = piece_of([(onset, 1, 60) for onset in first + second + third] + [(44, 4, 60)])
-    # 0,4 | 0,4,8 | 0,12,14: one, then four differences
-    assert groove(bars) == pytest.approx(1 - (1 + 4) / 2 / 16)
+    # 0,4 | 0,4,8 | 0,12,14: two of three, then one of five
+    assert groove(bars) == pytest.approx((2 / 3 + 1 / 5) / 2)
     waltz = piece_of([(0, 12, 60), (12, 12, 60), (24, 12, 60)], meter=Meter(0, 3, 4))
     assert groove(waltz) == 1.0
     late = piece_of([(0, 48, 60), (49, 47, 60), (95, 49, 60)], tick=12)  # a 48th off the grid
@@ -196,6 +205,7 @@ def test_every_feature_stays_in_its_range(piece):
         "polyphony": (1, 128),
         "empty_beat_rate": (0, 1),
         "groove": (0, 1),
+        "overlap": (0, 127),
     }
     for name, value in values.items():
         low, high = ranges.get(name, (0, math.inf))
@@ -210,8 +220,10 @@ def test_empty_beats_and_polyphony_agree_with_counting_ticks(piece):
         span = slice(note["onset"], note["onset"] + note["duration"])
         sounds[span, note["pitch"]] = True
         pitched[span, note["pitch"]] |= not piece.tracks[note["track"]].is_drum
-    beats = range(0, piece.length, piece.ticks_per_quarter)
     if sounds.any():
+        first = int(np.flatnonzero(sounds.any(axis=1))[0]) // piece.ticks_per_quarter
+        start = first * piece.ticks_per_quarter
+        beats = range(start, piece.length, piece.ticks_per_quarter)
         silent = [not sounds[beat : beat + piece.ticks_per_quarter].any() for beat in beats]
         assert empty_beat_rate(piece) == pytest.approx(np.mean(silent))
     if pitched.any():

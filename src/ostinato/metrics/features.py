@@ -61,7 +61,8 @@ def polyphony(piece: Piece) -> float:
     """Mean number of different pitches that sound at once, while any sounds, without drums.
 
     Sounding time summed over pitches / time in which something sounds; at least 1. Two voices on
-    one pitch count once, as in MusPy's `polyphony`. NaN where no pitched note has a length.
+    one pitch count once, as in MusPy's `polyphony`. See `overlap` for single
+    voices. NaN where no pitched note has a length.
     """
     notes = _sounding(_pitched(piece))
     onsets, ends = _span(notes)
@@ -80,32 +81,53 @@ def note_density(piece: Piece) -> float:
     return len(piece.notes) / piece.quarters if piece.length else math.nan
 
 
-def empty_beat_rate(piece: Piece) -> float:
-    """Share of quarter beats, up to the one in which the last note ends, in which nothing sounds.
+def overlap(piece: Piece) -> float:
+    """Share of the sounding time of tracks in which a track sounds a second pitch, without drums.
 
-    In [0, 1); all tracks count. NaN for a piece of no length. Beat b is the time [b, b + 1): a note
-    that ends exactly on a beat does not sound in it. MusPy fills the beat at `end // resolution`
-    and adds a beat after a piece that ends on one, so its rates are too low.
+    Σ over tracks of (time summed over pitches - time in which it sounds) / Σ of the time in which
+    it sounds; at least 0. 0 of music for single voices, where `polyphony` above their number is
+    overlap, not richness. NaN where no pitched note has a length.
+    """
+    several = sounding = 0
+    for track in np.unique(_pitched(piece)["track"]):
+        notes = _sounding(piece.notes[piece.notes["track"] == track])
+        if len(notes):
+            onsets, ends = _span(notes)
+            lanes = notes["pitch"] * ends.max()
+            alone = _covered(onsets, ends)
+            several += _covered(onsets + lanes, ends + lanes) - alone
+            sounding += alone
+    return several / sounding if sounding else math.nan
+
+
+def empty_beat_rate(piece: Piece) -> float:
+    """Share of quarter beats in which nothing sounds, from the beat of the first note to the beat
+    in which the last note ends.
+
+    In [0, 1); all tracks count. NaN where no note has a length. Beat b is the time [b, b + 1): a
+    note that ends exactly on a beat does not sound in it. What fills the bar before an upbeat is
+    not silence and does not count. MusPy counts it, fills the beat at `end // resolution` and adds
+    a beat after a piece that ends on one.
     """
     beat = piece.ticks_per_quarter
     onsets, ends = _span(_sounding(piece.notes))
     if not len(onsets):
         return math.nan
-    return 1.0 - _covered(onsets // beat, -(-ends // beat)) / math.ceil(piece.length / beat)
+    beats = math.ceil(piece.length / beat) - int(onsets.min()) // beat
+    return 1.0 - _covered(onsets // beat, -(-ends // beat)) / beats
 
 
 def groove(piece: Piece) -> float:
-    """Mean similarity of the onset patterns of adjacent full bars.
+    """Mean share of onset places that adjacent full bars have in common.
 
-    1 - Hamming distance / sixteenths in a bar, in [0, 1]; higher is more regular. All tracks;
-    onsets count at the nearest sixteenth; bars have the length of the first meter. A bar is full
-    when something sounds in its last quarter. NaN with fewer than two full bars, or where a bar is
-    no whole number of sixteenths.
+    Of each pair of bars, sixteenths at which both have an onset / sixteenths at which one has
+    (Jaccard 1901), in [0, 1]; higher is more regular. All tracks; onsets count at the nearest
+    sixteenth; bars have the length of the first meter. A bar is full when something sounds in its
+    last quarter. A pair of bars without onsets says nothing and is left out. NaN where no pair is
+    left, or where a bar is no whole number of sixteenths.
 
-    MusPy's `groove_consistency` compares the last bar with an extra empty one (muspy issue 73: two
-    identical bars score 0.9666) and counts ticks, so it approaches 1 for any music as the
-    resolution grows. Silent sixteenths count as agreement here too, so sparse music scores high:
-    compare it with the corpus's value.
+    Wu & Yang (2020) and MusPy count silent places as agreement, so that sparse music scores high
+    and MusPy's value approaches 1 for any music as the resolution grows.
     """
     sixteenths = piece.first_meter().bar_quarters() * SIXTEENTHS
     if sixteenths.denominator != 1:
@@ -119,7 +141,9 @@ def groove(piece: Piece) -> float:
     patterns = np.zeros(bars * width, dtype=bool)
     patterns[steps[steps < len(patterns)]] = True
     rows = patterns.reshape(bars, width)
-    return float((rows[1:] == rows[:-1]).mean())
+    either = (rows[1:] | rows[:-1]).sum(axis=1)
+    both = (rows[1:] & rows[:-1]).sum(axis=1)[either > 0]
+    return float((both / either[either > 0]).mean()) if len(both) else math.nan
 
 
 def pitch_range(piece: Piece) -> float:
@@ -153,17 +177,23 @@ FEATURES: Mapping[str, Feature] = {
     "polyphony": Feature(
         polyphony, "pitches", "Polyphony", "pitches that sound at once, where any does"
     ),
+    "overlap": Feature(
+        overlap, "share", "Overlap", "time in which a track sounds a second pitch of its own"
+    ),
     "note_density": Feature(
         note_density, "notes/quarter", "Note density", "notes that begin per quarter note"
     ),
     "empty_beat_rate": Feature(
-        empty_beat_rate, "share", "Empty beats", "quarter beats in which nothing sounds"
+        empty_beat_rate,
+        "share",
+        "Empty beats",
+        "quarter beats in which nothing sounds, from the first note on",
     ),
     "groove": Feature(
         groove,
         "share",
         "Groove",
-        "sixteenths at which adjacent bars agree on whether a note begins",
+        "onset places that adjacent bars have in common",
     ),
     "pitch_range": Feature(
         pitch_range, "semitones", "Pitch range", "from the lowest to the highest note"
