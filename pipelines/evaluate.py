@@ -8,6 +8,8 @@ from ostinato.config import entry, entry_of
 
 @entry("evaluate")
 def main(config: dict[str, Any]) -> None:
+    system = config["system"]
+    item = entry_of(config["systems"], system, "system")
     import torch
 
     from ostinato import tracking
@@ -20,8 +22,6 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.sampling.load import check_trained_on, load_trained
     from ostinato.settings import checked
 
-    system = config["system"]
-    item = entry_of(config["systems"], system, "system")
     trained = load_trained(Path("models") / system, family=item["family"])
     torch.set_num_threads(trained.card["training"]["threads"])
     tokens = open_tokens(Path("data/tokens") / item["encoding"])

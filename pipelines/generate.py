@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.config import entry
+from ostinato.files import require
 
 
 @entry("generate")
 def main(config: dict[str, Any]) -> None:
+    folder = Path(config["weights"])
+    require(folder / "model.json", f"dvc repro train@{folder.name}")
     from ostinato.audio.render import render
     from ostinato.generator import Generator
     from ostinato.music.voices import with_voices
@@ -17,7 +20,7 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.readers.read import read_piece
     from ostinato.sampling.request import Continue, Fill, Region, Request, Task, Unconditional
 
-    generator = Generator.load(Path(config["weights"]), config["device"])
+    generator = Generator.load(folder, config["device"])
     able, gap = generator.capabilities(), config["infill"]
     task: Task = Unconditional()
     fills = gap["bars"] is not None or bool(gap["voices"])
@@ -30,15 +33,8 @@ def main(config: dict[str, Any]) -> None:
         raise ValueError("infill.bars and infill.voices name a part of a piece: give prompt=<file>")
     shared = {key: config[key] for key in able.options if key in config}
     particles = {"particles": gap["particles"]} if fills and "particles" in able.options else {}
-    request = Request(
-        task=task,
-        bars=config["bars"],
-        min_bars=config["min_bars"],
-        n=config["n"],
-        seed=config["seed"],
-        conditions=config["conditions"],
-        options=shared | particles | config["options"],
-    )
+    given = {key: config[key] for key in ("bars", "min_bars", "n", "seed", "conditions")}
+    request = Request(task=task, options=shared | particles | config["options"], **given)
     out = Path(config["out"])
     for sample in generator.generate(request):
         name = f"{sample.row['index']:03}"

@@ -8,6 +8,8 @@ from ostinato.config import entry, entry_of
 
 @entry("sample")
 def main(config: dict[str, Any]) -> None:
+    system = config["system"]
+    item = entry_of(config["systems"], system, "system")
     import torch
 
     from ostinato import tracking
@@ -17,8 +19,6 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.sampling.request import EncodedPiece
     from ostinato.sampling.write import write_samples
 
-    system = config["system"]
-    item = entry_of(config["systems"], system, "system")
     generator = Generator.load(Path("models") / system, config["device"])
     torch.set_num_threads(generator.trained.card["training"]["threads"])
     tokens = open_tokens(Path("data/tokens") / item["encoding"])

@@ -18,6 +18,9 @@ def main(config: dict[str, Any]) -> float | None:
     if config["system"] is None:
         print(f"encoding {settings.encoding} and seed {settings.seed}, as system {settings.system}")
     tokens = open_tokens(Path("data/tokens") / settings.encoding)
+    from ostinato.training.checks import check
+
+    check(settings, tokens, config["trainer"])
     from ostinato.training.fit import fit  # seconds, which a mistake should not wait for
 
     out = Path(config["out"])

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from ostinato import arguments
 from ostinato.arguments import prepared
 from ostinato.settings import RENAMED
+from ostinato.usage import ASKED, usage
 
 Main = Callable[[dict[str, Any]], object]
 INTERRUPTED = 130
@@ -31,36 +32,13 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
     def decorate(main: Main) -> Callable[[], None]:
         @functools.wraps(main)
         def run() -> None:
-            import hydra
-            from hydra.core.hydra_config import HydraConfig
-            from omegaconf import DictConfig, OmegaConf
-
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # we explain errors ourselves
             conf = Path(main.__code__.co_filename).resolve().parents[1] / "conf"
-            failures: list[Exception] = []  # kept from Hydra, which would print them once more
-
-            @hydra.main(version_base="1.3", config_path=str(conf), config_name=config_name)
-            def launched(cfg: DictConfig) -> object:
-                try:
-                    plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-                    assert isinstance(plain, dict)
-                    plain["choices"] = dict(HydraConfig.get().runtime.choices)
-                    result = main({str(key): value for key, value in plain.items()})
-                    if stage := os.environ.get("DVC_STAGE"):
-                        from ostinato.execution.machine import note_stage
-
-                        note_stage(Path.cwd(), stage)
-                    return result
-                except Exception as error:
-                    failures.append(error)
-                    return None
-
             try:
-                sys.argv[1:] = prepared(sys.argv[1:])
-                _check_arguments(config_name, conf)
-                launched()
-                if failures:
-                    raise failures[0]
+                if set(ASKED) & set(sys.argv[1:]):
+                    about = main.__globals__["__doc__"]
+                    print(usage(config_name, conf, about, sys.argv[1:]), flush=True)  # noqa: T201
+                    return
+                _run(main, config_name, conf)
             except BrokenPipeError:  # as of `| head`: nobody reads on
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(PIPE_CLOSED)
@@ -73,6 +51,38 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
         return run
 
     return decorate
+
+
+def _run(main: Main, config_name: str, conf: Path) -> None:
+    """Compose the configuration and call `main` with it, once or for every job of a sweep."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import DictConfig, OmegaConf
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # we explain errors ourselves
+    failures: list[Exception] = []  # kept from Hydra, which would print them once more
+
+    @hydra.main(version_base="1.3", config_path=str(conf), config_name=config_name)
+    def launched(cfg: DictConfig) -> object:
+        try:
+            plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+            assert isinstance(plain, dict)
+            plain["choices"] = dict(HydraConfig.get().runtime.choices)
+            result = main({str(key): value for key, value in plain.items()})
+            if stage := os.environ.get("DVC_STAGE"):
+                from ostinato.execution.machine import note_stage
+
+                note_stage(Path.cwd(), stage)
+            return result
+        except Exception as error:
+            failures.append(error)
+            return None
+
+    sys.argv[1:] = prepared(sys.argv[1:])
+    _check_arguments(config_name, conf)
+    launched()
+    if failures:
+        raise failures[0]
 
 
 def load_config(
@@ -108,7 +118,7 @@ def _check_arguments(config_name: str, conf: Path) -> None:
     from hydra.errors import HydraException
 
     words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" in word]
-    if not words or any(word in ("--help", "-h", "--cfg", "-c") for word in sys.argv[1:]):
+    if not words or any(word in ("--cfg", "-c") for word in sys.argv[1:]):
         return
     try:
         overrides = OverridesParser.create().parse_overrides(words)
@@ -161,6 +171,8 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
         cause = error.__cause__
         lines += [str(cause)] if cause is not None else []
         lines += names
+        if "Could not load 'params'" in lines[0]:
+            lines = ["params.yaml is not in this folder; run this in a project, as in a checkout"]
         if isinstance(error, OverrideParseException):
             lines.append("quote a value that holds = ( [ { , or quotes: 'key=\"value\"'")
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

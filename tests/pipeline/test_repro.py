@@ -251,7 +251,7 @@ def test_importing_everything_and_asking_for_help_concerns_nothing(laboratory):
     imports = laboratory.start("-c", everything)
     for script in sorted((laboratory.root / "pipelines").glob("*.py")):
         printed = laboratory.run(script, "--help")
-        assert "== Config ==" in printed or "usage" in printed.lower(), script
+        assert "usage: ostinato" in printed, script
     assert imports.wait() == 0, imports.communicate()[0]
     assert list((laboratory.root / "src").rglob("*.pyc"))
     assert not stale(laboratory)

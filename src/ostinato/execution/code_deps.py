@@ -17,7 +17,7 @@ from typing import Any
 from ostinato.files import sha256_file
 
 # how to run: never changes a result, apart from the guard, which says why a file was rejected
-UNTRACKED = ("arguments.py", "config.py", "execution/", "tracking/")
+UNTRACKED = ("arguments.py", "config.py", "usage.py", "__main__.py", "execution/", "tracking/")
 GUARD = "execution/guard"  # guard.py, guarded_child.py, guarded_process.py
 # what a registry imports by name, relative to the package
 FOUND: dict[str, tuple[str, ...]] = {

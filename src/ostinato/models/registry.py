@@ -5,7 +5,6 @@ of (config, spec).
 """
 
 import importlib
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
@@ -14,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from ostinato import models
+from ostinato.discovery import modules_by_folder
 from ostinato.models.spec import ArraySpec
 from ostinato.settings import checked
 
@@ -27,21 +27,7 @@ def paradigms() -> dict[str, str]:
     Raises:
         ValueError: two paradigms have a family of one name.
     """
-    found: dict[str, str] = {}
-    for folder in pkgutil.iter_modules(models.__path__):
-        if not folder.ispkg or folder.name == SHARED:
-            continue
-        package = importlib.import_module(f"ostinato.models.{folder.name}")
-        for module in pkgutil.iter_modules(package.__path__):
-            if module.ispkg:
-                continue
-            if module.name in found:
-                raise ValueError(
-                    f"family {module.name} is in models/{found[module.name]}/ and in "
-                    f"models/{folder.name}/; rename one"
-                )
-            found[module.name] = folder.name
-    return found
+    return modules_by_folder(models, "family", without=SHARED)
 
 
 def families() -> list[str]:

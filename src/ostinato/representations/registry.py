@@ -5,12 +5,12 @@ share are the single files of this folder.
 """
 
 import importlib
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from ostinato import representations
+from ostinato.discovery import modules_by_folder
 from ostinato.representations.protocol import Representation
 
 
@@ -21,21 +21,7 @@ def forms() -> dict[str, str]:
     Raises:
         ValueError: two forms have a kind of one name.
     """
-    found: dict[str, str] = {}
-    for folder in pkgutil.iter_modules(representations.__path__):
-        if not folder.ispkg:
-            continue
-        package = importlib.import_module(f"ostinato.representations.{folder.name}")
-        for module in pkgutil.iter_modules(package.__path__):
-            if module.ispkg:
-                continue
-            if module.name in found:
-                raise ValueError(
-                    f"kind {module.name} is in representations/{found[module.name]}/ and in "
-                    f"representations/{folder.name}/; rename one"
-                )
-            found[module.name] = folder.name
-    return found
+    return modules_by_folder(representations, "kind")
 
 
 def kinds() -> list[str]:

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from pytorch_lightning.strategies import ModelParallelStrategy
 
 from ostinato.settings import checked
 
@@ -96,7 +93,11 @@ class Devices:
         return share // self.micro_batch
 
     def for_trainer(self) -> dict[str, Any]:
-        """Arguments of Lightning's Trainer."""
+        """Arguments of Lightning's Trainer, which is imported here: checks must not wait for it."""
+        from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+        from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+        from pytorch_lightning.strategies import ModelParallelStrategy
+
         devices = list(self.devices) if isinstance(self.devices, tuple) else self.devices
         strategy: Any = self.strategy
         if strategy == "fsdp":

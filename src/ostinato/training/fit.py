@@ -20,8 +20,9 @@ from ostinato.loading.tokens import TokenSet
 from ostinato.models.registry import build, paradigm_of
 from ostinato.models.spec import ArraySpec
 from ostinato.seeds import seed_of
+from ostinato.training.checks import check
 from ostinato.training.data import EncodingModule
-from ostinato.training.devices import Devices, devices_from, precision_note, precision_on
+from ostinato.training.devices import Devices, precision_note, precision_on
 from ostinato.training.export import export
 from ostinato.training.identity import Identity, fingerprint, identity
 from ostinato.training.module import Training
@@ -57,13 +58,11 @@ def fit(
         ValueError: settings, data or devices that contradict each other, or an unfinished training
             of this model folder under other settings.
     """
-    run_on = devices_from(trainer_options)
+    run_on = check(settings, tokens, trainer_options)
     torch.set_num_threads(settings.training.threads)
     torch.manual_seed(seed_of("init", settings.seed))
     spec = ArraySpec.of(tokens.codec)
     model = build(settings.family, settings.model, spec)
-    if not len(tokens.splits["valid"]):
-        raise ValueError(f"encoding {tokens.name} has no piece to validate on")
     paradigm: Any = importlib.import_module(f"ostinato.training.{paradigm_of(settings.family)}")
     module: Training = paradigm.Module(model, settings)
     data: EncodingModule = paradigm.Data(tokens, settings)

@@ -1,0 +1,26 @@
+"""What can be refused before Lightning is imported, which takes several seconds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ostinato.loading.tokens import TokenSet
+from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
+from ostinato.training.devices import Devices, devices_from
+from ostinato.training.settings import Settings
+
+
+def check(settings: Settings, tokens: TokenSet, trainer_options: Mapping[str, Any]) -> Devices:
+    """The devices of a training whose model, data and devices agree; the model is not kept.
+
+    Raises:
+        ValueError: settings, data or devices that contradict each other.
+    """
+    run_on = devices_from(trainer_options)
+    if not len(tokens.splits["valid"]):
+        raise ValueError(f"encoding {tokens.name} has no piece to validate on")
+    with torch.device("meta"):  # shapes without memory
+        build(settings.family, settings.model, ArraySpec.of(tokens.codec))
+    return run_on

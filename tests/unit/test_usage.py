@@ -1,0 +1,140 @@
+"""`--help` shows the settings that are composed, with the comments of their files; the verbs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ostinato.__main__ import listing, main, scripts
+from ostinato.config import load_config
+from ostinato.usage import usage
+
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
+VERBS = sorted(path.stem for path in (ROOT / "pipelines").glob("*.py"))
+# run by a process of its own: every refusal, then what is loaded
+REFUSALS = """
+import contextlib, io, runpy, sys
+for line in {lines!r}:
+    script, *arguments = line.split()
+    sys.argv = ["pipelines/" + script + ".py", *arguments]
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        except SystemExit as end:
+            assert end.code, line
+    print(said.getvalue().splitlines()[0])
+import ostinato.tracking
+print(sorted({heavy!r} & set(sys.modules)))
+import ostinato.training.checks
+print(sorted({heavy!r} & set(sys.modules)))
+"""
+HEAVY = {"torch", "mlflow", "muspy", "music21", "pytorch_lightning", "lightning_fabric", "scipy"}
+REFUSED = {
+    "train training.stepz=7": "did you mean steps?",
+    "train training.steps=7": "training.steps=7 must be a multiple of",
+    "train optimizer.lr=-1": "optimizer.lr=-1",
+    "train encoding=none": "unknown encoding 'none'",
+    "sample system=nobody": "unknown system 'nobody'",
+    "evaluate system=nobody": "unknown system 'nobody'",
+    "encode encoding=none": "unknown encoding 'none'",
+    "generate weights=nowhere": "nowhere/model.json is missing",
+    "generate weights=nowhere bars=two": "bars='two' must be a whole number",
+}
+
+
+@pytest.fixture
+def in_project(monkeypatch):
+    """The project's folder, with the usual choices of how to run."""
+    monkeypatch.chdir(ROOT)
+    for name in ("OSTINATO_TRAINER", "OSTINATO_EXECUTOR", "OSTINATO_DEVICE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_shows_what_is_composed_with_its_comments(in_project, verb):
+    chosen = ["model=gpt/small"] if verb == "train" else []
+    text = usage(verb, CONF, "About.", chosen)
+    assert text.startswith(f"About.\n\nusage: ostinato {verb} ")
+    settings = text.split("\n\n", 2)[2].rpartition("\n\nMore: ")[0]
+    weights = ["weights=???"] if verb == "generate" else []
+    assert yaml.safe_load(settings) == load_config(verb, [*chosen, *weights], ROOT)
+    own = (CONF / f"{verb}.yaml").read_text(encoding="utf-8").splitlines()
+    said = [line for line in own[: own.index("hydra:")] if "#" in line and line[0] not in " -"]
+    assert said
+    assert all(line in text for line in said)
+
+
+def test_help_names_the_other_choices_of_a_group(in_project, monkeypatch):
+    text = usage("train", CONF, "", [])
+    assert "# model=lstm/small (conf/model/lstm/small.yaml); others: " in text
+    assert "music_transformer/small" in text
+    monkeypatch.setenv("OSTINATO_TRAINER", "gpu")
+    assert "# trainer=gpu (conf/trainer/gpu.yaml); others: auto, cpu, " in usage(
+        "train", CONF, "", []
+    )
+    with pytest.raises(ValueError, match=r"valid names of model: .*lstm/small.*; not lstm/huge"):
+        usage("train", CONF, "", ["model=lstm/huge"])
+
+
+def test_help_says_where_params_are_read(in_project, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert "# params.yaml: none in this folder" in usage("sample", CONF, "", [])
+
+
+@pytest.mark.starts
+def test_a_refusal_waits_for_nothing_heavy():
+    """No clock: what a mistake must not wait for is not imported when it is told."""
+    code = REFUSALS.format(lines=list(REFUSED), heavy=HEAVY)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    *told, before, after = run.stdout.splitlines()
+    told = [line for line in told if line.startswith("error: ")]
+    assert len(told) == len(REFUSED)
+    for line, words in zip(told, REFUSED.values(), strict=True):
+        assert words in line
+    assert before == "[]"
+    assert after == "['torch']", "a model's settings need torch to be checked, and no more"
+
+
+def test_every_verb_is_listed_with_what_it_does(capsys, monkeypatch):
+    found = scripts()
+    assert sorted(found) == VERBS
+    assert list(found)[:3] == ["download", "normalize", "encode"]
+    monkeypatch.setattr(sys, "argv", ["ostinato", "--help"])
+    main()
+    printed = capsys.readouterr().out
+    assert printed == listing(found) + "\n"
+    lines = dict(line.split(maxsplit=1) for line in printed.splitlines() if line[:2] == "  ")
+    assert sorted(lines) == VERBS
+    assert lines["encode"] == "encode a corpus as the arrays data/tokens/<encoding>"
+    assert all(len(line) < 120 and "\n" not in line for line in lines.values())
+
+
+def test_a_verb_is_its_script(capsys, monkeypatch, in_project):
+    ends = []
+    for run in (main, lambda: exec_script("generate")):
+        monkeypatch.setattr(sys, "argv", ["ostinato", "generate", "bars=two"])
+        with pytest.raises(SystemExit) as end:
+            run()
+        ends.append((end.value.code, capsys.readouterr()))
+    assert ends[0] == ends[1]
+    assert ends[0][1].err.startswith("error: bars='two' must be a whole number")
+
+
+def exec_script(name):
+    """As `python pipelines/<name>.py` with the arguments that `ostinato <name>` has."""
+    import runpy
+
+    sys.argv = [f"pipelines/{name}.py", *sys.argv[2:]]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def test_an_unknown_verb_names_the_nearest(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ostinato", "generat"])
+    with pytest.raises(SystemExit, match="no verb 'generat'; did you mean generate"):
+        main()
