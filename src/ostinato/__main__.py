@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 # the order of work; other scripts follow by name
-FIRST = ("download", "normalize", "encode", "train", "sample", "evaluate", "compare", "generate")
+FIRST = ("download", "normalize", "encode", "reference", "train", "sample", "evaluate", "compare")
 
 
 def scripts() -> dict[str, Path]:
