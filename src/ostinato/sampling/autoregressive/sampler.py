@@ -16,6 +16,7 @@ from ostinato.sampling.autoregressive.decode import Stream, decode
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.infill import Gaps, infill
 from ostinato.sampling.autoregressive.session import BarSession
+from ostinato.sampling.gaps import free_cells
 from ostinato.sampling.prompts import prompt_of
 from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional
 from ostinato.sampling.sampler import Job, Made, Session
@@ -111,7 +112,7 @@ class Sampler:
         task = jobs[0].request.task
         assert isinstance(task, Fill)
         seeds = [job.seed for job in jobs]
-        gaps = self._gaps(task, jobs[0].request.bars)
+        gaps = Gaps(*free_cells(self.representation, task, jobs[0].request.bars))
         given = self._given(jobs)
         return infill(self.model, self.representation, gaps, seeds, decoding, given)
 
@@ -135,24 +136,6 @@ class Sampler:
                 f"prompt_bars={np.floor(fits * 4) / 4:g}, or a model with a longer context"
             )
         return prompt
-
-    def _gaps(self, task: Fill, limit: int) -> Gaps:
-        """The cells of a piece, and which of them are to be filled."""
-        assert isinstance(self.representation, Fillable)
-        piece, free = task.piece, task.free
-        assert isinstance(piece, Piece)
-        tokens = prompt_of(self.representation, piece, limit)
-        free_TW = self.representation.cells(
-            tokens, free.bars, free.roles or self.representation.voices
-        )
-        if not free_TW.any():
-            known = sorted(self.representation.bar_starts(tokens)) or [0]
-            raise ValueError(
-                f"infill.bars={list(free.bars or ())} lie outside prompt "
-                f"{piece.source or piece.id}, which has bars {known[0]} to {known[-1]}: name bars "
-                "that it has"
-            )
-        return Gaps(tokens, free_TW)
 
     def _alike(self, job: Job) -> tuple[tuple[float, ...], Decoding, int]:
         """What jobs of one batch have in common: length, options, and of gaps the request."""

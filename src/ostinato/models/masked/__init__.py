@@ -1,0 +1,1 @@
+"""Families that fill hidden cells, given any others (absorbing-state diffusion)."""

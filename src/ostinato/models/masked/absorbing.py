@@ -1,0 +1,246 @@
+"""Absorbing-state discrete diffusion over the cells of a grid, which is order-agnostic
+autoregression: three names of one objective.
+
+Some cells of a piece are hidden; the model says what each of them may be, given the others. With a
+share of hidden cells drawn uniformly and the mean nats of a hidden cell, times the number of cells,
+one gets, in expectation, the nats of a piece when its cells are revealed in a random order: a bound
+on its likelihood (Uria 2014; Hoogeboom 2022, eq. 5 and 6). It equals the bound of D3PM with an
+absorbing state (Austin 2021, appendix A.3) and of MDLM (Sahoo 2024, eq. 10) for any schedule, and
+the training objective of Coconet (Huang 2017) up to its weights.
+
+Every cell is told the nearest known cells of its own voice, and the output can copy them. Bar lines
+and the end have an exact distribution of their own (layers/bar_lines.py); the voices are filled
+given them.
+"""
+
+# B batch, T positions, W voices, S symbols of a voice, D width, H hidden width, M hidden cells
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.models.layers.bar_lines import BarLines, places
+from ostinato.models.layers.conditions import ConditionInput
+from ostinato.models.masked.parts.neighbors import FARTHEST, Neighbors, nearest
+from ostinato.models.masked.parts.trunk import Trunk
+from ostinato.models.spec import PAD, ArraySpec, ConditionSpec, Given
+
+REST = 0
+MOST_VOICES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of the family.
+
+    width: D. voice_hidden: H, of the predictor of a cell. context: how many steps away a position
+    sees others. expansion: inner width of a feed-forward, in widths. period: a clock for grids
+    without bar lines, such as 16; with bar lines the place in the bar is seen. conditions: names of
+    the encoding's conditions that are seen. condition_dropout: how often each is hidden in
+    training, as a share of the pieces.
+    """
+
+    width: int = 160
+    voice_hidden: int = 96
+    layers: int = 4
+    heads: int = 4
+    context: int = 128
+    expansion: int = 4
+    dropout: float = 0.1
+    period: int = 16
+    conditions: tuple[str, ...] = ()
+    condition_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "heads", "expansion", "context", "period", "voice_hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width={self.width} must be a multiple of twice heads={self.heads}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+
+
+class Model(nn.Module):
+    """p(hidden cell | known cells, bar lines, conditions).
+
+    Raises:
+        ValueError: an encoding that is not a grid with a column for each voice.
+    """
+
+    columns_W: Tensor
+
+    def __init__(self, config: Config, spec: ArraySpec) -> None:
+        super().__init__()
+        structure = spec.structure
+        columns = structure.voice_columns if structure else tuple(range(spec.width))
+        self.symbols = min(structure.structural) if structure else spec.vocabulary
+        _check(spec, columns, self.symbols)
+        self.config, self.structure = config, structure
+        self.register_buffer("columns_W", torch.tensor(columns), persistent=False)
+        count, width, hidden = len(columns), config.width, config.voice_hidden
+        self.bar_lines = BarLines(structure) if structure else None
+        self.clock = nn.Embedding(64 if structure else config.period, width)
+        self.cells = CellTable(count, self.symbols, width)
+        self.own = CellTable(count, self.symbols, hidden)
+        self.conditioning = (
+            ConditionInput(config.conditions, spec.conditions, width, config.condition_dropout)
+            if config.conditions
+            else None
+        )
+        self.trunk = Trunk(
+            width,
+            layers=config.layers,
+            heads=config.heads,
+            context=config.context,
+            expansion=config.expansion,
+            dropout=config.dropout,
+        )
+        self.to_voices = nn.Linear(width, count * hidden, bias=False)
+        self.norm = nn.RMSNorm(hidden)
+        self.to_symbols = nn.Linear(hidden, self.symbols)
+        self.to_copies = nn.Linear(hidden, 2)
+        nn.init.normal_(self.clock.weight, std=0.1)
+
+    @property
+    def conditions(self) -> tuple[ConditionSpec, ...]:
+        """Those that the model uses."""
+        return self.conditioning.specs if self.conditioning else ()
+
+    def given(self, codes_BK: Tensor | None) -> Given | None:
+        """Of the codes of all conditions of an encoding, those that the model uses."""
+        if self.conditioning is None or codes_BK is None:
+            return None
+        return Given(self.conditioning.pick(codes_BK))
+
+    def voices(self, rows_BTW: Tensor) -> tuple[Tensor, Tensor]:
+        """The voices' cells, (B, T, W), and which of them are music: neither PAD nor in the end."""
+        cells_BTW = rows_BTW[..., self.columns_W]
+        free_BTW = cells_BTW != PAD
+        if self.structure and self.structure.end is not None:
+            ends_BT = rows_BTW[..., self.structure.bar_column] == self.structure.end
+            free_BTW = free_BTW & ~ends_BT[..., None]
+        return cells_BTW, free_BTW
+
+    def logits(
+        self, rows_BTW: Tensor, hidden_BTW: Tensor, start_B: Tensor, given: Given | None = None
+    ) -> Tensor:
+        """Logits of the hidden cells, (M, S), in the order of `hidden_BTW.nonzero()`.
+
+        Args:
+            rows_BTW: rows of the encoding; what hidden cells hold does not matter.
+            hidden_BTW: which voices' cells are hidden. start_B: steps before the first row.
+        """
+        cells_BTW, held_BT = rows_BTW[..., self.columns_W], rows_BTW[..., 0] != PAD
+        known_BTW = ~hidden_BTW & (cells_BTW != PAD)
+        shown_BTW = torch.where(known_BTW, cells_BTW, self.symbols)
+        around = nearest(shown_BTW, known_BTW, self.symbols)
+        x_BTD = self.cells(shown_BTW, around).sum(dim=2) + self.clock(
+            self._clock(rows_BTW, start_B)
+        )
+        if self.conditioning is not None:
+            codes_BC = given.codes_BC if given else None
+            if codes_BC is None:
+                codes_BC = self.conditioning.not_given(len(rows_BTW))
+            x_BTD = x_BTD + self.conditioning(codes_BC)[:, None]
+        y_BTD = self.trunk(x_BTD, held_BT)
+        y_BTWH = self.to_voices(y_BTD).unflatten(-1, (len(self.columns_W), -1))
+        own_MH = self.own(shown_BTW, around, hidden_BTW)
+        y_MH = F.silu(self.norm(y_BTWH[hidden_BTW] + own_MH))
+        return self._with_copies(y_MH, around, hidden_BTW)
+
+    def _with_copies(self, y_MH: Tensor, around: Neighbors, hidden_BTW: Tensor) -> Tensor:
+        """Logits with a gate for each neighbor, which adds to its symbol."""
+        logits_MS = F.pad(self.to_symbols(y_MH), (0, 1))  # the last one: no neighbor is known
+        gates_M2 = self.to_copies(y_MH)
+        for gate_M, symbols in zip(gates_M2.unbind(1), (around.before, around.after), strict=True):
+            index_M1 = symbols[hidden_BTW][:, None]
+            logits_MS = logits_MS.scatter_add(1, index_M1, gate_M[:, None].to(logits_MS.dtype))
+        return logits_MS[:, :-1]
+
+    def _clock(self, rows_BTW: Tensor, start_B: Tensor) -> Tensor:
+        """The place in the bar, (B, T)."""
+        if self.structure:
+            most = self.clock.num_embeddings - 1
+            return places(rows_BTW[..., self.structure.bar_column], self.structure, most)
+        steps_T = torch.arange(rows_BTW.shape[1], device=rows_BTW.device)
+        return (start_B[:, None] + steps_T) % self.config.period
+
+    def nats(
+        self, rows_BTW: Tensor, hidden_BTW: Tensor, start_B: Tensor, given: Given | None = None
+    ) -> Tensor:
+        """Nats of the hidden cells, each given the known ones, (B, T, W), 0 elsewhere."""
+        logits_MS = self.logits(rows_BTW, hidden_BTW, start_B, given)
+        cells_M = rows_BTW[..., self.columns_W][hidden_BTW]
+        nats_M = F.cross_entropy(logits_MS.float(), cells_M, reduction="none")
+        return nats_M.new_zeros(hidden_BTW.shape).masked_scatter(hidden_BTW, nats_M)
+
+    def bound(
+        self, rows_BTW: Tensor, shares_B: Tensor, start_B: Tensor, given: Given | None = None
+    ) -> Tensor:
+        """An unbiased estimate of the nats of voices revealed in a random order, (B, T, W).
+
+        shares_B: in (0, 1], drawn uniformly: the share of cells that are hidden, rounded up. Which
+        ones is drawn from torch's generator. A hidden cell counts N / k times, of N cells k hidden.
+        """
+        _, free_BTW = self.voices(rows_BTW)
+        counts_B = free_BTW.sum(dim=(1, 2))
+        hidden_BTW = hide(free_BTW, (shares_B * counts_B).ceil().clamp(min=1).long())
+        weights_B = counts_B / hidden_BTW.sum(dim=(1, 2)).clamp(min=1)
+        return self.nats(rows_BTW, hidden_BTW, start_B, given) * weights_B[:, None, None]
+
+    def bar_nats(self, rows_BTW: Tensor) -> Tensor | None:
+        """Exact nats of the bar column of whole pieces, (B, T); None for a grid without."""
+        if self.bar_lines is None or self.structure is None:
+            return None
+        return self.bar_lines.nats(rows_BTW[..., self.structure.bar_column])
+
+
+class CellTable(nn.Module):
+    """A vector for each cell: of its symbol, if known, and of its neighbors and their distances."""
+
+    def __init__(self, voices: int, symbols: int, width: int) -> None:
+        super().__init__()
+        sizes = (symbols + 1, symbols + 1, symbols + 1, FARTHEST + 1, FARTHEST + 1)
+        self.table = nn.Embedding(voices * sum(sizes), width)
+        nn.init.normal_(self.table.weight, std=0.1)
+        starts = torch.tensor([0, *sizes[:-1]]).cumsum(0)
+        first_W5 = torch.arange(voices)[:, None] * sum(sizes) + starts
+        self.register_buffer("first_W5", first_W5, persistent=False)
+
+    first_W5: Tensor
+
+    def forward(
+        self, shown_BTW: Tensor, around: Neighbors, chosen_BTW: Tensor | None = None
+    ) -> Tensor:
+        """Shape (B, T, W, width), or (M, width) of chosen cells."""
+        codes = torch.stack(
+            [shown_BTW, around.before, around.after, around.since, around.until], dim=-1
+        )
+        codes = codes + self.first_W5
+        if chosen_BTW is not None:
+            codes = codes[chosen_BTW]
+        sums = F.embedding_bag(codes.flatten(0, -2), self.table.weight, mode="sum")
+        return sums.view(*codes.shape[:-1], -1)
+
+
+def hide(free_BTW: Tensor, counts_B: Tensor) -> Tensor:
+    """As many of the free cells of each piece, drawn uniformly from torch's generator."""
+    lots = torch.rand(free_BTW.shape, device=free_BTW.device).masked_fill(~free_BTW, 2.0)
+    order = lots.flatten(1).argsort(dim=1)
+    ranks = torch.empty_like(order).scatter_(
+        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
+    )
+    return (ranks < counts_B[:, None]).view_as(free_BTW) & free_BTW
+
+
+def _check(spec: ArraySpec, columns: tuple[int, ...], symbols: int) -> None:
+    wanted = "family absorbing fills cells of a grid with one column for each voice"
+    if spec.kind != "tokens" or spec.timing is not None or len(columns) > MOST_VOICES:
+        raise ValueError(f"{wanted}; choose an encoding of form grid (encoding=…)")
+    if spec.structure and spec.structure.bar_column in columns:
+        raise ValueError(f"{wanted}, and bars in a column of their own; grid_flat has neither")
+    if spec.structure and sorted(spec.structure.structural)[0] != symbols:
+        raise ValueError(f"{wanted}; its structural symbols must be the last ones")

@@ -1,0 +1,1 @@
+"""Samples by filling hidden cells in any order."""

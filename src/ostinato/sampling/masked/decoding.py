@@ -1,0 +1,36 @@
+"""Settings of sampling with masked families."""
+
+from dataclasses import dataclass
+
+ORDERS = ("random", "confident")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How hidden cells are revealed.
+
+    steps: passes of the model, each of which reveals about as many cells at once; cells revealed
+        together do not see each other, so more steps are better and slower. 0: one cell a pass,
+        which samples from the model's own distribution (ancestral).
+    order: `random`, or `confident`: of values drawn for all hidden cells, the likeliest are kept
+        (MaskGIT, Chang 2022).
+    gibbs: passes after that, each of which hides some cells again and draws them anew; their share
+        falls from `gibbs_share` to nearly none (Yao 2014, as in Coconet).
+    temperature: above 1 more surprising, below 1 more predictable.
+    """
+
+    steps: int = 96
+    order: str = "random"
+    gibbs: int = 0
+    gibbs_share: float = 0.5
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.gibbs < 0:
+            raise ValueError(f"steps={self.steps} and gibbs={self.gibbs} cannot be negative")
+        if self.order not in ORDERS:
+            raise ValueError(f"order={self.order!r} is none of {', '.join(ORDERS)}")
+        if not 0 < self.gibbs_share <= 1:
+            raise ValueError(f"gibbs_share={self.gibbs_share} must lie in (0, 1]")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature={self.temperature} must be above 0")

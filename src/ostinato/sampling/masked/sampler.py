@@ -1,0 +1,181 @@
+"""The sampler of masked families: fills the free cells of pieces, in any order."""
+
+# B batch, T positions, W columns, M hidden cells, S symbols
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ostinato.models.masked.absorbing import Model
+from ostinato.models.spec import PAD, Given
+from ostinato.representations.protocol import Representation
+from ostinato.sampling.masked.canvas import Canvas, canvas_of
+from ostinato.sampling.masked.decoding import Decoding
+from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional, Vary
+from ostinato.sampling.sampler import Job, Made, Session
+from ostinato.settings import checked
+
+BATCH = 16
+Flags = npt.NDArray[np.bool_]
+
+
+class Sampler:
+    """Keeps any cells, and fills all others: from nothing, after a prompt, in gaps."""
+
+    tasks = (Unconditional.name, Continue.name, Fill.name, Vary.name)
+
+    def __init__(self, model: Model, representation: Representation) -> None:
+        self.model, self.representation = model, representation
+
+    def capabilities(self) -> Capabilities:
+        """All options of Decoding."""
+        return Capabilities(
+            tasks=self.tasks,
+            conditions=self.model.conditions,
+            options=asdict(Decoding()),
+            roles=tuple(getattr(self.representation, "voices", ())),
+        )
+
+    def session(self, job: Job) -> Session:
+        """There are none: cells are filled in any order.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("masked families fill whole pieces, not bar by bar: sample them")
+
+    def sample(self, jobs: Sequence[Job]) -> list[Made]:
+        """Neighbouring jobs with the same options share batches."""
+        made: list[Made] = []
+        for decoding, group in groupby(jobs, key=_decoding):
+            part = list(group)
+            for start in range(0, len(part), BATCH):
+                made += self._batch(part[start : start + BATCH], decoding)
+        return made
+
+    def _batch(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
+        randoms = [np.random.default_rng(job.seed) for job in jobs]
+        canvases = [
+            canvas_of(job, self.model, self.representation, random)
+            for job, random in zip(jobs, randoms, strict=True)
+        ]
+        filled = fill(self.model, canvases, randoms, decoding, self._given(jobs))
+        return [
+            Made(rows, ended=canvas.ended) for rows, canvas in zip(filled, canvases, strict=True)
+        ]
+
+    def _given(self, jobs: Sequence[Job]) -> Given | None:
+        """The conditions of the jobs; None for a model without any."""
+        if not self.model.conditions:
+            return None
+        able = self.capabilities()
+        codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
+        return Given(codes_BC.to(self.model.columns_W.device))
+
+
+@torch.inference_mode()
+def fill(
+    model: Model,
+    canvases: Sequence[Canvas],
+    randoms: Sequence[np.random.Generator],
+    decoding: Decoding,
+    given: Given | None = None,
+) -> list[npt.NDArray[np.int32]]:
+    """The rows of every canvas with its free cells filled; all others stay as they are."""
+    model.eval()
+    longest = max(len(canvas.rows) for canvas in canvases)
+    width = canvases[0].rows.shape[1]
+    rows_BTW = np.full((len(canvases), longest, width), PAD, np.int64)
+    free_BTW = np.zeros(rows_BTW.shape, dtype=bool)
+    for number, canvas in enumerate(canvases):
+        rows_BTW[number, : len(canvas.rows)] = canvas.rows
+        free_BTW[number, : len(canvas.rows)] = canvas.free
+    painter = _Painter(model, rows_BTW, randoms, decoding.temperature, given)
+    _reveal(painter, free_BTW, decoding)
+    for number in range(decoding.gibbs):
+        share = decoding.gibbs_share * (1 - number / decoding.gibbs)
+        again_BTW = free_BTW & (painter.lots() < share)
+        painter.take(again_BTW, *painter.draw(again_BTW))
+    return [
+        rows[: len(canvas.rows)].astype(np.int32)
+        for rows, canvas in zip(painter.rows_BTW, canvases, strict=True)
+    ]
+
+
+def _reveal(painter: "_Painter", free_BTW: Flags, decoding: Decoding) -> None:
+    """Fill all free cells in as many passes as asked for."""
+    hidden_BTW, batch = free_BTW.copy(), len(free_BTW)
+    order_BTW = painter.lots()
+    passes = decoding.steps or int(free_BTW.sum(axis=(1, 2)).max(initial=0))
+    for left in range(passes, 0, -1):
+        if not hidden_BTW.any():
+            return
+        values, chances = painter.draw(hidden_BTW)
+        scores = chances if decoding.order == "confident" else order_BTW
+        counts_B = -(-hidden_BTW.sum(axis=(1, 2)) // left)
+        ranked = np.where(hidden_BTW, scores, -np.inf).reshape(batch, -1)
+        ranks = np.argsort(np.argsort(-ranked, axis=1, kind="stable"), axis=1, kind="stable")
+        now_BTW = (ranks < counts_B[:, None]).reshape(free_BTW.shape) & hidden_BTW
+        painter.take(now_BTW, values, chances)
+        hidden_BTW &= ~now_BTW
+
+
+class _Painter:
+    """Rows that are being filled, with a stream of random numbers for each piece."""
+
+    def __init__(
+        self,
+        model: Model,
+        rows_BTW: npt.NDArray[np.int64],
+        randoms: Sequence[np.random.Generator],
+        temperature: float,
+        given: Given | None,
+    ) -> None:
+        self.model, self.rows_BTW, self.given = model, rows_BTW, given
+        self._randoms, self._temperature = randoms, temperature
+        self._lengths = (rows_BTW[..., 0] != PAD).sum(axis=1).tolist()
+        self._columns = model.columns_W.cpu().numpy()
+
+    def lots(self) -> npt.NDArray[np.float64]:
+        """A number in [0, 1) for each cell; a piece's do not depend on the others' lengths."""
+        out = np.ones(self.rows_BTW.shape)
+        for number, (random, length) in enumerate(zip(self._randoms, self._lengths, strict=True)):
+            out[number, :length] = random.random((length, self.rows_BTW.shape[-1]))
+        return out
+
+    def draw(self, hidden_BTW: Flags) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Values of the hidden cells, given all others, and their probabilities; (B, T, W)."""
+        device = self.model.columns_W.device
+        hidden = torch.from_numpy(hidden_BTW[..., self._columns]).to(device)
+        start_B = torch.zeros(len(hidden), dtype=torch.long, device=device)
+        rows = torch.from_numpy(self.rows_BTW).to(device)
+        logits_MS = self.model.logits(rows, hidden, start_B, self.given)
+        lots_M = torch.from_numpy(self.lots()[..., self._columns][hidden.cpu().numpy()])
+        probs_MS = torch.softmax(logits_MS.double().cpu() / self._temperature, dim=1)
+        chosen_M = _inverted(probs_MS, lots_M)
+        values, chances = self.rows_BTW.copy(), np.zeros(self.rows_BTW.shape)
+        values[hidden_BTW] = chosen_M.numpy()
+        chances[hidden_BTW] = probs_MS.gather(1, chosen_M[:, None])[:, 0].numpy()
+        return values, chances
+
+    def take(self, cells_BTW: Flags, values: npt.NDArray[np.int64], _: object) -> None:
+        """Keep the values of these cells."""
+        self.rows_BTW[cells_BTW] = values[cells_BTW]
+
+
+def _inverted(probs_MS: Tensor, lots_M: Tensor) -> Tensor:
+    """The symbols at which cumulative distributions pass numbers in [0, 1)."""
+    cumulative_MS = probs_MS.cumsum(dim=1)
+    points_M1 = (lots_M * cumulative_MS[:, -1])[:, None]
+    return torch.searchsorted(cumulative_MS, points_M1, right=True)[:, 0].clamp(
+        max=probs_MS.shape[1] - 1
+    )
+
+
+def _decoding(job: Job) -> Decoding:
+    return checked(Decoding, "sampling", job.request.options)

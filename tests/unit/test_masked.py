@@ -1,0 +1,209 @@
+"""Masked families: what is hidden stays unseen, the bound is a bound, kept cells are kept."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ostinato.evaluation.likelihood.masked import Scorer
+from ostinato.models.layers.bar_lines import BarLines
+from ostinato.models.masked.absorbing import Config, Model, hide
+from ostinato.models.masked.parts.bound import bound_of
+from ostinato.models.masked.parts.neighbors import FARTHEST, nearest
+from ostinato.models.registry import build
+from ostinato.models.spec import PAD, ArraySpec
+from ostinato.representations.grid.grid import Grid
+from ostinato.sampling.masked.sampler import Sampler
+from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
+from ostinato.sampling.sampler import Job
+
+BARS = Grid(lowest=36, highest=81, bars=True, end=True, meters=("3/4", "4/4"))
+CELLS = Grid(lowest=36, highest=81)
+TINY = {"width": 16, "voice_hidden": 16, "layers": 1, "heads": 2, "dropout": 0.0}
+
+
+def spec_of(grid):
+    codec = {"width": grid.width, "vocabulary": grid.vocabulary, "structure": grid.structure()}
+    return ArraySpec.of(codec)
+
+
+def tiny(grid=BARS, **changes):
+    torch.manual_seed(0)
+    return build("absorbing", TINY | changes, spec_of(grid)).eval()
+
+
+def rows(chorale, grid=BARS, seed=1, bars=2):
+    return torch.from_numpy(grid.encode(chorale(seed, bars=bars)).astype(np.int64))
+
+
+def test_neighbors_are_the_nearest_known_cells():
+    cells = torch.tensor([[[5], [6], [7], [8]]])
+    known = torch.tensor([[[False], [True], [False], [False]]])
+    found = nearest(cells, known, unknown=9)
+    assert found.before.flatten().tolist() == [9, 6, 6, 6]
+    assert found.after.flatten().tolist() == [6, 6, 9, 9]
+    assert found.since.flatten().tolist() == [FARTHEST, 0, 1, 2]
+    assert found.until.flatten().tolist() == [1, 0, FARTHEST, FARTHEST]
+
+
+def test_so_many_cells_are_hidden_and_all_equally_often():
+    free = torch.ones(4000, 5, 1, dtype=torch.bool)
+    free[:, 2] = False
+    hidden = hide(free, torch.full((4000,), 3))
+    assert (hidden.sum(dim=(1, 2)) == 3).all()
+    assert not hidden[:, 2].any()
+    shares = hidden.double().mean(dim=0).flatten()[[0, 1, 3, 4]]
+    assert (shares - 0.75).abs().max() < 4 * (0.75 * 0.25 / 4000) ** 0.5
+
+
+def test_an_untrained_output_costs_ln_v_for_each_cell(chorale):
+    model = tiny()
+    for layer in (model.to_symbols, model.to_copies):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    batch = rows(chorale)[None]
+    nats = Scorer(model).score(batch)
+    _, free = model.voices(batch)
+    assert nats.shape == batch.shape
+    wanted = float(free.sum()) * np.log(model.symbols)
+    assert float(nats[..., 1:].detach().sum()) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_the_bound_of_exact_conditionals_is_the_likelihood(monkeypatch):
+    """Two cells of two symbols with a known joint distribution."""
+    joint = torch.tensor([[0.4, 0.1], [0.2, 0.3]])
+    model = tiny(Grid(voices=("soprano", "alto"), lowest=60, highest=61))
+
+    def exact(rows_BTW, hidden_BTW, start_B, given=None):
+        (a, b), (hide_a, hide_b) = rows_BTW[0, 0].tolist(), hidden_BTW[0, 0].tolist()
+        both, of_a, of_b = joint[a, b], joint.sum(1)[a], joint.sum(0)[b]
+        nats_a = -(of_a if hide_b else both / of_b).log() if hide_a else 0.0
+        nats_b = -(of_b if hide_a else both / of_a).log() if hide_b else 0.0
+        return torch.tensor([[[nats_a, nats_b]]])
+
+    monkeypatch.setattr(model, "nats", exact)
+    for piece in ([0, 0], [0, 1], [1, 0], [1, 1]):
+        nats = bound_of(model, torch.tensor([[piece]]), None, draws=2000).sum()
+        truth = -joint[tuple(piece)].log()
+        assert float(nats) == pytest.approx(float(truth), abs=0.05)
+
+
+def test_hidden_values_and_padding_are_not_seen(chorale):
+    model, piece = tiny(), rows(chorale)
+    hidden = torch.zeros(1, len(piece), 4, dtype=torch.bool)
+    hidden[0, 3:9, 1] = hidden[0, 20, :3] = True
+    start = torch.zeros(1, dtype=torch.long)
+    logits = model.logits(piece[None], hidden, start)
+    other = piece[None].clone()
+    other[0, 3:9, 2] = 7
+    assert torch.equal(model.logits(other, hidden, start), logits)
+    padded = torch.cat([piece[None], torch.full((1, 6, 5), PAD)], dim=1)
+    wide = torch.cat([hidden, torch.zeros(1, 6, 4, dtype=torch.bool)], dim=1)
+    assert torch.allclose(model.logits(padded, wide, start), logits, atol=1e-5)
+    scored = Scorer(model).score(padded)
+    assert (scored[0, len(piece) :] == 0).all()
+    known = piece[None].clone()
+    known[0, 10, 2] += 1
+    assert not torch.allclose(model.logits(known, hidden, start), logits)
+
+
+def test_bar_lines_score_in_one_pass_what_they_say_step_by_step(chorale):
+    torch.manual_seed(0)
+    lines = BarLines(spec_of(BARS).structure)
+    column = rows(chorale, bars=3)[None, :, 0]
+    nats = lines.nats(column)
+    for place in (0, 1, 16, 17, 48):
+        logits = lines.logits(column[:, :place])[0, -1]
+        code = (lines.symbols_K == column[0, place]).nonzero().item()
+        assert float(nats[0, place]) == pytest.approx(float(-logits.log_softmax(0)[code]), abs=1e-5)
+
+
+def test_a_model_of_four_bars_fills_them_in(chorale):
+    model = tiny(width=32, voice_hidden=32).train()
+    batch = rows(chorale, bars=4)[None].repeat(4, 1, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    start = torch.zeros(4, dtype=torch.long)
+    for _ in range(160):
+        optimizer.zero_grad()
+        loss = model.bound(batch, torch.rand(4), start).sum() / batch.numel()
+        (loss + model.bar_nats(batch).mean()).backward()
+        optimizer.step()
+    piece = chorale(1, bars=4)
+    request = Request(task=Fill(piece, Region(bars=(2, 4))), bars=4, options={"temperature": 0.1})
+    (made,) = Sampler(model, BARS).sample([Job(request, 0, 1)])
+    assert (made.tokens == BARS.encode(piece)[:-1]).mean() > 0.9
+
+
+def test_kept_cells_are_kept_whatever_is_asked(chorale):
+    sampler, piece = Sampler(tiny(), BARS), chorale(2, bars=3)
+    whole = BARS.encode(piece)[:-1]  # a prompt has no end
+    for region in (Region(bars=(2, 3)), Region(roles=("alto",)), Region((1, 2), ("bass",))):
+        for options in ({"steps": 3}, {"steps": 3, "order": "confident"}, {"gibbs": 4, "steps": 2}):
+            request = Request(task=Fill(piece, region), bars=3, options=options)
+            (made,) = sampler.sample([Job(request, 0, 5)])
+            free = BARS.cells(whole, region.bars, region.roles or BARS.voices)
+            assert np.array_equal(made.tokens[~free], whole[~free])
+            assert not np.array_equal(made.tokens[free], whole[free])
+
+
+def test_a_piece_depends_on_its_seed_alone(chorale):
+    sampler = Sampler(tiny(), BARS)
+    request = Request(bars=2, options={"steps": 4, "gibbs": 2})
+    many = sampler.sample([Job(request, number, number) for number in range(3)])
+    (alone,) = sampler.sample([Job(request, 2, 2)])
+    assert np.array_equal(many[2].tokens, alone.tokens)
+    BARS.decode(alone.tokens)
+
+
+def test_samples_without_bar_lines_are_as_long_as_asked():
+    (made,) = Sampler(tiny(CELLS), CELLS).sample([Job(Request(bars=2, options={"steps": 2}), 0, 1)])
+    assert made.tokens.shape == (32, 4)
+    assert not made.ended
+
+
+def test_variations_keep_what_their_strength_says(chorale):
+    sampler, piece = Sampler(tiny(), BARS), chorale(3, bars=4)
+    whole = BARS.encode(piece)[:-1]
+    changed = []
+    for strength in (0.0, 0.5, 1.0):
+        request = Request(task=Vary(piece, strength), bars=4, options={"steps": 4})
+        (made,) = sampler.sample([Job(request, 0, 1)])
+        assert np.array_equal(made.tokens[:, 0], whole[:, 0])
+        changed.append((made.tokens != whole)[:, 1:].mean())
+    assert changed[0] == 0
+    assert 0.3 < changed[1] < 0.6 < 0.9 < changed[2]
+
+
+def test_continuations_begin_with_their_prompt(chorale):
+    sampler, piece = Sampler(tiny(), BARS), chorale(4, bars=3)
+    request = Request(task=Continue(piece, 2), bars=4, options={"steps": 3})
+    (made,) = sampler.sample([Job(request, 0, 1)])
+    assert np.array_equal(made.tokens[:32], BARS.encode(piece)[:32])
+    assert len(made.tokens) > 33
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"order": "left"}, "'left' is none of random, confident"),
+        ({"temperature": 0.0}, "temperature=0.0 must be above 0"),
+        ({"steps": -1}, "steps=-1 and gibbs=0 cannot be negative"),
+        ({"gibbs_share": 2.0}, "gibbs_share=2.0 must lie in"),
+    ],
+)
+def test_wrong_options_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        Sampler(tiny(), BARS).sample([Job(Request(bars=1, options=options), 0, 1)])
+
+
+def test_other_encodings_are_refused_with_the_remedy():
+    whole = spec_of(BARS)
+    for spec in (
+        ArraySpec(width=88, vocabulary=2),
+        replace(whole, width=1, structure=replace(whole.structure, voice_columns=(0,))),
+    ):
+        with pytest.raises(ValueError, match="cells of a grid with one column for each voice"):
+            Model(Config(**TINY), spec)
+    with pytest.raises(ValueError, match="not bar by bar"):
+        Sampler(tiny(), BARS).session(Job(Request(), 0, 1))
