@@ -30,9 +30,10 @@ def paradigms() -> dict[str, str]:
     return modules_by_folder(models, "family", without=SHARED)
 
 
-def families() -> list[str]:
-    """Names of all families."""
-    return sorted(paradigms())
+def families(paradigm: str | None = None) -> list[str]:
+    """Names of all families, or of those of one paradigm."""
+    found = paradigms()
+    return sorted(name for name in found if paradigm in (None, found[name]))
 
 
 def paradigm_of(family: str) -> str:
