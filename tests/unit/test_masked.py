@@ -84,9 +84,9 @@ def test_the_bound_of_exact_conditionals_is_the_likelihood(monkeypatch):
 
     monkeypatch.setattr(model, "nats", exact)
     for piece in ([0, 0], [0, 1], [1, 0], [1, 1]):
-        nats = bound_of(model, torch.tensor([[piece]]), None, draws=2000).sum()
+        nats = bound_of(model, torch.tensor([[piece]]), None, draws=600).sum()
         truth = -joint[tuple(piece)].log()
-        assert float(nats) == pytest.approx(float(truth), abs=0.05)
+        assert float(nats) == pytest.approx(float(truth), abs=0.06)
 
 
 def test_hidden_values_and_padding_are_not_seen(chorale):
@@ -108,6 +108,7 @@ def test_hidden_values_and_padding_are_not_seen(chorale):
     assert not torch.allclose(model.logits(known, hidden, start), logits)
 
 
+@torch.no_grad()
 def test_bar_lines_score_in_one_pass_what_they_say_step_by_step(chorale):
     torch.manual_seed(0)
     lines = BarLines(spec_of(BARS).structure)
