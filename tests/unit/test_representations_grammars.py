@@ -160,3 +160,46 @@ def test_a_hold_is_allowed_only_where_its_voice_sounds():
     assert [bool(grammar.allowed(column)[hold]) for column in range(4)] == [0, 1, 0, 1]
     grammar.advance(7, column=2)
     assert grammar.allowed(2)[hold]
+
+
+def walked(representation, prompt, seed, bars):
+    """The piece of a random walk after a prompt."""
+    rng, tokens = np.random.default_rng(seed), [*prompt[:, 0].tolist()]
+    grammar = OneSequence(representation, Extent(bars), prompt)
+    for _ in range(400):
+        if grammar.finished():
+            break
+        tokens.append(int(rng.choice(np.flatnonzero(grammar.allowed(0)))))
+        grammar.advance(tokens[-1], 0)
+    return representation.decode(np.array(tokens, np.int32)[:, None])
+
+
+def overlaps(piece, track, after=0):
+    """How many notes of a track begin while another one of it sounds, from a step on."""
+    notes = piece.notes[piece.notes["track"] == track]
+    notes = notes[np.argsort(notes["onset"], kind="stable")]
+    ends = np.maximum.accumulate(notes["onset"] + notes["duration"])
+    return int(((notes["onset"][1:] < ends[:-1]) & (notes["onset"][1:] >= after)).sum())
+
+
+@pytest.mark.parametrize("scheme", ["remi", "midi_like"])
+@pytest.mark.parametrize("voices", [list(VOICES), ["soprano"]], ids=["choir", "alone"])
+def test_a_voice_of_a_choir_sounds_one_note_at_a_time_also_after_a_prompt_with_two(scheme, voices):
+    options = {"kind": "events", "scheme": scheme, "voices": voices, "max_quarters": 4}
+    form, notes = build(options), 0
+    chord = make_notes([(v, 0, 24 * (4 + i), 55 + 3 * v + i, 80) for v in range(4) for i in (0, 1)])
+    tracks = tuple(Track(name=role, role=role) for role in VOICES)
+    piece = Piece(id="", ticks_per_quarter=24, notes=chord, tracks=tracks)
+    for seed in range(4):
+        for prompt in (np.zeros((0, 1), np.int32), form.prefix(piece, 2)):
+            made = walked(form, prompt, seed, 3)
+            after = 8 if len(prompt) else 0  # the prompt has two quarters of four steps
+            notes += len(made.notes)
+            assert [overlaps(made, v, after) for v in range(len(voices))] == [0] * len(voices)
+    assert notes > 10
+
+
+def test_the_bass_of_a_band_may_play_chords():
+    form = build({"kind": "events", "voices": ["melody", "bass"], "needed": "any"})
+    empty = np.zeros((0, 1), np.int32)
+    assert sum(overlaps(walked(form, empty, seed, 3), 1) for seed in range(4))

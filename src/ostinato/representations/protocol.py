@@ -144,6 +144,14 @@ class Grammar(Protocol):
         """Keep the sequences at these indices, in this order; an index may occur twice."""
 
 
+@runtime_checkable
+class Relaxable(Protocol):
+    """A grammar that forbids in samples what pieces may have."""
+
+    def relax(self) -> None:
+        """From now on allow all that pieces may have."""
+
+
 class Representation(Protocol):
     """Piece ⇄ array of shape (T, W)."""
 

@@ -19,7 +19,14 @@ from torch import Tensor
 
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.spec import Given
-from ostinato.representations.protocol import Extent, Grammar, Mask, Representation, Tokens
+from ostinato.representations.protocol import (
+    Extent,
+    Grammar,
+    Mask,
+    Relaxable,
+    Representation,
+    Tokens,
+)
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
 from ostinato.sampling.autoregressive.lines import Lines, draw_split
@@ -217,6 +224,8 @@ class Stream:
         """
         check_tokens(self._representation, tokens)
         grammar, one = copy.deepcopy(self._grammar), np.ones(1, dtype=bool)
+        if isinstance(grammar, Relaxable):
+            grammar.relax()
         for row_W in tokens:
             for column in self._steps.order:
                 mask_BV = grammar.allowed(column)

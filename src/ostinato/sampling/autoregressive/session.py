@@ -59,7 +59,8 @@ class BarSession:
         first = 0
         while first < len(tokens) and not self._stream.allows(int(tokens[first, 0])):
             first += 1
-        return tokens[first:]
+        # where nothing fits, not even the end of the bars, `force` says so
+        return tokens[first:] if first < len(tokens) else tokens
 
     def _with_bar_line(self, tokens: Tokens) -> Tokens:
         """The first bar line names its meter only if that differs from the meter so far."""

@@ -23,6 +23,7 @@ from ostinato.models.spec import Voices
 OCTAVE = 12
 UNKNOWN = OCTAVE  # class of an interval before that is not known
 CLASSES = (OCTAVE + 1) * 3  # interval before, direction of the other voice
+SPEED = 4.0  # by how much tables learn faster: a rule is worth 4 nats or more, in 1,000 small steps
 CHORD_NOTES = 2  # at most so many voices above the bass tell the chord
 
 
@@ -71,7 +72,8 @@ class Intervals(nn.Module):
         steps = torch.arange(max(P, OCTAVE), device=self.chord.device)
         above = (steps[:P] - steps[:OCTAVE, None]) % OCTAVE  # at [bass mod 12, candidate]
         parts = (self.melody.unfold(-1, P, 1), by_pair, self.chord[:, above])
-        return torch.cat([self.chord.new_zeros(1, P), *(part.reshape(-1, P) for part in parts)])
+        found = torch.cat([self.chord.new_zeros(1, P), *(part.reshape(-1, P) for part in parts)])
+        return found * SPEED
 
     def forward(self, logits_BTWV: Tensor, sounding_BTW: Tensor, targets_BTW: Tensor) -> Tensor:
         """The logits with the values of the tables, for true sub-tokens as those already chosen.

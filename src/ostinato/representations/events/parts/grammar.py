@@ -1,7 +1,8 @@
 """Grammars of the event representations: which token may follow, so that samples are music.
 
 A sequence has the order that MidiTok gives it: time never goes back; at one time voices come in
-their order and the pitches of a voice rise. No note sounds beyond the limit, and the end comes only
+their order and the pitches of a voice rise. A voice of a choir sounds one note at a time,
+whatever a prompt does. No note sounds beyond the limit, and the end comes only
 after a note that reaches it. What may follow is first a row of a table, by the kind of the last
 token and whether the limit is reached; the state of a sequence (its time, what sounds in it) then
 narrows single blocks of the vocabulary.
@@ -39,6 +40,7 @@ class EventGrammar(ABC):
         self._code_V = np.array([CODE[kind] for kind in vocabulary.kinds])
         self._value_V = np.array(vocabulary.values)
         self._bar_steps_M = np.array(vocabulary.bar_steps)
+        self._single_U = np.array(vocabulary.single)
         self._rows = np.arange(batch)
         self._previous: Ints = np.zeros(batch, dtype=np.int64)
         self._at_cut: Mask = np.zeros(batch, dtype=bool)
@@ -55,6 +57,10 @@ class EventGrammar(ABC):
         self._begin()
         self._table = np.stack([self._may_follow(case) for case in self._cases])
         self._absorb(prompts)
+
+    def relax(self) -> None:
+        """From now on voices of a choir may sound several notes, as a player's may."""
+        self._single_U = np.zeros_like(self._single_U)
 
     @abstractmethod
     def _begin(self) -> None:
@@ -136,8 +142,15 @@ class EventGrammar(ABC):
         return inside
 
     def _above_last(self, silent_BP: Mask) -> Mask:
-        """Of the pitches that are silent, those above the last one that was named."""
-        return silent_BP & (np.arange(silent_BP.shape[1]) > self._last_pitch[:, None])
+        """Of the pitches that are silent, those above the last one that was named; none in a single
+        voice that sounds.
+        """
+        busy_B = self._single_U[self._voice] & ~silent_BP.all(axis=1)
+        return (
+            silent_BP
+            & ~busy_B[:, None]
+            & (np.arange(silent_BP.shape[1]) > self._last_pitch[:, None])
+        )
 
     def _begin_time(self, rows: Index) -> None:
         self._voice[rows] = -1 if self._vocabulary.names_voices else 0
@@ -226,7 +239,7 @@ class RemiGrammar(EventGrammar):
         if self._vocabulary.names_voices:
             self._narrow(mask_BV, "voice", self._voices(silent_BP))
         bar_end = self._bar_start + self._bar_steps
-        first = np.maximum(self._position + 1, self._ends.min(axis=(1, 2)) - self._bar_start)
+        first = np.maximum(self._position + 1, self._free_from().min(axis=1) - self._bar_start)
         stop = np.minimum(bar_end, limit) - self._bar_start
         self._narrow(mask_BV, "position", self._below("position", first, stop))
         # a bar is always allowed at the very beginning
@@ -252,9 +265,13 @@ class RemiGrammar(EventGrammar):
         last = np.ceil((self._latest - self._bar_start) / np.maximum(self._bar_steps, 1))
         return self._count + np.where(self.finished(), last.clip(min=0), 0).astype(np.int64)
 
+    def _free_from(self) -> Ints:
+        """From when on each voice may begin a note, (B, U)."""
+        return np.where(self._single_U, self._ends.max(axis=2), self._ends.min(axis=2))
+
     def _voices(self, silent_BP: Mask) -> Mask:
-        """Later voices with a silent pitch, and the current one if a higher pitch is silent."""
-        voices_BU: Mask = self._ends.min(axis=2) <= self._time[:, None]
+        """Later voices that may begin a note, and the current one if a higher pitch is silent."""
+        voices_BU: Mask = self._free_from() <= self._time[:, None]
         voices_BU &= np.arange(voices_BU.shape[1]) >= self._voice[:, None]
         chosen = np.flatnonzero(self._voice >= 0)
         voices_BU[chosen, self._voice[chosen]] = silent_BP[chosen].any(axis=1)

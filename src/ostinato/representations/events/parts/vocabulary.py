@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from ostinato.music.piece import VOICES
 from ostinato.representations.protocol import read_meter
 from ostinato.representations.voice_lines import DRUMS
 
@@ -34,6 +35,7 @@ class Vocabulary:
         where their bars are equally long, drums share those of pitches.
     bar_steps: by meter, the steps in its bar.
     drums: by voice, whether it is one.
+    single: by voice, whether it sounds one note at a time, as those of a choir do.
     """
 
     names: tuple[str, ...]
@@ -44,6 +46,7 @@ class Vocabulary:
     meters: tuple[tuple[int, int], ...]
     bar_steps: tuple[int, ...]
     drums: tuple[bool, ...]
+    single: tuple[bool, ...]
 
     @property
     def names_voices(self) -> bool:
@@ -148,13 +151,15 @@ def make_vocabulary(
     unused |= set() if any(drums) else set(_DRUM_KINDS.values())
     unused |= set(_DRUM_KINDS) if all(drums) else set()
     used = {kind: block for kind, block in blocks.items() if kind not in unused}
-    return _laid_out(used, meters, drums)
+    choir = set(voices) <= set(VOICES)  # the bass of a band may play chords
+    return _laid_out(used, meters, drums, (choir,) * len(voices))
 
 
 def _laid_out(
     blocks: Mapping[str, Sequence[tuple[str, int, str]]],
     meters: Sequence[tuple[int, int, int]],
     drums: tuple[bool, ...],
+    single: tuple[bool, ...],
 ) -> Vocabulary:
     rows = [(END, END, 0, "")]
     ranges = {END: range(1)}
@@ -172,4 +177,5 @@ def _laid_out(
         meters=tuple((n, d) for n, d, _ in meters),
         bar_steps=tuple(steps for _, _, steps in meters),
         drums=drums,
+        single=single,
     )
