@@ -5,9 +5,9 @@ A candidate pitch c of a voice gets the sum of
 - for every voice u already chosen: pair[c - u] + motion[interval before mod 12, direction of u,
   c - u], which tells parallel fifths and octaves from others,
 - for inner voices: chord[pitches chosen before, above the bass, mod 12; c above the bass, mod 12].
-Four voices over 46 pitches need about 22,000 weights. Tables begin at zero. A voice that rests or
-is before the piece has no interval and gives nothing. With a hold symbol, that symbol gets what the
-pitch that it prolongs would get.
+Four voices over 46 pitches need about 22,000 weights. Tables begin at zero and are multiplied by
+SPEED. A voice that rests or is before the piece has no interval and gives nothing. With a hold
+symbol, that symbol gets what the pitch that it prolongs would get.
 """
 
 # B batch, T positions, N = B * T, W sub-tokens of a position, K voices, P pitches, R rows
