@@ -2,6 +2,7 @@
 # make repro    builds everything: data, models, samples, evaluation, report
 SHELL := /bin/bash
 PYTHON ?= python3
+PORT ?= 5000
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
@@ -67,10 +68,8 @@ check: setup ## format, lint and types only
 	ruff check .
 	mypy
 
-ui: setup ## MLflow with all runs: curves, pictures and sound
-	python pipelines/publish.py
-	@echo "open http://127.0.0.1:5000"
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+ui: setup ## MLflow with all runs: curves, pictures, sound and models; make ui PORT=5001 takes another port
+	python pipelines/publish.py port=$(PORT)
 
 sweep: setup ## an example sweep: conf/sweep/learning_rate.yaml
 	python pipelines/train.py +sweep=learning_rate

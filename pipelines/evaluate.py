@@ -42,8 +42,7 @@ def main(config: dict[str, Any]) -> None:
     metrics["measures"] = {name: found.plain() for name, found in results.items()}
     write_csv(out / "pieces.csv", piece_rows(results, context))
     write_results(out, metrics, Path("models") / system)
-    named = {key: value for key, value in metrics.items() if key != "format"}
-    tracking.log_metrics(tracking.system_run(Path(), system), named)
+    tracking.log_evaluation(tracking.system_run(Path(), system), out)
     if scorer is None:
         print(f"{system}: models of family {item['family']} have no likelihood")
     for split, units in metrics["likelihood"].items():

@@ -10,6 +10,8 @@ from ostinato.config import entry
 def main(config: dict[str, Any]) -> None:
     from ostinato import tracking
 
+    if config["port"] is not None:
+        tracking.check_port(config["port"])  # before minutes of publishing
     store = tracking.open_store()
     if store is None:
         raise ValueError("OSTINATO_TRACKING=off: nothing can be published; unset it")
@@ -29,7 +31,10 @@ def main(config: dict[str, Any]) -> None:
             print(f"  no {path}; {pulled}make it with: {command}")
     if not any(report.run for report in reports):
         raise ValueError("nothing was published; see above")
-    print("look at them with: mlflow ui --backend-store-uri " + tracking.public(store.uri))
+    if config["port"] is None:
+        print("look at them with: python pipelines/publish.py port=5000, or make ui")
+    else:
+        tracking.serve(store, config["port"])
 
 
 if __name__ == "__main__":

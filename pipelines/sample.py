@@ -35,7 +35,7 @@ def main(config: dict[str, Any]) -> None:
     run = tracking.system_run(Path(), system)
     for file in sorted(out.glob("*.mid")):
         run.artifact(file, "samples")
-    tracking.log_samples(run, renders)
+    run.artifacts(renders, "samples")
     failed = [row for row in rows if row["failed"]]
     print(f"samples/{system}: {len(rows) - len(failed)} pieces, {len(failed)} failed")
     print("".join(f"  {row['id']}: {row['failed']}\n" for row in failed), end="")

@@ -39,10 +39,13 @@ def main(config: dict[str, Any]) -> float | None:
             settings.plain(),
             tags | {"fingerprint": mark},
             (tokens.dataset, tokens.digest),
+            config,
         ),
     )
     if not card:
         return None  # one of several processes; the first one reports
+    stage = out.resolve() == (Path("models") / settings.system).resolve()
+    tracking.model_run(out, settings.system if stage else "")
     write_json(Path(config["objective"]), {"objective": card["best_valid_loss"]})
     print(
         f"{out}: {card['parameters']:,} parameters, best {card['best_valid_loss']:.4f} "

@@ -68,6 +68,7 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
             plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
             assert isinstance(plain, dict)
             plain["choices"] = dict(HydraConfig.get().runtime.choices)
+            plain["overrides"] = list(HydraConfig.get().overrides.task)
             result = main({str(key): value for key, value in plain.items()})
             if stage := os.environ.get("DVC_STAGE"):
                 from ostinato.execution.machine import note_stage

@@ -126,6 +126,7 @@ def test_each_job_is_a_plain_run_and_a_failing_one_leaves_the_others(app):
     assert second["span"][0] < first["span"][1], "the two did not run at once"
     assert [run["environment"]["CUDA_VISIBLE_DEVICES"] for run in (first, second)] == ["0,1", "7"]
     assert first["environment"]["KEPT"] == "yes"
+    assert [run["environment"]["OSTINATO_JOB"] for run in (first, second)] == ["x=1 y=0", "x=1 y=1"]
     leaked = {"LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "NODE_RANK", "OSTINATO_PARENT_RUN"}
     assert not leaked & set(first["environment"])
     composed = (app / "sweep '1" / "1" / ".hydra" / "overrides.yaml").read_text()

@@ -12,10 +12,7 @@ import threading
 import pytest
 
 from ostinato import tracking
-from ostinato.tracking.handle import (
-    PARAM_LENGTH,
-    RunHandle,
-)
+from ostinato.tracking.handle import RunHandle, flattened
 from ostinato.tracking.store import PARENT_RUN, SWITCH, open_store, tracking_uri
 
 pytestmark = pytest.mark.filterwarnings(
@@ -40,12 +37,6 @@ def made(tmp_path_factory):
 @pytest.fixture
 def stored(root, made):
     shutil.copyfile(made, root / "mlflow.db")
-    with sqlite3.connect(root / "mlflow.db") as database:
-        where = (root / "mlartifacts").as_uri()
-        database.execute(
-            "update experiments set artifact_location=? where name='ostinato'", [where]
-        )
-    database.close()
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +52,10 @@ def root(tmp_path, monkeypatch):
 def runs():
     store = open_store()
     return store.client.search_runs([store.experiment], order_by=["attributes.start_time ASC"])
+
+
+def artifacts(run_id, under=None):
+    return [file.path for file in open_store().client.list_artifacts(run_id, under)]
 
 
 def history(run_id, name):
@@ -136,7 +131,7 @@ def test_switched_off_everything_does_nothing(root, monkeypatch):
         run.log({"a": 1.0}, 1)
         run.finish_weights("w")
         run.artifacts(root)
-    tracking.log_metrics(tracking.run_for_weights("w", lambda: pytest.fail("restored")), {"a": 1.0})
+    tracking.run_for_weights("w", lambda: pytest.fail("restored")).set_metrics({"a": 1.0})
     with tracking.sweep_run("s", []) as parent:
         assert parent.id == ""
     assert not run.tracked
@@ -148,18 +143,20 @@ def test_a_training_leaves_its_params_tags_curve_dataset_and_parent(monkeypatch)
     with tracking.sweep_run("sweep", ["lr=1,2"]) as parent:
         monkeypatch.setenv(PARENT_RUN, parent.id)
         monkeypatch.setenv("DVC_STAGE", "train@lstm")
-        long, name = "x" * (PARAM_LENGTH + 1), "n" * 300
-        params = {"model": {"hidden": 3, "layers": [1, 2]}, "long": long, name: 1}
+        config = {"a": 1, "overrides": ["model=lstm/small", "optimizer.lr=2"]}
+        params = {"model": {"hidden": 3, "layers": [1, 2]}, "long": "x" * 7000}
         params |= {f"p{i}": i for i in range(120)}
-        with tracking.training_run("lstm", params, TAGS, ("bach-grid", "d" * 64)) as run:
+        with tracking.training_run("lstm", params, TAGS, ("bach-grid", "d" * 64), config) as run:
             for step in range(3):
                 run.log({"train/loss": 3.0 - step}, step)
             run.finish_weights("abc")
     _, child = runs()
+    assert child.info.run_name == "lstm optimizer.lr=2"
     assert child.data.params["model.hidden"] == "3"
     assert child.data.params["model.layers"] == "[1, 2]"
-    assert len(child.data.params["long"]) == PARAM_LENGTH
-    assert len(child.data.params) == 124
+    assert len(child.data.params["long"]) == 6000, "all that mlflow takes"
+    assert len(child.data.params) == 123
+    assert artifacts(child.info.run_id) == ["config.yaml"]
     tags = child.data.tags
     assert tags["mlflow.parentRunId"] == parent.id
     assert (tags["dvc.stage"], tags["family"], tags["weights"]) == ("train@lstm", "lstm", "abc")
@@ -270,12 +267,50 @@ def test_a_repeated_stage_adds_nothing_and_a_changed_metric_one_row(root):
     with tracking.training_run("x", {}, {}) as run:
         pass
     for value in (1.5, 1.5, 1.25):
-        tracking.log_metrics(run, {"test": {"nats": {"value": value, "low": 1.0}}})
-        tracking.log_samples(run, root / "folder")
-    assert [value for _, value in history(run.id, "test/nats")] == [1.5, 1.25]
-    assert len(history(run.id, "test/nats_low")) == 1
-    listed = open_store().client.list_artifacts(run.id, "samples")
-    assert [file.path for file in listed] == ["samples/a.mid"]
+        run.set_metrics({"test": value, "valid": 1.0})
+        run.artifacts(root / "folder", "samples")
+    assert [value for _, value in history(run.id, "test")] == [1.5, 1.25]
+    assert len(history(run.id, "valid")) == 1
+    assert artifacts(run.id, "samples") == ["samples/a.mid"]
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_copied_store_writes_and_reads_beside_itself(root, monkeypatch):
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
+
+    here, copy = root / "here", root / "copy"
+    here.mkdir()
+    (root / "mlflow.db").rename(here / "mlflow.db")
+    monkeypatch.setenv("DVC_ROOT", str(here))
+    (here / "a.mid").write_bytes(b"MThd")
+    with tracking.training_run("x", {}, {}) as run:
+        run.artifact(here / "a.mid")
+    shutil.copytree(here, copy)
+    monkeypatch.setenv("DVC_ROOT", str(copy))
+    _artifact_repos_cache.clear()  # of the process, by run
+    (copy / "b.mid").write_bytes(b"MThd")
+    again = RunHandle(open_store(), run.id)
+    again.artifact(copy / "b.mid")
+    with tracking.training_run("y", {}, {}) as new:
+        new.artifact(copy / "a.mid")
+    assert artifacts(run.id) == ["a.mid", "b.mid"]
+    written = {
+        folder: sorted(x.name for x in folder.glob("mlartifacts/**/*.mid"))
+        for folder in (here, copy)
+    }
+    assert written == {here: ["a.mid"], copy: ["a.mid", "a.mid", "b.mid"]}
+    monkeypatch.setenv("DVC_ROOT", str(here))
+    _artifact_repos_cache.clear()
+    assert artifacts(run.id) == ["a.mid"], "the copy changed its original"
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_place_that_the_user_chose_stays(root):
+    with sqlite3.connect(root / "mlflow.db") as database:
+        database.execute("update experiments set artifact_location='s3://bucket/mlartifacts'")
+    database.close()
+    store = open_store()
+    assert store.client.get_experiment(store.experiment).artifact_location.startswith("s3:")
 
 
 def test_an_unreachable_store_costs_one_line_and_never_the_training(monkeypatch, capfd):
@@ -331,3 +366,9 @@ def test_a_handle_without_a_store_takes_everything():
     run.log({"a": 1.0}, 1)
     run.close("FINISHED")
     assert not run.tracked
+
+
+def test_nested_values_are_named_by_their_path():
+    values = {"a": {"b": [1, 2], "c": {"d": None, "e": True}}, "f": 1.5, "g": {}}
+    assert flattened(values) == {"a.b": "[1, 2]", "a.c.d": "None", "a.c.e": "True", "f": "1.5"}
+    assert flattened({}) == {}

@@ -71,6 +71,7 @@ def test_publishing_twice_rebuilds_the_store_once(root):
     (root / "evaluation/lstm").mkdir(parents=True)
     metrics = {"format": 1, "test": {"nats_per_token": {"value": 2.0, "low": 1.5, "high": 2.5}}}
     (root / "evaluation/lstm/details.json").write_text(json.dumps(metrics))
+    (root / "evaluation/lstm/metrics.json").write_text('{"test": 2.0}')
     outputs = [publish(root) for _ in range(2)]
     assert [output.returncode for output in outputs] == [0, 0], outputs[0].stderr
     assert outputs[0].stdout == outputs[1].stdout
@@ -81,10 +82,17 @@ def test_publishing_twice_rebuilds_the_store_once(root):
     assert (run.data.tags["family"], run.data.tags["seed"]) == ("lstm", "1")
     assert run.data.params["model.hidden"] == "8"
     assert history(run.info.run_id, "valid/loss") == [(10, 2.75), (20, 1.75)]
-    assert history(run.info.run_id, "test/nats_per_token") == [(0, 2.0)]
-    assert history(run.info.run_id, "test/nats_per_token_high") == [(0, 2.5)]
-    listed = open_store().client.list_artifacts(run.info.run_id, "samples")
-    assert [file.path for file in listed] == ["samples/0.mid"]
+    assert history(run.info.run_id, "test") == [(0, 2.0)]
+    assert set(run.data.metrics) == {"train/loss", "valid/loss", "learning_rate", "test"}
+    client = open_store().client
+    listed = [file.path for file in client.list_artifacts(run.info.run_id)]
+    files = ["config.yaml", "curve.png", "evaluation.csv", "history.csv", "model", "model.json"]
+    assert listed == [*files, "samples"]
+    assert [f.path for f in client.list_artifacts(run.info.run_id, "samples")] == ["samples/0.mid"]
+    table = Path(client.download_artifacts(run.info.run_id, "evaluation.csv")).read_text()
+    assert '"test/nats_per_token/high","2.5"' in table
+    assert 'load_model("models:/lstm/1")' in run.data.tags["mlflow.note.content"]
+    assert len(client.search_model_versions("name = 'lstm'")) == 1
 
 
 def test_publishing_nothing_fails_and_says_what_makes_it(root):

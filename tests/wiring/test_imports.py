@@ -43,6 +43,7 @@ PACKAGES = {
     "training": {"models", "loading", "metrics"},
     "sampling": {"models", "loading", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
+    "serving": {"generator", "music", "readers", "sampling"},
     "evaluation": {
         "corpus",
         "generator",

@@ -25,7 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_plugins.hydra_ostinato_process._jobs import Job, child_environment, command, run_jobs
-from hydra_plugins.hydra_ostinato_process._results import table, write_results
+from hydra_plugins.hydra_ostinato_process._results import differing, table, write_results
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,8 @@ class ProcessLauncher(Launcher):
             for number, overrides in enumerate(job_overrides, start=initial_job_idx)
         ]
         batch = [job for job, _ in prepared]
+        for job in batch:
+            job.name = differing(job, batch)
         self.jobs += batch
         given = OmegaConf.to_container(self.config.hydra.overrides.task)
         assert isinstance(given, list)

@@ -37,7 +37,10 @@ OF_THE_SWEEP = (
 
 @dataclass
 class Job:
-    """One job; `problem`: "" unless it failed, `objective`: None if it wrote none."""
+    """One job; `problem`: "" unless it failed, `objective`: None if it wrote none.
+
+    name: the overrides in which it differs from the others; its tracked run is named by them.
+    """
 
     number: int
     overrides: list[str]
@@ -49,6 +52,7 @@ class Job:
     device: str = ""
     started: float = 0.0
     process: subprocess.Popen[bytes] | None = None
+    name: str = ""
 
     @property
     def log_file(self) -> Path:
@@ -144,7 +148,7 @@ def _start(job: Job, environment: Mapping[str, str]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**environment, **visible},
+            env={**environment, **visible, "OSTINATO_JOB": job.name},
             start_new_session=True,  # one process group with its ranks and workers
         )
 

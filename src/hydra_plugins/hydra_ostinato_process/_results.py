@@ -15,15 +15,19 @@ def ranked(jobs: Sequence[Job]) -> list[Job]:
 
 def table(jobs: Sequence[Job]) -> str:
     """A table of objective, job, status and the overrides in which the jobs differ."""
-    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     rows = [("objective", "job", "status", "overrides")]
     for job in ranked(jobs):
         value = "-" if job.objective is None else f"{job.objective:.6g}"
-        differing = " ".join(text for text in job.overrides if text not in common)
-        rows.append((value, f"#{job.number}", job.status, differing))
+        rows.append((value, f"#{job.number}", job.status, differing(job, jobs)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = ["  ".join([*(row[i].rjust(widths[i]) for i in range(3)), row[3]]) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def differing(job: Job, jobs: Sequence[Job]) -> str:
+    """The overrides of a job that not all jobs share."""
+    common = set.intersection(*(set(one.overrides) for one in jobs)) if len(jobs) > 1 else set()
+    return " ".join(text for text in job.overrides if text not in common)
 
 
 def write_results(path: Path, jobs: Sequence[Job]) -> None:

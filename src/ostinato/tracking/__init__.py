@@ -1,4 +1,4 @@
-"""One MLflow run per trained system: its curve, parameters, metrics, pictures and sound.
+"""One MLflow run per trained system: its curve, parameters, metrics, pictures, sound and model.
 
 The only package that imports mlflow, when a store is first opened: importing this package is fast
 and works without mlflow. With `OSTINATO_TRACKING=off` every function does nothing. No result
@@ -6,15 +6,15 @@ depends on tracking: if a store fails, one line goes to stderr and training cont
 """
 
 from ostinato.tracking.handle import RunHandle
-from ostinato.tracking.publish import Published, publish_system, system_run
-from ostinato.tracking.runs import (
-    RestoredRun,
-    log_metrics,
-    log_samples,
-    run_for_weights,
-    sweep_run,
-    training_run,
+from ostinato.tracking.publish import (
+    Published,
+    log_evaluation,
+    model_run,
+    publish_system,
+    system_run,
 )
+from ostinato.tracking.runs import RestoredRun, run_for_weights, sweep_run, training_run
+from ostinato.tracking.serve import check_port, serve
 from ostinato.tracking.store import PARENT_RUN, Store, open_store, public
 
 __all__ = [
@@ -23,12 +23,14 @@ __all__ = [
     "RestoredRun",
     "RunHandle",
     "Store",
-    "log_metrics",
-    "log_samples",
+    "check_port",
+    "log_evaluation",
+    "model_run",
     "open_store",
     "public",
     "publish_system",
     "run_for_weights",
+    "serve",
     "sweep_run",
     "system_run",
     "training_run",

@@ -1,8 +1,5 @@
 """Handle of one run; no method raises an error of the store."""
 
-import hashlib
-import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,26 +7,13 @@ from typing import Any
 
 from ostinato.tracking.store import Store, warn_once
 
-# limits of mlflow 3.17 (utils/validation.py); beyond them it refuses a whole batch
-KEY_LENGTH = 250
-PARAM_LENGTH = 6000
-TAG_LENGTH = 8000
-DIGEST_LENGTH = 36
-TEXTS_PER_BATCH = 100
-METRICS_PER_BATCH = 1000
-
-FLUSH_ROWS = 500
-FLUSH_SECONDS = 15.0
 MAX_FAILURES = 3  # failed calls in a row after which tracking of the run stops
 
 Row = tuple[str, float, int, int]  # name, value, milliseconds since 1970, step
 
 
 class RunHandle:
-    """An open run; does nothing without a store, or after three failed calls in a row.
-
-    Metrics are buffered: a single row takes 25 ms on SQLite, a thousand together 0.3 s.
-    """
+    """An open run; does nothing without a store, or after three failed calls in a row."""
 
     def __init__(
         self, store: Store | None, run: str = "", logged: Mapping[str, int] | None = None
@@ -39,7 +23,6 @@ class RunHandle:
         self._store = store
         self._logged = dict(logged or {})
         self._rows: list[Row] = []
-        self._written = time.monotonic()
         self._failures = 0
         self._monitor: Any = None
 
@@ -49,67 +32,45 @@ class RunHandle:
         return self._store is not None and self._failures < MAX_FAILURES
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Log metrics of a training step, except steps that the run already had when resumed."""
-        if not self.tracked:
-            return
-        now = milliseconds()
+        """Buffer metrics of a training step, except steps that the run already had when resumed."""
+        now = int(time.time() * 1000)
         for name, value in metrics.items():
-            key = valid_key(name)
-            if step > self._logged.get(key, -1):
-                self._rows.append((key, float(value), now, step))
-        if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._written > FLUSH_SECONDS:
-            self.flush()
+            if self.tracked and step > self._logged.get(name, -1):
+                self._rows.append((name, float(value), now, step))
 
     def flush(self) -> None:
-        """Write buffered metrics; called before a state is saved, so that a kill leaves no gap."""
-        self._written = time.monotonic()
-        while self._rows and self.tracked:
-            batch = self._rows[:METRICS_PER_BATCH]
-            if not self.write(rows=batch):
-                return  # kept for the next attempt: the database may be locked for a moment
-            del self._rows[: len(batch)]
+        """Write buffered metrics; called before a state is saved, so that a kill leaves no gap.
 
-    def tag(self, key: str, value: str) -> None:
-        """Set or replace a tag."""
-        self.write(tags={key: value})
+        They are kept for the next call if that fails: a database may be locked for a moment.
+        """
+        if self._rows and self.attempt(lambda client: write(client, self.id, rows=self._rows)):
+            self._rows.clear()
 
     def finish_weights(self, sha256: str) -> None:
         """Tag the run with its weights, by which later stages find it."""
         self.tag("weights", sha256)
 
+    def tag(self, key: str, value: str) -> None:
+        """Set or replace a tag."""
+        self.attempt(lambda client: client.set_tag(self.id, key, value))
+
     def artifacts(self, folder: Path, under: str = "") -> None:
         """Store every file of a folder, below the run's artifact folder `under`."""
-        self.attempt(
-            lambda client: client.log_artifacts(self.id, str(folder), artifact_path=under or None)
-        )
+        self.attempt(lambda client: client.log_artifacts(self.id, str(folder), under or None))
 
     def artifact(self, file: Path, under: str = "") -> None:
         """Store one file; one of the same name is replaced."""
-        self.attempt(
-            lambda client: client.log_artifact(self.id, str(file), artifact_path=under or None)
-        )
+        self.attempt(lambda client: client.log_artifact(self.id, str(file), under or None))
 
-    def set_metrics(self, metrics: Mapping[str, float], step: int = 0) -> bool:
+    def set_metrics(self, metrics: Mapping[str, float]) -> bool:
         """Write metrics now, except those that have this value already (a stage may run again)."""
 
-        def write(client: Any) -> None:
-            known = client.get_run(self.id).data.metrics
-            now = milliseconds()
-            rows = [(valid_key(name), float(value), now, step) for name, value in metrics.items()]
-            write_batch(client, self.id, rows=[row for row in rows if known.get(row[0]) != row[1]])
+        def change(client: Any) -> None:
+            known, now = client.get_run(self.id).data.metrics, int(time.time() * 1000)
+            rows = [(k, float(v), now, 0) for k, v in metrics.items() if known.get(k) != v]
+            write(client, self.id, rows=rows)
 
-        return self.attempt(write)
-
-    def write(
-        self,
-        rows: list[Row] | None = None,
-        params: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> bool:
-        """Write rows, params and tags now; returns whether that worked."""
-        return self.attempt(
-            lambda client: write_batch(client, self.id, rows or [], params or {}, tags or {})
-        )
+        return self.attempt(change)
 
     def watch_system(self, *, continued: bool) -> None:
         """Log use of CPU, memory, disk, network and GPU from a thread until `close`."""
@@ -142,81 +103,32 @@ class RunHandle:
         except Exception as error:
             warn_once(self._store.uri, error)
             self._failures += 1
-            if not self.tracked:
-                self._rows.clear()
             return False
         self._failures = 0
         return True
 
 
-def write_batch(
+def write(
     client: Any,
     run: str,
     rows: list[Row] | None = None,
-    params: Mapping[str, str] | None = None,
+    params: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Write any number of rows, params and tags in batches that mlflow accepts."""
+    """Write any number of rows, of nested params and of tags; mlflow divides and shortens them."""
     from mlflow.entities import Metric, Param, RunTag
 
-    metrics = [Metric(*row) for row in rows or []]
-    for start in range(0, len(metrics), METRICS_PER_BATCH):
-        client.log_batch(run, metrics=metrics[start : start + METRICS_PER_BATCH])
-    texts = [Param(valid_key(k), shortened(v, PARAM_LENGTH)) for k, v in (params or {}).items()]
-    for start in range(0, len(texts), TEXTS_PER_BATCH):
-        client.log_batch(run, params=texts[start : start + TEXTS_PER_BATCH])
-    marks = [RunTag(valid_key(k), shortened(str(v), TAG_LENGTH)) for k, v in (tags or {}).items()]
-    for start in range(0, len(marks), TEXTS_PER_BATCH):
-        client.log_batch(run, tags=marks[start : start + TEXTS_PER_BATCH])
+    client.log_batch(
+        run,
+        metrics=[Metric(*row) for row in rows or []],
+        params=[Param(key, value) for key, value in flattened(params or {}).items()],
+        tags=[RunTag(key, str(value)) for key, value in (tags or {}).items()],
+    )
 
 
-def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as texts by dotted name; lists as JSON."""
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{key}.")
-        elif isinstance(value, list | tuple):
-            flat[f"{prefix}{key}"] = json.dumps(value, default=str)
-        else:
-            flat[f"{prefix}{key}"] = str(value)
-    return flat
+def flattened(values: Mapping[str, Any], separator: str = ".") -> dict[str, str]:
+    """Nested values as texts by joined name."""
+    from pandas import json_normalize
 
-
-def flat_metrics(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers of nested metrics by name: {"test": {"nats": 2.0}} becomes test/nats.
-
-    An interval {value, low, high} becomes name, name_low and name_high; other numbers next to a
-    `value` likewise. Texts, lists, booleans and null are left out.
-    """
-    flat: dict[str, float] = {}
-    interval = "value" in metrics and bool(prefix)
-    for key, value in metrics.items():
-        joined = f"{prefix}_{key}" if interval else f"{prefix}/{key}".lstrip("/")
-        name = prefix if interval and key == "value" else joined
-        if isinstance(value, Mapping):
-            flat |= flat_metrics(value, name)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            flat[name] = float(value)
-    return flat
-
-
-def valid_key(name: str) -> str:
-    """A name that mlflow accepts; long names are cut and get a hash, so that they stay unique."""
-    key = re.sub(r"[^\w\-. :/]", "_", name)
-    # no part may be empty or consist of dots
-    key = re.sub(r"(?<![^/])(\.+|(?=/)|$)", "_", key)
-    if len(key) <= KEY_LENGTH:
-        return key
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{key[: KEY_LENGTH - 9]}-{digest}"
-
-
-def shortened(text: str, length: int) -> str:
-    """The text, cut to `length` characters with an ellipsis."""
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def milliseconds() -> int:
-    """Current time as mlflow counts it."""
-    return int(time.time() * 1000)
+    (row,) = json_normalize(dict(values), sep=separator).to_dict("records") or [{}]
+    return {str(key): str(value) for key, value in row.items()}

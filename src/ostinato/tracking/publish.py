@@ -1,6 +1,6 @@
-"""Restores runs from the pipeline's files, for example in a fresh clone after `dvc pull`.
+"""What a run gets from the pipeline's files; also restores runs that a fresh clone lacks.
 
-A stage that DVC takes from its cache does not run, so its MLflow run is missing too; `system_run`
+A stage that DVC takes from its cache does not run, so its MLflow run is missing too; `model_run`
 restores it. Repeating any of this changes nothing.
 """
 
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.tracking.handle import RunHandle
-from ostinato.tracking.runs import RestoredRun, log_metrics, run_for_weights
+from ostinato.tracking.handle import RunHandle, flattened
+from ostinato.tracking.register import register
+from ostinato.tracking.runs import RestoredRun, run_for_weights
 
 TAGS = ("family", "size", "seed", "encoding")
-NOT_PARAMS = ("codec", "format", "weights_sha256")
+PARAMS = ("system", *TAGS, "model", "optimizer", "training")
+FILES = ("model.json", "history.csv", "README.md")
 CURVE = {  # columns of history.csv, and what the run calls them
     "train_loss": "train/loss",
     "valid_loss": "valid/loss",
@@ -24,6 +26,7 @@ CURVE = {  # columns of history.csv, and what the run calls them
     "valid_accuracy": "valid/accuracy",
     "learning_rate": "learning_rate",
 }
+DESCRIBED = "mlflow.note.content"
 MIDI = (".mid",)
 RENDERS = (".html", ".mp3", ".png")
 
@@ -41,21 +44,60 @@ class Published:
 
 
 def system_run(root: Path, system: str) -> RunHandle:
-    """The run of models/<system>, restored from that folder if the store does not have it.
+    """The run of models/<system>; see `model_run`. The model is registered by its name."""
+    return model_run(root / "models" / system, system)
+
+
+def model_run(folder: Path, registered: str = "") -> RunHandle:
+    """The run of a model folder, restored from that folder if the store does not have it.
+
+    It is completed once with a description, a picture of the curve and the small files of the
+    folder; with a name in `registered` also with the model itself, in MLflow's registry.
 
     Raises:
         FileNotFoundError: the model does not exist.
     """
-    folder = root / "models" / system
     card = _card(folder)
-    return run_for_weights(_weights_sha(folder, card), lambda: restored(system, folder, card))
+    run = run_for_weights(_weights_sha(folder, card), lambda: restored(folder, card))
+
+    def complete(client: Any) -> None:
+        sha = _weights_sha(folder, card)
+        version = register(client, run.id, folder, registered, sha) if registered else ""
+        if DESCRIBED not in client.get_run(run.id).data.tags:
+            for name in FILES:
+                if (folder / name).exists():
+                    client.log_artifact(run.id, str(folder / name))
+            client.log_figure(
+                run.id, _figure(folder.name, curve(folder / "history.csv")), "curve.png"
+            )
+            uri = f"models:/{registered}/{version}" if registered else ""
+            client.set_tag(run.id, DESCRIBED, description(card, uri))
+
+    run.attempt(complete)
+    return run
 
 
-def restored(system: str, folder: Path, card: Mapping[str, Any]) -> RestoredRun:
+def restored(folder: Path, card: Mapping[str, Any]) -> RestoredRun:
     """The run that the training of a model folder would have written."""
-    params = {key: value for key, value in card.items() if key not in NOT_PARAMS}
+    params = {key: card[key] for key in PARAMS if key in card}
     tags = {key: str(card[key]) for key in TAGS if key in card}
-    return RestoredRun(system, params, tags | {"system": system}, curve(folder / "history.csv"))
+    return RestoredRun(
+        folder.name, params, tags | {"system": folder.name}, curve(folder / "history.csv")
+    )
+
+
+def description(card: Mapping[str, Any], uri: str = "") -> str:
+    """What a trained model is and how it is used, in Markdown."""
+    loss, step = card.get("best_valid_loss"), card.get("best_step")
+    lines = [
+        f"**{card['family']}/{card.get('size')}** trained on encoding {card.get('encoding')} of "
+        f"dataset {card.get('dataset')}, seed {card.get('seed')}: "
+        f"{card.get('parameters', 0):,} parameters.",
+        f"Best validation: {loss} {card.get('loss_unit', '')} at step {step}.",
+    ]
+    if uri:
+        lines.append(f'Music from it: `mlflow.pyfunc.load_model("{uri}").predict({{"bars": 8}})`')
+    return "\n\n".join(lines)
 
 
 def curve(path: Path) -> list[tuple[int, dict[str, float]]]:
@@ -84,13 +126,40 @@ def publish_system(root: Path, system: str) -> Published:
     ]
     for file in files:
         run.artifact(file, "samples")
-    path = root / "evaluation" / system / "details.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    written = log_metrics(run, {k: v for k, v in metrics.items() if k != "format"})
+    written = log_evaluation(run, root / "evaluation" / system)
     rows = len(curve(root / "models" / system / "history.csv"))
     return Published(
         system, run.id if run.tracked else "", rows, len(files), written, tuple(absent)
     )
+
+
+def log_evaluation(run: RunHandle, folder: Path) -> int:
+    """Write the few numbers of metrics.json as metrics, and all of details.json as a table.
+
+    Returns the number of metrics.
+    """
+    few, all_of_them = (_json(folder / name) for name in ("metrics.json", "details.json"))
+
+    def table(client: Any) -> None:
+        rows = [["measure", "value"], *sorted(flattened(all_of_them, "/").items())]
+        text = "\n".join(",".join(f'"{cell}"' for cell in row) for row in rows)
+        client.log_text(run.id, text + "\n", "evaluation.csv")
+
+    if all_of_them:
+        run.attempt(table)
+    return len(few) if run.set_metrics(few) else 0
+
+
+def _figure(title: str, rows: list[tuple[int, dict[str, float]]]) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="step", ylabel="loss", title=title)
+    for name in ("train/loss", "valid/loss"):
+        points = [(step, row[name]) for step, row in rows if name in row]
+        axes.plot(*zip(*points, strict=True), label=name) if points else None
+    axes.legend()
+    return figure
 
 
 def _absent(root: Path, system: str) -> list[str]:
@@ -108,11 +177,15 @@ def _files(folder: Path, suffixes: Iterable[str]) -> list[Path]:
     return sorted(file for file in folder.glob("*") if file.suffix in suffixes)
 
 
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
 def _card(folder: Path) -> dict[str, Any]:
     path = folder / "model.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; make it with: dvc repro train@{folder.name}")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return _json(path)
 
 
 def _weights_sha(folder: Path, card: Mapping[str, Any]) -> str:

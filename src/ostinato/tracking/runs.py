@@ -5,21 +5,15 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from ostinato.tracking.handle import (
-    DIGEST_LENGTH,
-    RunHandle,
-    flat_metrics,
-    flattened,
-    valid_key,
-    write_batch,
-)
+from ostinato.tracking.handle import RunHandle, flattened, write
 from ostinato.tracking.store import PARENT_RUN, Store, attempt, connect
 
 PARENT_TAG = "mlflow.parentRunId"
 PROCESS_TAG = "process"
+CONFIG = "config.yaml"
+NAMED = ("system", "model", "out", "encoding", "+sweep")
 CANDIDATES = 50
 
 
@@ -42,6 +36,7 @@ def training_run(
     params: Mapping[str, Any],
     tags: Mapping[str, str],
     dataset: tuple[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> Iterator[RunHandle]:
     """The run of one training; with several ranks only the main process opens it.
 
@@ -50,17 +45,22 @@ def training_run(
     interruption (Ctrl-C) as KILLED; both are raised again.
 
     Args:
-        name: of the run.
+        name: of the run; the overrides that `config` names, or those in which a job of a sweep
+            differs from the others, are appended.
         params: settings, may be nested.
         tags: fingerprint, family, size, seed, encoding …
         dataset: name and digest of the training data.
+        config: all of the composed configuration, for the artifact config.yaml.
 
     Raises:
         ValueError: MLFLOW_TRACKING_URI is not a store; no other error of tracking is raised.
     """
     store = connect()
+    name = f"{name} {_differing((config or {}).get('overrides', ()))}".rstrip()
     run = attempt(store.uri, lambda: _begin(store, name, params, tags, dataset)) if store else None
     with _until_end(run or RunHandle(None)) as handle:
+        if config:
+            handle.attempt(lambda client: client.log_dict(handle.id, dict(config), CONFIG))
         yield handle
 
 
@@ -104,20 +104,6 @@ def run_for_weights(weights_sha: str, restore: Callable[[], RestoredRun]) -> Run
     return RunHandle(store if run else None, run or "")
 
 
-def log_samples(run: RunHandle, folder: Path) -> None:
-    """Store a folder of samples (MIDI, sound, pictures, listen.html) as the artifact `samples`."""
-    run.artifacts(folder, "samples")
-
-
-def log_metrics(run: RunHandle, metrics: Mapping[str, Any]) -> int:
-    """Write metrics of a later stage; writing the same values again changes nothing.
-
-    Nested metrics get names with slashes (`handle.flat_metrics`). Returns their number.
-    """
-    flat = flat_metrics(metrics)
-    return len(flat) if run.set_metrics(flat) else 0
-
-
 def _begin(
     store: Store,
     name: str,
@@ -126,21 +112,29 @@ def _begin(
     dataset: tuple[str, str] | None,
 ) -> RunHandle:
     tags = {**tags, **_environment_tags(), PROCESS_TAG: _process()}
-    texts = flattened(params)
     old = _interrupted(store, tags.get("fingerprint", ""))
     if old is not None:
         store.client.update_run(old.info.run_id, status="RUNNING")
         run = RunHandle(store, old.info.run_id, _last_steps(store, old))
         # params cannot change; only missing ones of a killed run are added
-        texts = {key: text for key, text in texts.items() if valid_key(key) not in old.data.params}
-        run.write(params=texts, tags=tags)
+        missing = {k: v for k, v in flattened(params).items() if k not in old.data.params}
+        run.attempt(lambda client: write(client, run.id, params=missing, tags=tags))
     else:
         run = RunHandle(store, _create(store, name, tags))
-        run.write(params=texts)
+        run.attempt(lambda client: write(client, run.id, params=params))
     if dataset is not None:
         run.attempt(lambda client: client.log_inputs(run.id, [_dataset_input(*dataset)]))
     run.watch_system(continued=old is not None)
     return run
+
+
+def _differing(overrides: Sequence[str]) -> str:
+    """What a run was told besides what its name says; of a sweep's job, what the others were not.
+
+    The launcher `process` sets $OSTINATO_JOB.
+    """
+    told = [text for text in overrides if text.split("=")[0] not in NAMED]
+    return os.environ.get("OSTINATO_JOB") or " ".join(told)
 
 
 @contextmanager
@@ -164,7 +158,7 @@ def _create(store: Store, name: str, tags: Mapping[str, str]) -> str:
     from mlflow.tracking.context.registry import resolve_tags
 
     run_id = str(_new_run(store, name, resolve_tags({})).info.run_id)
-    write_batch(store.client, run_id, tags=tags)
+    write(store.client, run_id, tags=tags)
     return run_id
 
 
@@ -220,7 +214,7 @@ def _dataset_input(name: str, digest: str) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     source = CodeDatasetSource({"name": name, "digest": digest})
-    meta = MetaDataset(source, name=name, digest=digest[:DIGEST_LENGTH])
+    meta = MetaDataset(source, name=name, digest=digest[:36])  # all that mlflow takes
     return DatasetInput(Dataset(**meta.to_dict()), [InputTag("mlflow.data.context", "training")])
 
 
@@ -253,10 +247,11 @@ def _find_or_restore(store: Store, weights_sha: str, restored: RestoredRun) -> s
         # one time for all rows, so that writing them again after a kill adds no duplicates
         start = int(run.info.start_time)
         rows = [
-            (valid_key(name), float(value), start, step)
-            for step, metrics in restored.curve
-            for name, value in metrics.items()
+            (name, value, start, step)
+            for step, row in restored.curve
+            for name, value in row.items()
         ]
-        write_batch(store.client, run_id, rows, flattened(restored.params), tags)
+        write(store.client, run_id, rows, restored.params, tags)
+        store.client.log_dict(run_id, dict(restored.params), CONFIG)
         store.client.set_terminated(run_id)
         return run_id

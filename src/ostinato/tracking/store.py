@@ -6,10 +6,11 @@ Opening takes a file lock: processes that open a new database at once leave its 
 
 import os
 import re
+import sqlite3
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,14 @@ SWITCH = "OSTINATO_TRACKING"
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 LOCK_SECONDS = 120
+OWN_PLACE = re.compile("file:.*/mlartifacts")
+PLACES = (  # where mlflow's tables hold places of artifacts
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -47,11 +56,13 @@ class Store:
 
         return MlflowClient(tracking_uri=self.uri)
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> AbstractContextManager[object]:
         """Lock for "find a run, else create one"; no lock on a server."""
-        with _locked(self.lock_file):
-            yield
+        if self.lock_file is None:
+            return nullcontext()
+        from filelock import FileLock
+
+        return FileLock(self.lock_file, timeout=LOCK_SECONDS)
 
 
 def switched_off() -> bool:
@@ -98,7 +109,7 @@ def open_store() -> Store | None:
     """Open the store and create the experiment if needed; None if OSTINATO_TRACKING=off.
 
     Safe to call from several processes at once. A database keeps artifacts in `mlartifacts` next to
-    it; a server decides for itself.
+    it, also after it was moved or copied; a server decides for itself.
 
     Raises:
         ValueError: see `tracking_uri`.
@@ -109,10 +120,17 @@ def open_store() -> Store | None:
     uri = tracking_uri()
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    lock_file, artifacts = _places(uri)
-    with _locked(lock_file):
-        store = Store(uri, "", lock_file)
-        return Store(uri, _experiment(store.client, artifacts), lock_file)
+    if uri.split(":", 1)[0] in SERVERS:
+        return Store(uri, _experiment(Store(uri, "", None).client, None), None)
+    path = uri.removeprefix("sqlite:///").split("?", 1)[0]
+    database = Path(path) if path.startswith("/") else project_root() / "mlflow.db"
+    artifacts = (database.parent / "mlartifacts").as_uri()
+    database.parent.mkdir(parents=True, exist_ok=True)
+    store = Store(uri, "", database.with_name(f"{database.name}.lock"))
+    with store.lock():
+        if path.startswith("/") and database.exists():
+            _follow(database, artifacts)
+        return replace(store, experiment=_experiment(store.client, artifacts))
 
 
 def connect() -> Store | None:
@@ -148,36 +166,38 @@ def public(uri: str) -> str:
     return re.sub(r"//([^/:@]*):[^@/]*@", r"//\1:***@", uri)
 
 
-def _places(uri: str) -> tuple[Path | None, str | None]:
-    """The lock file and the artifact location of a database; neither for a server."""
-    if uri.split(":", 1)[0] in SERVERS:
-        return None, None
-    path = uri.removeprefix("sqlite:///").split("?", 1)[0]
-    database = Path(path) if path.startswith("/") else project_root() / "mlflow.db"
-    return database.with_name(f"{database.name}.lock"), (database.parent / "mlartifacts").as_uri()
+def _follow(database: Path, artifacts: str) -> None:
+    """Make a moved or copied database name the artifacts next to it; mlflow stores absolute paths.
+
+    Other places that the user has chosen for the experiment stay.
+    """
+    with closing(sqlite3.connect(database)) as connection, connection:
+        if not connection.execute(
+            "select 1 from sqlite_master where name='experiments'"
+        ).fetchone():
+            return
+        found = connection.execute(
+            "select artifact_location from experiments where name=?", [EXPERIMENT]
+        ).fetchone()
+        if not found or found[0] == artifacts or not OWN_PLACE.fullmatch(found[0]):
+            return
+        for table, column in PLACES:
+            connection.execute(
+                f"update {table} set {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608
+                f"where substr({column} || '/', 1, length(:old) + 1) = :old || '/'",
+                {"old": found[0], "new": artifacts},
+            )
 
 
 def _experiment(client: Any, artifacts: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(EXPERIMENT)
-    if found is None:
-        try:
-            return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
-        except MlflowException:  # another process may have created it meanwhile
-            found = client.get_experiment_by_name(EXPERIMENT)
-            if found is None:
-                raise
-    return str(found.experiment_id)
-
-
-@contextmanager
-def _locked(path: Path | None) -> Iterator[None]:
-    if path is None:
-        yield
-        return
-    from filelock import FileLock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path, timeout=LOCK_SECONDS):
-        yield
+    try:
+        return str(
+            found.experiment_id if found else client.create_experiment(EXPERIMENT, artifacts)
+        )
+    except MlflowException:  # another process may have created it meanwhile
+        if found := client.get_experiment_by_name(EXPERIMENT):
+            return str(found.experiment_id)
+        raise
