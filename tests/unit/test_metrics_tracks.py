@@ -9,6 +9,8 @@ from ostinato.music.piece import Piece, Track, make_notes
 
 BASS, PIANO, DRUMS = Track(role="bass"), Track(role="piano"), Track(role="drums", is_drum=True)
 
+ROLES = ("bass", "piano")
+
 
 def piece_of(*rows, tracks=(BASS, PIANO, DRUMS), tick=24):
     """(track, onset in quarters, quarters, pitch) rows in 4/4."""
@@ -44,7 +46,7 @@ def test_tonal_distance_of_one_class_is_zero_and_of_a_fifth_is_small():
     # C and C in another octave: 0. C and F sharp are opposite on the circles of fifths and minor
     # thirds ((2 * 1)² + (2 * 1)²) and equal on that of major thirds: the root of 8
     def distance(upper):
-        return tonal_distances([piece_of((0, 0, 4, 36), (1, 0, 4, upper))])["bass_piano"][0]
+        return tonal_distances([piece_of((0, 0, 4, 36), (1, 0, 4, upper))], ROLES)[ROLES][0]
 
     def value(upper):
         return distance(upper).above / distance(upper).below
@@ -57,14 +59,14 @@ def test_tonal_distance_of_one_class_is_zero_and_of_a_fifth_is_small():
 
 def test_a_quarter_where_one_track_rests_is_left_out():
     piece = piece_of((0, 0, 2, 36), (1, 1, 3, 60))
-    assert tonal_distances([piece])["bass_piano"] == [Count(0, 1)]
+    assert tonal_distances([piece], ROLES)[ROLES] == [Count(0, 1)]
 
 
 def test_shuffled_takes_the_second_track_of_the_next_piece():
     in_c = piece_of((0, 0, 4, 36), (1, 0, 4, 60))
     in_f_sharp = piece_of((0, 0, 4, 42), (1, 0, 4, 66))
     alone = piece_of((0, 0, 4, 36), tracks=(BASS,))
-    shuffled = tonal_distances([in_c, alone, in_f_sharp], shuffled=True)["bass_piano"]
+    shuffled = tonal_distances([in_c, alone, in_f_sharp], ROLES, shuffled=True)[ROLES]
     # C over F sharp, alone over F sharp, F sharp over C: four quarters of root 8 each
     assert [c.above for c in shuffled] == pytest.approx([4 * np.sqrt(8)] * 3)
 
@@ -72,4 +74,4 @@ def test_shuffled_takes_the_second_track_of_the_next_piece():
 def test_a_piece_without_notes_has_empty_tracks():
     found = track_measures(Piece("p", 24, make_notes([]), (BASS,)))
     assert {count.below for count in found.values()} == {0}
-    assert tonal_distances([]) == {}
+    assert tonal_distances([], ROLES) == {ROLES: []}

@@ -6,11 +6,13 @@ pair, beat or bar weighs the same, and a piece in which there is nothing to coun
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.metrics.bootstrap import Interval, percentiles
 from ostinato.music.piece import Piece
 
 Values = npt.NDArray[np.float64]
@@ -25,11 +27,12 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True)
 class Counted:
-    """What a quotient of counts says: `scale` times it, in `unit`."""
+    """What a quotient of counts says: `scale` times it, in `unit`; and which values are better."""
 
     label: str
     unit: str = "share"
     scale: float = 1.0
+    direction: Literal["corpus", "lower"] = "corpus"
 
 
 @dataclass(frozen=True)
@@ -56,3 +59,28 @@ def count_all(
         pairs = np.array([row.get(name, nothing) for row in rows], dtype=np.float64).reshape(-1, 2)
         found[name] = Counts(text.scale * pairs[:, 0], pairs[:, 1])
     return found
+
+
+def floor_interval(counts: Counts, pieces: int, *, seed: int, resamples: int) -> Interval:
+    """The value that `pieces` pieces drawn from these would get: median and central 95 %.
+
+    Draws are without replacement where there are as many pieces.
+    """
+    total = len(counts.above)
+    if not total or not pieces:
+        return Interval(count=pieces)
+    rows = _drawn(total, pieces, seed, resamples)
+    above, below = counts.above[rows].sum(axis=1), counts.below[rows].sum(axis=1)
+    values = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+    low, high = percentiles(values, 0.95)
+    known = values[~np.isnan(values)]
+    return Interval(float(np.median(known)) if len(known) else np.nan, low, high, pieces)
+
+
+@lru_cache(maxsize=4)  # all figures of a measure are drawn from the same pieces
+def _drawn(total: int, pieces: int, seed: int, resamples: int) -> npt.NDArray[np.int64]:
+    """Rows of `pieces` numbers below `total`."""
+    generator = np.random.default_rng(seed)
+    if pieces > total:
+        return generator.integers(0, total, (resamples, pieces))
+    return generator.random((resamples, total)).argsort(axis=1)[:, :pieces]

@@ -30,10 +30,10 @@ FORM: Mapping[str, Counted] = {
     **{f"similarity_{lag}": Counted(f"Self-similarity at {lag} bars") for lag in LAGS},
     "repeated_bars": Counted("Bars that repeat an earlier one"),
     "silence": Counted("Silent steps"),
-    "drones": Counted("Pieces with a drone", "share of pieces"),
-    "holes": Counted("Pieces with a hole", "share of pieces"),
-    "too_few_notes": Counted("Pieces with too few notes", "share of pieces"),
-    "degenerate": Counted("Degenerate pieces", "share of pieces"),
+    "drones": Counted("Pieces with a drone", "share of pieces", direction="lower"),
+    "holes": Counted("Pieces with a hole", "share of pieces", direction="lower"),
+    "too_few_notes": Counted("Pieces with too few notes", "share of pieces", direction="lower"),
+    "degenerate": Counted("Degenerate pieces", "share of pieces", direction="lower"),
 }
 ENDINGS: Mapping[str, Counted] = {
     "last_sonority": Counted("Ends on a triad", "share of pieces"),

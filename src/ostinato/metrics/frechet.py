@@ -21,6 +21,7 @@ from ostinato.metrics.part_writing import PART_WRITING, part_writing
 from ostinato.music.piece import Piece
 
 Rows = npt.NDArray[np.float64]
+FEWEST = 3  # groups of a set that has a corrected distance
 NORMAL = 1.959964  # half of a 95 % interval of a normal distribution, in standard deviations
 _SIMPLE: Mapping[str, Callable[[Piece], float]] = {
     "pitch_class_entropy": simple.pitch_class_entropy,
@@ -67,12 +68,7 @@ def feature_rows(pieces: Sequence[Piece]) -> Rows:
 
 def frechet(a: Rows, b: Rows) -> float:
     """|μa - μb|² + tr(Σa + Σb - 2 (Σa Σb)^½), with unbiased covariances; at least two rows each."""
-    first, second = (np.atleast_2d(np.cov(rows.T)) for rows in (a, b))
-    values, vectors = np.linalg.eigh(first)
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    common = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ second @ root), 0)).sum()
-    shift = ((a.mean(axis=0) - b.mean(axis=0)) ** 2).sum()
-    return float(shift + np.trace(first) + np.trace(second) - 2 * common)
+    return float(_distances(*_moments(a, None), *_moments(b, None))[0])
 
 
 def corrected_frechet(
@@ -87,15 +83,39 @@ def corrected_frechet(
     plain = frechet(a, b) if min(len(a), len(b)) > 1 else np.nan
     value, variance = plain, 0.0
     for rows, groups, other in ((a, a_groups, b), (b, b_groups, a)):
-        labels = np.asarray(groups)
-        names = np.unique(labels)
-        if len(names) < 3 or np.isnan(plain):
-            return Distance(float(plain), np.nan, np.nan)
-        without = np.array([frechet(rows[labels != name], other) for name in names])
-        value -= (len(names) - 1) * (without.mean() - plain)
+        names = np.unique(groups)
+        if len(names) < FEWEST or np.isnan(plain):
+            return Distance(plain, np.nan, np.nan)
+        deleted = names[:, None] == np.asarray(groups)
+        without = _distances(*_moments(rows, deleted), *_moments(other, None))
+        value -= float((len(names) - 1) * (without.mean() - plain))
         spread = ((without - without.mean()) ** 2).sum()
         variance += float((len(names) - 1) / len(names) * spread)
-    return Distance(float(plain), float(value), float(np.sqrt(variance)))
+    return Distance(plain, value, float(np.sqrt(variance)))
+
+
+def _moments(rows: Rows, deleted: npt.ArrayLike | None) -> tuple[Rows, Rows]:
+    """Means (G, features) and covariances (G, features, features) without the deleted rows.
+
+    deleted: (G, rows), true where a row is left out; None: one set, of all rows.
+    """
+    kept = np.ones((1, len(rows))) if deleted is None else 1.0 - np.asarray(deleted)
+    counts = kept.sum(axis=1)
+    means = kept @ rows / counts[:, None]
+    centre = rows.mean(axis=0)  # the products of centred rows lose less to rounding
+    products = np.einsum("gn,ni,nj->gij", kept, rows - centre, rows - centre, optimize=True)
+    shifts = means - centre
+    products -= counts[:, None, None] * shifts[:, :, None] * shifts[:, None]
+    return means, products / (counts - 1)[:, None, None]
+
+
+def _distances(mean_a: Rows, cov_a: Rows, mean_b: Rows, cov_b: Rows) -> Rows:
+    """Distances (G,) of each of G sets from the one set b."""
+    values, vectors = np.linalg.eigh(cov_b[0])
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    common = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_a @ root), 0)).sum(axis=1)
+    traces = np.trace(cov_a, axis1=1, axis2=2) + np.trace(cov_b[0])
+    return np.asarray(((mean_a - mean_b) ** 2).sum(axis=1) + traces - 2 * common)
 
 
 def standardized(rows: Rows, by: Rows) -> tuple[Rows, npt.NDArray[np.bool_]]:

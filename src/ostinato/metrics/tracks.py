@@ -60,17 +60,21 @@ def track_measures(piece: Piece) -> dict[str, Count]:
 
 
 def tonal_distances(
-    pieces: Sequence[Piece], *, shuffled: bool = False, released: bool = False
-) -> dict[str, list[Count]]:
+    pieces: Sequence[Piece],
+    roles: Sequence[str],
+    *,
+    shuffled: bool = False,
+    released: bool = False,
+) -> dict[tuple[str, str], list[Count]]:
     """Distance of two roles' tonal centroids in each quarter where both sound, a count a piece.
 
-    In [0, 4.1]; lower is more consonant. Keys are `<role>_<role>`. shuffled: the second role is
-    taken from the next other piece that has it (after the last comes the first), so it says what
-    tracks get that do not hear each other. released: with pitches folded as in MuseGAN's code.
+    In [0, 2.83]; lower is more consonant. Of every pair of roles, in their order. shuffled: the
+    second role is taken from the next other piece that has it (after the last comes the first), so
+    it says what tracks get that do not hear each other. released: with pitches folded as in
+    MuseGAN's code.
     """
     chromas = [_chroma(steps_of(piece), released=released) for piece in pieces]
-    roles = list(dict.fromkeys(role for chroma in chromas for role in chroma))
-    found: dict[str, list[Count]] = {}
+    found: dict[tuple[str, str], list[Count]] = {}
     for first, second in combinations(roles, 2):
         counts = []
         for number, chroma in enumerate(chromas):
@@ -78,7 +82,7 @@ def tonal_distances(
             others = (chromas[at % len(chromas)].get(second) for at in order)
             other = next((c for c in others if c is not None), None)
             counts.append(_distance(chroma.get(first), other))
-        found[f"{first}_{second}"] = counts
+        found[first, second] = counts
     return found
 
 
