@@ -96,7 +96,8 @@ def grouped(columns: Sequence[Values], groups: npt.NDArray[Any] | None) -> list[
     if groups is None:
         return list(columns)
     names, number = np.unique(groups, return_inverse=True)
-    return [np.bincount(number, column, len(names)) for column in columns]
+    # of no pieces, bincount returns integers
+    return [np.bincount(number, column, len(names)).astype(np.float64) for column in columns]
 
 
 def ratio_resamples(above: Values, below: Values, *, seed: int, resamples: int) -> Values:

@@ -12,6 +12,7 @@ from ostinato.metrics.frechet import (
 )
 from ostinato.seeds import seed_of
 
+UNIT = "squared deviations"
 DRAWS = 50  # of training pieces, for the floor
 
 
@@ -35,15 +36,24 @@ def measure(context: Context) -> Result:
     )  # fmt: skip
     low, high = found.interval
     left = len(kept) - int(kept.sum())
-    texts = {"direction": "lower", "unit": "squared standard deviations"}
     return Result(
         {
             "frechet": Figure(
-                found.value, low, high, floor=floors["value"], label="Fréchet distance",
-                is_headline=True, **texts,
+                found.value,
+                low,
+                high,
+                unit=UNIT,
+                direction="lower",
+                floor=floors["value"],
+                label="Fréchet distance",
+                is_headline=True,
             ),
             "frechet_plain": Figure(
-                found.plain, floor=floors["plain"], label="Fréchet distance, uncorrected", **texts
+                found.plain,
+                unit=UNIT,
+                direction="lower",
+                floor=floors["plain"],
+                label="Fréchet distance, uncorrected",
             ),
         },
         view="table",
