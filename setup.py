@@ -1,4 +1,4 @@
-"""Puts copies of pipelines/ and conf/ into the wheel; everything else is in pyproject.toml."""
+"""Puts copies of pipelines/, conf/ and pretrained/ into the wheel; pyproject.toml has the rest."""
 
 import shutil
 from pathlib import Path
@@ -17,8 +17,8 @@ class WithScripts(build_py):
         super().run()
         if self.editable_mode:
             return
-        for folder, kind in (("pipelines", ".py"), ("conf", ".yaml")):
-            for path in sorted((HERE / folder).rglob(f"*{kind}")):
+        for folder, kind in (("pipelines", "*.py"), ("conf", "*.yaml"), ("pretrained", "*.*")):
+            for path in sorted((HERE / folder).rglob(kind)):
                 target = Path(self.build_lib, "ostinato", path.relative_to(HERE))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)

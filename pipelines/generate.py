@@ -1,18 +1,18 @@
-"""Verb: make music by hand from a model folder: weights=<folder> bars=16 n=4 seed=1; with
-prompt=some.mid it continues that, with infill.bars=[4,8] infill.voices=[alto] it fills a part.
+"""Verb: make music by hand, from the pretrained model or weights=<folder>; bars=16 n=4 seed=1;
+prompt=some.mid continues a piece, with infill.bars=[4,8] infill.voices=[alto] it fills a part.
 """
 
 from pathlib import Path
 from typing import Any
 
 from ostinato.config import entry
-from ostinato.files import require
+from ostinato.files import PRETRAINED, model_made_by, require
 
 
 @entry("generate")
 def main(config: dict[str, Any]) -> None:
-    folder = Path(config["weights"])
-    require(folder / "model.json", f"dvc repro train@{folder.name}")
+    folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
+    require(folder / "model.json", model_made_by(folder))
     from ostinato.audio.render import render
     from ostinato.generator import Generator
     from ostinato.music.voices import with_voices

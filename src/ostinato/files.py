@@ -21,6 +21,9 @@ import numpy as np
 CHUNK_BYTES = 1 << 20
 
 
+PRETRAINED = "pretrained/bach"  # the model folder that `generate` takes where none is named
+
+
 class MissingInput(FileNotFoundError):
     """A file that another stage makes is missing."""
 
@@ -108,6 +111,14 @@ def require(path: Path, made_by: str) -> Path:
     if not path.exists():
         raise MissingInput(f"{path} is missing; make it with: {made_by}")
     return path
+
+
+def model_made_by(folder: Path) -> str:
+    """The command that makes a model folder."""
+    kept = Path(PRETRAINED).parent.name
+    if folder.parent.name == kept:
+        return f"python pipelines/pretrained.py out={kept}/{folder.name}"
+    return f"dvc repro train@{folder.name}"
 
 
 def read_json(path: Path, *, expect_format: int, made_by: str) -> dict[str, Any]:

@@ -93,7 +93,6 @@ MISTAKES = {
     "an unknown representation": ("encode", ["representation=x"], ["x", "grid", "remi"]),
     "another representation": ("encode", ["representation=remi"], ["remi", "representation=grid"]),
     "an unknown trainer": ("train", ["trainer=tpu"], ["tpu", "cpu", "gpu"]),
-    "no weights to generate from": ("generate", [], ["weights"]),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ostinato.files import DamagedFile, read_json, require, sha256_file
+from ostinato.files import DamagedFile, model_made_by, read_json, require, sha256_file
 from ostinato.loading.tokens import TokenSet
 from ostinato.models.registry import build, families, settings_for
 from ostinato.models.spec import ArraySpec
@@ -66,7 +66,7 @@ def load_trained(folder: Path, *, family: str | None = None, device: str = "cpu"
     check_device(device)
     from safetensors.torch import load_file
 
-    made_by = f"dvc repro train@{folder.name}"
+    made_by = model_made_by(folder)
     card = read_json(folder / "model.json", expect_format=FORMAT, made_by=made_by)
     weights = require(folder / "weights.safetensors", made_by)
     if family not in (None, card["family"]):
@@ -123,7 +123,7 @@ def _built(
             f"{folder / 'model.json'} is of family {card['family']!r} and weights.safetensors of "
             f"family {_likely_family(weights, card, spec)!r}, but they are not of one model: "
             f"{wrong}; put the two of one training together, or make both with: "
-            f"dvc repro train@{folder.name}"
+            f"{model_made_by(folder)}"
         )
     model.load_state_dict(weights)
     return model.eval()

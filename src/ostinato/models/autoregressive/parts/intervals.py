@@ -23,7 +23,7 @@ from ostinato.models.spec import Voices
 OCTAVE = 12
 UNKNOWN = OCTAVE  # class of an interval before that is not known
 CLASSES = (OCTAVE + 1) * 3  # interval before, direction of the other voice
-SPEED = 4.0  # by how much tables learn faster: a rule is worth 4 nats or more, in 1,000 small steps
+SPEED = 2.0  # how much faster tables learn: a rule is worth several nats, in 1,000 small steps
 CHORD_NOTES = 2  # at most so many voices above the bass tell the chord
 
 
