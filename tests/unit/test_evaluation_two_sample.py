@@ -33,7 +33,7 @@ def real(chorale):
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(two_sample, "DRAWS", {"features": 3, "network": 1})
-    small = NetworkSettings(width=8, steps=10)
+    small = NetworkSettings(width=8, steps=12)
     learn = two_sample.network
     monkeypatch.setattr(two_sample, "network", lambda values: learn(values, small))
 

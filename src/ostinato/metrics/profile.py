@@ -67,19 +67,19 @@ def profile(piece: Piece) -> dict[str, float]:
 
 def _melody(voices: Lanes) -> dict[str, float]:
     """Steps and leaps within lanes, and how much larger they are across bar lines."""
-    moves, into_bars, low, high = [], [], [], []
+    moves: list[Pitches] = []
+    into_bars: list[Bools] = []
     for lane in range(voices.pitch.shape[1]):
         at = np.flatnonzero(voices.begins[:, lane])
         line = voices.pitch[at, lane]
         moves.append(np.abs(np.diff(line)))
         into_bars.append(voices.bars[at[1:]])
-        (high if lane == 0 else low).append(moves[-1])
     steps, at_bar = _joined(moves), _joined(into_bars).astype(bool)
     found = {
         f"melodic {name}": _share((steps >= a) & (steps <= b)) for name, (a, b) in LEAPS.items()
     }
-    found["leaps of the highest lane"] = _share(_joined(high) > 4)
-    found["leaps of the lowest lane"] = _share(low[-1] > 4) if low else np.nan
+    found["leaps of the highest lane"] = _share(_joined(moves[:1]) > 4)
+    found["leaps of the lowest lane"] = _share(_joined(moves[-1:]) > 4)
     found["larger steps into bars"] = _mean(steps[at_bar]) - _mean(steps[~at_bar])
     turns = [np.diff(np.sign(np.diff(voices.pitch[voices.begins[:, lane], lane]))) != 0
              for lane in range(voices.pitch.shape[1])]  # fmt: skip
@@ -101,7 +101,8 @@ def _lengths(voices: Lanes) -> dict[str, float]:
     for place in range(STEPS_PER_QUARTER):
         here = (at - start) % STEPS_PER_QUARTER == place
         found[f"onsets at {place} sixteenths of a quarter"] = _share(here)
-    found["bars without an onset at their start"] = _share(~voices.begins.any(axis=1)[voices.bars])
+    onsets: Bools = voices.begins.any(axis=1)
+    found["bars without an onset at their start"] = _share(~onsets[voices.bars])
     return found
 
 
@@ -144,7 +145,7 @@ def _motion(voices: Lanes) -> dict[str, float]:
     crossed, spaces = [], []
     for high, low in combinations(range(pitch.shape[1]), 2):
         pair = pitch[:, [high, low]]
-        known = (pair >= 0).all(axis=1)
+        known: Bools = (pair >= 0).all(axis=1)
         space = (pair[:, 0] - pair[:, 1])[known]
         crossed.append(space < 0)
         if low == high + 1:

@@ -134,7 +134,7 @@ def _train(
 ) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), settings.rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.rate, total_steps=settings.steps, pct_start=0.1
+        optimizer, settings.rate, total_steps=settings.steps, pct_start=0.2
     )
     half, window = settings.batch // 2, min(settings.window, x_NCT.shape[2])
     target = torch.cat([torch.ones(half), torch.zeros(half)])
@@ -147,7 +147,7 @@ def _train(
         ]
         loss = F.binary_cross_entropy_with_logits(model(torch.stack(excerpts)), target)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     model.eval()

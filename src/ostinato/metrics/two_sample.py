@@ -116,11 +116,11 @@ def summary(
         aucs = ((ours @ wins) * theirs).sum(axis=1) / ((ours @ pairs) * theirs).sum(axis=1)
         accuracies = (ours @ right[is_sample] / ours.sum(axis=1)
                       + theirs @ right[~is_sample] / theirs.sum(axis=1)) / 2  # fmt: skip
-    intervals = [
+    auc, accuracy = (
         Interval(float(values[0]), *percentiles(values[1:], plan.level), len(is_sample))
         for values in (aucs, accuracies)
-    ]
-    return Told(*intervals, odds_RN.mean(axis=0))
+    )
+    return Told(auc, accuracy, odds_RN.mean(axis=0))
 
 
 def _comparisons(odds_RN: Values, fold_RN: Index, is_sample: Bools) -> tuple[Values, Values]:

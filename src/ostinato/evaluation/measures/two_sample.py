@@ -112,14 +112,14 @@ def _figures(name: str, told: Told, floors: Sequence[Told]) -> dict[str, Figure]
     figures = {}
     for kind, label in (("accuracy", "balanced accuracy"), ("auc", "AUC")):
         drawn = [getattr(floor, kind) for floor in floors]
-        bounds = [
+        value, low, high = (
             float(np.mean([getattr(x, key) for x in drawn])) for key in ("value", "low", "high")
-        ]
+        )
         figures[f"{name}_{kind}"] = Figure.of(
             getattr(told, kind),
             unit="share",
             direction="lower",
-            floor=Interval(*bounds, drawn[0].count),
+            floor=Interval(value, low, high, drawn[0].count),
             label=f"Told by {TITLES[name]}, {label}",
             note="0.5 cannot be told from held-out music",
             is_headline=kind == "accuracy",
