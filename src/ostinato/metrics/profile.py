@@ -101,7 +101,7 @@ def _lengths(voices: Lanes) -> dict[str, float]:
     for place in range(STEPS_PER_QUARTER):
         here = (at - start) % STEPS_PER_QUARTER == place
         found[f"onsets at {place} sixteenths of a quarter"] = _share(here)
-    onsets: Bools = voices.begins.any(axis=1)
+    onsets: Bools = np.asarray(voices.begins.any(axis=1))
     found["bars without an onset at their start"] = _share(~onsets[voices.bars])
     return found
 
@@ -145,7 +145,7 @@ def _motion(voices: Lanes) -> dict[str, float]:
     crossed, spaces = [], []
     for high, low in combinations(range(pitch.shape[1]), 2):
         pair = pitch[:, [high, low]]
-        known: Bools = (pair >= 0).all(axis=1)
+        known: Bools = np.asarray((pair >= 0).all(axis=1))
         space = (pair[:, 0] - pair[:, 1])[known]
         crossed.append(space < 0)
         if low == high + 1:
