@@ -9,6 +9,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ from ostinato.usage import ASKED, usage
 Main = Callable[[dict[str, Any]], object]
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+STAGE = re.compile(r"dvc repro (?:--\S+ )*(\w+)@([\w-]+)")
+LISTED = {"download": "datasets", "normalize": "datasets"}
+LISTED |= {"encode": "encodings", "reference": "encodings"}  # all others: systems
 
 
 def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
@@ -184,8 +188,28 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
         raise error
     if os.environ.get("OSTINATO_DEBUG"):
         raise error
+    lines += _unlisted(lines[0])
     print("error: " + "\n       ".join(_unique(lines)), file=sys.stderr)  # noqa: T201
     sys.exit(1)
+
+
+def _unlisted(message: str) -> list[str]:
+    """What is missing where a message names a stage that params.yaml does not give rise to."""
+    import yaml
+
+    found, path = STAGE.search(message), Path("params.yaml")
+    if found is None or not path.exists():
+        return []
+    stage, name = found.groups()
+    table = LISTED.get(stage, "systems")
+    names = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get(table) or []
+    if name in map(str, names):
+        return []
+    by_hand = f", or run: python pipelines/{stage}.py dataset={name}"
+    return [
+        f"that stage needs {name} among the {table} of params.yaml ({', '.join(map(str, names))}): "
+        f"add it{by_hand if table == 'datasets' else ''}"
+    ]
 
 
 def _valid_names(config_name: str, conf: Path) -> list[str]:

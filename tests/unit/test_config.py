@@ -1,10 +1,12 @@
 """Composing configurations outside a script, and naming what is valid."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from ostinato.config import entry_of, load_config
+from ostinato.config import entry, entry_of, load_config
+from ostinato.files import MissingInput
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,3 +28,33 @@ def test_an_entry_that_is_not_there_is_named_with_those_that_are():
         entry_of(table, "c", "system")
     with pytest.raises(ValueError, match="has: none"):
         entry_of({}, "c", "system")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("normalize@jsb", "jsb among the datasets of params.yaml (bach): add it, or run: python"),
+        ("--force --single-item download@jsb", "pipelines/download.py dataset=jsb"),
+        ("train@new", "new among the systems of params.yaml (a, b): add it\n"),
+        ("reference@new", "new among the encodings of params.yaml (): add it\n"),
+        ("train@a", None),
+        ("compare", None),
+    ],
+)
+def test_a_stage_that_does_not_exist_is_not_advised_alone(
+    tmp_path, monkeypatch, capsys, command, words
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["compare"])
+    Path("params.yaml").write_text("datasets: [bach]\nsystems: {a: {}, b: {}}\nencodings:\n")
+
+    def fails(config):
+        raise MissingInput(f"x is missing; make it with: dvc repro {command}")
+
+    fails.__code__ = fails.__code__.replace(co_filename=str(ROOT / "pipelines" / "compare.py"))
+    with pytest.raises(SystemExit):
+        entry("compare")(fails)()
+    said = capsys.readouterr().err
+    assert said.startswith("error: x is missing; make it with: dvc repro ")
+    assert (words or "\n") in said
+    assert ("that stage needs" in said) == (words is not None)

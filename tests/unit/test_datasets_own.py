@@ -159,9 +159,12 @@ def test_adding_again_changes_nothing_and_another_folder_is_refused(project):
     text = Path("conf/dataset/mine.yaml").read_text()
     added()
     assert Path("conf/dataset/mine.yaml").read_text() == text
-    with pytest.raises(ValueError, match=r"conf/dataset/mine\.yaml exists already"):
+    with pytest.raises(ValueError, match=r"conf/dataset/mine\.yaml exists already.* update=mine"):
         added(path="../music/Deep")
     assert Path("conf/dataset/mine.yaml").read_text() == text
+    Path("conf/dataset/mine.yaml").write_text("source: {kind: archives}\n")
+    with pytest.raises(ValueError, match=r"choose another name$"):  # nothing to update
+        added()
 
 
 @pytest.mark.parametrize(

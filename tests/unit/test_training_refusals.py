@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from ostinato.files import DamagedFile, sha256_file
 from ostinato.sampling.load import load_trained
 from ostinato.training import devices
+from ostinato.training.checks import check
 from ostinato.training.devices import (
     Devices,
     devices_from,
@@ -299,3 +301,20 @@ def test_weights_of_another_training_are_refused_with_both_hashes(model_folder, 
     digest = sha256_file(model_folder / "weights.safetensors")[:12]
     with pytest.raises(DamagedFile, match=rf"is {digest}…, model\.json names 000000000000…"):
         load_trained(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"order": [0, 1]}, r"^model=lstm/tiny does not fit encoding bach-grid: .*; take another "),
+        ({"layers": 0}, r"^layers=0"),
+        ({"depth": 3}, "model has no setting depth"),
+    ],
+)
+def test_what_contradicts_the_encoding_is_told_from_what_contradicts_itself(
+    settings_of, tokens, settings, words
+):
+    given = settings_of()
+    given = replace(given, size="tiny", model={**given.model, **settings})
+    with pytest.raises(ValueError, match=words):
+        check(given, tokens, CPU)

@@ -34,7 +34,7 @@ print(sorted({heavy!r} & set(sys.modules)))
 HEAVY = {"torch", "mlflow", "muspy", "music21", "pytorch_lightning", "lightning_fabric", "scipy"}
 REFUSED = {
     "train training.stepz=7": "did you mean steps?",
-    "train training.steps=7": "training.steps=7 must be a multiple of",
+    "train training.steps=7": "training.steps=7 must be at least 1 and a multiple of",
     "train optimizer.lr=-1": "optimizer.lr=-1",
     "train encoding=none": "unknown encoding 'none'",
     "sample system=nobody": "unknown system 'nobody'",

@@ -101,9 +101,10 @@ def add(name: object, path: object, say: Say = SAY) -> None:
         digest=sha256_json(_checksums(contents)),
     )
     if target.exists() and target.read_text(encoding="utf-8") != text:
+        update = f", or, if its folder has changed: python pipelines/download.py update={name}"
         raise ValueError(
-            f"{target} exists already with other contents; choose another name, or, if its "
-            f"folder has changed: python pipelines/download.py update={name}"
+            f"{target} exists already with other contents; choose another name"
+            f"{update if _source_of(target).get('kind') == 'folder' else ''}"
         )
     write_text(target, text)
     say(f"{target}: {contents.counts()}")
@@ -112,6 +113,11 @@ def add(name: object, path: object, say: Say = SAY) -> None:
         say(f"  its path is absolute, so the file works on this machine only: {stored}")
     _keep_out_of_git(given, say)
     _say_next(name, contents, say)
+
+
+def _source_of(target: Path) -> dict[str, object]:
+    """The section `source` of a dataset's file."""
+    return (yaml.safe_load(target.read_text(encoding="utf-8")) or {}).get("source") or {}
 
 
 def _keep_out_of_git(folder: Path, say: Say) -> None:
@@ -140,7 +146,7 @@ def update(name: str, say: Say = SAY) -> None:
     """Write the digest of a folder's present contents into its dataset's file."""
     target = require(config_file(name), f"python pipelines/download.py add={name} path=<folder>")
     text = target.read_text(encoding="utf-8")
-    source = (yaml.safe_load(text) or {}).get("source") or {}
+    source = _source_of(target)
     if source.get("kind") != "folder":
         raise ValueError(f"{target} is of kind {source.get('kind')!r}; only a folder is updated")
     old = str(source.get("digest"))

@@ -56,9 +56,13 @@ def build(family: str, settings: Mapping[str, Any], spec: ArraySpec) -> nn.Modul
         ValueError: an unknown family or setting, naming the valid ones, or settings that
             contradict each other.
     """
-    module = _module(family)
-    model: nn.Module = module.Model(checked(module.Config, "model", settings), spec)
+    model: nn.Module = _module(family).Model(configured(family, settings), spec)
     return model
+
+
+def configured(family: str, settings: Mapping[str, Any]) -> Any:
+    """The family's Config of some settings, whatever the encoding; raises ValueError as `build`."""
+    return checked(_module(family).Config, "model", settings)
 
 
 def _module(family: str) -> Any:

@@ -5,9 +5,10 @@
 import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from torch import Tensor
+if TYPE_CHECKING:  # requests need specs, and are checked before torch is imported
+    from torch import Tensor
 
 PAD = -1  # in arrays of symbols: after the end of a piece
 NOT_GIVEN = -1  # in codes of conditions: the condition has no value here
@@ -115,10 +116,10 @@ class Given:
     where a piece has none. memory_BSD: context from another model, such as a coordinator.
     """
 
-    codes_BC: Tensor | None = None
-    memory_BSD: Tensor | None = None
+    codes_BC: "Tensor | None" = None
+    memory_BSD: "Tensor | None" = None
 
-    def select(self, index_B: Tensor) -> "Given":
+    def select(self, index_B: "Tensor") -> "Given":
         """For these sequences, in this order; one may be named twice."""
         parts = (self.codes_BC, self.memory_BSD)
         return Given(*(None if part is None else part.index_select(0, index_B) for part in parts))

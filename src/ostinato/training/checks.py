@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ostinato.loading.tokens import TokenSet
-from ostinato.models.registry import build
+from ostinato.models.registry import build, configured
 from ostinato.models.spec import ArraySpec
 from ostinato.training.devices import Devices, devices_from
 from ostinato.training.settings import Settings
@@ -21,6 +21,14 @@ def check(settings: Settings, tokens: TokenSet, trainer_options: Mapping[str, An
     run_on = devices_from(trainer_options)
     if not len(tokens.splits["valid"]):
         raise ValueError(f"encoding {tokens.name} has no piece to validate on")
-    with torch.device("meta"):  # shapes without memory
-        build(settings.family, settings.model, ArraySpec.of(tokens.codec))
+    configured(settings.family, settings.model)
+    try:
+        with torch.device("meta"):  # shapes without memory
+            build(settings.family, settings.model, ArraySpec.of(tokens.codec))
+    except ValueError as error:
+        family = settings.family
+        raise ValueError(
+            f"model={family}/{settings.size} does not fit encoding {tokens.name}: {error}; take "
+            f"another size of conf/model/{family}/, change these settings, or take another encoding"
+        ) from error
     return run_on

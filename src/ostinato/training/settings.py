@@ -75,7 +75,7 @@ class TrainingSettings:
             )
         if self.steps < 1 or self.steps % self.validate_every:
             raise ValueError(
-                f"training.steps={self.steps} must be a multiple of "
+                f"training.steps={self.steps} must be at least 1 and a multiple of "
                 f"training.validate_every={self.validate_every}"
             )
         if not 0 <= self.ema_decay < 1:
