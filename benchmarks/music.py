@@ -38,7 +38,7 @@ def race(rounds: int, batch: int) -> Race:
     """Ours through the real decoding loop and the real grid, grammar included; the flat GPT-2 by
     its own generate, without any grammar.
     """
-    settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["model"]
+    settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["model"] | {"order": []}
     voices, beats = len(Grid().voices), BARS * BEATS
     contestants = {
         OURS: _sampler(settings, Grid(), batch, beats),

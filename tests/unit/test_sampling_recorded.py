@@ -52,6 +52,7 @@ def make(family, width, vocabulary):
         settings |= {"held_steps": 4}
     timing = TIMING if (width, vocabulary) == (1, 9) else None
     settings |= {"max_time_distance": 5} if timing and family == "music_transformer" else {}
+    settings |= {"time_heads": 1} if timing and family == "gpt" else {}
     shape = ArraySpec(width=width, vocabulary=vocabulary, timing=timing)
     return build(family, settings, shape).eval()
 

@@ -1,9 +1,10 @@
 """Causal transformer: pre-norm decoder, rotary positions, key/value cache (Radford 2019; Su 2021).
 
-The body is parts/transformer.py's. A position sees itself and the `context` - 1 before it, in
-training and in sampling alike. On a CPU, queries attend in chunks, 1.5 times as fast as torch's
-fused attention at length 512 and 0.9 times at 2,048 (`python -m benchmarks --only flex`); elsewhere
-the fused one is used up to the context's length.
+The body is parts/transformer.py's. On a stream of events some heads can turn by musical time
+instead of positions, so that they find what sounds at the same time or a bar ago. A position sees
+itself and the `context` - 1 before it, in training and in sampling alike. On a CPU, queries attend
+in chunks, 1.5 times as fast as torch's fused attention at length 512 and 0.9 times at 2,048
+(`python -m benchmarks --only flex`); elsewhere the fused one is used up to the context's length.
 """
 
 # B batch, T positions, D width, N heads, E width of a head, A = B * N, S slots of the ring
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ostinato.models.autoregressive.parts.musical_time import Clock, TimeState
 from ostinato.models.autoregressive.parts.transformer import Stack, StackConfig, Weights, step
 from ostinato.models.layers.attention import Chunk, Ring, Slot, query_chunks
 from ostinato.models.layers.blocks import matrix
@@ -24,21 +26,32 @@ from ostinato.models.spec import ArraySpec
 
 @dataclass(frozen=True, kw_only=True)
 class Config(StackConfig):
-    """Settings of the family."""
+    """Settings of the family.
+
+    time_heads: how many of the heads turn by musical time; streams of events only.
+    """
+
+    time_heads: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 <= self.time_heads <= self.heads:
+            raise ValueError(f"time_heads={self.time_heads} must lie in 0 to heads={self.heads}")
         if self.width % (2 * self.heads):
             raise ValueError(f"width={self.width} must be a multiple of twice heads={self.heads}")
 
 
 @dataclass
 class Cache:
-    """The ring, the blocks' weights, and a table of rotations, which is empty for fixed steps."""
+    """The ring, the blocks' weights, and a table of rotations, which is empty for fixed steps.
+
+    time: of every sequence, for heads that turn by it.
+    """
 
     ring: Ring
     weights: list[Weights]
     rotation: Tensor
+    time: TimeState | None
 
 
 class Model(Stack):
@@ -48,11 +61,20 @@ class Model(Stack):
 
     def __init__(self, config: Config, shape: ArraySpec) -> None:
         super().__init__(config, shape, partial(Attention, config))
+        if config.time_heads and shape.timing is None:
+            raise ValueError(
+                f"time_heads={config.time_heads} needs the times of events, and this encoding has "
+                "none: set time_heads to 0, or choose an encoding of events"
+            )
+        self.time_heads = config.time_heads
+        self.clock = Clock(shape.timing) if config.time_heads and shape.timing else None
 
     def trunk(self, x_BTD: Tensor, rows_BTW: Tensor) -> Tensor:
         """Outputs of shape (B, T, D)."""
         length, context = x_BTD.shape[1], self.config.context
         rotation = rotary_table(length, self.config.head_width, x_BTD.device)
+        if self.clock:
+            rotation = self._by_head(rotation, self.clock(rows_BTW[:, :, 0]))
         fused = x_BTD.device.type != "cpu" and length <= context
         chunks = None if fused else query_chunks(length, context, x_BTD.device)
         return self.run(x_BTD, rotation, chunks)
@@ -62,17 +84,30 @@ class Model(Stack):
         ring = self.ring(batch, length, fixed)
         foreseen = 0 if fixed else length + 1
         rotation = rotary_table(foreseen, self.config.head_width, ring.kept.device)
-        return Cache(ring, self.weights(), rotation)
+        time = self.clock.begin(batch) if self.clock else None
+        return Cache(ring, self.weights(), rotation, time)
 
     def trunk_step(self, x_BD: Tensor, rows_BW: Tensor, cache: Cache) -> Tensor:
         """One more position."""
         ring = cache.ring
         ring.grow()
         rotation = self._rotation(cache)
+        if self.clock and cache.time:
+            rotation = self._by_head(rotation, self.clock.step(rows_BW[:, 0], cache.time))
         for weights, slot in zip(cache.weights, ring.open(), strict=True):
             x_BD = step(x_BD, weights, partial(attend_step, rotation, slot))
         ring.close()
         return self.norm(x_BD)
+
+    def _by_head(self, rotation: Tensor, times: Tensor) -> Tensor:
+        """Rotations of the heads of queries and keys, (…, 2 N, E/2): the last ones turn by musical
+        time (…).
+        """
+        width, by_time = self.config.head_width // 2, self.time_heads
+        turns = rotations(times[..., None, None], self.config.head_width)
+        others = rotation.expand(*times.shape, self.config.heads - by_time, width)
+        heads = [others, turns.expand(*times.shape, by_time, width)]
+        return torch.cat(heads * 2, dim=-2)
 
     def _rotation(self, cache: Cache) -> Tensor:
         """Rotation of the next position, (1, E/2)."""
@@ -88,6 +123,8 @@ class Model(Stack):
     def trunk_select(self, cache: Cache, index_B: Tensor) -> None:
         """Keep these sequences."""
         cache.ring.select(index_B)
+        if cache.time:
+            cache.time.select(index_B)
 
 
 class Attention(nn.Module):
