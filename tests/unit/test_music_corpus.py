@@ -1,14 +1,11 @@
 """The corpus: nothing vanishes, splits follow melodies alone, and what is written is read back."""
 
-import itertools
 import shutil
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ostinato.corpus.store import (
     read_corpus,
@@ -18,13 +15,11 @@ from ostinato.corpus.store import (
     read_summary,
 )
 from ostinato.files import DamagedFile, MissingInput, checksums, sha256_file
-from ostinato.music.melody import SHARED, SHINGLE, fingerprint, intervals
+from ostinato.music.melody import fingerprint, intervals
 from ostinato.music.piece import VOICES, Track, make_notes, sort_notes
 from ostinato.music.write import write_midi
 from ostinato.normalization.build import build_corpus
-from ostinato.normalization.copies import Sketches, similar_groups
 from ostinato.normalization.normalize import REASONS, NormalizeOptions, options_from, simultaneous
-from ostinato.normalization.sketch import steps_sketch
 from ostinato.normalization.splits import SplitRule, split_of
 from ostinato.normalization.summary import describe, kind_of
 from ostinato.readers.read import read_piece
@@ -318,43 +313,6 @@ def test_the_melody_is_the_soprano_or_else_the_highest_notes_without_drums(chora
     drums = [(1, 0, 4, 90, 80), (1, 4, 4, 30, 80)]
     chords = replace(piece, notes=make_notes(rows + drums), tracks=(Track(), Track(is_drum=True)))
     assert intervals(chords) == (2,)
-
-
-def naive_groups(melodies):
-    """The definition: connected where half of the shorter one's passages are shared, or all."""
-
-    def passages(line):
-        return {line[i : i + SHINGLE] for i in range(len(line) - SHINGLE + 1)}
-
-    sets = [passages(line) for line in melodies]
-    group = list(range(len(melodies)))
-    for _ in melodies:
-        for a, b in itertools.combinations(range(len(melodies)), 2):
-            common = len(sets[a] & sets[b])
-            near = common and common >= SHARED * min(len(sets[a]), len(sets[b]))
-            if near or melodies[a] == melodies[b]:
-                group[a] = group[b] = min(group[a], group[b])
-    return group
-
-
-def pieces_of_one_stream(draw_seed, count):
-    """Overlapping excerpts of two short melodies, so that some share passages and some do not."""
-    rng = np.random.default_rng(draw_seed)
-    streams = rng.choice([-2, -1, 1, 2], (2, 40))
-    lines = []
-    for _ in range(count):
-        start, length = rng.integers(0, 25), rng.integers(0, 24)
-        lines.append(tuple(streams[rng.integers(2), start : start + length].tolist()))
-    return lines
-
-
-@given(st.integers(0, 10**6), st.integers(1, 9))
-@settings(max_examples=60, deadline=None, derandomize=True)
-def test_groups_are_what_their_definition_says(seed, count):
-    melodies = pieces_of_one_stream(seed, count)
-    sketches = Sketches.of([steps_sketch(np.array(line, np.int64)) for line in melodies])
-    groups = similar_groups(sketches, [str(line) for line in melodies], SHARED)
-    assert groups.tolist() == naive_groups(melodies)
 
 
 def test_shares_must_add_up_and_unknown_options_are_named():

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import yaml
 
 from ostinato.corpus.store import read_corpus
 from ostinato.datasets.source import download, source_from
+from ostinato.normalization.alignment import Lines
 from ostinato.normalization.build import build_corpus
 from ostinato.normalization.copies import Sketches
 from ostinato.normalization.normalize import options_from
 from ostinato.normalization.splits import (
     Pieces,
     SplitRule,
+    assign,
     copies_to_drop,
     decide,
     rule_from,
@@ -36,7 +39,7 @@ def pieces_of(count, *, works=None, official=None):
         ids=[f"piece-{n}" for n in range(count)],
         names=names,
         textures=[name[::-1] + "t" for name in names],
-        melody=Sketches.of(sketches),
+        melody=Lines.of([rng.choice([-4, -2, -1, 1, 2, 3], 40) for _ in range(count)]),
         texture=Sketches.of(sketches),
         works=works or [""] * count,
         official=official or [""] * count,
@@ -54,14 +57,26 @@ def alike(pieces, a, b):
 
 def test_pieces_of_one_work_share_a_group_and_a_split():
     works = ["sonata", "", "sonata", "étude", "étude"]
-    decision = decide(pieces_of(5, works=works), SplitRule(train=0.4, valid=0.3, test=0.3))
+    rule = SplitRule(train=0.4, valid=0.3, test=0.3)
+    decision = decide(pieces_of(5, works=works), rule)
     assert decision.groups[0] == decision.groups[2] == f"{0:016x}"
     assert decision.groups[3] == decision.groups[4]
     assert len(set(decision.groups)) == 3
-    for group, split in zip(decision.groups, decision.splits, strict=True):
-        assert split == split_of(group, SplitRule(train=0.4, valid=0.3, test=0.3))
+    chosen = assign(decision.groups, rule)
+    assert decision.splits == [chosen[group] for group in decision.groups]
     assert decision.copies == [""] * 5
     assert decision.leaks == {}
+
+
+def test_a_group_too_large_for_the_small_splits_is_for_the_largest():
+    groups = ["big"] * 60 + ["other"] * 40 + [str(n) for n in range(900)]
+    for seed in range(20):
+        chosen = assign(groups, SplitRule(seed=seed))
+        assert chosen["big"] == "train"
+        assert chosen["other"] == split_of("other", SplitRule(seed=seed))
+        counts = Counter(chosen[group] for group in groups)
+        assert counts["train"] == pytest.approx(800, abs=80)
+    assert assign([], SplitRule()) == {}
 
 
 def test_an_official_split_is_kept_and_what_crosses_it_is_counted_and_named():

@@ -1,8 +1,7 @@
 """Extracts the melody of a piece, and a fingerprint of it that does not depend on the key.
 
 A melody is its sequence of pitch intervals without repeated notes, so transposition, rhythm and
-repeated syllables do not change it. Two pieces share a melody if `SHARED` of the shorter one's
-passages of `SHINGLE` intervals occur in the other (normalization/copies.py).
+repeated syllables do not change it. normalization/tunes.py finds pieces with similar melodies.
 """
 
 import hashlib
@@ -12,8 +11,7 @@ import numpy.typing as npt
 
 from ostinato.music.piece import Notes, Piece
 
-SHINGLE = 8
-SHARED = 0.5
+SHORTEST = 8  # steps by which a melody identifies a piece
 
 
 def melody_of(piece: Piece) -> Notes:

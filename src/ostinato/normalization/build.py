@@ -28,6 +28,7 @@ from ostinato.execution.code_deps import code_checksums
 from ostinato.execution.guard import Failure, Guard
 from ostinato.execution.parallel import Executor, map_guarded
 from ostinato.files import atomic_folder, checksums, sha256_json, write_json
+from ostinato.normalization.alignment import Lines
 from ostinato.normalization.catalogue import facts_of
 from ostinato.normalization.copies import Sketches, keep_for
 from ostinato.normalization.normalize import Item, Kept, NormalizeOptions, Rejected, normalize_item
@@ -289,17 +290,17 @@ def _pieces(shards: Sequence[Path], keep: int) -> Pieces:
     def column(name: str) -> list[str]:
         return table.column(name).to_pylist() if table is not None else []
 
-    def sketches(kind: str) -> Sketches:
-        hashes = [np.empty(0, np.uint64), *(part[kind] for part in marks)]
-        counts = [np.zeros(1, np.int64), *(part[f"{kind}_count"] for part in marks)]
-        return Sketches(np.concatenate(hashes), np.cumsum(np.concatenate(counts)))
+    def parts(kind: str) -> Any:
+        return np.concatenate([np.empty(0, np.int64), *(part[kind] for part in marks)])
 
+    hashes = np.concatenate([np.empty(0, np.uint64), *(part["texture_hashes"] for part in marks)])
+    ends = np.cumsum(parts("texture_hashes_count"))
     return Pieces(
         ids=column("id"),
         names=[name for part in marks for name in part["name"].tolist()],
         textures=column("texture"),
-        melody=sketches("melody_hashes"),
-        texture=sketches("texture_hashes"),
+        melody=Lines.joined(parts("steps"), parts("steps_count")),
+        texture=Sketches(hashes, np.concatenate([[0], ends])),
         works=column("work"),
         official=column("official"),
         keep=keep,

@@ -24,10 +24,8 @@ Shares = npt.NDArray[np.float64]
 # have 0.8 and more in datasets from the web; a tune with other chords has less.
 NEAR = 0.8
 # Minimum number of common hashes for a near copy: shorter passages (drum fills, accompaniments of a
-# few chords) agree by chance. For sketches thinned by `keep`: max(LEAST_STEPS, LEAST // keep).
-LEAST = 16
-# The same for melodies: otherwise a trill or a riff of two notes joins songs into one group.
-LEAST_STEPS = 4
+# few chords) agree by chance. For sketches thinned by `keep`: max(LEAST_THINNED, LEAST // keep).
+LEAST, LEAST_THINNED = 16, 4
 CAP = 2000  # so nothing is ignored in a corpus of up to 2000 pieces
 BLOCK = 8_000_000  # hashes in memory at once: about 100 MB
 
@@ -74,11 +72,19 @@ def similar_groups(
     The partition does not depend on the order of the pieces if equal fingerprints have equal
     sketches.
     """
+    a, b, _ = similar_pairs(sketches, fingerprints, threshold, least=least)
+    return components(firsts(fingerprints), a, b)
+
+
+def components(first: Numbers, a: Numbers, b: Numbers) -> Numbers:
+    """For each piece the index of the first piece of its connected component.
+
+    first: (P,) a piece to which each is joined, such as itself; a, b: further pairs.
+    """
+    # scipy takes 0.2 s to import, and readers of pieces import this module
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    first = _firsts(fingerprints)
-    a, b, _ = similar_pairs(sketches, fingerprints, threshold, least=least)
     rows = np.concatenate([np.arange(len(first)), a])
     columns = np.concatenate([first, b])
     shape = (len(first), len(first))
@@ -105,7 +111,7 @@ def similar_pairs(
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold} must be above 0 and at most 1")
     compared = np.zeros(len(sketches), bool)
-    compared[_firsts(fingerprints)] = True
+    compared[firsts(fingerprints)] = True
     table, sizes = _holders(sketches, compared)
     empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))
     found = [empty, *_pairs(table, sizes, threshold, least)]
@@ -114,7 +120,8 @@ def similar_pairs(
     return a[order], b[order], share[order]
 
 
-def _firsts(fingerprints: Sequence[str]) -> Numbers:
+def firsts(fingerprints: Sequence[str]) -> Numbers:
+    """For each piece the index of the first one with the same fingerprint."""
     seen: dict[str, int] = {}
     first = (seen.setdefault(mark, index) for index, mark in enumerate(fingerprints))
     return np.fromiter(first, np.int64, len(fingerprints))

@@ -103,8 +103,8 @@ def _piece_row(item: Kept) -> dict[str, Any]:
 
 def _write_marks(path: Path, kept: Sequence[Kept]) -> None:
     arrays: dict[str, Any] = {"name": np.array([item.marks.name for item in kept], dtype="U16")}
-    for kind in ("melody_hashes", "texture_hashes"):
+    for kind, dtype in (("steps", np.int16), ("texture_hashes", np.uint64)):
         parts = [getattr(item.marks, kind) for item in kept]
-        arrays[kind] = np.concatenate(parts) if parts else np.empty(0, np.uint64)
+        arrays[kind] = np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
         arrays[f"{kind}_count"] = np.array([len(part) for part in parts], np.int64)
     write_npz(path, arrays)

@@ -20,7 +20,7 @@ from ostinato.music.piece import Piece
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
 
-SLICES = 8  # in a passage; melodies use as many steps
+SLICES = 8  # in a passage
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +47,11 @@ def texture_fingerprint(piece: Piece) -> str:
 
 
 def melody_fingerprint(piece: Piece) -> str:
-    """Fingerprint of the melody, or of the texture if the melody is too short for a sketch.
+    """Fingerprint of the melody, or of the texture if the melody has fewer than eight steps.
 
     Otherwise all pieces with drums only would be copies of each other.
     """
-    long_enough = len(melody.steps(piece)) >= melody.SHINGLE
+    long_enough = len(melody.steps(piece)) >= melody.SHORTEST
     return melody.fingerprint(piece) if long_enough else texture_fingerprint(piece)
 
 
@@ -73,17 +73,12 @@ def texture_sketch(piece: Piece, keep: int = 1) -> Hashes:
     return _thin(_passages(chords, _mix(moves), SLICES), keep)
 
 
-def melody_sketch(piece: Piece, keep: int = 1) -> Hashes:
-    """Hashes of every `melody.SHINGLE` consecutive steps of the melody, as in `texture_sketch`."""
-    return steps_sketch(melody.steps(piece), keep)
-
-
-def steps_sketch(steps: Numbers, keep: int = 1) -> Hashes:
-    """Hashes of every `melody.SHINGLE` consecutive numbers, as in `texture_sketch`."""
-    if len(steps) < melody.SHINGLE:
+def run_hashes(steps: npt.NDArray[np.integer], length: int) -> Hashes:
+    """Hashes of every `length` consecutive numbers: (len(steps) - length + 1,)."""
+    if len(steps) < length:
         return np.empty(0, np.uint64)
-    hashes = _mix(steps)
-    return _thin(_passages(hashes, np.zeros_like(hashes), melody.SHINGLE), keep)
+    hashes = _mix(steps.astype(np.int64))
+    return _passages(hashes, np.zeros_like(hashes), length)
 
 
 def _texture(piece: Piece) -> _Texture:

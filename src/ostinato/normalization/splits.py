@@ -1,10 +1,11 @@
 """Groups pieces and assigns them to splits, once for a whole corpus.
 
-Pieces with the same melody, copies of each other, and pieces of one work form a group. A group is
+Pieces that share a tune, copies of each other, and pieces of one work form a group. A group is
 never split up, except by an official split: then groups across splits are counted.
 """
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,18 @@ from typing import Any
 import numpy as np
 
 from ostinato.files import require, sha256_file
-from ostinato.music.melody import SHARED
+from ostinato.normalization.alignment import Lines
 from ostinato.normalization.catalogue import SPLITS
-from ostinato.normalization.copies import LEAST, LEAST_STEPS, NEAR, Sketches, leaks, similar_groups
+from ostinato.normalization.copies import (
+    LEAST,
+    LEAST_THINNED,
+    NEAR,
+    Sketches,
+    components,
+    leaks,
+    similar_groups,
+)
+from ostinato.normalization.tunes import tune_groups
 from ostinato.seeds import seed_of
 
 LISTED = 100  # groups across splits that the summary lists
@@ -25,7 +35,7 @@ LISTED = 100  # groups across splits that the summary lists
 class SplitRule:
     """How pieces are split.
 
-    train, valid, test, seed: shares of the groups, and the seed of the assignment.
+    train, valid, test, seed: shares of the pieces, and the seed of the assignment.
     official: use the split in the dataset's facts. given: use this table of piece and split, whose
     digest is sha256.
     """
@@ -51,14 +61,14 @@ class SplitRule:
 class Pieces:
     """Input of the decision, a row for each piece: ids, marks and facts.
 
-    names: `Marks.name`. works, official: from the dataset's facts, empty if unknown. keep: sketches
-    have one in so many passages.
+    names: `Marks.name`. melody: `Marks.steps`. works, official: from the dataset's facts, empty if
+    unknown. keep: sketches have one in so many passages.
     """
 
     ids: Sequence[str]
     names: Sequence[str]
     textures: Sequence[str]
-    melody: Sketches
+    melody: Lines
     texture: Sketches
     works: Sequence[str]
     official: Sequence[str]
@@ -99,10 +109,11 @@ def rule_from(settings: Any) -> SplitRule:
 
 def decide(pieces: Pieces, rule: SplitRule) -> Decision:
     """Groups, copies and splits of all pieces; independent of their order."""
-    by_melody = similar_groups(pieces.melody, pieces.names, SHARED, least=LEAST_STEPS)
-    least = max(LEAST_STEPS, LEAST // pieces.keep)
+    by_melody = tune_groups(pieces.melody, pieces.names)
+    least = max(LEAST_THINNED, LEAST // pieces.keep)
     by_texture = similar_groups(pieces.texture, pieces.textures, NEAR, least=least)
-    group = _joined(by_melody, by_texture, _same(pieces.works))
+    others = np.concatenate([by_texture, _same(pieces.works)])
+    group = components(by_melody, np.tile(np.arange(len(by_melody)), 2), others)
     # the smallest mark names a group, independent of the order of files
     smallest: dict[int, str] = {}
     for number, name in zip(group.tolist(), pieces.names, strict=True):
@@ -116,7 +127,8 @@ def decide(pieces: Pieces, rule: SplitRule) -> Decision:
     elif rule.official:
         splits = list(pieces.official)
     else:
-        splits = [split_of(name, rule) for name in groups]
+        split_of = assign(groups, rule)
+        splits = [split_of[name] for name in groups]
     crossing = {}
     if rule.given or rule.official:
         for kind, numbers in (("melody", by_melody), ("copy", by_texture)):
@@ -147,8 +159,23 @@ def copies_to_drop(decision: Decision, pieces: Pieces) -> dict[str, str]:
     return dropped
 
 
+def assign(groups: Sequence[str], rule: SplitRule) -> dict[str, str]:
+    """The split of every group, of which `groups` has one entry for each piece.
+
+    A function of the group's name and the rule, so a new piece moves no other one; but a group that
+    alone would fill more than half of the smallest split goes to the largest one.
+    """
+    shares = {"train": rule.train, "valid": rule.valid, "test": rule.test}
+    limit = max(1, min(share for share in shares.values() if share) * len(groups) / 2)
+    largest = max(shares, key=lambda split: shares[split])
+    return {
+        group: largest if size > limit else split_of(group, rule)
+        for group, size in Counter(groups).items()
+    }
+
+
 def split_of(group: str, rule: SplitRule) -> str:
-    """The split of a group: a pure function of its name and the rule."""
+    """The split that the seed draws for a group of this name."""
     position = seed_of("split", rule.seed, group) / 2**63
     if position < rule.train:
         return "train"
@@ -178,19 +205,6 @@ def read_given(rule: SplitRule) -> dict[str, str]:
     if unknown:
         raise ValueError(f"{rule.given} names split {unknown[0]!r}; valid are {', '.join(SPLITS)}")
     return listed
-
-
-def _joined(*groupings: Any) -> Any:
-    """Connected components of groupings; a group is the index of its first member."""
-    # scipy takes 0.2 s to import, and readers of pieces import this module
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    count = len(groupings[0])
-    rows = np.concatenate([np.arange(count)] * len(groupings))
-    columns = np.concatenate(groupings)
-    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(count, count))
-    return connected_components(graph, directed=False)[1]
 
 
 def _same(values: Sequence[str]) -> Any:

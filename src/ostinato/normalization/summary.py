@@ -12,6 +12,7 @@ import pyarrow as pa
 from ostinato.normalization.normalize import Rejected
 
 NUMBER = re.compile(r"(?<![a-z\d])(?<![a-z]-)\d+([.,]\d+)*")  # not in names: cp1251, latin-1
+LARGEST = 5  # groups whose sizes the summary lists
 NAMED = 3  # unmatched rows of a given split in the table
 
 
@@ -22,7 +23,7 @@ class Tally:
     dataset: str
     splits: Counter[str] = field(default_factory=Counter)
     melodies: set[str] = field(default_factory=set)
-    groups: set[str] = field(default_factory=set)
+    groups: Counter[str] = field(default_factory=Counter)
     clusters: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
@@ -38,7 +39,7 @@ class Tally:
         for row in pieces.drop_columns(["tempos", "meters", "keys"]).to_pylist():
             self.splits[row["split"]] += 1
             self.melodies.add(row["fingerprint"])
-            self.groups.add(row["group"])
+            self.groups[row["group"]] += 1
             if row["copies"]:
                 self.clusters[row["copies"]] += 1
             self.dropped.update(json.loads(row["dropped"]))
@@ -56,6 +57,7 @@ class Tally:
     ) -> dict[str, Any]:
         """All counts as plain data.
 
+        melodies: different ones. groups: pieces that no split divides; largest_groups: their sizes.
         warnings: pieces by warning, without numbers. compared: pieces that other readers also read.
         """
         compared = {
@@ -69,6 +71,7 @@ class Tally:
             "splits": dict(self.splits),
             "melodies": len(self.melodies),
             "groups": len(self.groups),
+            "largest_groups": sorted(self.groups.values(), reverse=True)[:LARGEST],
             "copies": {"clusters": len(self.clusters), "pieces": self.clusters.total()},
             "leaks": dict(leaks),
             "rejected": dict(Counter(row.reason for row in rejected)),
@@ -93,7 +96,7 @@ def describe(summary: Mapping[str, Any], seconds: float | None = None) -> str:
         ("files", f"{summary['files']:,}", ""),
         ("pieces", f"{summary['pieces']:,}", _listed(summary["splits"])),
         ("hours of music", f"{summary['hours']:.2f}", f"{summary['quarters']:,.0f} quarter notes"),
-        ("melodies", f"{summary['melodies']:,}", f"in {summary['groups']:,} groups"),
+        ("melodies", f"{summary['melodies']:,}", _groups(summary)),
         (
             "copies",
             f"{summary['copies']['pieces']:,}",
@@ -135,6 +138,11 @@ def describe(summary: Mapping[str, Any], seconds: float | None = None) -> str:
         f"{name:<{width}}  {number:>{numbers}}  {note}".rstrip() for name, number, note in rows
     ]
     return "\n".join([summary["dataset"], *lines])
+
+
+def _groups(summary: Mapping[str, Any]) -> str:
+    largest = max(summary.get("largest_groups", ()), default=0)
+    return f"in {summary['groups']:,} groups, the largest of {largest:,} pieces"
 
 
 def _listed(counts: Mapping[str, int]) -> str:
