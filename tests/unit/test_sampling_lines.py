@@ -15,6 +15,8 @@ from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import draw
 from ostinato.sampling.autoregressive.lines import NONE, Lines, draw_split
 from ostinato.sampling.autoregressive.sampler import SPLIT, Sampler
+from ostinato.sampling.request import Request
+from ostinato.sampling.sampler import Job
 
 VOICES = Voices(first=1, end=4, lowest=1, pitches=20)
 HOLDING = Voices(first=1, end=4, lowest=1, pitches=20, hold=21)
@@ -123,3 +125,20 @@ def test_grids_are_split_by_default_and_other_encodings_have_no_such_option():
     assert Sampler(model, grid).capabilities().options["split"] == SPLIT
     flat = build("lstm", {"width": 8}, ArraySpec(width=1, vocabulary=9))
     assert {"split", "no_parallels"}.isdisjoint(Sampler(flat, grid).capabilities().options)
+
+
+def test_the_best_of_some_has_the_fewest_nats_a_note_and_the_first_is_the_usual_one():
+    grid = Grid()
+    sampler = Sampler(untrained(grid), grid)
+
+    def nats(best_of):
+        jobs = [Job(Request(bars=1, options={"best_of": best_of}), i, 10 + i) for i in range(3)]
+        made = sampler.sample(jobs)
+        return np.array([one.nats.sum() / len(grid.decode(one.tokens).notes) for one in made])
+
+    one, some = nats(1), nats(4)
+    assert (some <= one + 1e-5).all()
+    assert (some < one - 1e-3).any()
+    for options, words in (({"best_of": 0}, "best_of=0 must be"), ({"best_of": 2}, "a session")):
+        with pytest.raises(ValueError, match=words):
+            sampler.session(Job(Request(bars=1, options=options), 0, 1))

@@ -18,6 +18,8 @@ class Decoding:
     the options above choose only which other symbol follows, with temperature times split (0: off,
     they choose among all symbols). no_parallels: no two voices that move keep a fifth or an octave
     between them, unless nothing else is left; only with split, since alone it makes drones.
+
+    best_of: how many pieces are made for each one; the one with the fewest nats a note is kept.
     """
 
     temperature: float = 1.0
@@ -28,6 +30,7 @@ class Decoding:
     particles: int = 64
     split: float = 0.0
     no_parallels: bool = False
+    best_of: int = 1
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -49,8 +52,9 @@ class Decoding:
             raise ValueError(
                 "no_parallels=true needs split, such as split=0.6: otherwise voices stop moving"
             )
-        if self.particles < 1:
-            raise ValueError(f"particles={self.particles} must be at least 1")
+        for name in ("particles", "best_of"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
 
     @property
     def keeps_all(self) -> bool:

@@ -1,5 +1,6 @@
 """The sampler of all autoregressive families."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -20,6 +21,7 @@ from ostinato.sampling.gaps import free_cells
 from ostinato.sampling.prompts import prompt_of
 from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional
 from ostinato.sampling.sampler import Job, Made, Session
+from ostinato.seeds import seed_of
 from ostinato.settings import checked
 
 BATCH = 64
@@ -67,7 +69,9 @@ class Sampler:
         for (_, decoding, fills), group in groupby(jobs, key=self._alike):
             part = list(group)
             make = self._fill if fills else self._extend
-            size = max(1, BATCH // decoding.particles) if fills else BATCH
+            if fills and decoding.best_of > 1:
+                raise ValueError("best_of is for whole pieces; gaps have infill.particles")
+            size = max(1, BATCH // (decoding.particles if fills else decoding.best_of))
             for start in range(0, len(part), size):
                 made += make(part[start : start + size], decoding)
         return made
@@ -77,6 +81,8 @@ class Sampler:
         if isinstance(job.request.task, Fill):
             raise ValueError("a gap cannot be filled bar by bar: its end must be known. Sample it")
         _, decoding, _ = self._alike(job)
+        if decoding.best_of > 1:
+            raise ValueError("a session makes one piece: leave best_of out, or sample whole pieces")
         stream = Stream(
             self.model,
             self.representation,
@@ -89,10 +95,29 @@ class Sampler:
         return BarSession(stream, self.representation)
 
     def _extend(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
-        prompts = [self._prompt(job) for job in jobs]
-        seeds, given = [job.seed for job in jobs], self._given(jobs)
+        """The best of `best_of` candidates of every job; the first has the job's own seed."""
+        count = decoding.best_of
+        prompts = [prompt for job in jobs for prompt in [self._prompt(job)] * count]
+        seeds = [
+            seed_of(job.seed, "candidate", number) if number else job.seed
+            for job in jobs
+            for number in range(count)
+        ]
+        given = self._given([job for job in jobs for _ in range(count)])
         extent = self._extent(jobs[0])
-        return decode(self.model, self.representation, prompts, seeds, extent, decoding, given)
+        made = decode(self.model, self.representation, prompts, seeds, extent, decoding, given)
+        if count == 1:
+            return made
+        return [
+            min(made[first : first + count], key=self._cost) for first in range(0, len(made), count)
+        ]
+
+    def _cost(self, made: Made) -> float:
+        """Nats of a note; infinite for what failed or has no note."""
+        if made.failed or made.nats is None:
+            return math.inf
+        notes = len(self.representation.decode(made.tokens).notes)
+        return float(made.nats.sum(dtype=np.float64)) / notes if notes else math.inf
 
     def _extent(self, job: Job) -> Extent:
         """The bars asked for are a limit; a continuation has at least one bar after its prompt."""
