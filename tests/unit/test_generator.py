@@ -91,7 +91,7 @@ def test_what_it_cannot_do_is_named_with_what_it_can(generator, chorale):
         (
             Request(task=Vary(chorale(1))),
             "lstm cannot do task 'vary'; its tasks: unconditional, continue, infill; "
-            "families that can, on some encodings: none yet",
+            "families that can, on some encodings: absorbing",
         ),
         (Request(conditions={"key": "y"}), "lstm has no condition key; its conditions: none"),
         (Request(options={"steps": 3}), "lstm has no option steps; its options: temperature, "),
@@ -237,7 +237,7 @@ def test_only_what_stands_at_known_places_can_be_filled(generator, chorale):
     assert "infill" in generator.capabilities().tasks
     assert "infill" not in events.capabilities().tasks
     with pytest.raises(
-        ValueError, match=r"'infill': its encoding is a stream .*; families that can.*: gpt, gpt2, "
+        ValueError, match=r"'infill': its encoding is a stream .*; families that can.*: absorbing, gpt, gpt2, "
     ):
         events.generate(filling(chorale(1), (0, 1)))
 
