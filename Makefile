@@ -90,8 +90,12 @@ renders: setup ## make missing sound and pictures in renders/, for example after
 tidy: setup ## list files of systems, encodings and datasets that params.yaml no longer has; asks before removing them
 	python -m ostinato.execution.leftovers
 
-clean: ## remove .venv, caches and renders/; keeps data, models and runs; asks before removing trial models
-	rm -rf $(VENV) .cache renders dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@if [ -n "$$(ls -A outputs multirun 2>/dev/null)" ]; then \
-	  answer=; read -r -p "Remove the trial models and sweeps in outputs/ and multirun/ too? [y/N] " answer; \
-	  if [ "$$answer" = y ]; then rm -rf outputs multirun; else echo "kept outputs/ and multirun/"; fi; fi
+clean: ## remove .venv, caches and renders/; asks before removing trial models and unfinished trainings
+	rm -rf $(VENV) renders dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@if [ -d .cache ]; then find .cache -mindepth 1 -maxdepth 1 ! -name resume -exec rm -rf {} +; fi
+	@found=; for place in outputs multirun .cache/resume; do \
+	  if [ -n "$$(ls -A $$place 2>/dev/null)" ]; then found="$$found $$place"; fi; done; \
+	if [ -n "$$found" ]; then \
+	  echo "Trial models, sweeps and unfinished trainings are in:$$found"; \
+	  answer=; read -r -p "Remove them too? [y/N] " answer; \
+	  if [ "$$answer" = y ]; then rm -rf $$found; else echo "kept:$$found"; fi; fi

@@ -2,6 +2,7 @@
 prompt=some.mid continues a piece, with infill.bars=[4,8] infill.voices=[alto] it fills a part.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +14,35 @@ from ostinato.files import PRETRAINED, model_made_by, require
 def main(config: dict[str, Any]) -> None:
     folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
     require(folder / "model.json", model_made_by(folder))
-    from ostinato.audio.render import render
+    from ostinato.audio.formats import check_formats, write_formats
+
+    out, formats = Path(config["out"]), check_formats(config["formats"])
+    names = [f"{number:03}" for number in range(config["n"])]
+    taken = [path for n in names for f in formats if (path := out / f"{n}.{f}").exists()]
+    if taken and not config["overwrite"]:
+        raise ValueError(f"{taken[0]} exists: give another out=…; overwrite=true replaces it")
+
     from ostinato.generator import Generator
-    from ostinato.music.voices import with_voices
-    from ostinato.music.write import write_midi
     from ostinato.readers.read import read_piece
-    from ostinato.sampling.request import Continue, Fill, Region, Request, Task, Unconditional
+    from ostinato.sampling import by_hand
 
     generator = Generator.load(folder, config["device"])
-    able, gap = generator.capabilities(), config["infill"]
-    task: Task = Unconditional()
-    fills = gap["bars"] is not None or bool(gap["voices"])
-    if config["prompt"]:
-        prompt = with_voices(read_piece(Path(config["prompt"])), able.roles)
-        bars = None if gap["bars"] is None else tuple(gap["bars"])
-        task = Continue(prompt, config["prompt_bars"])
-        task = Fill(prompt, Region(bars, tuple(gap["voices"]))) if fills else task
-    elif fills:
-        raise ValueError("infill.bars and infill.voices name a part of a piece: give prompt=<file>")
-    shared = {key: config[key] for key in able.options if key in config}
-    particles = {"particles": gap["particles"]} if fills and "particles" in able.options else {}
-    given = {key: config[key] for key in ("bars", "min_bars", "n", "seed", "conditions")}
-    request = Request(task=task, options=shared | particles | config["options"], **given)
-    out = Path(config["out"])
-    for sample in generator.generate(request):
-        name = f"{sample.row['index']:03}"
+    able, representation = generator.capabilities(), generator.representation
+    read = read_piece(Path(config["prompt"])) if config["prompt"] else None
+    prompt = by_hand.voiced(read, representation) if read else None
+    request = by_hand.request_of(config, able, prompt)
+    for remark in by_hand.remarks(read, request, able, representation) if read else []:
+        print(f"note: {remark}", file=sys.stderr)
+    for name, sample in zip(names, generator.generate(request), strict=True):
         if sample.piece is None:
             print(f"{name} failed: {sample.row['failed']}")
             continue
-        write_midi(out / f"{name}.mid", sample.piece)
-        written = ".mid (rests alone)"
-        if len(sample.piece.notes):
-            render(sample.piece, out, name)
-            written = ".mid  .mp3  .png"
+        failed = write_formats(sample.piece, out, name, formats)
+        written = "  ".join(f".{kind}" for kind in formats if kind not in failed)
         nats = sample.row["nats"]
         print(f"{out / name}{written}   {'' if nats is None else f'{nats:.1f} nats'}".rstrip())
+        for kind, reason in failed.items():
+            print(f"  no .{kind}: {reason}")
 
 
 if __name__ == "__main__":

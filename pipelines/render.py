@@ -10,17 +10,18 @@ from ostinato.config import entry
 def main(config: dict[str, Any]) -> None:
     systems = [config["system"]] if config["system"] else list(config["systems"])
     for name in systems:
-        rows = sampled(name)
         wanted = {
-            f"{row['task']}-{row['index']}": row["id"]
-            for row in rows
-            if not row["failed"] and row["index"] < config["renders"]
+            Path(row["file"]).stem: row["id"]
+            for row in sampled(name)
+            if row["file"] and row["index"] < config["renders"]
         }
         folder = Path("renders") / name
         missing = {n: i for n, i in wanted.items() if not (folder / f"{n}.mp3").exists()}
+        made = 0
         if missing or not (folder / "listen.html").exists():
-            render(name, missing, folder)
-        print(f"{folder}: {len(missing)} made, {len(wanted) - len(missing)} were there")
+            made = render(name, missing, folder)
+        there = f"{made} made, {len(wanted) - len(missing)} were there"
+        print(f"{folder}: {there}" + (", some have no sound" if made < len(missing) else ""))
 
 
 def sampled(system: str) -> list[dict[str, Any]]:
@@ -31,23 +32,25 @@ def sampled(system: str) -> list[dict[str, Any]]:
     return list(listed["samples"])
 
 
-def render(system: str, missing: dict[str, str], folder: Path) -> None:
+def render(system: str, missing: dict[str, str], folder: Path) -> int:
     from ostinato.audio import render as audio
     from ostinato.files import write_text
     from ostinato.report.load import load_samples
     from ostinato.report.page import listen_page
 
     samples = load_samples(system, Path())
-    pieces = {sample.id: sample.piece for sample in samples}
+    pieces, made = {sample.id: sample.piece for sample in samples}, 0
     for name, sample in missing.items():
         piece = pieces[sample]
-        if piece is None:
+        if piece is None:  # no notes
             continue
         try:
             audio.render(piece, folder, name)
+            made += 1
         except audio.RenderError as error:  # the piece still has its notes
             print(f"  {name} has no sound: {error}")
     write_text(folder / "listen.html", listen_page(samples, system))
+    return made
 
 
 if __name__ == "__main__":

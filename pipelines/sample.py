@@ -31,7 +31,7 @@ def main(config: dict[str, Any]) -> None:
     plan = planned_requests(config["sampling"], heldout, generator.capabilities())
     samples, out = generator.generate_all(plan), Path("samples") / system
     rows = write_samples(out, system, samples)
-    renders = render(system, samples, config["renders"])
+    renders = render(system, samples, rows, config["renders"])
     run = tracking.system_run(Path(), system)
     for file in sorted(out.glob("*.mid")):
         run.artifact(file, "samples")
@@ -42,13 +42,13 @@ def main(config: dict[str, Any]) -> None:
     print(f"listen to {renders / 'unconditional-0.mp3'}")
 
 
-def render(system: str, samples: list[Any], count: int) -> Path:
+def render(system: str, samples: list[Any], rows: list[dict[str, Any]], count: int) -> Path:
     from ostinato.audio import render as audio
 
     folder = Path("renders") / system
-    for sample in samples:
-        name, index = f"{sample.row['task']}-{sample.row['index']}", sample.row["index"]
-        if sample.piece and len(sample.piece.notes) and index < count:
+    for sample, row in zip(samples, rows, strict=True):
+        if row["file"] and len(sample.piece.notes) and row["index"] < count:
+            name = Path(row["file"]).stem
             try:
                 audio.render(sample.piece, folder, name)
             except audio.RenderError as error:  # the music is written all the same

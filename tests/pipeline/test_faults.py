@@ -171,7 +171,7 @@ def test_a_damaged_prompt_is_named(run_script, project, model, chorale):
 FULL = {
     "normalize": ([], 2_000, "data/corpus/bach"),
     "encode": ([], 2_000, "data/tokens/bach-grid"),
-    "train": (["system=lstm", "out=models/lstm", *TINY], 30_000, "models/lstm"),
+    "train": (["system=lstm", "out=models/lstm", "overwrite=true", *TINY], 30_000, "models/lstm"),
 }
 
 

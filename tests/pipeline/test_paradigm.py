@@ -68,9 +68,12 @@ def served(laboratory):
     assert printed.count(".mid") == 2
     for arguments, words in (
         (["+options.steps=3"], "toy has no option steps; its options: heat"),
-        (["prompt=samples/toy/000.mid", "prompt_bars=1"], "'continue': it knows no past"),
         (
-            ["prompt=samples/toy/000.mid", "infill.bars=[0,1]"],
+            ["prompt=samples/toy/unconditional-0.mid", "prompt_bars=1"],
+            "'continue': it knows no past",
+        ),
+        (
+            ["prompt=samples/toy/unconditional-0.mid", "infill.bars=[0,1]"],
             "cannot do task 'infill'; its tasks: unconditional; families that can, on some "
             "encodings: gpt, gpt2, lstm",
         ),

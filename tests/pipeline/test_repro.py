@@ -211,6 +211,8 @@ def test_missing_sound_and_pictures_come_back(laboratory):
     assert "renders/tiny-lstm: 3 made" in printed
     made = {path.suffix for path in folder.iterdir()}
     assert made == {".mp3", ".png", ".html"}
+    samples = {path.stem for path in (laboratory.root / "samples/tiny-lstm").glob("*.mid")}
+    assert samples == {path.stem for path in folder.glob("*.mp3")}, "one name for both"
     (folder / "continue-0.mp3").unlink()
     assert "1 made, 2 were there" in laboratory.run("pipelines/render.py", "system=tiny-lstm")
 
@@ -286,16 +288,16 @@ def test_every_sample_decoded(laboratory):
         rows = json.loads((folder / "samples.json").read_text())["samples"]
         assert [row["task"] for row in rows] == ["unconditional", "unconditional", "continue"]
         assert [row["failed"] for row in rows] == [None] * 3
-        assert [path.name for path in sorted(folder.glob("*.mid"))] == [r["file"] for r in rows]
+        assert {path.name for path in folder.glob("*.mid")} == {row["file"] for row in rows}
         metrics = json.loads((laboratory.root / f"evaluation/{system}/details.json").read_text())
         assert metrics["samples"] == {"count": 3, "failed": 0}
 
 
 def test_a_copied_model_makes_music_in_an_empty_folder(laboratory, tmp_path):
     model = shutil.copytree(laboratory.root / "models/tiny-gpt", tmp_path / "copied model")
-    prompt = laboratory.root / "samples/tiny-lstm/000.mid"
+    prompt = laboratory.root / "samples/tiny-lstm/unconditional-0.mid"
     script = laboratory.root / "pipelines/generate.py"
-    given = (script, f"weights={model}", "bars=3", "n=1")
+    given = (script, f"weights={model}", "bars=3", "n=1", "formats=[musicxml,mid]")
     asked = {"new": given, "continued": (*given, f"prompt={prompt}", "prompt_bars=1")}
     processes = {}
     for name, command in asked.items():
@@ -304,9 +306,11 @@ def test_a_copied_model_makes_music_in_an_empty_folder(laboratory, tmp_path):
     for process in processes.values():
         printed = process.communicate()[0]
         assert process.returncode == 0, printed
+    again = laboratory.run(*given, "out=out", cwd=tmp_path / "new", fails=True)
+    assert "out/000.musicxml exists: give another out=…; overwrite=true replaces it" in again
     for name in asked:
         made = sorted(path.name for path in (tmp_path / name / "out").iterdir())
-        assert made == ["000.mid", "000.mp3", "000.png"]
+        assert made == ["000.mid", "000.musicxml"]
         assert notes_of(tmp_path / name / "out/000.mid")
     begun = [note for note in notes_of(prompt) if note[0] < 4]
     going_on = notes_of(tmp_path / "continued/out/000.mid")
@@ -354,7 +358,8 @@ def test_tracking_holds_one_run_of_each_system(built, store_uri, monkeypatch):
     (dataset,) = run.inputs.dataset_inputs
     assert (dataset.dataset.name, len(dataset.dataset.digest)) == ("micro", 36)
     samples = {item.path for item in store.client.list_artifacts(run.info.run_id, "samples")}
-    midi = {f"samples/{number:03}.mid" for number in range(3)}
+    names = ("unconditional-0", "unconditional-1", "continue-0")
+    midi = {f"samples/{name}.mid" for name in names}
     assert {*midi, "samples/unconditional-0.mp3", "samples/listen.html"} <= samples
     metrics = json.loads((built[0].root / "evaluation/tiny-gpt/metrics.json").read_text())
     assert metrics.items() <= run.data.metrics.items()

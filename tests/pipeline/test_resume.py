@@ -2,8 +2,11 @@
 
 import json
 import multiprocessing
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -93,3 +96,33 @@ def test_ctrl_c_ends_a_training_in_one_line_and_without_a_model(script, project)
     assert err.rstrip().splitlines()[-1] == "interrupted; nothing half-written is left"
     assert not (project / "models").exists()
     assert saved_step(project / ".cache" / "resume") >= 10
+
+
+def test_dvc_resumes_a_killed_training_and_a_finished_one_is_not_replaced(laboratory):
+    model = laboratory.root / "models" / "tiny-lstm"
+    laboratory.edit("conf/model/lstm/micro.yaml", "{steps: 20,", "{steps: 400,")
+    dvc = [sys.executable, "-m", "dvc", "repro", "--single-item", "train@tiny-lstm"]
+    process = subprocess.Popen(
+        dvc,
+        cwd=laboratory.root,
+        env=laboratory.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while saved_step(laboratory.root / ".cache" / "resume") < 10 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    assert not model.exists(), "DVC removes the old output first"
+    assert "tiny-lstm: resuming from step" in laboratory.run(*dvc[1:])
+    whole = checksums(model)
+
+    by_hand = ("pipelines/train.py", "system=tiny-lstm", "model=lstm/micro", "out=models/tiny-lstm")
+    assert "models/tiny-lstm is finished; overwrite=true trains it" in laboratory.run(*by_hand)
+    printed = laboratory.run(*by_hand, "optimizer.lr=0.02", fails=True)
+    assert "optimizer.lr: 0.01 in models/tiny-lstm, 0.02 now" in printed
+    assert checksums(model) == whole
+    laboratory.run(*by_hand, "optimizer.lr=0.02", "overwrite=true")
+    assert checksums(model) != whole

@@ -275,11 +275,11 @@ def test_missing_and_damaged_samples_are_named(evaluated, model_folder, tokens, 
     with pytest.raises(MissingInput, match=r"samples\.json is missing.*dvc repro sample@lstm"):
         evaluate(tmp_path / "out", model_folder, tokens, tmp_path / "lstm")
     shutil.copytree(evaluated[0] / "samples" / "lstm", tmp_path / "lstm")
-    path = tmp_path / "lstm" / "001.mid"
+    path = tmp_path / "lstm" / "unconditional-1.mid"
     path.write_bytes(b"not music")
-    with pytest.raises(DamagedFile, match=r"001\.mid cannot be read"):
+    with pytest.raises(DamagedFile, match=r"unconditional-1\.mid cannot be read"):
         evaluate(tmp_path / "out", model_folder, tokens, tmp_path / "lstm")
     path.unlink()
-    with pytest.raises(MissingInput, match=r"001\.mid is missing; make it with"):
+    with pytest.raises(MissingInput, match=r"unconditional-1\.mid is missing; make it with"):
         evaluate(tmp_path / "out", model_folder, tokens, tmp_path / "lstm")
     assert not (tmp_path / "out").exists()

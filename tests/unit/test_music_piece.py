@@ -111,6 +111,13 @@ def test_fewer_lines_than_voices_are_not_torn_apart():
     assert lines == [[76], [], [], [48, 49, 50, 51]]
 
 
+def test_lines_that_bear_names_of_some_voices_become_these():
+    rows = [(0, 0, 16, 60, 80), (1, 0, 16, 76, 80)]
+    piece = replace(piece_of(rows, 2), tracks=(Track("Alto", role="alto"), Track(role="tenor")))
+    named = with_voices(piece, VOICES)
+    assert [named.voice(voice)["pitch"].tolist() for voice in VOICES] == [[], [60], [76], []]
+
+
 def test_more_notes_or_tracks_than_voices_are_refused():
     chord = piece_of([(0, 0, 4, 60 + n, 80) for n in range(5)])
     with pytest.raises(ValueError, match="5 notes at once, the model has 4 voices"):

@@ -225,13 +225,14 @@ def written(number, piece, likely=True):
     rng = np.random.default_rng(number)
     nats = rng.random((number + 1, 4)).astype(np.float32) if likely else None
     made = Made(rng.integers(0, 9, (number + 1, 4)), nats)
-    return Sample(piece, made, {"id": f"id{number}", "failed": None if piece else "why"})
+    row = {"id": f"id{number}", "task": "continue", "index": number}
+    return Sample(piece, made, row | {"failed": None if piece else "why"})
 
 
 def test_samples_are_written_with_their_exact_tokens_and_the_failed_ones_counted(tmp_path, chorale):
     samples = [written(0, chorale(1)), written(1, None), written(2, chorale(2))]
     rows = write_samples(tmp_path / "out", "lstm", samples)
-    assert [row["file"] for row in rows] == ["000.mid", None, "002.mid"]
+    assert [row["file"] for row in rows] == ["continue-0.mid", None, "continue-2.mid"]
     listed = json.loads((tmp_path / "out" / "samples.json").read_text())
     assert (listed["samples"], listed["system"]) == (rows, "lstm")
     stored = np.load(tmp_path / "out" / "tokens.npz")
@@ -240,12 +241,12 @@ def test_samples_are_written_with_their_exact_tokens_and_the_failed_ones_counted
         part = slice(end - len(sample.made.tokens), end)
         assert np.array_equal(stored["tokens"][part], sample.made.tokens)
         assert np.array_equal(stored["log_probability"][part], -sample.made.nats)
-    assert np.array_equal(read_piece(tmp_path / "out" / "002.mid").notes, chorale(2).notes)
+    assert np.array_equal(read_piece(tmp_path / "out" / "continue-2.mid").notes, chorale(2).notes)
     before = (tmp_path / "out" / "tokens.npz").read_bytes()
     write_samples(tmp_path / "out", "lstm", samples)
     assert (tmp_path / "out" / "tokens.npz").read_bytes() == before
     names = Counter(path.name for path in (tmp_path / "out").iterdir())
-    assert sorted(names) == ["000.mid", "002.mid", "samples.json", "tokens.npz"]
+    assert sorted(names) == ["continue-0.mid", "continue-2.mid", "samples.json", "tokens.npz"]
 
 
 def test_samples_without_a_likelihood_have_no_log_probabilities(tmp_path, chorale):

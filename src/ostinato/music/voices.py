@@ -11,10 +11,11 @@ from ostinato.music.piece import Piece, Track, sort_notes
 def with_voices(piece: Piece, voices: Sequence[str]) -> Piece:
     """Assign voices by the tracks' names, else by their mean pitch, else note by note.
 
-    Fewer tracks than voices stay whole if each is monophonic: the highest becomes the first voice,
-    the lowest the last, the others follow the first; remaining voices are silent. A single
-    monophonic track becomes the first voice. Notes of chords are assigned from the highest to the
-    lowest, at most one per voice at an onset.
+    Monophonic tracks that all bear names of voices, each another, become these. Otherwise fewer
+    tracks than voices stay whole if each is monophonic: the highest becomes the first voice, the
+    lowest the last, the others follow the first. Remaining voices are silent. A single monophonic
+    track becomes the first voice. Notes of chords are assigned from the highest to the lowest, at
+    most one per voice at an onset.
 
     Raises:
         ValueError: more tracks or simultaneous notes than voices.
@@ -30,7 +31,11 @@ def with_voices(piece: Piece, voices: Sequence[str]) -> Piece:
         )
     notes = piece.notes[np.isin(piece.notes["track"], pitched)].copy()
     lines = len(np.unique(notes[["track", "onset"]])) == len(notes)
-    if len(pitched) == len(voices) or (lines and len(pitched) > 1):
+    roles = [piece.tracks[n].role for n in pitched]
+    if lines and set(roles) <= set(voices) and len(set(roles)) == len(roles):
+        place = {n: voices.index(piece.tracks[n].role) for n in pitched}
+        notes["track"] = [place[n] for n in notes["track"]]
+    elif len(pitched) == len(voices) or (lines and len(pitched) > 1):
         height = {n: notes["pitch"][notes["track"] == n].mean() for n in pitched}
         order = sorted(pitched, key=lambda n: -height[n])
         place = {n: rank for rank, n in enumerate(order)} | {order[-1]: len(voices) - 1}

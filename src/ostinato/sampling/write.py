@@ -27,14 +27,15 @@ class Sample:
 
 
 def write_samples(out: Path, system: str, samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    """Write the folder atomically and return the rows, each with its file's name (None where it
-    failed).
+    """Write the folder atomically and return the rows, each with its file's name, such as
+    `continue-3.mid` (None where it failed).
     """
     rows = []
     with atomic_folder(out) as folder:
-        for number, sample in enumerate(samples):
-            name = f"{number:03}.mid" if sample.piece else None
+        for sample in samples:
+            name = f"{sample.row['task']}-{sample.row['index']}.mid" if sample.piece else None
             if sample.piece and name:
+                assert not (folder / name).exists(), "two samples of one name"
                 write_midi(folder / name, sample.piece)
             rows.append(sample.row | {"file": name})
         made = [sample.made for sample in samples]

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from ostinato.files import atomic_folder, sha256_file, write_json, write_text
 from ostinato.loading.tokens import TokenSet
 from ostinato.models.registry import paradigm_of
+from ostinato.training.finished import FORMAT
 from ostinato.training.module import Training
 
-FORMAT = 1
 CURVE = ("step", "train_loss", "valid_loss", "learning_rate")  # and what else validation measures
 
 

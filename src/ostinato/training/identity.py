@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ostinato.execution.code_deps import code_checksums
 from ostinato.files import sha256_json
 from ostinato.loading.tokens import TokenSet
@@ -38,6 +36,8 @@ def identity(
     precision: what such a device trains in. world: devices; parts: micro batches of a step on each;
     sharded: whether weights lie in shares.
     """
+    import torch  # here, because comparing identities needs none of it
+
     family = {settings.family: paradigm_of(settings.family)}
     found = {
         "settings": settings.plain(),
@@ -61,13 +61,15 @@ def fingerprint(what: Identity) -> str:
     return sha256_json(what)
 
 
-def differences(saved: Identity, wanted: Identity) -> list[str]:
+def differences(saved: Identity, wanted: Identity, there: str = "in the state") -> list[str]:
     """A line for each setting, file or property that differs, with both values; hashes are
     shortened.
+
+    there: where the saved ones are, in words.
     """
     theirs, ours = (dict(_flat(what)) for what in (saved, wanted))
     return [
-        f"{name}: {_shown(theirs, name)} in the state, {_shown(ours, name)} now"
+        f"{name}: {_shown(theirs, name)} {there}, {_shown(ours, name)} now"
         for name in sorted(theirs.keys() | ours.keys())
         if theirs.get(name, _flat) != ours.get(name, _flat)
     ]

@@ -1,0 +1,152 @@
+"""Requests from settings of the command line, and remarks on their prompts.
+
+A prompt is a user's own file. What a model does not hear of it is said before anything is made.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ostinato.music.piece import Piece
+from ostinato.music.voices import with_voices
+from ostinato.representations.protocol import Representation, Unencodable
+from ostinato.sampling.prompts import prompt_of
+from ostinato.sampling.registry import families_that
+from ostinato.sampling.request import (
+    Capabilities,
+    Continue,
+    Fill,
+    Region,
+    Request,
+    Task,
+    Unconditional,
+)
+
+
+def request_of(config: Mapping[str, Any], able: Capabilities, prompt: Piece | None) -> Request:
+    """The request of conf/generate.yaml. prompt: with the model's voices, see `voiced`.
+
+    Raises:
+        ValueError: settings that contradict each other.
+    """
+    gap, task = config["infill"], _task(config, prompt)
+    options = {key: config[key] for key in able.options if key in config}
+    if isinstance(task, Fill) and "particles" in able.options:
+        options["particles"] = gap["particles"]
+    given = {key: config[key] for key in ("bars", "min_bars", "n", "seed", "conditions")}
+    return Request(task=task, options=options | config["options"], **given)
+
+
+def _task(config: Mapping[str, Any], prompt: Piece | None) -> Task:
+    bars, voices = config["infill"]["bars"], tuple(config["infill"]["voices"])
+    fills = bars is not None or bool(voices)
+    if prompt is None and fills:
+        raise ValueError("infill.bars and infill.voices name a part of a piece: give prompt=<file>")
+    if prompt is None:
+        return Unconditional()
+    if fills:
+        return Fill(prompt, Region(None if bars is None else tuple(bars), voices))
+    return Continue(prompt, config["prompt_bars"])
+
+
+def voiced(piece: Piece, representation: Representation) -> Piece:
+    """A piece with its tracks as voices of a representation, see `with_voices`.
+
+    Where a representation needs only some of its roles, tracks keep the roles that they have.
+    """
+    voices: Sequence[str] = getattr(representation, "voices", ())
+    if not _needs_all(representation) and {track.role for track in piece.tracks} & set(voices):
+        return piece
+    return with_voices(piece, voices)
+
+
+def remarks(
+    original: Piece, request: Request, able: Capabilities, representation: Representation
+) -> list[str]:
+    """What the model will not hear of a prompt, and which of its voices are silent.
+
+    original: the prompt as it was read.
+
+    Raises:
+        Unencodable: the model's encoding cannot hold the prompt; says what to do about that.
+    """
+    task = request.task
+    if not isinstance(task, Continue | Fill) or task.name not in able.tasks:
+        return []
+    return [*_left_out(original, representation), *_silent(request, able, representation)]
+
+
+def _left_out(original: Piece, representation: Representation) -> list[str]:
+    notes_by_track = {
+        number: original.notes[original.notes["track"] == number]
+        for number in range(len(original.tracks))
+    }
+    silenced = [
+        number
+        for number, notes in notes_by_track.items()
+        if len(notes) and not _holds(representation, replace(original, notes=notes))
+    ]
+    lines = []
+    if silenced:
+        names = ", ".join(
+            f"{_name(original, number)} ({_count(len(notes_by_track[number]))})"
+            for number in silenced
+        )
+        lines.append(f"left out of the prompt, the model's encoding has no place for it: {names}")
+    kept = original.notes[[track not in silenced for track in original.notes["track"]]]
+    piece = voiced(replace(original, notes=kept), representation)
+    dropped = representation.quantize(piece).dropped if len(kept) else {}
+    return lines + [
+        f"changed or left out of the prompt: {_count(count)}: {reason}"
+        for reason, count in dropped.items()
+    ]
+
+
+def _holds(representation: Representation, piece: Piece) -> bool:
+    """Whether any note of a piece is kept."""
+    try:
+        return len(representation.quantize(voiced(piece, representation)).piece.notes) > 0
+    except Unencodable as error:
+        return error.reason != "no notes"  # other reasons are errors of the whole prompt
+    except ValueError:  # more notes at once than there are voices: likewise
+        return True
+
+
+def _silent(request: Request, able: Capabilities, representation: Representation) -> list[str]:
+    """A remark on voices without a note, where models hear all voices in training."""
+    task = request.task
+    if not able.roles or not _needs_all(representation):
+        return []
+    if isinstance(task, Continue):
+        assert isinstance(task.prompt, Piece)
+        heard = representation.decode(prompt_of(representation, task.prompt, task.bars))
+        then, filled = "The model continues this silence", set[str]()
+        place = f"in the first {task.bars:g} bars of the prompt"
+    else:
+        assert isinstance(task, Fill)
+        assert isinstance(task.piece, Piece)
+        heard, filled = task.piece, set(task.free.roles)
+        then, place = "They stay silent outside of what is filled", "in the prompt"
+    silent = [r for r in able.roles if not len(heard.voice(r)) and r not in filled]
+    if not silent:
+        return []
+    wanted = ",".join(r for r in able.roles if r in silent or r in filled)
+    remedy = f"To compose them: infill.voices=[{wanted}]"
+    if Fill.name not in able.tasks:
+        families = ", ".join(families_that(Fill.name)) or "none yet"
+        remedy = f"This model cannot compose them; families that can, on a grid: {families}"
+    return [f"voices without a note {place}: {', '.join(silent)}. {then}. {remedy}"]
+
+
+def _needs_all(representation: Representation) -> bool:
+    return getattr(representation, "needed", "all") == "all"
+
+
+def _name(piece: Piece, number: int) -> str:
+    track = piece.tracks[number]
+    name = track.name or track.role or f"track {number + 1}"
+    return f"{name}, drums" if track.is_drum and "drum" not in name.lower() else name
+
+
+def _count(notes: int) -> str:
+    return "1 note" if notes == 1 else f"{notes} notes"

@@ -1,0 +1,56 @@
+"""One piece in several formats, each beside the others."""
+
+import pytest
+
+from ostinato.audio.formats import FORMATS, check_formats, write_formats
+from ostinato.audio.render import RenderError
+from ostinato.music.piece import Piece, Track, make_notes
+from ostinato.readers.read import read_piece
+
+
+def test_every_format_holds_the_piece_under_one_name(chorale, tmp_path):
+    piece = chorale(1, bars=1)
+    assert write_formats(piece, tmp_path, "a", check_formats(FORMATS)) == {}
+    assert {path.name for path in tmp_path.iterdir()} == {f"a.{kind}" for kind in FORMATS}
+    for kind in ("mid", "musicxml"):
+        assert sorted(read_piece(tmp_path / f"a.{kind}").notes["pitch"]) == sorted(
+            piece.notes["pitch"]
+        )
+    begins = {"wav": b"RIFF", "png": b"\x89PNG", "mid": b"MThd"}
+    assert all((tmp_path / f"a.{kind}").read_bytes().startswith(b) for kind, b in begins.items())
+
+
+def test_only_what_is_asked_for_is_written(chorale, tmp_path):
+    write_formats(chorale(1, bars=1), tmp_path, "a", check_formats(["musicxml", "mid", "mid"]))
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mid", "a.musicxml"}
+
+
+@pytest.mark.parametrize("given", [["midi"], ["mid", "ogg"], []])
+def test_unknown_formats_are_refused_with_the_list(given):
+    with pytest.raises(ValueError, match="one or more of mid, musicxml, wav, mp3, png"):
+        check_formats(given)
+
+
+def test_a_libsndfile_without_mp3_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr("soundfile.available_formats", dict)
+    with pytest.raises(ValueError, match=r"cannot encode MP3.*write wav, or .*requirements\.lock"):
+        check_formats(["mp3"])
+    assert check_formats(["wav"]) == ("wav",)
+
+
+def test_what_has_no_sound_is_said_and_the_rest_is_written(chorale, tmp_path, monkeypatch):
+    rests = Piece("r", 4, make_notes([]), (Track(),))
+    failed = write_formats(rests, tmp_path, "rests", FORMATS)
+    assert failed == {"wav": "rests alone", "mp3": "rests alone"}
+
+    def silent(piece):
+        raise RenderError("the sound is silent")
+
+    monkeypatch.setattr("ostinato.audio.render.synthesize", silent)
+    assert write_formats(chorale(1, bars=1), tmp_path, "a", ("mid", "mp3")) == {
+        "mp3": "the sound is silent"
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("rests.mid", "rests.musicxml", "rests.png"),
+        "a.mid",
+    }

@@ -1,0 +1,130 @@
+"""Prompts by hand: which voices a model hears, what is left out, and what is said about it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ostinato.music.piece import VOICES, Piece, Track, make_notes
+from ostinato.representations.events.events import Events
+from ostinato.representations.grid.grid import Grid
+from ostinato.sampling.by_hand import remarks, request_of, voiced
+from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional
+
+CONFIG = {
+    "infill": {"bars": None, "voices": [], "particles": 8},
+    "conditions": {},
+    "options": {},
+}
+CONFIG |= {"bars": 8, "min_bars": 1, "n": 1, "seed": 1, "prompt_bars": 2, "temperature": 0.5}
+CONFIG |= {"top_k": 3, "top_p": 0.9, "min_p": 0.0, "no_repeat": 0}
+FILLS = Capabilities(
+    tasks=("unconditional", "continue", "infill"),
+    options={"temperature": 1.0, "particles": 64},
+    roles=VOICES,
+)
+
+
+def lines(*tracks, bars=4, late=0):
+    """A piece of one quarter note after another in each track, the last track from bar `late`."""
+    rows = [
+        (number, 4 * n, 4, 72 - 7 * number, 80)
+        for number in range(len(tracks))
+        for n in range(4 * late if number == len(tracks) - 1 else 0, 4 * bars)
+    ]
+    return Piece("song", 4, make_notes(rows), tracks, source="song.mid")
+
+
+def said(piece, representation, able=FILLS, **infill):
+    config = CONFIG | {"infill": CONFIG["infill"] | infill}
+    request = request_of(config, able, voiced(piece, representation))
+    return remarks(piece, request, able, representation)
+
+
+def test_a_melody_is_told_to_leave_three_voices_silent():
+    (line,) = said(lines(Track("Melody")), Grid())
+    assert "first 2 bars of the prompt: alto, tenor, bass. The model continues this" in line
+    assert line.endswith("To compose them: infill.voices=[alto,tenor,bass]")
+
+
+def test_four_voices_need_no_remark(chorale):
+    assert said(chorale(1), Grid()) == []
+
+
+def test_a_voice_that_enters_after_the_prompt_is_silent_in_it(chorale):
+    piece = chorale(1)
+    late = (piece.notes["track"] != 3) | (piece.notes["onset"] >= 2 * 4 * 480)
+    piece = replace(piece, notes=piece.notes[late])
+    assert "prompt: bass. " in said(piece, Grid())[0]
+
+
+def test_voices_that_are_filled_are_not_called_silent():
+    melody = lines(Track("Melody"))
+    assert said(melody, Grid(), voices=["alto", "tenor", "bass"]) == []
+    (line,) = said(melody, Grid(), voices=["alto"])
+    assert "in the prompt: tenor, bass. They stay silent outside of what is filled" in line
+    assert line.endswith("infill.voices=[alto,tenor,bass]")
+    assert "alto, tenor, bass" in said(melody, Grid(), bars=[1, 2])[0]
+
+
+def test_a_model_that_cannot_fill_says_who_can():
+    able = replace(FILLS, tasks=("continue",))
+    (line,) = said(lines(Track("Melody")), Events(), able)
+    assert "This model cannot compose them; families that can, on a grid: gpt" in line
+
+
+def test_drums_and_other_tracks_are_named_with_their_notes(chorale):
+    piece = chorale(1)
+    rows = [(4, 480 * n, 240, 36, 80) for n in range(12)] + [(5, 0, 480, 50, 80)]
+    more = (Track("Kit", is_drum=True), Track("", role="synth"))
+    notes = np.concatenate([piece.notes, make_notes(rows)])
+    band = replace(piece, notes=notes, tracks=piece.tracks + more)
+    (line,) = said(band, Grid())
+    assert line.startswith("left out of the prompt, ")
+    assert line.endswith(": Kit, drums (12 notes), synth (1 note)")
+
+
+def test_drums_beside_unnamed_voices_are_named():
+    """Four lines become the voices by height, and the drums are none of them."""
+    found = said(lines(*(Track(),) * 4, Track(is_drum=True)), Grid())
+    assert found[0].endswith(": track 5, drums (16 notes)")
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_tracks_without_voices_are_all_heard_but_drums(merged):
+    tracks = Events(voices=(), merged=merged)
+    found = said(
+        lines(Track("Lead"), Track("Drums", is_drum=True)), tracks, replace(FILLS, roles=())
+    )
+    assert [line.rpartition(": ")[2] for line in found] == ["Drums (16 notes)"]
+
+
+def test_notes_that_a_line_cannot_hold_are_counted(chorale):
+    piece = chorale(1)
+    double = make_notes([(0, 0, 480, 61, 80)])
+    found = said(replace(piece, notes=np.concatenate([double, piece.notes])), Grid())
+    assert found == [
+        "changed or left out of the prompt: 1 note: sounds with a higher or lower note of its voice"
+    ]
+
+
+def test_a_band_keeps_its_roles_and_may_lack_some():
+    """By height the piano would become the melody and the drums would be lost."""
+    trio = Events(voices=("melody", "piano", "bass", "drums"), needed="any", lowest=0, highest=127)
+    piece = lines(Track("P", role="piano"), Track("D", role="drums", is_drum=True))
+    assert voiced(piece, trio) is piece
+    assert said(piece, trio, replace(FILLS, roles=trio.voices)) == []
+
+
+def test_requests_follow_the_settings():
+    piece = lines(Track("Melody"))
+    assert request_of(CONFIG, FILLS, None).task == Unconditional()
+    request = request_of(CONFIG | {"options": {"heat": 2}}, FILLS, piece)
+    assert request.task == Continue(piece, 2)
+    assert request.options == {"temperature": 0.5, "heat": 2}
+    filled = request_of(CONFIG | {"infill": CONFIG["infill"] | {"bars": [1, 2]}}, FILLS, piece)
+    assert isinstance(filled.task, Fill)
+    assert filled.options == {"temperature": 0.5, "particles": 8}
+    with pytest.raises(ValueError, match="give prompt=<file>"):
+        request_of(CONFIG | {"infill": CONFIG["infill"] | {"voices": ["alto"]}}, FILLS, None)
