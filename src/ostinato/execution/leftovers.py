@@ -16,6 +16,7 @@ PLACES = {  # folders whose entries bear names, and the key of params.yaml that 
     "data/raw": "datasets",
     "data/corpus": "datasets",
     "data/tokens": "encodings",
+    "data/reference": "encodings",
     "models": "systems",
     "samples": "systems",
     "evaluation": "systems",
