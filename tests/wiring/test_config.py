@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
 from ostinato.config import load_config
+from ostinato.execution.leftovers import PLACES
 from ostinato.models.registry import build as build_model
 from ostinato.models.spec import ArraySpec, ConditionSpec, Voices
 from ostinato.representations.registry import build as build_representation
@@ -129,6 +130,15 @@ def test_a_training_is_told_everything_that_params_say_of_its_system():
             assert said["model"] == f"{item['family']}/{item['size']}"
             assert (said["encoding"], said["seed"]) == (item["encoding"], str(item["seed"]))
             assert said["out"] == f"models/{said['system']}"
+
+
+def test_leftovers_are_looked_for_wherever_a_stage_writes_under_a_name():
+    for stage in STAGES:
+        _, _, name = stage.addressing.partition("@")
+        for out in stage.outs if name else ():
+            parts = Path(out.fs_path).relative_to(ROOT).parts
+            place = "/".join(parts[: parts.index(name)])
+            assert name in PARAMS[PLACES[place]], f"{stage.addressing} writes into {place}"
 
 
 def test_no_group_of_conf_has_the_name_of_a_parameter():
