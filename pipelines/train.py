@@ -7,8 +7,6 @@ from typing import Any
 from ostinato.config import entry
 from ostinato.files import write_json
 
-TAGS = ("system", "family", "size", "encoding", "seed")
-
 
 @entry("train")
 def main(config: dict[str, Any]) -> float | None:
@@ -19,8 +17,7 @@ def main(config: dict[str, Any]) -> float | None:
     settings = settings_of(config)
     if config["system"] is None:
         print(f"encoding {settings.encoding} and seed {settings.seed}, as system {settings.system}")
-    tokens = open_tokens(Path("data/tokens") / settings.encoding)
-    out = Path(config["out"])
+    tokens, out = open_tokens(Path("data/tokens") / settings.encoding), Path(config["out"])
     card = finished(out, settings, tokens, overwrite=config["overwrite"])
     if card:
         print(f"{out} is finished; overwrite=true trains it again, out=… trains another")
@@ -41,7 +38,8 @@ def train(config: dict[str, Any], settings: Any, tokens: Any, out: Path) -> dict
     check(settings, tokens, config["trainer"])
     from ostinato.training.fit import fit  # seconds, which a mistake should not wait for
 
-    tags, data = {key: str(getattr(settings, key)) for key in TAGS}, (tokens.dataset, tokens.digest)
+    tags = {k: str(getattr(settings, k)) for k in ("system", "family", "size", "encoding", "seed")}
+    data = (tokens.dataset, tokens.digest)
     card = fit(
         settings,
         tokens,
