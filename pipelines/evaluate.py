@@ -13,45 +13,39 @@ def main(config: dict[str, Any]) -> None:
     import torch
 
     from ostinato import tracking
-    from ostinato.evaluation.compared import piece_rows, read_samples, run_measures
     from ostinato.evaluation.excerpts import EvaluationSettings
     from ostinato.evaluation.registry import scorer_of
-    from ostinato.evaluation.system import evaluate_system, write_csv
+    from ostinato.evaluation.system import read_samples, run_measures
     from ostinato.evaluation.written import write_results
     from ostinato.loading.tokens import open_tokens
     from ostinato.sampling.load import check_trained_on, load_trained
     from ostinato.settings import checked
 
-    trained = load_trained(Path("models") / system, family=item["family"])
+    model, out = Path("models") / system, Path("evaluation") / system
+    trained = load_trained(model, family=item["family"])
     torch.set_num_threads(trained.card["training"]["threads"])
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
     check_trained_on(trained, tokens)
-    settings = checked(EvaluationSettings, "evaluation", config["evaluation"])
-    out = Path("evaluation") / system
+    samples = read_samples(Path("samples") / system)
     scorer = scorer_of(trained.model, item["family"])
-    metrics = evaluate_system(out, trained, scorer, tokens, Path("samples") / system, settings)
     results, context = run_measures(
-        read_samples(Path("samples") / system),
+        samples,
+        trained,
         scorer,
         tokens,
-        trained.representation,
-        model=Path("models") / system,
+        model=model,
         reference=Path("data/reference") / item["encoding"],
-        settings=settings,
+        settings=checked(EvaluationSettings, "evaluation", config["evaluation"]),
     )
-    metrics["measures"] = {name: found.plain() for name, found in results.items()}
-    write_csv(out / "pieces.csv", piece_rows(results, context))
-    write_results(out, metrics, Path("models") / system)
+    rows = [row for row, _ in samples]
+    write_results(out, results, context, rows, model)
     tracking.log_evaluation(tracking.system_run(Path(), system), out)
     if scorer is None:
         print(f"{system}: models of family {item['family']} have no likelihood")
-    for split, units in metrics["likelihood"].items():
-        nats = units["nats_per_token"]
-        at_most = "at most " if metrics["likelihood_kind"] == "bound" else ""
-        print(
-            f"{system} {split}: {at_most}{nats['value']:.4f} nats per token [{nats['low']:.4f}, "
-            f"{nats['high']:.4f}], {units['bits_per_quarter']['value']:.3f} bits per quarter"
-        )
+    for measure, result in results.items():
+        for name, figure in result.values.items():
+            if figure.is_headline:
+                print(f"{system} {measure}/{name}: {figure}")
 
 
 if __name__ == "__main__":

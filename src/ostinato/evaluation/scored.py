@@ -19,7 +19,7 @@ import torch
 from ostinato.evaluation.scorer import Scorer
 from ostinato.loading.batches import conditions_of, whole_pieces
 from ostinato.loading.tokens import TokenSet
-from ostinato.metrics.bootstrap import ratio_interval
+from ostinato.metrics.bootstrap import Interval, ratio_interval
 from ostinato.metrics.likelihood_metrics import likelihood_metrics
 from ostinato.models.spec import PAD, ArraySpec, Given
 
@@ -53,13 +53,14 @@ class Scored:
             }
         return units
 
-    def summary(self, *, seed: int, resamples: int) -> dict[str, Any]:
-        """Every unit with its interval, and how much was scored."""
-        intervals = {
-            unit: ratio_interval(above, below, seed=seed, resamples=resamples).plain()
+    def intervals(
+        self, *, seed: int, resamples: int, groups: np.ndarray | None = None
+    ) -> dict[str, Interval]:
+        """Every unit with its interval over groups of pieces."""
+        return {
+            unit: ratio_interval(above, below, seed=seed, resamples=resamples, groups=groups)
             for unit, (above, below) in self.units().items()
         }
-        return intervals | {"pieces": len(self.nats), "tokens": int(self.tokens.sum())}
 
 
 def voice_mask(codec: Mapping[str, Any], tokens: np.ndarray) -> np.ndarray:
@@ -119,11 +120,17 @@ def score_split(scorer: Scorer, tokens: TokenSet, split: str, *, given: int = 0)
 
 @torch.inference_mode()
 def token_metrics(
-    scorer: Scorer, tokens: TokenSet, split: str, *, seed: int, resamples: int
-) -> dict[str, Any]:
+    scorer: Scorer,
+    tokens: TokenSet,
+    split: str,
+    *,
+    seed: int,
+    resamples: int,
+    groups: np.ndarray | None = None,
+) -> dict[str, Interval]:
     """Perplexity and, where the scorer predicts, accuracy of a split's sub-tokens.
 
-    Values are of the same metrics as in training, intervals of the bootstrap over pieces.
+    Values are of the same metrics as in training, intervals of the bootstrap over groups.
     """
     part = tokens.splits[split]
     cells = part.length * part.tokens.shape[1]
@@ -138,14 +145,15 @@ def token_metrics(
         nats[numbers] = costs.sum(dim=(1, 2), dtype=torch.float64).numpy()
         if best is not None:
             hits[numbers] = (best == batch).sum(dim=(1, 2)).numpy()
-    mean = ratio_interval(nats, cells, seed=seed, resamples=resamples)
+    chance = {"seed": seed, "resamples": resamples}
+    mean = ratio_interval(nats, cells, groups=groups, **chance)
     intervals = {
         "perplexity": replace(mean, low=math.exp(mean.low), high=math.exp(mean.high)),
-        "accuracy": ratio_interval(hits, cells, seed=seed, resamples=resamples),
+        "accuracy": ratio_interval(hits, cells, groups=groups, **chance),
     }
     values = metrics.compute() if metrics is not None else {}
     return {
-        name: replace(interval, value=float(values[name])).plain()
+        name: replace(interval, value=float(values[name]))
         for name, interval in intervals.items()
         if name in values
     }

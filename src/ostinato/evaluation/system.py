@@ -1,215 +1,158 @@
-"""Assembles one system's metrics: likelihood, baselines, musical features, originality.
-
-Samples, held-out and training music are compared in the same form: decoded from the same
-representation and cut to the same length, from the beginning. Every figure has an interval and a
-reference: held-out music beside samples, and the distance of train from held-out music beside that
-of the samples.
-"""
+"""Runs every measure on one system: its samples beside the real music of its encoding."""
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ostinato.evaluation.baselines import score_baselines
-from ostinato.evaluation.excerpts import EvaluationSettings
-from ostinato.evaluation.scored import score_split, token_metrics
+from ostinato.evaluation.excerpts import EvaluationSettings, cut_to, sample_excerpts
+from ostinato.evaluation.measures.protocol import Context, Result
+from ostinato.evaluation.measures.registry import found
+from ostinato.evaluation.reference import read_real_music, read_reference
 from ostinato.evaluation.scorer import Scorer
-from ostinato.files import atomic_folder, read_json, require, write_text
+from ostinato.files import read_json, require
 from ostinato.loading.tokens import TokenSet
-from ostinato.metrics.bootstrap import mean_interval
-from ostinato.metrics.compare import wasserstein_interval
-from ostinato.metrics.features import FEATURES
-from ostinato.metrics.originality import Passage, PassageIndex
-from ostinato.models.spec import ArraySpec
-from ostinato.music.piece import Piece, cut
-from ostinato.music.timing import numbered_bars
+from ostinato.music.piece import Piece
 from ostinato.readers.midi_file import read_midi_file
 from ostinato.sampling.load import Trained
 from ostinato.sampling.request import Unconditional
 
-FORMAT = 1
-EVALUATED = ("valid", "test")
-Rows = list[dict[str, Any]]
+FORMAT = 2
+SAMPLES_FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Compared:
-    """The three sets of pieces that are compared."""
+def read_samples(folder: Path) -> list[tuple[dict[str, Any], Piece | None]]:
+    """Every row of samples.json with its piece, which is None where sampling failed.
 
-    samples: list[Piece]
-    heldout: list[Piece]
-    train: list[Piece]
+    Raises:
+        MissingInput, DamagedFile: naming the file and the command that makes it.
+    """
+    made_by = f"dvc repro sample@{folder.name}"
+    listed = read_json(folder / "samples.json", expect_format=SAMPLES_FORMAT, made_by=made_by)
+    return [
+        (row, None if row["failed"] is not None else read_sample(folder, row, made_by))
+        for row in listed["samples"]
+    ]
 
-    def sets(self) -> Mapping[str, list[Piece]]:
-        """By name."""
-        return {"samples": self.samples, "heldout": self.heldout, "train": self.train}
+
+def read_sample(folder: Path, row: Mapping[str, Any], made_by: str) -> Piece:
+    """A sample from its MIDI file, under its id."""
+    return replace(read_midi_file(require(folder / row["file"], made_by)), id=row["id"])
 
 
-def evaluate_system(
-    out: Path,
+def run_measures(
+    samples: Sequence[tuple[dict[str, Any], Piece | None]],
     trained: Trained,
     scorer: Scorer | None,
     tokens: TokenSet,
-    samples_folder: Path,
+    *,
+    model: Path,
+    reference: Path,
     settings: EvaluationSettings,
-) -> dict[str, Any]:
-    """Write `plots/`, and return all metrics.
+) -> tuple[dict[str, Result], Context]:
+    """The results of all measures by name, and the context that they had but for `reference`.
 
-    scorer: None where the system's paradigm has no likelihood, which is then left out.
+    Args:
+        scorer: None where the system's paradigm has no likelihood.
+        model: the system's folder.
+        reference: what reference@ wrote of the encoding.
+
+    Raises:
+        MissingInput, DamagedFile: naming the file and the command that makes it.
     """
-    made_by = f"dvc repro sample@{samples_folder.name}"
-    listed = read_json(samples_folder / "samples.json", expect_format=FORMAT, made_by=made_by)
-    rows = listed["samples"]
-    whole = [row for row in rows if row["failed"] is None]
-    pieces = [read_sample(samples_folder / row["file"], row["id"], made_by) for row in whole]
-    unprompted = [
-        p for p, row in zip(pieces, whole, strict=True) if row["task"] == Unconditional.name
+    music = read_real_music(reference, tokens, trained.representation)
+    kept = [
+        (piece, bool(row.get("ended")))
+        for row, piece in samples
+        if piece is not None and row["task"] == Unconditional.name
     ]
-    bars = max((row["bars"] for row in rows), default=16)
-    music = Compared(
-        unprompted,
-        excerpts(trained, tokens, "test", bars),
-        excerpts(trained, tokens, "train", bars),
+    whole = sample_excerpts([piece for piece, _ in kept], [ended for _, ended in kept])
+    history = require(model / "history.csv", f"dvc repro train@{model.name}")
+    with history.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    context = Context(
+        **vars(music),
+        samples=cut_to(whole, music.quarters),
+        samples_whole=whole,
+        reference={},
+        seed=settings.seed,
+        resamples=settings.resamples,
+        tokens=tokens,
+        scorer=scorer,
+        card=trained.card,
+        history=rows,
     )
-    features, feature_rows = compare_features(music, settings)
-    originality, passage_rows = compare_originality(
-        music, excerpts(trained, tokens, "train", None), settings
-    )
-    card = trained.card
-    metrics = {
+    results = {}
+    for name, module in found().items():
+        own = replace(context, reference=read_reference(reference, name, tokens.name))
+        results[name] = checked(name, module.measure(own), context)
+    return results, context
+
+
+def details_of(
+    results: Mapping[str, Result], context: Context, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Everything of details.json; rows: of samples.json."""
+    card, tokens = context.card, context.tokens
+    return {
         "format": FORMAT,
         **{key: card[key] for key in ("system", "family", "size", "encoding", "dataset", "seed")},
         "parameters": card["parameters"],
+        "weights_sha256": card["weights_sha256"],
+        "tokens_digest": tokens.digest,
         "origin": tokens.origin | {"pieces": {k: len(part) for k, part in tokens.splits.items()}},
-        "likelihood_kind": scorer.kind if scorer else None,
-        "likelihood": likelihood(scorer, tokens, settings) if scorer else {},
-        "baselines": {} if ArraySpec.of(tokens.codec).is_real else baselines(tokens, settings),
-        "features": features,
-        "originality": originality,
-        "samples": {"count": len(rows), "failed": len(rows) - len(whole)},
-    }
-    with atomic_folder(out / "plots") as plots:
-        write_csv(plots / "features.csv", feature_rows)
-        write_csv(plots / "originality.csv", passage_rows)
-    return metrics
-
-
-def read_sample(path: Path, name: str, made_by: str) -> Piece:
-    """A sample from its MIDI file, under its id."""
-    return replace(read_midi_file(require(path, made_by)), id=name)
-
-
-def excerpts(trained: Trained, tokens: TokenSet, split: str, bars: int | None) -> list[Piece]:
-    """A split's pieces as the representation holds them, up to the end of a score bar."""
-    part = tokens.splits[split]
-    pieces = []
-    for number in range(len(part)):
-        piece = trained.representation.decode(part.tokens_of(number).astype(np.int32))
-        piece = replace(piece, id=str(part.piece[number]))
-        later = [onset for onset, number in numbered_bars(piece) if bars and number > bars]
-        pieces.append(cut(piece, 0, later[0]) if later else piece)
-    return pieces
-
-
-def likelihood(scorer: Scorer, tokens: TokenSet, settings: EvaluationSettings) -> dict[str, Any]:
-    """Likelihood, perplexity and accuracy of every evaluated split."""
-    chance = {"seed": settings.seed, "resamples": settings.resamples}
-    return {
-        split: score_split(scorer, tokens, split).summary(**chance)
-        | token_metrics(scorer, tokens, split, **chance)
-        for split in EVALUATED
+        "samples": {
+            "count": len(rows),
+            "failed": sum(row["failed"] is not None for row in rows),
+            "quarters": context.quarters,
+            "compared": len(context.samples),
+            "too_short": len(context.samples_whole) - len(context.samples),
+        },
+        "measures": {name: result.plain() for name, result in results.items()},
     }
 
 
-def baselines(tokens: TokenSet, settings: EvaluationSettings) -> dict[str, Any]:
-    """Every baseline's likelihood of every evaluated split."""
-    table: dict[str, Any] = {}
-    for split in EVALUATED:
-        for name, score in score_baselines(tokens, split).items():
-            summary = score.summary(seed=settings.seed, resamples=settings.resamples)
-            table.setdefault(name, {})[split] = summary
-    return table
+def checked(measure: str, result: Result, context: Context) -> Result:
+    """The same result.
 
-
-def compare_features(music: Compared, settings: EvaluationSettings) -> tuple[dict[str, Any], Rows]:
-    """Every feature of the three sets, and how far samples and train lie from held-out music."""
-    table: dict[str, Any] = {}
-    rows: Rows = []
-    chance = {"seed": settings.seed, "resamples": settings.resamples}
-    for name, feature in FEATURES.items():
-        values = {
-            kind: np.array([feature.function(piece) for piece in pieces])
-            for kind, pieces in music.sets().items()
-        }
-        table[name] = {
-            "label": feature.label,
-            "unit": feature.unit,
-            "description": feature.description,
-            **{kind: mean_interval(value, **chance).plain() for kind, value in values.items()},
-            "distance_samples": wasserstein_interval(
-                values["samples"], values["heldout"], **chance
-            ).plain(),
-            "distance_train": wasserstein_interval(
-                values["train"], values["heldout"], **chance
-            ).plain(),
-        }
-        rows += [
-            {"set": kind, "piece": piece.id, "feature": name, "value": round(float(value), 6)}
-            for kind, pieces in music.sets().items()
-            for piece, value in zip(pieces, values[kind], strict=True)
-        ]
-    return table, rows
-
-
-def compare_originality(
-    music: Compared, train: Sequence[Piece], settings: EvaluationSettings
-) -> tuple[dict[str, Any], Rows]:
-    """The longest passage that each sample, and each held-out excerpt, shares with the training
-    set.
+    Raises:
+        ValueError: a column of single pieces names no set, or is not as long as its set.
     """
-    index = PassageIndex(train)
-    table: dict[str, Any] = {}
-    rows: Rows = []
-    for kind in ("samples", "heldout"):
-        pieces = music.sets()[kind]
-        found: list[Passage] = [index.longest(piece) for piece in pieces]
-        lengths = np.array([float(passage.notes) for passage in found])
-        best = max(range(len(found)), key=lambda i: found[i].notes, default=None)
-        table[kind] = {
-            "mean_notes": mean_interval(
-                lengths, seed=settings.seed, resamples=settings.resamples
-            ).plain(),
-            "longest": None
-            if best is None
-            else {
-                "notes": found[best].notes,
-                "quarters": found[best].quarters,
-                "piece": pieces[best].id,
-                "of": found[best].piece_id,
-            },
-        }
-        rows += [
-            {
-                "set": kind,
-                "piece": piece.id,
-                "notes": passage.notes,
-                "quarters": passage.quarters,
-                "source": passage.piece_id,
-            }
-            for piece, passage in zip(pieces, found, strict=True)
-        ]
-    return table, rows
+    sets = context.sets()
+    for key, values in result.per_piece.items():
+        name = key.partition("/")[0]
+        if name not in sets:
+            raise ValueError(f"{measure}: per_piece {key!r} must be <set>/<name> of {list(sets)}")
+        if len(values) != len(sets[name]):
+            raise ValueError(
+                f"{measure}: per_piece {key!r} has {len(values)} values, set {name} has "
+                f"{len(sets[name])} pieces"
+            )
+    return result
 
 
-def write_csv(path: Path, rows: Rows) -> None:
-    """Rows of one shape as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+def piece_rows(results: Mapping[str, Result], context: Context) -> list[dict[str, Any]]:
+    """Rows of pieces.csv: one for every measure, set, value and piece."""
+    sets, groups = context.sets(), context.groups_of_sets()
+    rows = []
+    for measure, result in results.items():
+        for key, values in result.per_piece.items():
+            name, _, value_name = key.partition("/")
+            weights = result.weights.get(key, np.ones(len(values)))
+            columns = (sets[name], groups[name], values.tolist(), weights.tolist())
+            rows += [
+                {
+                    "measure": measure,
+                    "set": name,
+                    "name": value_name,
+                    "piece": piece,
+                    "group": group,
+                    "value": round(float(value), 6),
+                    "weight": round(float(weight), 6),
+                }
+                for piece, group, value, weight in zip(*columns, strict=True)
+            ]
+    return rows

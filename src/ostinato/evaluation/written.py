@@ -1,70 +1,104 @@
 """Writes what `evaluate` found: all of it, the few numbers that one compares, and what is drawn.
 
-`details.json` has every figure with its interval. `metrics.json` has about six plain numbers, which
+`details.json` has every figure with its interval and what stands beside it. `pieces.csv` has the
+values of single pieces. `metrics.json` has the headline figures as plain numbers, which
 `dvc metrics` and `dvc exp show` put into columns. `distances.csv` and `curve.csv` are what
-`dvc plots` draws.
+`dvc plots` draws. `plots/` has the series and galleries of the report.
 """
 
-from collections.abc import Mapping
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import require, write_json, write_text
+from ostinato.evaluation.measures.protocol import Context, Result
+from ostinato.evaluation.system import details_of, piece_rows
+from ostinato.files import atomic_folder, require, write_json, write_text
+from ostinato.music.write import write_midi
 
 Numbers = dict[str, float | int]
+PIECES = ("measure", "set", "name", "piece", "group", "value", "weight")
 
 
-def write_results(out: Path, details: Mapping[str, Any], model: Path) -> None:
-    """Write the files of evaluation/<system>/ that DVC compares; the curve is the model's.
+def write_results(
+    out: Path,
+    results: Mapping[str, Result],
+    context: Context,
+    rows: Sequence[Mapping[str, Any]],
+    model: Path,
+) -> dict[str, Any]:
+    """Write all files of evaluation/<system>/ and return what is in details.json.
+
+    rows: of samples.json. model: the system's folder, whose learning curve is copied.
 
     Raises:
         MissingInput: the model folder holds no learning curve.
     """
     history = require(model / "history.csv", f"dvc repro train@{model.name}")
+    details = details_of(results, context, rows)
     write_json(out / "details.json", details)
-    write_json(out / "metrics.json", headline(details))
+    write_json(out / "metrics.json", headline(results, failed=details["samples"]["failed"]))
+    write_text(out / "pieces.csv", as_csv(PIECES, piece_rows(results, context)))
     write_text(out / "curve.csv", history.read_text(encoding="utf-8"))
-    write_text(out / "distances.csv", distances(details))
+    write_text(out / "distances.csv", as_csv(("figure", "distance"), distances(results)))
+    with atomic_folder(out / "plots") as plots:
+        series = [
+            {"measure": measure, "series": name, "x": x, "y": y}
+            for measure, result in results.items()
+            for name, points in result.series.items()
+            for x, y in points.tolist()
+        ]
+        write_text(plots / "series.csv", as_csv(("measure", "series", "x", "y"), series))
+        write_json(plots / "gallery.json", {"format": 1, "shown": _galleries(results, plots)})
+    return details
 
 
-def headline(details: Mapping[str, Any]) -> Numbers:
-    """The numbers that one compares first.
+def headline(results: Mapping[str, Result], *, failed: int) -> Numbers:
+    """The figures that a measure calls headlines, by "<measure>/<figure>", and failed samples.
 
-    valid, test: nats per token. bits: per quarter note, on test. copied: notes of the longest
-    passage that a sample shares with the training set, on average. apart: features in which samples
-    lie significantly farther from held-out music than training music does. failed: samples that did
-    not decode. Likelihoods are left out where a system has none; those that
-    are upper bounds are named `…_at_most`.
+    What is undefined is left out; an upper bound is named "…_at_most".
     """
-    numbers: Numbers = {}
-    likelihood = details.get("likelihood") or {}
-    suffix = "_at_most" if details.get("likelihood_kind") == "bound" else ""
-    for split in ("valid", "test"):
-        if split in likelihood:
-            numbers[split + suffix] = round(likelihood[split]["nats_per_token"]["value"], 4)
-    if "test" in likelihood:
-        numbers["bits" + suffix] = round(likelihood["test"]["bits_per_quarter"]["value"], 3)
-    copied = details["originality"]["samples"]["mean_notes"]["value"]
-    if copied is not None:
-        numbers["copied"] = round(copied, 2)
-    features = details["features"].values()
-    numbers["apart"] = sum(map(_is_apart, features))
-    numbers["failed"] = details["samples"]["failed"]
+    numbers: Numbers = {"failed": failed}
+    for measure, result in results.items():
+        for name, figure in result.values.items():
+            if figure.is_headline and math.isfinite(figure.value):
+                suffix = "_at_most" if figure.is_bound else ""
+                numbers[f"{measure}/{name}{suffix}"] = float(f"{figure.value:.5g}")
     return numbers
 
 
-def distances(details: Mapping[str, Any]) -> str:
-    """CSV of every feature's distance between samples and held-out music, in multiples of the
-    distance between training and held-out music.
-    """
-    rows = ["feature,distance"]
-    for name, found in details["features"].items():
-        near, far = found["distance_train"]["value"], found["distance_samples"]["value"]
-        if near and far is not None:
-            rows.append(f"{name},{far / near:.4g}")
-    return "\n".join(rows) + "\n"
+def distances(results: Mapping[str, Result]) -> list[dict[str, Any]]:
+    """Every figure that has a floor and is better the lower, in multiples of its floor."""
+    return [
+        {"figure": f"{measure}/{name}", "distance": f"{figure.value / figure.floor.value:.4g}"}
+        for measure, result in results.items()
+        for name, figure in result.values.items()
+        if figure.direction == "lower"
+        and figure.floor is not None
+        and figure.floor.value > 0
+        and math.isfinite(figure.value)
+    ]
 
 
-def _is_apart(found: Mapping[str, Any]) -> bool:
-    low, high = found["distance_samples"].get("low"), found["distance_train"].get("high")
-    return low is not None and high is not None and low > high
+def as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _galleries(results: Mapping[str, Result], plots: Path) -> list[dict[str, Any]]:
+    """Every gallery's entries; the pieces beside samples become MIDI files of `plots`."""
+    rows: list[dict[str, Any]] = []
+    for measure, result in results.items():
+        for number, shown in enumerate(result.gallery):
+            name = None if shown.beside is None else f"{measure}-{number:03}.mid"
+            if name is not None and shown.beside is not None:
+                write_midi(plots / name, shown.beside)
+            row = {"sample": shown.sample, "caption": shown.caption, "beside": name}
+            rows.append(row | {"measure": measure, "is_flagged": shown.is_flagged})
+    return rows

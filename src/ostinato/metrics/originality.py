@@ -9,8 +9,9 @@ compares melodies). Human pieces share passages too: compare with held-out piece
 et al. 2022).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,12 +59,36 @@ class PassageIndex:
     def __init__(self, train_pieces: Sequence[Piece], *, steps_per_quarter: int = 24) -> None:
         if steps_per_quarter < 1:
             raise ValueError(f"steps_per_quarter={steps_per_quarter} must be at least 1")
-        self._steps_per_quarter = steps_per_quarter
-        self._ids = [piece.id for piece in train_pieces]
         parts = [_symbols(piece, steps_per_quarter) for piece in train_pieces]
-        lengths = np.array([len(part) for part in parts], dtype=np.int64)
-        self._chain = _chain(np.concatenate([np.empty(0, np.int64), *parts]))
-        self._piece = np.repeat(np.arange(len(parts)), lengths)
+        self._fill(
+            [piece.id for piece in train_pieces],
+            np.concatenate([np.empty(0, np.int64), *parts]),
+            np.array([len(part) for part in parts], dtype=np.int64),
+            steps_per_quarter,
+        )
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What `stored` makes the same index of, without the pieces."""
+        return {
+            "ids": np.array(self._ids, dtype=np.str_),
+            "codes": self._chain.codes,
+            "lengths": np.bincount(self._piece, minlength=len(self._ids)),
+            "steps": np.array(self._steps_per_quarter),
+        }
+
+    @classmethod
+    def stored(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "PassageIndex":
+        """The index that had these arrays."""
+        index = cls(())
+        ids = arrays["ids"].tolist()
+        index._fill(ids, arrays["codes"], arrays["lengths"], int(arrays["steps"]))
+        return index
+
+    def _fill(self, ids: list[str], codes: Codes, lengths: Codes, steps_per_quarter: int) -> None:
+        self._steps_per_quarter = steps_per_quarter
+        self._ids = ids
+        self._chain = _chain(codes)
+        self._piece = np.repeat(np.arange(len(lengths)), lengths)
         # symbols from each position to the end of its piece: a passage does not cross pieces
         ends = np.repeat(np.cumsum(lengths), lengths)
         self._left: Codes = ends - np.arange(len(ends))

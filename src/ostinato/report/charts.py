@@ -4,7 +4,7 @@ Colours are CSS variables of the page (`--s0` … for systems) and follow its li
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +12,13 @@ import numpy.typing as npt
 from markupsafe import Markup, escape
 
 from ostinato.metrics.bootstrap import Interval
-from ostinato.report.data import Curve
 from ostinato.report.scales import Scale, number
 
 WIDTH = 360
 NUM_COLORS = 8
 GREY = "var(--quiet)"
 DENSITY_POINTS = 72
+FAR = 5  # times, from which an axis is logarithmic
 
 
 @dataclass(frozen=True)
@@ -44,26 +44,29 @@ class Row:
 
 @dataclass(frozen=True)
 class Line:
-    """A learning curve and its colour."""
+    """Curves of one system; the last one is drawn solid, those before it dashed."""
 
     label: str
-    curve: Curve
+    series: Mapping[str, Sequence[tuple[float, float]]]
     color: int
 
 
 def forest(rows: Sequence[Row], label: str) -> Markup:
-    """Values with their intervals on a logarithmic axis, one below the other."""
+    """Values with their intervals, one below the other; on a logarithmic axis if they are far
+    apart.
+    """
     rows = [row for row in rows if math.isfinite(row.interval.value)]
     bounds = [
         x
         for row in rows
         for x in (row.interval.value, row.interval.low, row.interval.high)
-        if x > 0
+        if math.isfinite(x)
     ]
     if not bounds:
         return Markup("")
+    is_log = min(bounds) > 0 and max(bounds) > FAR * min(bounds)
     step, height = 32, 32 * len(rows) + 26
-    scale = Scale.around(bounds, 10, WIDTH - 10, log=True)
+    scale = Scale.around(bounds, 10, WIDTH - 10, log=is_log)
     parts = [x_axis(scale, 4, height - 20)]
     for i, row in enumerate(rows):
         top = i * step
@@ -100,14 +103,10 @@ def distributions(rows: Sequence[Row], label: str) -> Markup:
 
 
 def curves(lines: Sequence[Line], label: str) -> Markup:
-    """Validation loss (full lines) and training loss (dashed) by step, on a logarithmic axis."""
-    values = [
-        x
-        for line in lines
-        for x in [*line.curve.train, *line.curve.valid]
-        if x > 0 and x < math.inf
-    ]
-    steps = [step for line in lines for step in line.curve.steps]
+    """Curves by step on a logarithmic axis."""
+    points = [point for line in lines for found in line.series.values() for point in found]
+    values = [y for _, y in points if 0 < y < math.inf]
+    steps = [x for x, _ in points]
     if not values:
         return Markup("")
     height = 230
@@ -116,13 +115,12 @@ def curves(lines: Sequence[Line], label: str) -> Markup:
     parts = [y_axis(y), x_axis(x, height - 26, height - 20, grid=False)]
     for line in lines:
         c = f"var(--s{line.color % NUM_COLORS})"
-        last = [value for value in line.curve.valid if math.isfinite(value)][-1:]
-        title = f"{line.label}: {number(last[0])} at the last step" if last else line.label
-        parts.append(
-            f'<g style="--c:{c}"><title>{escape(title)}</title>'
-            f'<path class="train" d="{_path(x, y, line.curve.steps, line.curve.train)}"/>'
-            f'<path class="valid" d="{_path(x, y, line.curve.steps, line.curve.valid)}"/></g>'
+        drawn = "".join(
+            f'<path class="{"valid" if name == list(line.series)[-1] else "train"}" '
+            f'd="{_path(x, y, found)}"/>'
+            for name, found in line.series.items()
         )
+        parts.append(f'<g style="--c:{c}"><title>{escape(line.label)}</title>{drawn}</g>')
     return svg(parts, height, label)
 
 
@@ -207,11 +205,11 @@ def _density(scale: Scale, values: Sequence[float], base: float, height: float) 
     return f'<path class="density" d="M{scale(scale.low):.1f} {base}{points}V{base}Z"/>'
 
 
-def _path(x: Scale, y: Scale, steps: Sequence[int], values: Sequence[float]) -> str:
+def _path(x: Scale, y: Scale, found: Sequence[tuple[float, float]]) -> str:
     """A line through the finite points."""
     points = [
         f"{x(step):.1f} {y(value):.1f}"
-        for step, value in zip(steps, values, strict=True)
+        for step, value in found
         if math.isfinite(value) and value > 0
     ]
     return "M" + "L".join(points) if points else ""

@@ -1,68 +1,47 @@
 """Data of the report; `report.load` reads it from the pipeline's files."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ostinato.metrics.bootstrap import Interval
+from ostinato.metrics.differences import Column
 from ostinato.music.piece import Piece
 
-SPLITS = ("test", "valid")
-SETS = ("train", "heldout", "samples")
-UNITS = ("bits_per_quarter", "nats_per_note", "nats_per_token")
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a measure and what stands beside it; see evaluation/measures/protocol.py."""
+
+    interval: Interval
+    unit: str = ""
+    direction: str = "corpus"
+    label: str = ""
+    note: str = ""
+    reference: Interval | None = None
+    floor: Interval | None = None
+    beside: Mapping[str, Interval] = field(default_factory=dict)
+    is_headline: bool = False
+    is_bound: bool = False
+
+    @property
+    def best_beside(self) -> tuple[str, Interval] | None:
+        """The strongest of the further rows; None where there is none, or no better or worse."""
+        if not self.beside or self.direction == "corpus":
+            return None
+        sign = 1 if self.direction == "lower" else -1
+        return min(self.beside.items(), key=lambda row: sign * row[1].value)
 
 
 @dataclass(frozen=True)
-class Likelihood:
-    """Likelihood of one split: an interval for each of UNITS; lower is better."""
-
-    units: Mapping[str, Interval]
-    pieces: int
-    tokens: int
-
-
-@dataclass(frozen=True)
-class FeatureResult:
-    """One musical feature: its mean in each of SETS, and two Wasserstein-1 distances.
-
-    distance: between samples and held-out music; floor: between training and held-out music, which
-    is what a perfect model of this corpus would reach.
-    """
+class Measured:
+    """One measure's result; figures by name, in the measure's order."""
 
     name: str
-    label: str
-    unit: str
-    description: str
-    means: Mapping[str, Interval]
-    distance: Interval
-    floor: Interval
-
-
-@dataclass(frozen=True)
-class CopiedPassage:
-    """The longest passage of `piece` that also occurs in the training piece `of`."""
-
-    notes: int
-    quarters: float
-    piece: str
-    of: str
-
-
-@dataclass(frozen=True)
-class Originality:
-    """Passages copied from the training music: mean of the longest per piece, and the longest."""
-
-    mean_notes: Interval
-    longest: CopiedPassage
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Nats per token over optimizer steps; NaN where a step was not measured."""
-
-    steps: Sequence[int] = ()
-    train: Sequence[float] = ()
-    valid: Sequence[float] = ()
+    title: str
+    note: str
+    view: str
+    order: int
+    figures: Mapping[str, Figure]
 
 
 @dataclass(frozen=True)
@@ -86,12 +65,23 @@ class StoredSample:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """A sample of a gallery and the piece to hear beside it."""
+
+    measure: str
+    sample: StoredSample
+    beside: StoredSample | None
+    caption: str
+    is_flagged: bool
+
+
+@dataclass(frozen=True)
 class System:
     """All results of one trained system.
 
-    values: the values of single pieces by (set, feature); copied_notes: the longest copied passage
-    of each piece by set, in notes. is_bound: the true nats are at most
-    those of `likelihood`.
+    columns: values of single pieces by (measure, set, name). series: points (x, y) by (measure,
+    name). hashes: of weights and tokens. seconds: of its stages, by name, where they were timed.
+    number: decides the colour.
     """
 
     name: str
@@ -101,20 +91,32 @@ class System:
     dataset: str
     seed: int
     parameters: int
-    likelihood: Mapping[str, Likelihood]
-    baselines: Mapping[str, Mapping[str, Likelihood]]
-    features: tuple[FeatureResult, ...]
-    copied: Mapping[str, Originality]
-    values: Mapping[tuple[str, str], tuple[float, ...]]
-    copied_notes: Mapping[str, tuple[float, ...]]
-    curve: Curve
+    number: int
+    counts: Mapping[str, int]
+    hashes: Mapping[str, str]
+    measures: tuple[Measured, ...]
+    columns: Mapping[tuple[str, str, str], Column]
+    series: Mapping[tuple[str, str], Sequence[tuple[float, float]]]
+    pairs: tuple[Pair, ...]
     samples: tuple[StoredSample, ...]
-    is_bound: bool = False
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
         """Samples without music."""
         return sum(sample.piece is None for sample in self.samples)
+
+    def figure(self, measure: str, name: str) -> Figure | None:
+        """One figure; None where the system has none."""
+        found = [m.figures.get(name) for m in self.measures if m.name == measure]
+        return found[0] if found else None
+
+    def headlines(self) -> Iterator[tuple[str, str, Figure]]:
+        """Measure, name and figure of what the overview shows."""
+        for measured in self.measures:
+            for name, figure in measured.figures.items():
+                if figure.is_headline:
+                    yield measured.name, name, figure
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,17 @@ class DatasetNote:
 
 @dataclass(frozen=True)
 class ReportData:
-    """The whole comparison; systems in the order of the page."""
+    """The whole comparison; systems in the order of the page.
+
+    resamples, seed: of the intervals of differences. machine: where `seconds` were taken.
+    """
 
     systems: tuple[System, ...]
     title: str = "Ostinato"
     datasets: Mapping[str, DatasetNote] = field(default_factory=dict)
+    resamples: int = 2000
+    seed: int = 1
+    machine: str = ""
 
     def __post_init__(self) -> None:
         names = [system.name for system in self.systems]
@@ -142,61 +150,9 @@ class ReportData:
         if len(set(names)) < len(names):
             raise ValueError(f"two systems of a report share a name: {', '.join(sorted(names))}")
 
-
-@dataclass(frozen=True)
-class Group:
-    """Systems that differ only in their seed; `number` decides the colour."""
-
-    number: int
-    systems: tuple[System, ...]
-
-    @property
-    def first(self) -> System:
-        """The first system; represents what all of the group share."""
-        return self.systems[0]
-
-    @property
-    def name(self) -> str:
-        """The name of a single system, else family and size."""
-        several = len(self.systems) > 1
-        return f"{self.first.family} {self.first.size}" if several else self.first.name
-
-    def likelihood(self, split: str, unit: str) -> Interval:
-        """Mean over the seeds, NaN if no seed has one."""
-        found = [s.likelihood[split].units[unit] for s in self.systems if split in s.likelihood]
-        return pooled(found)
-
-    def spread(self, split: str, unit: str) -> float:
-        """Standard deviation over the seeds; NaN for fewer than two."""
-        found = [
-            s.likelihood[split].units[unit].value for s in self.systems if split in s.likelihood
-        ]
-        if len(found) < 2:
-            return math.nan
-        mean = sum(found) / len(found)
-        return math.sqrt(sum((value - mean) ** 2 for value in found) / (len(found) - 1))
-
-
-def group_by_seed(systems: Sequence[System]) -> tuple[Group, ...]:
-    """Groups of one dataset, encoding, family and size, in order of their first system."""
-    groups: dict[tuple[str, str, str, str], list[System]] = {}
-    for system in systems:
-        key = (system.dataset, system.encoding, system.family, system.size)
-        groups.setdefault(key, []).append(system)
-    return tuple(Group(i, tuple(members)) for i, members in enumerate(groups.values()))
-
-
-def pooled(intervals: Sequence[Interval]) -> Interval:
-    """Mean of values and of bounds over seeds.
-
-    The bounds measure variation over pieces, which is nearly the same for every seed; variation
-    over seeds is `Group.spread`.
-    """
-    if not intervals:
-        return Interval()
-    count = len(intervals)
-    return Interval(
-        sum(x.value for x in intervals) / count,
-        sum(x.low for x in intervals) / count,
-        sum(x.high for x in intervals) / count,
-    )
+    def by_encoding(self) -> dict[str, list[System]]:
+        """The systems of every encoding: only those are compared."""
+        found: dict[str, list[System]] = {}
+        for system in self.systems:
+            found.setdefault(system.encoding, []).append(system)
+        return found

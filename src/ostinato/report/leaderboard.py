@@ -1,178 +1,212 @@
-"""The leaderboard as rows: for the page, a CSV file and the terminal."""
+"""The overview of each encoding as rows: for the page, the terminal, CSV and LaTeX."""
 
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from ostinato.metrics.bootstrap import Interval
-from ostinato.report.data import (
-    SPLITS,
-    UNITS,
-    Group,
-    Likelihood,
-    ReportData,
-    System,
-    group_by_seed,
-)
+from ostinato.metrics.differences import Difference, difference, holm
+from ostinato.report.data import Figure, ReportData, System
+from ostinato.report.scales import number
 
-SYSTEM, SEED, BASELINE = "system", "seed", "baseline"
-RELATIVE_TIE = 1e-9
+BESIDE = (("reference", "held-out music"), ("floor", "as many real pieces"))
 
 
-def leaderboard_rows(data: ReportData) -> list[dict[str, Any]]:
-    """One row for each group of seeds, for each seed of a group, for each baseline of an encoding.
+@dataclass(frozen=True)
+class Heading:
+    """A column of the overview."""
 
-    Rows are grouped by encoding, best first (test bits per quarter), baselines last. Each column
-    `<split>_<unit>` has `_low`, `_high` and, over several seeds, `_spread`; NaN is unknown. `best`
-    names the columns in which a system is best within its encoding. Encodings of one dataset keep
-    different information (a grid joins repeated notes), so none is best across encodings.
+    measure: str
+    name: str
+    title: str
+    label: str
+    unit: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Systems of one encoding and their headline figures.
+
+    beside: rows of what a figure is compared with: a name, and for each column a note and a value.
     """
-    rows: list[dict[str, Any]] = []
-    groups = group_by_seed(data.systems)
-    for encoding in _encodings(groups):
-        members = sorted(
-            (g for g in groups if (g.first.dataset, g.first.encoding) == encoding), key=_test_bits
-        )
-        for group in members:
-            rows.append(_group_row(group))
-            if len(group.systems) > 1:
-                rows += [_seed_row(system, group) for system in group.systems]
-        rows += _baseline_rows(members)
-    _mark_best(rows)
-    return rows
+
+    encoding: str
+    systems: tuple[System, ...]
+    columns: tuple[Heading, ...]
+    beside: tuple[tuple[str, tuple[tuple[str, Interval | None], ...]], ...]
 
 
-def _encodings(groups: Sequence[Group]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((g.first.dataset, g.first.encoding) for g in groups))
+def overviews(data: ReportData) -> list[Overview]:
+    """One for each encoding, in the order of the systems."""
+    found = []
+    for encoding, systems in data.by_encoding().items():
+        columns = {
+            (m, name): Heading(m, name, measured.title, f.label, f.unit, f.direction)
+            for system in systems
+            for measured in system.measures
+            for m, name, f in system.headlines()
+            if m == measured.name
+        }
+        headings = tuple(columns.values())
+        found.append(Overview(encoding, tuple(systems), headings, _beside(systems, headings)))
+    return found
 
 
-def _test_bits(group: Group) -> tuple[bool, float, str]:
-    """Sort key; systems without a likelihood come last."""
-    value = group.likelihood("test", "bits_per_quarter").value
-    return (math.isnan(value), 0.0 if math.isnan(value) else value, group.name)
-
-
-def _row(kind: str, name: str, system: System) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "name": name,
-        "dataset": system.dataset,
-        "encoding": system.encoding,
-        "family": system.family,
-        "size": system.size,
-        "seeds": str(system.seed),
-        "parameters": system.parameters,
-        "bound": "≤" if system.is_bound else "",  # where nats are an upper bound
-        "color": None,
-    }
-
-
-def _group_row(group: Group) -> dict[str, Any]:
-    row = _row(SYSTEM, group.name, group.first)
-    row["seeds"] = " ".join(str(system.seed) for system in group.systems)
-    row["color"] = group.number
-    for split, unit in _columns():
-        row |= _cells(split, unit, group.likelihood(split, unit), group.spread(split, unit))
-    return row
-
-
-def _seed_row(system: System, group: Group) -> dict[str, Any]:
-    row = _row(SEED, system.name, system) | {"color": group.number}
-    return row | _likelihood_cells(system.likelihood)
-
-
-def _baseline_rows(members: Sequence[Group]) -> list[dict[str, Any]]:
-    """The baselines of an encoding, once: they depend on its data only."""
-    found: dict[str, Mapping[str, Likelihood]] = {}
-    for group in members:
-        for system in group.systems:
-            for name, likelihood in system.baselines.items():
-                found.setdefault(name, likelihood)
-    own = {"family": "", "size": "", "seeds": "", "parameters": None, "bound": ""}
-    rows = [
-        _row(BASELINE, name, members[0].first) | own | _likelihood_cells(likelihood)
-        for name, likelihood in found.items()
+def _beside(systems: Sequence[System], columns: Sequence[Heading]) -> Any:
+    """Reference, floor and strongest baseline of the first system that has each."""
+    figures = [
+        [f for s in systems if (f := s.figure(column.measure, column.name))] for column in columns
     ]
-    return sorted(rows, key=lambda row: (_key(row["test_bits_per_quarter"]), row["name"]))
+    rows: list[tuple[str, tuple[tuple[str, Interval | None], ...]]] = [
+        (words, tuple(("", next((getattr(f, key) for f in one), None)) for one in figures))
+        for key, words in BESIDE
+    ]
+    best = [next((f.best_beside for f in one), None) for one in figures]
+    rows.append(("strongest baseline", tuple(found or ("", None) for found in best)))
+    return tuple(row for row in rows if any(interval for _, interval in row[1]))
 
 
-def _likelihood_cells(likelihood: Mapping[str, Likelihood]) -> dict[str, Any]:
-    cells: dict[str, Any] = {}
-    for split, unit in _columns():
-        units = likelihood[split].units if split in likelihood else {}
-        cells |= _cells(split, unit, units.get(unit, Interval()), math.nan)
-    return cells
+def differences(data: ReportData) -> dict[str, list[dict[str, Any]]]:
+    """Differences of all pairs of systems of one encoding, for headline figures of single pieces.
 
-
-def _cells(split: str, unit: str, interval: Interval, spread: float) -> dict[str, Any]:
-    name = f"{split}_{unit}"
+    p is corrected over the figures of a pair.
+    """
     return {
-        name: interval.value,
-        f"{name}_low": interval.low,
-        f"{name}_high": interval.high,
-        f"{name}_spread": spread,
+        encoding: [
+            row for pair in combinations(systems, 2) for row in _difference_rows(*pair, data)
+        ]
+        for encoding, systems in data.by_encoding().items()
     }
 
 
-def _columns() -> Iterator[tuple[str, str]]:
-    return ((split, unit) for split in SPLITS for unit in UNITS)
-
-
-def _key(value: float) -> float:
-    return math.inf if math.isnan(value) else value
-
-
-def _mark_best(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        row["best"] = ""
-    systems = [row for row in rows if row["kind"] == SYSTEM]
-    for split, unit in _columns():
-        name = f"{split}_{unit}"
-        scope = ("dataset", "encoding")
-        for row in systems:
-            rivals = [other for other in systems if all(other[k] == row[k] for k in scope)]
-            lowest = min(_key(other[name]) for other in rivals)
-            if len(rivals) > 1 and row[name] <= lowest * (1 + RELATIVE_TIE):
-                row["best"] = f"{row['best']} {name}".strip()
+def _difference_rows(a: System, b: System, data: ReportData) -> list[dict[str, Any]]:
+    found: list[tuple[Figure, Difference]] = []
+    for measure, name, figure in a.headlines():
+        keys = [k for k in a.columns if k[0] == measure and name in (k[2], f"{k[1]}/{k[2]}")]
+        keys = [k for k in keys if k[1] not in ("held_out", "train") and k in b.columns]
+        for key in keys[:1]:
+            chance = {"seed": data.seed, "resamples": data.resamples}
+            found.append((figure, difference(a.columns[key], b.columns[key], **chance)))
+    return [
+        {"a": a, "b": b, "figure": figure, "found": one, "p": p}
+        for (figure, one), p in zip(found, holm([one.p for _, one in found]), strict=True)
+    ]
 
 
 def leaderboard_csv(data: ReportData) -> str:
-    """The rows as CSV; an empty cell is unknown."""
-    rows = [
-        {key: "" if value != value else value for key, value in row.items() if key != "color"}
-        for row in leaderboard_rows(data)
-    ]
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    """Every figure of every system, and the rows that figures are compared with."""
+    rows: list[dict[str, Any]] = []
+    for encoding, systems in data.by_encoding().items():
+        seen = set()
+        for system in systems:
+            for measured in system.measures:
+                for name, figure in measured.figures.items():
+                    about = {
+                        "encoding": encoding,
+                        "measure": measured.name,
+                        "figure": name,
+                        "unit": figure.unit,
+                        "direction": figure.direction,
+                    }
+                    own: dict[str, Any] = {"kind": "system", "name": system.name}
+                    own |= {"bound": int(figure.is_bound), "parameters": system.parameters}
+                    own |= _numbers("", figure.interval)
+                    for key, _ in BESIDE:
+                        own |= _numbers(f"{key}_", getattr(figure, key))
+                    rows.append(about | own)
+                    for baseline, interval in figure.beside.items():
+                        if (measured.name, name, baseline) not in seen:
+                            seen.add((measured.name, name, baseline))
+                            row = {"kind": "baseline", "name": baseline} | _numbers("", interval)
+                            rows.append(about | row)
+    columns = ["kind", "name", "encoding", "measure", "figure", "unit", "direction", "bound"]
+    columns += ["parameters", "value", "low", "high"]
+    columns += [f"{key}_{part}" for key, _ in BESIDE for part in ("value", "low", "high")]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(rows)
-    return file.getvalue()
+    return text.getvalue()
+
+
+def _numbers(prefix: str, interval: Interval | None) -> dict[str, str]:
+    if interval is None:
+        return {}
+    parts = {"value": interval.value, "low": interval.low, "high": interval.high}
+    return {f"{prefix}{k}": f"{v:.6g}" if math.isfinite(v) else "" for k, v in parts.items()}
+
+
+def table_rows(overview: Overview) -> list[list[str]]:
+    """The overview as texts: a header, the systems, and what stands beside them."""
+    rows = [["system", *(f"{column.measure}/{column.name}" for column in overview.columns)]]
+    for system in overview.systems:
+        figures = [system.figure(column.measure, column.name) for column in overview.columns]
+        rows.append([system.name, *("–" if f is None else _cell(f) for f in figures)])
+    for words, cells in overview.beside:
+        texts = ["–" if i is None else f"{number(i.value)} {note}".strip() for note, i in cells]
+        rows.append([words, *texts])
+    return rows
+
+
+def _cell(figure: Figure) -> str:
+    bound = "≤ " if figure.is_bound else ""
+    return f"{bound}{number(figure.interval.value)}"
 
 
 def text_table(data: ReportData) -> str:
-    """The leaderboard for a terminal: test values with their intervals, `*` marks the best."""
-    header = ["system", "encoding", "parameters", "bits/quarter", "nats/note", "nats/token"]
-    lines = [header]
-    for row in leaderboard_rows(data):
-        indent = {SYSTEM: "", SEED: "  ", BASELINE: "- "}[row["kind"]]
-        parameters = "" if row["parameters"] is None else f"{row['parameters']:,}"
-        lines.append([f"{indent}{row['name']}", row["encoding"], parameters])
-        lines[-1] += [_text_cell(row, f"test_{unit}") for unit in UNITS]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+    """The overviews for a terminal, turned: a line for each figure, a column for each system."""
+    lines = []
+    for overview in overviews(data):
+        table = list(zip(*table_rows(overview), strict=True))
+        widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+        lines.append(f"\n{overview.encoding}")
+        for row in table:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines).strip()
+
+
+def leaderboard_tex(data: ReportData) -> str:
+    """The overviews as LaTeX tables with booktabs' rules, intervals in brackets."""
+    parts = ["% \\usepackage{booktabs}"]
+    for overview in overviews(data):
+        titles = [_tex(f"{c.label}{f' ({c.unit})' if c.unit else ''}") for c in overview.columns]
+        parts += [
+            f"% {_tex(overview.encoding)}",
+            f"\\begin{{tabular}}{{l{'r' * len(titles)}}}",
+            "\\toprule",
+            " & ".join(["System", *titles]) + r" \\",
+            "\\midrule",
+        ]
+        for system in overview.systems:
+            figures = [system.figure(c.measure, c.name) for c in overview.columns]
+            cells = ["--" if f is None else _tex_cell(f.interval, f.is_bound) for f in figures]
+            parts.append(" & ".join([_tex(system.name), *cells]) + r" \\")
+        parts += ["\\midrule"] if overview.beside else []
+        for words, beside in overview.beside:
+            cells = ["--" if i is None else _tex_cell(i, False) for _, i in beside]
+            parts.append(" & ".join([_tex(words), *cells]) + r" \\")
+        parts += ["\\bottomrule", "\\end{tabular}", ""]
+    return "\n".join(parts)
+
+
+def _tex_cell(interval: Interval, is_bound: bool) -> str:
+    value, low, high = (
+        number(x).replace("−", "-") for x in (interval.value, interval.low, interval.high)
     )
+    if value == "–":
+        return "--"
+    bounds = "" if low == "–" else f" [{low}, {high}]"
+    bound = "\\leq " if is_bound else ""
+    return f"${bound}{value}${bounds}"
 
 
-def _text_cell(row: Mapping[str, Any], name: str) -> str:
-    if math.isnan(row[name]):
-        return "–"
-    star = "*" if name in row["best"].split() else " "
-    spread = row[f"{name}_spread"]
-    seeds = "" if math.isnan(spread) else f" ±{spread:.3f}"
-    value = f"{row['bound']} {row[name]:.3f}".lstrip()
-    return f"{value}{star}[{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]{seeds}"
+def _tex(text: str) -> str:
+    for sign in "&%$#_{}":
+        text = text.replace(sign, f"\\{sign}")
+    return text

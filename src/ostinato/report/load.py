@@ -1,4 +1,4 @@
-"""Reads what the stages `evaluate`, `train` and `sample` wrote about each system."""
+"""Reads what the stages `evaluate` and `sample` wrote about each system."""
 
 import csv
 import math
@@ -7,23 +7,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ostinato.files import DamagedFile, read_json, require
 from ostinato.metrics.bootstrap import Interval
+from ostinato.metrics.differences import Column
+from ostinato.readers.midi_file import read_midi_file
 from ostinato.report.data import (
-    SETS,
-    UNITS,
-    CopiedPassage,
-    Curve,
     DatasetNote,
-    FeatureResult,
-    Likelihood,
-    Originality,
+    Figure,
+    Measured,
+    Pair,
     ReportData,
     StoredSample,
     System,
 )
 
-FORMAT = 1
+FORMAT = 2
+SAMPLES_FORMAT = 1
+TIMES = "docs/build_times.csv"  # for information: not an output that DVC tracks
+TIMED = ("train", "sample")
 
 
 def load(
@@ -31,43 +34,60 @@ def load(
     root: Path,
     *,
     title: str = "Ostinato",
-    datasets: Mapping[str, DatasetNote] | None = None,
+    evaluation: Mapping[str, int] | None = None,
 ) -> ReportData:
     """Read the named systems (each with family, size, encoding, seed, as in params.yaml).
+
+    evaluation: resamples and seed, as in params.yaml.
 
     Raises:
         MissingInput: a file is missing; names the command that makes it.
         DamagedFile: a file is incomplete, or belongs to another configuration of the system.
     """
-    return ReportData(
-        systems=tuple(load_system(name, given, root) for name, given in systems.items()),
-        title=title,
-        datasets=dict(datasets or {}),
-    )
+    times = _times(root)
+    loaded, notes = [], {}
+    for number, (name, given) in enumerate(systems.items()):
+        system, note = load_system(name, given, root, number, times)
+        loaded.append(system)
+        notes[system.dataset] = note
+    chance = {k: v for k, v in (evaluation or {}).items() if k in ("resamples", "seed")}
+    machines = sorted({machine for _, machine in times.values()})
+    return ReportData(tuple(loaded), title, notes, machine="; ".join(machines), **chance)
 
 
-def load_system(name: str, given: Mapping[str, Any], root: Path) -> System:
-    """One system; `given` is its entry in params.yaml."""
+def load_system(
+    name: str,
+    given: Mapping[str, Any],
+    root: Path,
+    number: int,
+    times: Mapping[str, tuple[float, str]],
+) -> tuple[System, DatasetNote]:
+    """One system and its dataset; `given` is its entry in params.yaml."""
     path, made_by = root / "evaluation" / name / "details.json", f"dvc repro evaluate@{name}"
-    metrics = read_json(path, expect_format=FORMAT, made_by=made_by)
+    details = read_json(path, expect_format=FORMAT, made_by=made_by)
     try:
-        _check_same(path, metrics, given, made_by)
-        values = _columns(path.parent / "plots" / "features.csv", ("set", "feature"), "value", name)
-        copied = _columns(path.parent / "plots" / "originality.csv", ("set",), "notes", name)
-        return System(
+        _check_same(path, details, given, made_by)
+        samples = load_samples(name, root)
+        measures = [_measured(measure, found) for measure, found in details["measures"].items()]
+        seconds = {stage: times.get(f"{stage}@{name}") for stage in TIMED}
+        system = System(
             name=name,
-            **{key: str(metrics[key]) for key in ("family", "size", "encoding", "dataset")},
-            seed=int(metrics["seed"]),
-            parameters=int(metrics["parameters"]),
-            likelihood=_likelihoods(metrics.get("likelihood", {})),
-            is_bound=metrics.get("likelihood_kind") == "bound",
-            baselines={k: _likelihoods(v) for k, v in metrics.get("baselines", {}).items()},
-            features=tuple(_feature(k, v) for k, v in metrics.get("features", {}).items()),
-            copied={k: _copied(v) for k, v in metrics.get("originality", {}).items()},
-            values={(key[0], key[1]): column for key, column in values.items()},
-            copied_notes={key[0]: column for key, column in copied.items()},
-            curve=_curve(path.parent / "curve.csv", name),
-            samples=load_samples(name, root),
+            **{key: str(details[key]) for key in ("family", "size", "encoding", "dataset")},
+            seed=int(details["seed"]),
+            parameters=int(details["parameters"]),
+            number=number,
+            counts=details["samples"],
+            hashes={"weights": details["weights_sha256"], "tokens": details["tokens_digest"]},
+            measures=tuple(sorted(measures, key=lambda m: (m.order, m.name))),
+            columns=_columns(path.parent / "pieces.csv", made_by),
+            series=_series(path.parent / "plots" / "series.csv", made_by),
+            pairs=_pairs(path.parent / "plots", samples, made_by),
+            samples=samples,
+            seconds={stage: found[0] for stage, found in seconds.items() if found},
+        )
+        origin = details["origin"]
+        return system, DatasetNote(
+            licence=origin["licence"], citation=origin["citation"], splits=origin["pieces"]
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise DamagedFile(f"{path} lacks {error}; make it again with: {made_by}") from error
@@ -80,7 +100,7 @@ def load_samples(name: str, root: Path) -> tuple[StoredSample, ...]:
         MissingInput, DamagedFile: as `load`.
     """
     folder, made_by = root / "samples" / name, f"dvc repro sample@{name}"
-    listed = read_json(folder / "samples.json", expect_format=FORMAT, made_by=made_by)
+    listed = read_json(folder / "samples.json", expect_format=SAMPLES_FORMAT, made_by=made_by)
     try:
         return tuple(_sample(row, folder, made_by) for row in listed["samples"])
     except KeyError as error:
@@ -89,8 +109,6 @@ def load_samples(name: str, root: Path) -> tuple[StoredSample, ...]:
 
 
 def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> StoredSample:
-    from ostinato.readers.midi_file import read_midi_file
-
     failed = row["failed"]
     piece = None if failed else read_midi_file(require(folder / row["file"], made_by))
     if piece is not None and not len(piece.notes):
@@ -110,57 +128,39 @@ def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> StoredSample:
 
 
 def _check_same(
-    path: Path, metrics: Mapping[str, Any], given: Mapping[str, Any], made_by: str
+    path: Path, details: Mapping[str, Any], given: Mapping[str, Any], made_by: str
 ) -> None:
     for key in ("family", "size", "encoding", "seed"):
-        if key in given and given[key] != metrics[key]:
+        if key in given and given[key] != details[key]:
             raise DamagedFile(
-                f"{path} was made with {key}={metrics[key]}, params.yaml says {given[key]}; "
+                f"{path} was made with {key}={details[key]}, params.yaml says {given[key]}; "
                 f"make it again with: {made_by}"
             )
 
 
-def _likelihoods(splits: Mapping[str, Any]) -> dict[str, Likelihood]:
-    return {
-        split: Likelihood(
-            {unit: _interval(found.get(unit)) for unit in UNITS},
-            int(found["pieces"]),
-            int(found["tokens"]),
-        )
-        for split, found in splits.items()
-    }
+def _measured(name: str, found: Mapping[str, Any]) -> Measured:
+    figures = {key: _figure(key, figure) for key, figure in found["values"].items()}
+    title = found["title"] or name
+    return Measured(name, title, found["note"], found["view"], int(found["order"]), figures)
 
 
-def _feature(name: str, found: Mapping[str, Any]) -> FeatureResult:
-    return FeatureResult(
-        name=name,
-        label=found["label"],
-        unit=found["unit"] or "",
-        description=found["description"],
-        means={kind: _interval(found.get(kind)) for kind in SETS},
-        distance=_interval(found["distance_samples"]),
-        floor=_interval(found["distance_train"]),
+def _figure(name: str, found: Mapping[str, Any]) -> Figure:
+    return Figure(
+        interval=_interval(found),
+        unit=found.get("unit", ""),
+        direction=found.get("direction", "corpus"),
+        label=found.get("label") or name,
+        note=found.get("note", ""),
+        reference=_interval(found["reference"]) if "reference" in found else None,
+        floor=_interval(found["floor"]) if "floor" in found else None,
+        beside={key: _interval(row) for key, row in found.get("beside", {}).items()},
+        is_headline=found.get("is_headline", False),
+        is_bound=found.get("is_bound", False),
     )
 
 
-def _copied(found: Mapping[str, Any]) -> Originality:
-    longest = found.get("longest") or {"notes": 0, "quarters": 0, "piece": "", "of": ""}
-    return Originality(
-        mean_notes=_interval(found["mean_notes"]),
-        longest=CopiedPassage(
-            notes=int(longest["notes"]),
-            quarters=float(longest["quarters"]),
-            piece=str(longest["piece"]),
-            of=str(longest["of"] or ""),
-        ),
-    )
-
-
-def _interval(found: Mapping[str, Any] | None) -> Interval:
-    if found is None:
-        return Interval()
-    value, low, high = (_number(found.get(key)) for key in ("value", "low", "high"))
-    return Interval(value, low, high)
+def _interval(found: Mapping[str, Any]) -> Interval:
+    return Interval(*(_number(found.get(key)) for key in ("value", "low", "high")))
 
 
 def _number(value: Any) -> float:
@@ -168,25 +168,50 @@ def _number(value: Any) -> float:
     return math.nan if value in (None, "") else float(value)
 
 
-def _curve(path: Path, name: str) -> Curve:
-    rows = _rows(path, f"dvc repro evaluate@{name}", ("step", "train_loss", "valid_loss"))
-    return Curve(
-        steps=tuple(int(float(row["step"])) for row in rows),
-        train=tuple(_number(row["train_loss"]) for row in rows),
-        valid=tuple(_number(row["valid_loss"]) for row in rows),
-    )
+def _columns(path: Path, made_by: str) -> dict[tuple[str, str, str], Column]:
+    columns: defaultdict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
+    wanted = ("measure", "set", "name", "piece", "group", "value", "weight")
+    for row in _rows(path, made_by, wanted):
+        columns[row["measure"], row["set"], row["name"]].append(row)
+    return {
+        key: Column(
+            np.array([row["piece"] for row in rows]),
+            np.array([row["group"] for row in rows]),
+            np.array([_number(row["value"]) for row in rows]),
+            np.array([_number(row["weight"]) for row in rows]),
+        )
+        for key, rows in columns.items()
+    }
 
 
-def _columns(
-    path: Path, keys: tuple[str, ...], value: str, name: str
-) -> dict[tuple[str, ...], tuple[float, ...]]:
-    """The finite values of one column, by the values of the key columns."""
-    columns: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
-    for row in _rows(path, f"dvc repro evaluate@{name}", (*keys, value)):
-        number = _number(row[value])
-        if math.isfinite(number):
-            columns[tuple(row[key] for key in keys)].append(number)
-    return {key: tuple(column) for key, column in columns.items()}
+def _series(path: Path, made_by: str) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    series: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for row in _rows(path, made_by, ("measure", "series", "x", "y")):
+        series[row["measure"], row["series"]].append((_number(row["x"]), _number(row["y"])))
+    return dict(series)
+
+
+def _pairs(folder: Path, samples: tuple[StoredSample, ...], made_by: str) -> tuple[Pair, ...]:
+    shown = read_json(folder / "gallery.json", expect_format=1, made_by=made_by)["shown"]
+    by_id = {sample.id: sample for sample in samples}
+    pairs = []
+    for row in shown:
+        beside = None
+        if row["beside"] is not None:
+            piece = read_midi_file(require(folder / row["beside"], made_by))
+            name = f"{row['measure']}-{row['sample']}"
+            beside = StoredSample(name, "", 0, 0, math.nan, piece=piece)
+        sample = by_id[row["sample"]]
+        pairs.append(Pair(row["measure"], sample, beside, row["caption"], row["is_flagged"]))
+    return tuple(pairs)
+
+
+def _times(root: Path) -> dict[str, tuple[float, str]]:
+    """Seconds and machine of every stage that was timed; none where nothing was."""
+    if not (root / TIMES).exists():
+        return {}
+    rows = _rows(root / TIMES, "make repro", ("stage", "seconds", "machine"))
+    return {row["stage"]: (float(row["seconds"]), row["machine"]) for row in rows}
 
 
 def _rows(path: Path, made_by: str, columns: tuple[str, ...]) -> list[dict[str, str]]:

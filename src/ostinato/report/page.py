@@ -9,35 +9,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ostinato.report import charts, player, sections
-from ostinato.report.data import UNITS, ReportData, StoredSample, group_by_seed
-from ostinato.report.leaderboard import leaderboard_rows
+from ostinato.report.data import ReportData, StoredSample
+from ostinato.report.leaderboard import differences, overviews
 from ostinato.report.scales import number
-
-UNIT_NAMES = {
-    "bits_per_quarter": "bits per quarter",
-    "nats_per_note": "nats per note",
-    "nats_per_token": "nats per token",
-}
 
 
 def build_page(data: ReportData) -> str:
     """The comparison as one HTML file with a player for every sample; same data, same bytes."""
-    rows = leaderboard_rows(data)
-    blocks: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        blocks.setdefault((row["dataset"], row["encoding"]), []).append(row)
-    return render(
-        "page.html",
-        data=data,
-        datasets=sections.datasets(data),
-        blocks=blocks,
-        units=[(unit, UNIT_NAMES[unit]) for unit in UNITS],
-        forests=sections.forest_cards(rows, data),
-        curves=sections.curve_cards(data),
-        features=sections.feature_cards(data),
-        originality=sections.originality_cards(data),
-        colors={s.name: g.number for g in group_by_seed(data.systems) for s in g.systems},
-    )
+    encodings = [
+        {
+            "overview": overview,
+            "blocks": sections.blocks(overview.systems),
+            "differences": found,
+        }
+        for overview, found in zip(overviews(data), differences(data).values(), strict=True)
+    ]
+    return render("page.html", data=data, encodings=encodings)
 
 
 def listen_page(samples: Sequence[StoredSample], title: str) -> str:

@@ -114,11 +114,12 @@ def describe(sample: StoredSample) -> str:
     parts = []
     if sample.prompt:
         parts.append(f"continues {sample.prompt}, {sample.prompt_bars:g} bars given")
-    elif sample.task != "unconditional":
+    elif sample.task not in ("", "unconditional"):
         parts.append(sample.task)
     if sample.bars:
         parts.append(f"{sample.bars} bars")
-    parts.append(f"seed {sample.seed}")
+    if sample.task:
+        parts.append(f"seed {sample.seed}")
     if np.isfinite(sample.nats):
         parts.append(f"{sample.nats:.0f} nats")
     return " · ".join(parts)

@@ -1,201 +1,128 @@
-"""The contents of each section of the page, ready for the template."""
+"""Charts of every measure, drawn by its view; no measure is known here by name."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
 from ostinato.metrics.bootstrap import Interval
 from ostinato.report import charts
 from ostinato.report.charts import Line, Row
-from ostinato.report.data import (
-    FeatureResult,
-    Group,
-    ReportData,
-    System,
-    group_by_seed,
-    pooled,
-)
-from ostinato.report.leaderboard import BASELINE, SYSTEM
+from ostinato.report.data import Figure, Measured, System
+from ostinato.report.leaderboard import BESIDE
 
-BITS = {"test": "Test", "valid": "Validation"}
-REFERENCES = (("train", "Training music"), ("heldout", "Held-out music"))
+SETS = (("held_out", "held-out music"), ("train", "training music"))
 
 
 @dataclass(frozen=True)
 class Card:
-    """One chart with its title, text and table of (colour, label, cells …)."""
+    """One chart with its title and text."""
 
     title: str
     chart: Markup
     text: str = ""
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[Any, ...], ...] = ()
     legend: tuple[tuple[int, str], ...] = ()
 
 
-def label(group: Group, data: ReportData) -> str:
-    """A group's name, with its encoding if the report has several, and its number of seeds."""
-    name = group.name
-    if len({system.encoding for system in data.systems}) > 1:
-        name += f" · {group.first.encoding}"
-    return name + (f" · {len(group.systems)} seeds" if len(group.systems) > 1 else "")
+@dataclass(frozen=True)
+class Block:
+    """One measure: its cards, and a table of all of its figures by system."""
+
+    title: str
+    note: str
+    cards: tuple[Card, ...]
+    rows: tuple[tuple[Figure, tuple[Figure | None, ...]], ...]
 
 
-def forest_cards(rows: Sequence[dict[str, Any]], data: ReportData) -> list[Card]:
-    """Bits per quarter of all systems and each encoding's best baseline, per dataset and split."""
-    cards = []
-    several = len({system.encoding for system in data.systems}) > 1
-    for dataset in datasets(data):
-        for split, name in BITS.items():
-            cell = f"{split}_bits_per_quarter"
-            here = [row for row in rows if row["dataset"] == dataset]
-            shown = [
-                Row(
-                    _forest_label(row, several),
-                    Interval(row[cell], row[f"{cell}_low"], row[f"{cell}_high"]),
-                    row["color"],
-                )
-                for row in [r for r in here if r["kind"] == SYSTEM] + _best_baselines(here, cell)
-            ]
-            shown.sort(key=lambda row: (math.isnan(row.interval.value), row.interval.value))
-            title = f"{name}: bits per quarter"
-            cards.append(Card(_of(title, dataset, data), charts.forest(shown, title)))
-    return [card for card in cards if card.chart]
+def blocks(systems: Sequence[System]) -> list[Block]:
+    """All measures of the systems of one encoding."""
+    measures = {m.name: m for system in systems for m in system.measures}
+    ordered = sorted(measures.values(), key=lambda m: (m.order, m.name))
+    return [
+        Block(m.title, m.note, tuple(_cards(m, systems)), _rows(m.name, systems)) for m in ordered
+    ]
 
 
-def _forest_label(row: dict[str, Any], several: bool) -> str:
-    name = f"best baseline: {row['name']}" if row["kind"] == BASELINE else row["name"]
-    return f"{name} · {row['encoding']}" if several else str(name)
-
-
-def _best_baselines(rows: Sequence[dict[str, Any]], cell: str) -> list[dict[str, Any]]:
-    best: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        if row["kind"] == BASELINE and math.isfinite(row[cell]):
-            rival = best.setdefault(row["encoding"], row)
-            if row[cell] < rival[cell]:
-                best[row["encoding"]] = row
-    return list(best.values())
-
-
-def curve_cards(data: ReportData) -> list[Card]:
-    """Learning curves, one card per encoding: nats per token are comparable within one only."""
-    cards = []
-    groups = group_by_seed(data.systems)
-    for encoding in dict.fromkeys(system.encoding for system in data.systems):
-        members = [g for g in groups if g.first.encoding == encoding]
-        lines = [Line(s.name, s.curve, g.number) for g in members for s in g.systems]
-        chart = charts.curves(lines, f"Learning curves on {encoding}: nats per token by step")
-        legend = tuple((g.number, g.name) for g in members)
-        if chart:
-            cards.append(Card(encoding, chart, legend=legend))
-    return cards
-
-
-def feature_cards(data: ReportData) -> list[Card]:
-    """One card per dataset and feature."""
-    cards = []
-    for dataset in datasets(data):
-        groups = groups_of(data, dataset)
-        known = {f.name: f for group in groups for s in group.systems for f in s.features}
-        cards += [_feature_card(feature, groups, data, dataset) for feature in known.values()]
-    return cards
-
-
-def _feature_card(
-    feature: FeatureResult, groups: Sequence[Group], data: ReportData, dataset: str
-) -> Card:
-    rows: list[Row] = []
-    table: list[tuple[Any, ...]] = []
-    for kind, name in REFERENCES:
-        for text, system in _distinct(groups, kind, name, feature.name):
-            own = _feature(system, feature.name)
-            assert own is not None
-            row = Row(text, own.means[kind], None, system.values.get((kind, feature.name), ()))
-            rows.append(row)
-            floor = own.floor if kind == "train" else None
-            table.append((None, f"{text} (floor)" if floor else text, own.means[kind], floor))
-    for group in groups:
-        found = [f for s in group.systems if (f := _feature(s, feature.name))]
-        if not found:
-            continue
-        mean = pooled([f.means["samples"] for f in found])
-        values = [s.values.get(("samples", feature.name), ()) for s in group.systems]
-        rows.append(
-            Row(label(group, data), mean, group.number, tuple(x for v in values for x in v))
-        )
-        distance = pooled([f.distance for f in found])
-        table.append((group.number, label(group, data), mean, distance))
-    title = feature.label + (f" ({feature.unit})" if feature.unit else "")
-    return Card(
-        _of(title, dataset, data),
-        charts.distributions(rows, title),
-        feature.description,
-        ("", "mean", "distance"),
-        tuple(table),
+def _rows(
+    measure: str, systems: Sequence[System]
+) -> tuple[tuple[Figure, tuple[Figure | None, ...]], ...]:
+    return tuple(
+        (next(f for f in found if f), found)
+        for name in _names(measure, systems)
+        if (found := tuple(system.figure(measure, name) for system in systems))
     )
 
 
-def originality_cards(data: ReportData) -> list[Card]:
-    """Longest copied passages per dataset, compared with those of held-out music."""
+def _names(measure: str, systems: Sequence[System]) -> list[str]:
+    """Figures that any of the systems has."""
+    return list(
+        dict.fromkeys(
+            n for s in systems for m in s.measures if m.name == measure for n in m.figures
+        )
+    )
+
+
+def _cards(measure: Measured, systems: Sequence[System]) -> list[Card]:
+    if measure.view == "curve":
+        return [card for card in [_curves(measure, systems)] if card.chart]
+    if measure.view in ("table", "gallery"):
+        return []
     cards = []
-    for dataset in datasets(data):
-        groups = [g for g in groups_of(data, dataset) if g.first.copied]
-        rows: list[Row] = []
-        table: list[tuple[Any, ...]] = []
-        for text, system in _distinct(groups, "heldout", "Held-out music", None):
-            kept = system.copied["heldout"]
-            rows.append(Row(text, kept.mean_notes, None, system.copied_notes.get("heldout", ())))
-            table.append((None, text, kept.mean_notes, kept.longest))
-        for group in groups:
-            members = [s for s in group.systems if "samples" in s.copied]
-            if not members:
-                continue
-            mean = pooled([s.copied["samples"].mean_notes for s in members])
-            values = tuple(x for s in members for x in s.copied_notes.get("samples", ()))
-            longest = max((s.copied["samples"].longest for s in members), key=lambda p: p.notes)
-            rows.append(Row(label(group, data), mean, group.number, values))
-            table.append((group.number, label(group, data), mean, longest))
-        title = "Longest copied passage (notes)"
-        chart = charts.distributions(rows, title)
-        columns = ("", "mean", "longest")
-        cards.append(Card(_of(title, dataset, data), chart, "", columns, tuple(table)))
-    return [card for card in cards if card.rows]
+    for name in _names(measure.name, systems):
+        figures = [(s, f) for s in systems if (f := s.figure(measure.name, name))]
+        first = figures[0][1]
+        is_density = measure.view == "density" and any(
+            _values(s, measure.name, "samples", name) for s, _ in figures
+        )
+        title = first.label + (f" ({first.unit})" if first.unit else "")
+        rows = [
+            Row(s.name, f.interval, s.number, _values(s, measure.name, "samples", name))
+            for s, f in figures
+        ]
+        draw = charts.distributions if is_density else charts.forest
+        rows += _density_rows(measure.name, name, figures) if is_density else _beside_rows(first)
+        chart = draw(rows, title)
+        if chart:
+            cards.append(Card(title, chart, first.note))
+    return cards
 
 
-def _distinct(
-    groups: Sequence[Group], kind: str, name: str, feature: str | None
-) -> list[tuple[str, System]]:
-    """Each reference row once; once per encoding if encodings change its value."""
-    found: dict[str, tuple[str, System]] = {}
-    for system in (s for group in groups for s in group.systems):
-        if feature is None:
-            value = system.copied[kind].mean_notes if kind in system.copied else None
-        else:
-            own = _feature(system, feature)
-            value = own.means[kind] if own else None
-        if value is not None:
-            found.setdefault(repr(value), (system.encoding, system))
-    several = len({encoding for encoding, _ in found.values()}) > 1
-    return [(f"{name} · {e}" if several else name, system) for e, system in found.values()]
+def _density_rows(measure: str, name: str, figures: Sequence[tuple[System, Figure]]) -> list[Row]:
+    """Real music, with what its interval is, where it is known."""
+    system, figure = figures[0]
+    known = {"held_out": figure.reference, "train": next(iter(figure.beside.values()), None)}
+    return [
+        Row(words, known[kind] or Interval(), None, values)
+        for kind, words in SETS
+        if (values := _values(system, measure, kind, name))
+    ]
 
 
-def _feature(system: System, name: str) -> FeatureResult | None:
-    return next((feature for feature in system.features if feature.name == name), None)
+def _beside_rows(figure: Figure) -> list[Row]:
+    sides = [(words, getattr(figure, key)) for key, words in BESIDE] + list(figure.beside.items())
+    return [Row(words, interval, None) for words, interval in sides if interval is not None]
 
 
-def datasets(data: ReportData) -> list[str]:
-    """Names of all datasets, in order of the systems."""
-    return list(dict.fromkeys(system.dataset for system in data.systems))
+def _values(system: System, measure: str, kind: str, name: str) -> tuple[float, ...]:
+    """The finite values of a set's single pieces; of whole pieces where excerpts have none."""
+    for key in ((measure, kind, name), (measure, f"{kind}_whole", name)):
+        if key in system.columns:
+            return tuple(x for x in system.columns[key].values.tolist() if math.isfinite(x))
+    return ()
 
 
-def groups_of(data: ReportData, dataset: str) -> list[Group]:
-    """The groups on one dataset."""
-    return [g for g in group_by_seed(data.systems) if g.first.dataset == dataset]
-
-
-def _of(title: str, dataset: str, data: ReportData) -> str:
-    return f"{title} · {dataset}" if len(datasets(data)) > 1 else title
+def _curves(measure: Measured, systems: Sequence[System]) -> Card:
+    lines = [
+        Line(
+            s.name,
+            {k[1]: points for k, points in s.series.items() if k[0] == measure.name},
+            s.number,
+        )
+        for s in systems
+    ]
+    return Card(
+        measure.title,
+        charts.curves(lines, measure.title),
+        legend=tuple((s.number, s.name) for s in systems),
+    )

@@ -39,6 +39,7 @@ class Figure:
         reference: the same figure of held-out music (or of what `reference_name` says).
         floor: what as many pieces of real music as there are samples would get.
         label: words for the report; without, the figure's name.
+        beside: further rows to compare with, such as baselines, by name.
         is_headline: it is shown in the overview and in metrics.json. Two or three of a measure.
         is_bound: the true value is at most this.
     """
@@ -52,6 +53,7 @@ class Figure:
     floor: Interval | None = None
     label: str = ""
     note: str = ""
+    beside: Mapping[str, Interval] = field(default_factory=dict)
     is_headline: bool = False
     is_bound: bool = False
 
@@ -60,17 +62,27 @@ class Figure:
         """The figure with the value and the bounds of an interval."""
         return cls(interval.value, interval.low, interval.high, **texts)
 
+    def __str__(self) -> str:
+        """Value, interval and unit in one line."""
+        bound = "at most " if self.is_bound else ""
+        interval = f" [{self.low:.4g}, {self.high:.4g}]" if math.isfinite(self.low) else ""
+        beside = [("reference", self.reference), ("floor", self.floor), *self.beside.items()]
+        words = [f"; {name} {i.value:.4g}" for name, i in beside if i and math.isfinite(i.value)]
+        return f"{bound}{self.value:.4f}{interval} {self.unit}".rstrip() + "".join(words)
+
     def plain(self) -> dict[str, Any]:
         """As JSON-able data; what is not finite is None, what says nothing is left out."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}
         texts = {key: getattr(self, key) for key in ("unit", "direction", "label", "note")}
         flags = {key: True for key in ("is_headline", "is_bound") if getattr(self, key)}
-        beside = {key: getattr(self, key) for key in ("reference", "floor")}
+        sets = {key: getattr(self, key) for key in ("reference", "floor")}
+        beside = {name: interval.plain() for name, interval in self.beside.items()}
         return {
             **{key: x if math.isfinite(x) else None for key, x in numbers.items()},
             **{key: text for key, text in texts.items() if text},
             **flags,
-            **{key: interval.plain() for key, interval in beside.items() if interval is not None},
+            **{key: interval.plain() for key, interval in sets.items() if interval is not None},
+            **({"beside": beside} if beside else {}),
         }
 
 
@@ -96,6 +108,8 @@ class Result:
         per_piece: values of single pieces. A key is "<set>/<name>"; sets are those of
             `Context.sets`, and the array is aligned with the set. Name a value as its figure where
             there is one. They go to pieces.csv.
+        weights: what the figure of a key of `per_piece` divides by, piece by piece: it is
+            Σ value · weight / Σ weight. 1 where there is none.
         series: for curves, arrays (points, 2) by name.
         order: place in the report; smaller comes first.
     """
@@ -103,6 +117,7 @@ class Result:
     values: Mapping[str, Figure]
     view: View = "forest"
     per_piece: Mapping[str, Array] = field(default_factory=dict)
+    weights: Mapping[str, Array] = field(default_factory=dict)
     series: Mapping[str, Array] = field(default_factory=dict)
     gallery: Sequence[Shown] = ()
     title: str = ""
@@ -199,16 +214,19 @@ class Context:
 
     def sets(self) -> dict[str, Sequence[str]]:
         """Names of the pieces of every set that `per_piece` may name."""
-        names = [f"{kind}{whole}" for kind in ("samples", "held_out", "train") for whole in WHOLE]
-        found: dict[str, Sequence[str]] = {name: getattr(self, name).ids for name in names}
-        return found | {
-            name: part.piece.tolist()
-            for name, part in self.tokens.splits.items()
-            if name != "train"
-        }
+        found: dict[str, Sequence[str]] = {name: getattr(self, name).ids for name in SETS}
+        splits = {name: part.piece.tolist() for name, part in self.tokens.splits.items()}
+        return splits | found  # "train" is the excerpts
+
+    def groups_of_sets(self) -> dict[str, Sequence[str]]:
+        """Names of the groups, aligned with `sets`."""
+        splits = {name: names.tolist() for name, names in self.groups.items()}
+        return splits | {name: getattr(self, name).groups.tolist() for name in SETS}
 
 
-WHOLE = ("", "_whole")
+SETS = tuple(
+    f"{kind}{whole}" for kind in ("samples", "held_out", "train") for whole in ("", "_whole")
+)
 
 
 class Measure(Protocol):

@@ -1,0 +1,27 @@
+"""The learning curve: training and validation loss by optimizer step."""
+
+import numpy as np
+
+from ostinato.evaluation.measures.protocol import Context, Figure, Result
+
+CURVES = {"training": "train_loss", "validation": "valid_loss"}
+
+
+def measure(context: Context) -> Result:
+    """The curve, and the step of the weights that were kept."""
+    rows = context.history
+    series = {
+        name: np.array([[float(row["step"]), float(row[key])] for row in rows if row.get(key)])
+        for name, key in CURVES.items()
+    }
+    best = context.card.get("best_step")
+    values = {} if best is None else {"best_step": Figure(float(best), label="Best step")}
+    return Result(
+        values,
+        view="curve",
+        series={name: points.reshape(-1, 2) for name, points in series.items()},
+        title="Learning",
+        note="Nats per token by optimizer step, on a logarithmic axis: solid for validation, "
+        "dashed for training.",
+        order=90,
+    )
