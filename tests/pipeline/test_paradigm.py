@@ -36,7 +36,7 @@ def test_a_paradigm_is_added_by_its_files_alone(laboratory):
     printed = laboratory.run("-m", "dvc", "repro")
     ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
     assert ran == OWN | ALL
-    assert "toy test: at most " in printed
+    assert "toy likelihood/test/nats_per_token: at most " in printed
     assert not stale(laboratory)
     trained_sampled_evaluated(laboratory)
     served(laboratory)
@@ -53,10 +53,10 @@ def trained_sampled_evaluated(laboratory):
     stored = np.load(laboratory.root / "samples/toy/tokens.npz")
     assert stored["tokens"].shape == stored["log_probability"].shape
     details = json.loads((laboratory.root / "evaluation/toy/details.json").read_text())
-    assert details["likelihood_kind"] == "bound"
-    nats = details["likelihood"]["test"]["nats_per_token"]["value"]
-    unigram = details["baselines"]["unigram"]["test"]["nats_per_token"]["value"]
-    assert nats == pytest.approx(unigram, abs=0.3)
+    found = details["measures"]["likelihood"]["values"]["test/nats_per_token"]
+    assert found["is_bound"]
+    nats = found["value"]
+    assert nats == pytest.approx(found["beside"]["unigram"]["value"], abs=0.3)
     table = laboratory.run("pipelines/compare.py")
     assert f"≤ {nats:.3f}" in table
     assert "toy" in (laboratory.root / "report/index.html").read_text()
@@ -91,7 +91,8 @@ def without_a_likelihood(laboratory):
     printed = laboratory.run("-m", "dvc", "repro")
     assert "models of family frequencies have no likelihood" in printed
     details = json.loads((laboratory.root / "evaluation/toy/details.json").read_text())
-    assert (details["likelihood_kind"], details["likelihood"]) == (None, {})
+    assert details["measures"]["likelihood"]["values"] == {}
     table = laboratory.run("pipelines/compare.py")
-    (row,) = [line for line in table.splitlines() if line.startswith("toy ")]
-    assert row.split()[-3:] == ["–"] * 3
+    (names,) = [line for line in table.splitlines() if line.startswith("system")]
+    (row,) = [line for line in table.splitlines() if "likelihood/test/nats_per_token" in line]
+    assert row.split()[1 + names.split()[1:].index("toy")] == "–"

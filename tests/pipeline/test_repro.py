@@ -194,8 +194,10 @@ def test_dvc_shows_few_numbers_and_draws_every_system(laboratory):
     shown = laboratory.run("-m", "dvc", "metrics", "show")
     lines = [line.rstrip() for line in shown.splitlines()]
     assert len(lines) == 1 + len(SYSTEMS)
-    assert lines[0].split() == ["Path", "apart", "bits", "copied", "failed", "test", "valid"]
-    assert max(map(len, lines)) <= 100
+    numbers = json.loads((laboratory.root / "evaluation/tiny-gpt/metrics.json").read_text())
+    assert set(numbers) <= set(lines[0].split()[1:])
+    assert {"failed", "likelihood/test/nats_per_token"} <= set(numbers)
+    assert len(numbers) < 20
     printed = laboratory.run("-m", "dvc", "plots", "show", "--json")
     plots = json.loads(printed[printed.index("{") :])  # warnings come first
     assert "errors" not in plots
@@ -290,7 +292,9 @@ def test_every_sample_decoded(laboratory):
         assert [row["failed"] for row in rows] == [None] * 3
         assert {path.name for path in folder.glob("*.mid")} == {row["file"] for row in rows}
         metrics = json.loads((laboratory.root / f"evaluation/{system}/details.json").read_text())
-        assert metrics["samples"] == {"count": 3, "failed": 0}
+        counts = metrics["samples"]
+        assert (counts["count"], counts["failed"]) == (3, 0)
+        assert counts["compared"] + counts["too_short"] == 2
 
 
 def test_a_copied_model_makes_music_in_an_empty_folder(laboratory, tmp_path):
@@ -363,6 +367,6 @@ def test_tracking_holds_one_run_of_each_system(built, store_uri, monkeypatch):
     assert {*midi, "samples/unconditional-0.mp3", "samples/listen.html"} <= samples
     metrics = json.loads((built[0].root / "evaluation/tiny-gpt/metrics.json").read_text())
     assert metrics.items() <= run.data.metrics.items()
-    assert len([name for name in run.data.metrics if not name.startswith("system/")]) < 16
+    assert len([name for name in run.data.metrics if not name.startswith("system/")]) < 30
     (version,) = store.client.search_model_versions("name = 'tiny-gpt'")
     assert version.run_id == run.info.run_id

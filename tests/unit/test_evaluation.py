@@ -12,13 +12,16 @@ import torch
 from ostinato.corpus.store import Entry
 from ostinato.evaluation.baselines import ALPHA, score_baselines
 from ostinato.evaluation.excerpts import EvaluationSettings
+from ostinato.evaluation.measures.protocol import Figure, Result
+from ostinato.evaluation.reference import write_reference
 from ostinato.evaluation.registry import scorer_of
 from ostinato.evaluation.scored import pieces_of, score_split, scored
-from ostinato.evaluation.system import evaluate_system
+from ostinato.evaluation.system import read_samples, run_measures
 from ostinato.evaluation.written import distances, headline, write_results
 from ostinato.files import DamagedFile, MissingInput, checksums
 from ostinato.generator import Generator
 from ostinato.loading.tokens import Split, TokenSet, open_tokens
+from ostinato.metrics.bootstrap import Interval
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
 from ostinato.representations.grid.grid import Grid
@@ -86,21 +89,23 @@ def test_every_token_is_counted_once_and_none_is_padding(tokens, settings_of):
         assert sum(piece.size for piece in found) == part.tokens.size
         assert np.array_equal(np.concatenate(found), part.tokens)
         ones = {number: np.ones(piece.shape) for number, piece in enumerate(found)}
-        summary = scored(tokens, split, ones).summary(seed=1, resamples=10)
-        assert summary["nats_per_token"]["value"] == 1
-        assert (summary["tokens"], summary["pieces"]) == (part.tokens.size, len(part))
+        found = scored(tokens, split, ones)
+        nats = found.intervals(seed=1, resamples=10)["nats_per_token"]
+        assert nats.value == 1
+        assert (found.tokens.sum(), nats.count) == (part.tokens.size, len(part))
 
 
 def test_the_units_are_what_their_names_say(tokens):
     tiny = token_set([[0]], [[0, 1, 2], [1]], 3, notes=5, quarters=2.5)
     costs = {0: np.array([[1.0], [2.0], [3.0], [99.0]]), 1: np.array([[4.0]])}  # 99: padding
     result = scored(tiny, "test", costs)
-    summary = result.summary(seed=1, resamples=10)
-    assert summary["nats_per_token"]["value"] == pytest.approx(10 / 4)
-    assert summary["nats_per_note"]["value"] == pytest.approx(10 / 10)
-    assert summary["bits_per_quarter"]["value"] == pytest.approx(10 / math.log(2) / 5)
-    low, high = (summary["nats_per_token"][key] for key in ("low", "high"))
-    assert low <= 10 / 4 <= high
+    found = result.intervals(seed=1, resamples=10)
+    assert found["nats_per_token"].value == pytest.approx(10 / 4)
+    assert found["nats_per_note"].value == pytest.approx(10 / 10)
+    assert found["bits_per_quarter"].value == pytest.approx(10 / math.log(2) / 5)
+    assert found["nats_per_token"].low <= 10 / 4 <= found["nats_per_token"].high
+    together = result.intervals(seed=1, resamples=10, groups=np.array(["a", "a"]))
+    assert together["nats_per_token"].groups == 1
     grid = scored(tokens, "test", {})
     assert grid.quarters.tolist() == [16.0, 16.0]
     assert grid.tokens.tolist() == [256, 256]
@@ -120,9 +125,9 @@ def test_bar_lines_and_ends_are_counted_apart(tmp_path, chorale):
     result = scored(tokens, "test", {0: costs})
     assert result.voice_cells.tolist() == [64 * 4]
     assert result.voice_nats.tolist() == [costs[:64, 1:].sum()]
-    units = result.summary(seed=1, resamples=10)
-    assert units["nats_per_voice_cell"]["value"] == pytest.approx(costs[:64, 1:].mean())
-    assert units["nats_per_voice_cell_with_bars"]["value"] == pytest.approx(costs.sum() / 256)
+    units = result.intervals(seed=1, resamples=10)
+    assert units["nats_per_voice_cell"].value == pytest.approx(costs[:64, 1:].mean())
+    assert units["nats_per_voice_cell_with_bars"].value == pytest.approx(costs.sum() / 256)
     for name, baseline in score_baselines(tokens, "test").items():
         assert 0 < baseline.voice_nats[0] < baseline.nats[0], name
 
@@ -188,98 +193,148 @@ def test_better_contexts_help_on_music_that_goes_on(chorale):
 
 
 @pytest.fixture(scope="module")
-def evaluated(model_folder, tokens, tmp_path_factory):
+def reference(tokens, chorale, tmp_path_factory):
+    """What reference@ writes of the tokens."""
+    from ostinato.evaluation import reference as module
+
+    folder = tmp_path_factory.mktemp("reference")
+    groups = {s: np.array([f"group {p}" for p in part.piece]) for s, part in tokens.splits.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "groups_of", lambda corpus, tokens: groups)
+        write_reference(folder / "made", folder, tokens, SETTINGS, bars=2)
+    return folder / "made"
+
+
+@pytest.fixture(scope="module")
+def evaluated(model_folder, tokens, reference, tmp_path_factory):
     """Samples, one of them failed, and their evaluation."""
     folder = tmp_path_factory.mktemp("evaluated")
     generator = Generator.load(model_folder)
     samples = generator.generate(Request(bars=4, n=3))
     failed = replace(samples[2], piece=None, row=samples[2].row | {"failed": "why"})
     write_samples(folder / "samples" / "lstm", "lstm", [*samples[:2], failed])
-    metrics = evaluate(folder / "evaluation", model_folder, tokens, folder / "samples" / "lstm")
-    return folder, metrics
+    details = evaluate(
+        folder / "evaluation", model_folder, tokens, reference, folder / "samples" / "lstm"
+    )
+    return folder, details
 
 
-def evaluate(out, model_folder, tokens, samples):
-    settings = EvaluationSettings(resamples=20, seed=1)
+SETTINGS = EvaluationSettings(resamples=20, seed=1)
+
+
+def evaluate(out, model_folder, tokens, reference, samples_folder):
+    samples = read_samples(samples_folder)
     trained = load_trained(model_folder)
     scorer = scorer_of(trained.model, trained.card["family"])
-    details = evaluate_system(out, trained, scorer, tokens, samples, settings)
-    write_results(out, details, model_folder)
-    return details
+    results, context = run_measures(
+        samples,
+        trained,
+        scorer,
+        tokens,
+        model=model_folder,
+        reference=reference,
+        settings=SETTINGS,
+    )
+    rows = [row for row, _ in samples]
+    return write_results(out, results, context, rows, model_folder)
 
 
 def test_the_metrics_of_a_system_are_whole_and_written_as_returned(evaluated, model_folder):
-    folder, metrics = evaluated
+    folder, details = evaluated
     stored = json.loads((folder / "evaluation" / "details.json").read_text())
-    assert stored == json.loads(json.dumps(metrics))
-    assert metrics["samples"] == {"count": 3, "failed": 1}
+    assert stored == json.loads(json.dumps(details))
+    counts = details["samples"]
+    assert (counts["count"], counts["failed"], counts["quarters"]) == (3, 1, 8)
+    assert counts["compared"] == 2
     card = json.loads((model_folder / "model.json").read_text())
-    valid = metrics["likelihood"]["valid"]["nats_per_token"]["value"]
-    assert valid == pytest.approx(card["best_valid_loss"], abs=2e-6)
-    assert metrics["likelihood"]["test"]["tokens"] == 512
-    for units in metrics["likelihood"].values():
+    values = details["measures"]["likelihood"]["values"]
+    assert values["valid/nats_per_token"]["value"] == pytest.approx(
+        card["best_valid_loss"], abs=2e-6
+    )
+    for split in ("valid", "test"):
         for name in ("value", "low", "high"):
-            perplexity = math.exp(units["nats_per_token"][name])
-            assert units["perplexity"][name] == pytest.approx(perplexity, rel=1e-6)
-        accuracy = units["accuracy"]
+            perplexity = math.exp(values[f"{split}/nats_per_token"][name])
+            assert values[f"{split}/perplexity"][name] == pytest.approx(perplexity, rel=1e-6)
+        accuracy = values[f"{split}/accuracy"]
         assert 0 < accuracy["low"] <= accuracy["value"] <= accuracy["high"] < 1
-    history = (model_folder / "history.csv").read_text().splitlines()
-    rows = list(csv.DictReader(history))
+    rows = list(csv.DictReader((model_folder / "history.csv").read_text().splitlines()))
     best = min(rows, key=lambda row: float(row["valid_loss"]))
-    accuracy = metrics["likelihood"]["valid"]["accuracy"]["value"]
+    accuracy = values["valid/accuracy"]["value"]
     assert accuracy == pytest.approx(float(best["valid_accuracy"]), abs=1e-6)
-    assert set(metrics["baselines"]) == {"uniform", "unigram", "bigram", "hold"}
-    listed = (folder / "evaluation" / "plots" / "features.csv").read_text().splitlines()
-    sets = [line.split(",")[0] for line in listed[1:]]
-    features = len(metrics["features"])
-    counts = {name: sets.count(name) for name in ("samples", "heldout", "train")}
-    assert counts == {"samples": 2 * features, "heldout": 2 * features, "train": 7 * features}
+    assert set(values["test/nats_per_token"]["beside"]) >= {"uniform", "unigram", "bigram"}
+
+
+def test_values_of_single_pieces_give_the_figures_back(evaluated):
+    folder, details = evaluated
+    listed = (folder / "evaluation" / "pieces.csv").read_text().splitlines()
+    rows = list(csv.DictReader(listed))
+    for measure, kind, name, figure in (
+        ("likelihood", "test", "nats_per_note", "test/nats_per_note"),
+        ("features", "samples", "note_density", "note_density"),
+    ):
+        own = [r for r in rows if (r["measure"], r["set"], r["name"]) == (measure, kind, name)]
+        values, weights = (np.array([float(r[key]) for r in own]) for key in ("value", "weight"))
+        found = details["measures"][measure]["values"][figure]["value"]
+        assert (values * weights).sum() / weights.sum() == pytest.approx(found, rel=1e-4)
+    sets = [r["set"] for r in rows if (r["measure"], r["name"]) == ("features", "note_density")]
+    counts = {name: sets.count(name) for name in ("samples", "held_out", "train")}
+    assert counts == {"samples": 2, "held_out": 4, "train": 6}  # a training piece is shorter
 
 
 def test_the_numbers_that_dvc_compares_are_few_and_those_of_the_details(evaluated, model_folder):
     folder, details = evaluated
     numbers = json.loads((folder / "evaluation" / "metrics.json").read_text())
-    assert set(numbers) == {"valid", "test", "bits", "copied", "apart", "failed"}
     assert numbers["failed"] == 1
-    exact = details["likelihood"]["test"]["nats_per_token"]["value"]
-    assert numbers["test"] == pytest.approx(exact, abs=5e-5)
+    exact = details["measures"]["likelihood"]["values"]["test/nats_per_token"]["value"]
+    assert numbers["likelihood/test/nats_per_token"] == pytest.approx(exact, rel=1e-4)
     assert (folder / "evaluation" / "curve.csv").read_bytes() == (
         model_folder / "history.csv"
     ).read_bytes()
-    header, *rows = (folder / "evaluation" / "distances.csv").read_text().splitlines()
-    assert header == "feature,distance"
-    assert {row.split(",")[0] for row in rows} <= set(details["features"])
 
 
-def test_a_feature_is_apart_if_its_distance_is_above_that_of_training_music():
-    def feature(value, low, high):
-        far = {"value": value, "low": low, "high": high}
-        return {"distance_samples": far, "distance_train": {"value": 2, "low": 1, "high": 3}}
+def test_headlines_and_distances_of_any_measure():
+    floor = Interval(2.0, 1.0, 3.0)
+    figures = {
+        "near": Figure(3.0, direction="lower", floor=floor),
+        "far": Figure(5.0, direction="lower", floor=floor, is_headline=True, is_bound=True),
+        "no better": Figure(7.0, floor=floor),
+        "unknown": Figure(math.nan, direction="lower", floor=floor, is_headline=True),
+    }
+    results = {"any": Result(figures)}
+    assert headline(results, failed=0) == {"failed": 0, "any/far_at_most": 5.0}
+    assert distances(results) == [
+        {"figure": "any/near", "distance": "1.5"},
+        {"figure": "any/far", "distance": "2.5"},
+    ]
 
-    features = {"near": feature(3.5, 2.9, 4), "far": feature(5, 3.1, 6)}
-    copied = {"samples": {"mean_notes": {"value": None}}}
-    details = {"features": features, "originality": copied, "samples": {"failed": 0}}
-    assert headline(details) == {"apart": 1, "failed": 0}
-    assert distances(details) == "feature,distance\nnear,1.75\nfar,2.5\n"
 
-
-def test_an_evaluation_has_the_same_bytes_again(evaluated, model_folder, tokens, tmp_path):
+def test_an_evaluation_has_the_same_bytes_again(
+    evaluated, model_folder, tokens, reference, tmp_path
+):
     folder, _ = evaluated
-    evaluate(tmp_path / "again", model_folder, tokens, folder / "samples" / "lstm")
+    evaluate(tmp_path / "again", model_folder, tokens, reference, folder / "samples" / "lstm")
     assert checksums(tmp_path / "again") == checksums(folder / "evaluation")
 
 
-def test_missing_and_damaged_samples_are_named(evaluated, model_folder, tokens, tmp_path):
+def test_missing_and_damaged_samples_are_named(evaluated, tmp_path):
     import shutil
 
     with pytest.raises(MissingInput, match=r"samples\.json is missing.*dvc repro sample@lstm"):
-        evaluate(tmp_path / "out", model_folder, tokens, tmp_path / "lstm")
+        read_samples(tmp_path / "lstm")
     shutil.copytree(evaluated[0] / "samples" / "lstm", tmp_path / "lstm")
     path = tmp_path / "lstm" / "unconditional-1.mid"
     path.write_bytes(b"not music")
     with pytest.raises(DamagedFile, match=r"unconditional-1\.mid cannot be read"):
-        evaluate(tmp_path / "out", model_folder, tokens, tmp_path / "lstm")
+        read_samples(tmp_path / "lstm")
     path.unlink()
     with pytest.raises(MissingInput, match=r"unconditional-1\.mid is missing; make it with"):
-        evaluate(tmp_path / "out", model_folder, tokens, tmp_path / "lstm")
-    assert not (tmp_path / "out").exists()
+        read_samples(tmp_path / "lstm")
+
+
+def test_a_reference_of_other_tokens_is_refused(reference, tokens):
+    from ostinato.evaluation.reference import read_real_music
+
+    with pytest.raises(DamagedFile, match=r"was made of other tokens.*dvc repro reference@"):
+        read_real_music(reference, replace(tokens, digest="other"), None)
+    with pytest.raises(MissingInput, match="dvc repro reference@"):
+        read_real_music(reference / "none", tokens, None)

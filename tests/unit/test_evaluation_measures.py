@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ostinato.evaluation.compared import checked, piece_rows
 from ostinato.evaluation.excerpts import (
     EvaluationSettings,
     common_quarters,
@@ -15,6 +14,7 @@ from ostinato.evaluation.excerpts import (
 )
 from ostinato.evaluation.measures.protocol import Context, Excerpts, Figure, Result
 from ostinato.evaluation.measures.registry import SHARED, found
+from ostinato.evaluation.system import checked, piece_rows
 from ostinato.files import MissingInput
 from ostinato.metrics.bootstrap import Interval
 

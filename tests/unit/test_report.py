@@ -3,6 +3,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,8 +12,14 @@ import pytest
 from ostinato.files import DamagedFile, MissingInput
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.write import write_midi
-from ostinato.report.data import DatasetNote, ReportData, StoredSample, group_by_seed
-from ostinato.report.leaderboard import leaderboard_csv, leaderboard_rows, text_table
+from ostinato.report.data import ReportData, StoredSample
+from ostinato.report.leaderboard import (
+    differences,
+    leaderboard_csv,
+    leaderboard_tex,
+    overviews,
+    text_table,
+)
 from ostinato.report.load import load, load_samples
 from ostinato.report.page import build_page, listen_page
 from ostinato.report.player import PITCHES, instrument
@@ -32,49 +39,71 @@ def interval(value):
     return {"value": value, "low": value * 0.9, "high": value * 1.1}
 
 
-def likelihood(bits):
-    units = {"bits_per_quarter": bits, "nats_per_note": bits / 7, "nats_per_token": bits / 20}
-    row = {unit: interval(value) for unit, value in units.items()} | {"pieces": 8, "tokens": 900}
-    return {"valid": row, "test": row}
-
-
 def write_csv(path, header, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
 
 
+def measures(name):
+    """Results of invented measures, one for each view."""
+    nats = interval(BITS[name] / 20) | {"unit": "nats", "direction": "lower", "is_headline": True}
+    nats |= {"label": "Nats, test", "beside": {"uniform": interval(4.5), "bigram": interval(0.7)}}
+    width = interval(30.0) | {"unit": "semitones", "label": "Pitch range", "is_headline": True}
+    width |= {"note": "Highest minus lowest.", "reference": interval(29.0)}
+    apart = interval(1.5) | {"direction": "lower", "floor": interval(0.5)}
+    texts = {"note": "What it is."}
+    return {
+        "odds": texts
+        | {"title": "Odds", "view": "forest", "order": 1, "values": {"test/nats": nats}},
+        "shape": texts
+        | {"title": "Shape", "view": "density", "order": 2}
+        | {"values": {"width": width, "apart": apart}},
+        "growth": texts | {"title": "Growth", "view": "curve", "order": 3, "values": {}},
+        "kinship": texts | {"title": "Kinship", "view": "gallery", "order": 4, "values": {}},
+    }
+
+
 def write_metrics(root, name, given, rng):
-    sets = {kind: rng.normal(30, 3, 8) for kind in ("samples", "heldout", "train")}
-    feature = {"label": "Pitch range", "unit": "semitones", "description": "Highest minus lowest."}
-    feature |= {kind: interval(float(values.mean())) for kind, values in sets.items()}
-    feature |= {"distance_samples": interval(1.5), "distance_train": interval(0.5)}
-    longest = {"notes": 12, "quarters": 6.5, "piece": "p1", "of": "bwv253"}
-    copied = {"mean_notes": interval(9.0), "longest": longest}
-    metrics = given | {
-        "format": 1,
+    details = given | {
+        "format": 2,
         "system": name,
         "dataset": "bach",
         "parameters": 1200,
-        "likelihood": likelihood(BITS[name]),
-        "baselines": {"uniform": likelihood(90.0), "bigram": likelihood(14.0)},
-        "features": {"pitch_range": feature},
-        "originality": {"samples": copied, "heldout": copied},
-        "samples": {"count": 3, "failed": 1},
+        "weights_sha256": "a1" * 32,
+        "tokens_digest": "b2" * 32,
+        "origin": {
+            "licence": "public domain",
+            "citation": "Bach 1750",
+            "pieces": {"train": 300, "test": 40},
+        },
+        "samples": {"count": 3, "failed": 1, "quarters": 32, "compared": 1, "too_short": 0},
+        "measures": measures(name),
     }
     folder = root / "evaluation" / name
-    rows = [(k, i, "pitch_range", x) for k, values in sets.items() for i, x in enumerate(values)]
-    write_csv(folder / "plots" / "features.csv", ("set", "piece", "feature", "value"), rows)
-    rows = [(kind, i, 5 + i, 2.5, "x") for kind in ("samples", "heldout") for i in range(6)]
-    header = ("set", "piece", "notes", "quarters", "source")
-    write_csv(folder / "plots" / "originality.csv", header, rows)
-    (folder / "details.json").write_text(json.dumps(metrics))
-
-
-def write_curve(root, name):
-    steps = [(s, 3 / (1 + s), 3.1 / (1 + s) if s % 20 == 0 else "", 1e-3) for s in range(0, 90, 10)]
-    header = ("step", "train_loss", "valid_loss", "learning_rate")
-    write_csv(root / "evaluation" / name / "curve.csv", header, steps)
+    rows = [
+        ("shape", kind, "width", f"{kind} {n}", f"group {n // 2}", x, 1)
+        for kind in ("samples", "held_out", "train")
+        for n, x in enumerate(rng.normal(30, 3, 8))
+    ]
+    rows += [
+        ("odds", "test", "nats", f"piece {n}", f"group {n // 2}", BITS[name] / 20 + 0.001 * n, 7)
+        for n in range(8)
+    ]
+    header = ("measure", "set", "name", "piece", "group", "value", "weight")
+    write_csv(folder / "pieces.csv", header, rows)
+    points = [("growth", series, s, 3 / (1 + s)) for series in "ab" for s in range(0, 90, 10)]
+    write_csv(folder / "plots" / "series.csv", ("measure", "series", "x", "y"), points)
+    shown = {
+        "measure": "kinship",
+        "sample": f"{name}-0",
+        "caption": "near <it>",
+        "is_flagged": True,
+    }
+    write_midi(folder / "plots" / "near.mid", music(rng))
+    gallery = {"format": 1, "shown": [shown | {"beside": "near.mid"}]}
+    (folder / "plots" / "gallery.json").write_text(json.dumps(gallery))
+    (folder / "details.json").write_text(json.dumps(details))
 
 
 def write_samples(root, name, rng):
@@ -109,15 +138,13 @@ def root(tmp_path_factory):
     rng = np.random.default_rng(1)
     for name, given in SYSTEMS.items():
         write_metrics(root, name, given, rng)
-        write_curve(root, name)
         write_samples(root, name, rng)
     return root
 
 
 @pytest.fixture(scope="module")
 def data(root):
-    note = DatasetNote("Chorales", "public domain", "Bach 1750", {"train": 300, "test": 40})
-    return load(SYSTEMS, root, title="Title & more", datasets={"bach": note})
+    return load(SYSTEMS, root, title="Title & more", evaluation={"resamples": 50, "seed": 1})
 
 
 @pytest.fixture(scope="module")
@@ -169,18 +196,20 @@ def test_every_sample_has_its_place_and_its_player(data, page):
     assert set(outline.ids) >= {sample.id for sample in samples}
     assert len(set(outline.ids)) == len(outline.ids)
     playable = [sample for sample in samples if sample.piece]
-    assert len(rolls(page)) == outline.classes.count("play") == len(playable) == 8
+    pairs = 2 * len(data.systems)  # a sample and its neighbour
+    assert len(playable) == 8
+    assert len(rolls(page)) == outline.classes.count("play") == len(playable) + pairs
     assert outline.classes.count("failed") == 4
 
 
 def test_players_hold_the_notes_of_the_samples(data, page):
-    piece, found = data.systems[0].samples[0].piece, rolls(page)[0]
+    piece, found = data.systems[0].samples[0].piece, rolls(page)[2]
     notes = np.array(found["notes"]).reshape(-1, 4)
     assert notes[:, 2].tolist() == piece.notes["pitch"].tolist()
     assert notes[:, 0].tolist() == [round(1000 * int(x) / 480) for x in piece.notes["onset"]]
     assert found["length"] == 16000
     assert found["bars"] == [0, 4000, 8000, 12000]
-    assert [roll["prompt"] for roll in rolls(page)[:2]] == [0, 4000]
+    assert [roll["prompt"] for roll in rolls(page)[2:4]] == [0, 4000]
 
 
 def test_pages_ask_no_network_for_anything(data, page):
@@ -193,7 +222,7 @@ def test_pages_ask_no_network_for_anything(data, page):
 
 
 def test_pages_repeat_their_bytes(root, data, page):
-    again = load(SYSTEMS, root, title=data.title, datasets=data.datasets)
+    again = load(SYSTEMS, root, title=data.title, evaluation={"resamples": 50, "seed": 1})
     instrument.cache_clear()
     assert build_page(again) == page
     assert str(root) not in page
@@ -204,19 +233,17 @@ def test_text_from_files_cannot_become_markup(page):
     assert "Title &amp; more" in page
 
 
-def test_the_page_shows_every_section_and_the_head(page):
-    assert {"leaderboard", "learning", "features", "originality", "listen"} <= set(
-        Outline(page).ids
-    )
-    for text in (
-        "Soprano",
-        "Chorales",
-        "public domain",
-        "300 train",
-        "Pitch range (semitones)",
-        "bwv253",
-    ):
+def test_the_page_draws_every_measure_by_its_view(page):
+    outline = Outline(page)
+    assert {"bach-grid", "bach-remi", "systems", "system-lstm"} <= set(outline.ids)
+    assert 'class="whisker"' in page  # forest
+    assert "density" in page
+    assert "valid" in page  # curves
+    for text in ("public domain", "300 train", "Pitch range (semitones)", "What it is.", "Odds"):
         assert text in page
+    assert "near &lt;it&gt;" in page
+    assert "dvc repro evaluate@lstm" in page
+    assert "a1a1a1a1a1a1a1a1" in page
 
 
 def test_the_instrument_is_small_and_whole():
@@ -232,56 +259,66 @@ def test_a_listening_page_holds_its_samples_alone(data):
     assert not any(sample.id in outline.ids for sample in data.systems[0].samples)
 
 
-def test_rows_group_seeds_and_show_baselines_once_per_encoding(data):
-    rows = leaderboard_rows(data)
-    names = [(row["kind"], row["name"]) for row in rows]
-    baselines = [("baseline", "bigram"), ("baseline", "uniform")]
-    assert names == [
-        ("system", "gpt small"),
-        ("seed", "gpt"),
-        ("seed", "gpt-2"),
-        ("system", "lstm"),
-        *baselines,
-        ("system", "remi"),
-        *baselines,
+def test_an_overview_has_an_encoding_s_systems_and_what_stands_beside_them(data):
+    grid, remi = overviews(data)
+    assert [system.name for system in grid.systems] == ["lstm", "gpt", "gpt-2"]
+    assert [system.name for system in remi.systems] == ["remi"]
+    assert [(c.measure, c.name) for c in grid.columns] == [
+        ("odds", "test/nats"),
+        ("shape", "width"),
     ]
-    first = rows[0]
-    assert first["test_bits_per_quarter"] == pytest.approx(5.3)
-    assert first["test_bits_per_quarter_spread"] == pytest.approx(0.2 / math.sqrt(2))
-    assert first["seeds"] == "1 2"
-    assert first["parameters"] == 1200
+    rows = dict(grid.beside)
+    assert set(rows) == {"held-out music", "strongest baseline"}
+    assert rows["held-out music"][1][1].value == 29.0
+    note, found = rows["strongest baseline"][0]
+    assert (note, found.value) == ("bigram", 0.7)
 
 
-def test_systems_compete_within_an_encoding_only(data):
-    best = {row["name"]: row["best"].split() for row in leaderboard_rows(data)}
-    assert "test_nats_per_token" in best["gpt small"]
-    assert not best["remi"]  # alone in its encoding, though its bits per quarter are the lowest
-    assert not any(row["best"] for row in leaderboard_rows(data) if row["kind"] != "system")
+def test_differences_are_of_pairs_within_an_encoding(data):
+    found = differences(data)
+    assert [(row["a"].name, row["b"].name) for row in found["bach-grid"][::2]] == [
+        ("lstm", "gpt"),
+        ("lstm", "gpt-2"),
+        ("gpt", "gpt-2"),
+    ]
+    assert found["bach-remi"] == []
+    first = found["bach-grid"][0]
+    assert first["found"].is_paired
+    assert first["found"].interval.value == pytest.approx((5.6 - 5.2) / 20)
+    assert not found["bach-grid"][1]["found"].is_paired or first["p"] <= 1
 
 
-def test_the_terminal_shows_every_row(data):
-    lines = text_table(data).splitlines()
-    assert len(lines) == 2 + len(leaderboard_rows(data))
-    assert any("remi" in line and "5.000 [4.500, 5.500]" in line for line in lines)
+def test_the_terminal_shows_every_headline(data):
+    text = text_table(data)
+    (line,) = [line for line in text.splitlines() if "odds/test/nats" in line and "0.280" in line]
+    assert line.split() == ["odds/test/nats", "0.280", "0.260", "0.270", "–", "0.700", "bigram"]
 
 
-def test_the_table_file_gives_the_rows_back(data):
-    rows = leaderboard_rows(data)
+def test_the_table_file_has_every_figure(data):
     back = list(csv.DictReader(io.StringIO(leaderboard_csv(data))))
-    assert [row["name"] for row in back] == [row["name"] for row in rows]
-    assert [float(row["valid_nats_per_note"]) for row in back] == [
-        row["valid_nats_per_note"] for row in rows
-    ]
-    assert {row["test_bits_per_quarter_spread"] for row in back[1:]} == {""}
+    systems = [row for row in back if row["kind"] == "system"]
+    assert len(systems) == 3 * len(SYSTEMS)
+    (row,) = [r for r in systems if r["name"] == "gpt" and r["figure"] == "apart"]
+    assert (row["value"], row["floor_value"], row["reference_value"]) == ("1.5", "0.5", "")
+    baselines = [(row["encoding"], row["name"]) for row in back if row["kind"] == "baseline"]
+    assert baselines == [(e, n) for e in ("bach-grid", "bach-remi") for n in ("uniform", "bigram")]
+
+
+def test_latex_has_a_table_for_each_encoding(data):
+    text = leaderboard_tex(data)
+    assert text.count("\\begin{tabular}{lrr}") == text.count("\\bottomrule") == 2
+    assert "lstm & $0.280$ [0.252, 0.308] & $30.00$ [27.00, 33.00] \\\\" in text
+    assert "–" not in text
 
 
 @pytest.mark.parametrize(
     ("file", "stage"),
     [
         ("evaluation/gpt/details.json", "evaluate@gpt"),
-        ("evaluation/gpt/plots/features.csv", "evaluate@gpt"),
-        ("evaluation/gpt/plots/originality.csv", "evaluate@gpt"),
-        ("evaluation/gpt/curve.csv", "evaluate@gpt"),
+        ("evaluation/gpt/pieces.csv", "evaluate@gpt"),
+        ("evaluation/gpt/plots/series.csv", "evaluate@gpt"),
+        ("evaluation/gpt/plots/gallery.json", "evaluate@gpt"),
+        ("evaluation/gpt/plots/near.mid", "evaluate@gpt"),
         ("samples/gpt/samples.json", "sample@gpt"),
         ("samples/gpt/000.mid", "sample@gpt"),
     ],
@@ -300,10 +337,9 @@ def test_metrics_of_another_configuration_are_refused(root):
         load({"gpt": SYSTEMS["gpt"] | {"seed": 7}}, root)
 
 
-def test_a_system_without_likelihood_or_curve_is_shown_with_dashes(root, data):
-    silent = [vars(system) | {"likelihood": {}, "baselines": {}} for system in data.systems]
-    bare = ReportData(tuple(type(data.systems[0])(**values) for values in silent))
-    assert all(math.isnan(row["test_nats_per_note"]) for row in leaderboard_rows(bare))
+def test_a_system_that_lacks_a_measure_is_shown_with_dashes(data):
+    silent = replace(data.systems[0], measures=(), columns={}, series={})
+    bare = replace(data, systems=(silent, *data.systems[1:]))
     assert not Outline(build_page(bare)).open
     assert "–" in text_table(bare)
 
@@ -320,14 +356,6 @@ def test_reports_refuse_to_be_empty_or_ambiguous(data):
         ReportData(())
     with pytest.raises(ValueError, match="share a name"):
         ReportData((data.systems[0], data.systems[0]))
-
-
-def test_groups_hold_seeds_and_nothing_else(data):
-    assert [[s.name for s in g.systems] for g in group_by_seed(data.systems)] == [
-        ["lstm"],
-        ["gpt", "gpt-2"],
-        ["remi"],
-    ]
 
 
 @pytest.mark.parametrize("log", [False, True])

@@ -160,7 +160,8 @@ def _figure(name: str, found: Mapping[str, Any]) -> Figure:
 
 
 def _interval(found: Mapping[str, Any]) -> Interval:
-    return Interval(*(_number(found.get(key)) for key in ("value", "low", "high")))
+    value, low, high = (_number(found.get(key)) for key in ("value", "low", "high"))
+    return Interval(value, low, high)
 
 
 def _number(value: Any) -> float:
