@@ -54,7 +54,7 @@ def test_it_shows_every_system(laboratory, tmp_path):
     text, pictures = execute(laboratory.root, tmp_path / "copy")
     assert "2 of 2 systems" in text
     assert pictures == 2
-    for shown in ("tiny-lstm", "tiny-gpt", "uniform", "Pitch range (semitones)", "held-out"):
+    for shown in ("tiny-lstm", "tiny-gpt", "uniform", "pitch_range (semitones)", "held-out"):
         assert shown in text
 
 
