@@ -85,7 +85,7 @@ MISTAKES = {
     ),
     "a list for a number": ("train", ["optimizer.lr=[1,2]"], ["optimizer.lr=[1, 2]", "a number"]),
     "a malformed override": ("train", ["optimizer.lr"], ["optimizer.lr"]),
-    "a contradiction": ("train", ["training.steps=7"], ["steps=7", "validate_every=50"]),
+    "a contradiction": ("train", ["training.steps=7"], ["steps=7", "validate_every=250"]),
     "an unknown system": ("train", ["system=nobody"], ["'nobody'", "gpt, gpt-events, lstm"]),
     "an unknown system to sample": ("sample", ["system=nobody"], ["'nobody'", "lstm"]),
     "an unknown dataset": ("download", ["dataset=mozart"], ["mozart", "bach"]),

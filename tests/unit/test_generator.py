@@ -237,7 +237,8 @@ def test_only_what_stands_at_known_places_can_be_filled(generator, chorale):
     assert "infill" in generator.capabilities().tasks
     assert "infill" not in events.capabilities().tasks
     with pytest.raises(
-        ValueError, match=r"'infill': its encoding is a stream .*; families that can.*: absorbing, gpt, gpt2, "
+        ValueError,
+        match=r"'infill': its encoding is a stream .*; families that can.*: absorbing, gpt, gpt2, ",
     ):
         events.generate(filling(chorale(1), (0, 1)))
 
