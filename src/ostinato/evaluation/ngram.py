@@ -142,7 +142,7 @@ def _level(contexts: Keys, symbols: Keys) -> _Level:
         _pairs(contexts, symbols), return_index=True, return_counts=True
     )
     names, inverse, kinds = np.unique(contexts[first], return_inverse=True, return_counts=True)
-    seen = np.bincount(inverse, counts, minlength=len(names))
+    seen = np.bincount(inverse, counts, minlength=len(names)).astype(np.float64)
     return _Level(names, seen, kinds.astype(np.float64), pairs, counts.astype(np.float64))
 
 
