@@ -22,6 +22,9 @@ def main(config: dict[str, Any]) -> None:
     if taken and not config["overwrite"]:
         raise ValueError(f"{taken[0]} exists: give another out=…; overwrite=true replaces it")
 
+    from ostinato.sampling.request import Request
+
+    Request(**{key: config[key] for key in ("bars", "min_bars", "n", "seed")})  # or refused, early
     from ostinato.generator import Generator
     from ostinato.readers.read import read_piece
     from ostinato.sampling import by_hand

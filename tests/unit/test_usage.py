@@ -41,6 +41,7 @@ REFUSED = {
     "evaluate system=nobody": "unknown system 'nobody'",
     "encode encoding=none": "unknown encoding 'none'",
     "generate weights=nowhere": "nowhere/model.json is missing",
+    "generate weights={model} bars=-3": "bars=-3 and n=4 must be at least 1",
     "generate weights=nowhere bars=two": "bars='two' must be a whole number",
 }
 
@@ -84,9 +85,11 @@ def test_help_says_where_params_are_read(in_project, monkeypatch, tmp_path):
 
 
 @pytest.mark.starts
-def test_a_refusal_waits_for_nothing_heavy():
+def test_a_refusal_waits_for_nothing_heavy(tmp_path):
     """No clock: what a mistake must not wait for is not imported when it is told."""
-    code = REFUSALS.format(lines=list(REFUSED), heavy=HEAVY)
+    (tmp_path / "model.json").write_text("{}")
+    lines = [line.format(model=tmp_path) for line in REFUSED]
+    code = REFUSALS.format(lines=lines, heavy=HEAVY)
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
