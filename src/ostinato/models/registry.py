@@ -8,14 +8,15 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from ostinato import models
 from ostinato.discovery import modules_by_folder
 from ostinato.models.spec import ArraySpec
 from ostinato.settings import checked
+
+if TYPE_CHECKING:  # names of families are looked up before torch is imported
+    from torch import nn
 
 SHARED = "layers"
 
@@ -49,7 +50,7 @@ def settings_for(family: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key in known}
 
 
-def build(family: str, settings: Mapping[str, Any], spec: ArraySpec) -> nn.Module:
+def build(family: str, settings: Mapping[str, Any], spec: ArraySpec) -> "nn.Module":
     """A freshly initialised model; seed torch before.
 
     Raises:
