@@ -55,7 +55,8 @@ PACKAGES = {
         "representations",
         "sampling",
     },
-    "reproduction": {"corpus", "evaluation", "loading", "metrics", "models", "sampling"},
+    "reproduction": {"corpus", "evaluation", "loading", "metrics", "models", "sampling"}
+    | {"music", "normalization"},
 }
 BASE = {"files", "seeds", "execution", "settings"}
 ALONE = {

@@ -78,7 +78,8 @@ def tune_pairs(lines: Lines, names: Sequence[str]) -> Tunes:
     scores = best_passages(lines, weights, (a, b), shift, Prices(EDIT, OPENING))
     owners = lines.owners
     totals = np.bincount(owners[owners >= 0], weights[owners >= 0], len(lines))
-    share = scores / np.maximum(np.minimum(totals[a], totals[b]), 1)
+    # at most 1: what `OPENING` adds is not part of a melody
+    share = np.minimum(scores / np.maximum(np.minimum(totals[a], totals[b]), 1), 1)
     return Tunes(a, b, scores, share)
 
 

@@ -74,7 +74,9 @@ def leaked(dataset: str, split: str) -> list[str]:
 
 
 def figures(scored: Scored, tokens: TokenSet, split: str, protocol: Protocol) -> dict[str, Any]:
-    """Both averages of a split with their intervals over pieces, with and without the copies."""
+    """Both averages of a split with their intervals over pieces, with and without the copies; and
+    `by_piece`, the nats per unit of every piece.
+    """
     copies = leaked(tokens.dataset, split)
     pieces = tokens.splits[split].piece
     own = ~np.isin(pieces, copies)
@@ -89,4 +91,6 @@ def figures(scored: Scored, tokens: TokenSet, split: str, protocol: Protocol) ->
             "token_weighted": ratio_interval(nats, count, **chance).plain(),
             "piece_weighted": mean_interval(nats / count, **chance).plain(),
         }
-    return table | {"leaked": copies}
+    means = np.round(scored.nats / units, 6)
+    by_piece = dict(zip(pieces.tolist(), means.tolist(), strict=True))
+    return table | {"leaked": copies, "by_piece": by_piece}
