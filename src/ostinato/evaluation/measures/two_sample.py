@@ -61,7 +61,7 @@ def measure(context: Context) -> Result:
         f"{len(context.held_out)} held-out pieces; {shorter} samples are shorter and left out. "
         "0.5 is what cannot be told apart, 1 what always can. The lower rows are the features that "
         "the classifier used most: their means in samples and in held-out music.",
-        order=10,
+        order=12,
     )
 
 
