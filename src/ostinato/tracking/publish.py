@@ -6,6 +6,7 @@ restores it. Repeating any of this changes nothing.
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -141,9 +142,10 @@ def log_evaluation(run: RunHandle, folder: Path) -> int:
     few, all_of_them = (_json(folder / name) for name in ("metrics.json", "details.json"))
 
     def table(client: Any) -> None:
-        rows = [["measure", "value"], *sorted(flattened(all_of_them, "/").items())]
-        text = "\n".join(",".join(f'"{cell}"' for cell in row) for row in rows)
-        client.log_text(run.id, text + "\n", "evaluation.csv")
+        text = io.StringIO()
+        rows = sorted(flattened(all_of_them, "/").items())
+        csv.writer(text, lineterminator="\n").writerows([("figure", "value"), *rows])
+        client.log_text(run.id, text.getvalue(), "evaluation.csv")
 
     if all_of_them:
         run.attempt(table)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ostinato.tracking.handle import RunHandle, flattened, write
-from ostinato.tracking.store import PARENT_RUN, Store, attempt, connect
+from ostinato.tracking.store import PARENT_RUN, Store, on_store
 
 PARENT_TAG = "mlflow.parentRunId"
 PROCESS_TAG = "process"
@@ -55,9 +55,8 @@ def training_run(
     Raises:
         ValueError: MLFLOW_TRACKING_URI is not a store; no other error of tracking is raised.
     """
-    store = connect()
     name = f"{name} {_differing((config or {}).get('overrides', ()))}".rstrip()
-    run = attempt(store.uri, lambda: _begin(store, name, params, tags, dataset)) if store else None
+    run = on_store(lambda store: _begin(store, name, params, tags, dataset))
     with _until_end(run or RunHandle(None)) as handle:
         if config:
             handle.attempt(lambda client: client.log_dict(handle.id, dict(config), CONFIG))
@@ -70,7 +69,6 @@ def sweep_run(name: str, overrides: Sequence[str], run: str = "") -> Iterator[Ru
 
     Jobs become its children if $OSTINATO_PARENT_RUN holds its id.
     """
-    store = connect()
 
     def begin(store: Store) -> RunHandle:
         if run:
@@ -79,9 +77,8 @@ def sweep_run(name: str, overrides: Sequence[str], run: str = "") -> Iterator[Ru
         tags = {"overrides": " ".join(overrides), "sweep": "true"}
         return RunHandle(store, _create(store, name, tags))
 
-    handle = attempt(store.uri, lambda: begin(store)) if store else None
-    with _until_end(handle or RunHandle(None)) as opened:
-        yield opened
+    with _until_end(on_store(begin) or RunHandle(None)) as handle:
+        yield handle
 
 
 def run_for_weights(weights_sha: str, restore: Callable[[], RestoredRun]) -> RunHandle:
@@ -89,19 +86,8 @@ def run_for_weights(weights_sha: str, restore: Callable[[], RestoredRun]) -> Run
 
     If there is none (DVC took the training from its cache, or another machine ran it), one is
     created from what `restore` returns, with the tag `restored`. Concurrent calls get the same run.
-    Errors of `restore` are raised.
     """
-    store = connect()
-    if store is None:
-        return RunHandle(None)
-    found = attempt(store.uri, lambda: _with_weights(store, weights_sha))
-    if found is None:
-        return RunHandle(None)
-    if found:
-        return RunHandle(store, found[0].info.run_id)
-    restored = restore()
-    run = attempt(store.uri, lambda: _find_or_restore(store, weights_sha, restored))
-    return RunHandle(store if run else None, run or "")
+    return on_store(lambda store: _find_or_restore(store, weights_sha, restore)) or RunHandle(None)
 
 
 def _begin(
@@ -236,10 +222,13 @@ def _with_weights(store: Store, weights_sha: str) -> list[Any]:
     return [r for r in runs if r.info.status != "RUNNING" or "restored" not in r.data.tags]
 
 
-def _find_or_restore(store: Store, weights_sha: str, restored: RestoredRun) -> str:
+def _find_or_restore(
+    store: Store, weights_sha: str, restore: Callable[[], RestoredRun]
+) -> RunHandle:
     with store.lock():
         if found := _with_weights(store, weights_sha):
-            return str(found[0].info.run_id)
+            return RunHandle(store, str(found[0].info.run_id))
+        restored = restore()
         tags = {**restored.tags, "weights": weights_sha, "restored": "true"}
         half_written = _search(store, "weights", weights_sha)
         run = (half_written or [_new_run(store, restored.name, tags)])[0]
@@ -254,4 +243,4 @@ def _find_or_restore(store: Store, weights_sha: str, restored: RestoredRun) -> s
         write(store.client, run_id, rows, restored.params, tags)
         store.client.log_dict(run_id, dict(restored.params), CONFIG)
         store.client.set_terminated(run_id)
-        return run_id
+        return RunHandle(store, run_id)

@@ -133,19 +133,19 @@ def open_store() -> Store | None:
         return replace(store, experiment=_experiment(store.client, artifacts))
 
 
-def connect() -> Store | None:
-    """`open_store` for trainings: None and one line on stderr if the store cannot be opened.
+def on_store(action: "Callable[[Store], Result]") -> Result | None:
+    """The action's result on the open store; None if tracking is off, or with one line on stderr
+    if the store fails.
 
     Raises:
         ValueError: see `tracking_uri`; a wrong setting is an error, a failing store is not.
     """
-    return None if switched_off() else attempt(tracking_uri(), open_store)
-
-
-def attempt(uri: str, action: Callable[[], Result]) -> Result | None:
-    """The action's result; None and a warning (once per store and process) if it fails."""
+    if switched_off():
+        return None
+    uri = tracking_uri()
     try:
-        return action()
+        store = open_store()
+        return action(store) if store else None
     except Exception as error:
         warn_once(uri, error)
         return None
