@@ -23,8 +23,8 @@ pieces.
 BESIDE = """
 Likelihoods of leaked pieces (copy or tune) beside those of the others (phrase or clean): mean over
 pieces of nats per {unit}, and leaked minus others with its 95 % bootstrap interval over groups of
-one tune. Baselines know no tunes: their difference says how much easier the leaked pieces are in
-themselves.
+one tune. Baselines that see one or two notes know no tunes: their difference says how much easier
+the leaked pieces are in themselves.
 
 """
 
