@@ -7,7 +7,7 @@ import numpy as np
 
 from ostinato.evaluation.baselines import score_baselines
 from ostinato.evaluation.measures.protocol import Array, Context, Corpus, Figure, Result
-from ostinato.evaluation.scored import Scored, score_split, scored, token_metrics
+from ostinato.evaluation.scored import Scored, pieces_of, score_split, scored, token_metrics
 from ostinato.metrics.bootstrap import Interval
 from ostinato.models.spec import ArraySpec
 
@@ -70,7 +70,8 @@ def measure(context: Context) -> Result:
 
 def _baselines(context: Context, split: str) -> dict[str, dict[str, Interval]]:
     """Intervals of the baselines by unit and name."""
-    lengths = scored(context.tokens, split, {})
+    nothing = enumerate(np.zeros(piece.shape) for piece in pieces_of(context.tokens, split))
+    lengths = scored(context.tokens, split, dict(nothing))
     beside: dict[str, dict[str, Interval]] = {}
     for key, (nats, voice_nats) in context.reference.items():
         if key.startswith(f"{split}/"):
