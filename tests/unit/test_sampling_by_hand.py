@@ -9,10 +9,11 @@ from ostinato.music.piece import VOICES, Piece, Track, make_notes
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.by_hand import remarks, request_of, voiced
-from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional
+from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional, Vary
 
 CONFIG = {
     "infill": {"bars": None, "voices": [], "particles": 8},
+    "vary": None,
     "conditions": {},
     "options": {},
 }
@@ -129,3 +130,16 @@ def test_requests_follow_the_settings():
     assert filled.options == {"temperature": 0.5, "particles": 8}
     with pytest.raises(ValueError, match="give prompt=<file>"):
         request_of(CONFIG | {"infill": CONFIG["infill"] | {"voices": ["alto"]}}, FILLS, None)
+
+
+def test_a_variation_needs_a_piece_and_a_strength(chorale):
+    piece = chorale(1)
+    assert request_of(CONFIG | {"vary": 0.25}, FILLS, piece).task == Vary(piece, 0.25)
+    for change, prompt, words in (
+        ({"vary": 0.25}, None, "vary change a piece: give prompt=<file>"),
+        ({"vary": "hot"}, piece, "vary='hot' must be a number from 0 to 1"),
+        ({"vary": 2}, piece, "strength=2 must lie in"),
+        ({"vary": 0.5, "infill": CONFIG["infill"] | {"bars": [1, 2]}}, piece, "leave one out"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            request_of(CONFIG | change, FILLS, prompt)

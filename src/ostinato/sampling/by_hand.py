@@ -20,6 +20,7 @@ from ostinato.sampling.request import (
     Request,
     Task,
     Unconditional,
+    Vary,
 )
 
 
@@ -40,12 +41,19 @@ def request_of(config: Mapping[str, Any], able: Capabilities, prompt: Piece | No
 def _task(config: Mapping[str, Any], prompt: Piece | None) -> Task:
     bars, voices = config["infill"]["bars"], tuple(config["infill"]["voices"])
     fills = bars is not None or bool(voices)
-    if prompt is None and fills:
-        raise ValueError("infill.bars and infill.voices name a part of a piece: give prompt=<file>")
+    varies = config["vary"] is not None
+    if prompt is None and (fills or varies):
+        raise ValueError("infill.bars, infill.voices and vary change a piece: give prompt=<file>")
+    if fills and varies:
+        raise ValueError("vary changes all of a piece, infill.… a part of it: leave one out")
     if prompt is None:
         return Unconditional()
     if fills:
         return Fill(prompt, Region(None if bars is None else tuple(bars), voices))
+    if varies:
+        if not isinstance(config["vary"], int | float):
+            raise ValueError(f"vary={config['vary']!r} must be a number from 0 to 1, such as 0.3")
+        return Vary(prompt, config["vary"])
     return Continue(prompt, config["prompt_bars"])
 
 
@@ -71,7 +79,7 @@ def remarks(
         Unencodable: the model's encoding cannot hold the prompt; says what to do about that.
     """
     task = request.task
-    if not isinstance(task, Continue | Fill) or task.name not in able.tasks:
+    if not isinstance(task, Continue | Fill | Vary) or task.name not in able.tasks:
         return []
     return [*_left_out(original, representation), *_silent(request, able, representation)]
 
