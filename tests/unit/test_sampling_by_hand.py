@@ -68,6 +68,16 @@ def test_voices_that_are_filled_are_not_called_silent():
     assert "alto, tenor, bass" in said(melody, Grid(), bars=[1, 2])[0]
 
 
+def test_a_variation_says_which_voices_are_silent(chorale):
+    able = replace(FILLS, tasks=("infill", "vary"))
+    melody, config = lines(Track("Melody")), CONFIG | {"vary": 0.3}
+    request = request_of(config, able, voiced(melody, Grid()))
+    (line,) = remarks(melody, request, able, Grid())
+    assert "in the prompt: alto, tenor, bass. The model hears what vary keeps of this" in line
+    assert line.endswith("infill.voices=[alto,tenor,bass] instead of vary")
+    assert remarks(chorale(1), request_of(config, able, chorale(1)), able, Grid()) == []
+
+
 def test_a_model_that_cannot_fill_says_who_can():
     able = replace(FILLS, tasks=("continue",))
     (line,) = said(lines(Track("Melody")), Events(), able)

@@ -131,15 +131,19 @@ def _silent(request: Request, able: Capabilities, representation: Representation
         then, filled = "The model continues this silence", set[str]()
         place = f"in the first {task.bars:g} bars of the prompt"
     else:
-        assert isinstance(task, Fill)
+        assert isinstance(task, Fill | Vary)
         assert isinstance(task.piece, Piece)
-        heard, filled = task.piece, set(task.free.roles)
-        then, place = "They stay silent outside of what is filled", "in the prompt"
+        heard, place = task.piece, "in the prompt"
+        filled = set(task.free.roles) if isinstance(task, Fill) else set()
+        then = "They stay silent outside of what is filled"
+        if isinstance(task, Vary):
+            then = "The model hears what vary keeps of this silence"
     silent = [r for r in able.roles if not len(heard.voice(r)) and r not in filled]
     if not silent:
         return []
     wanted = ",".join(r for r in able.roles if r in silent or r in filled)
-    remedy = f"To compose them: infill.voices=[{wanted}]"
+    instead = " instead of vary" if isinstance(task, Vary) else ""
+    remedy = f"To compose them: infill.voices=[{wanted}]{instead}"
     if Fill.name not in able.tasks:
         families = ", ".join(families_that(Fill.name)) or "none yet"
         remedy = f"This model cannot compose them; families that can, on a grid: {families}"
