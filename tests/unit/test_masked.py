@@ -8,13 +8,15 @@ import torch
 
 from ostinato.evaluation.likelihood.masked import Scorer
 from ostinato.models.layers.bar_lines import BarLines
-from ostinato.models.masked.absorbing import Config, Model, hide
+from ostinato.models.masked.absorbing import LAST_PLACE, Config, Model, hide
 from ostinato.models.masked.parts.bound import bound_of
 from ostinato.models.masked.parts.neighbors import FARTHEST, nearest
 from ostinato.models.registry import build
 from ostinato.models.spec import PAD, ArraySpec
 from ostinato.representations.grid.grid import Grid
-from ostinato.sampling.masked.sampler import Sampler
+from ostinato.sampling.masked.canvas import Canvas, notes_of
+from ostinato.sampling.masked.decoding import Decoding
+from ostinato.sampling.masked.sampler import Sampler, fill
 from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
 from ostinato.sampling.sampler import Job
 
@@ -155,6 +157,34 @@ def test_a_piece_depends_on_its_seed_alone(chorale):
     (alone,) = sampler.sample([Job(request, 2, 2)])
     assert np.array_equal(many[2].tokens, alone.tokens)
     BARS.decode(alone.tokens)
+
+
+def test_a_longer_piece_beside_it_changes_nothing(chorale):
+    """The longer one needs more passes where each reveals one cell."""
+    model, random = tiny(), np.random.default_rng
+    short, long = (
+        Canvas(whole, np.isin(np.arange(5), (1, 2, 3, 4)) & np.ones(whole.shape, dtype=bool))
+        for whole in (BARS.encode(chorale(1, bars=bars))[:-1][: 8 * bars] for bars in (1, 2))
+    )
+    decoding = Decoding(steps=0, gibbs=3)
+    (alone,) = fill(model, [short], [random(1)], decoding)
+    beside, _ = fill(model, [short, long], [random(1), random(2)], decoding)
+    assert np.array_equal(alone, beside)
+
+
+def test_the_place_in_the_bar_is_unknown_before_the_first_line_of_a_crop(chorale):
+    model, crop = tiny(), rows(chorale, bars=2)[None, 5:30]
+    clock = model._clock(crop, torch.tensor([5]))[0].tolist()
+    assert clock[:11] == [LAST_PLACE + 1] * 11
+    assert clock[11:] == list(range(14))
+
+
+def test_variations_take_notes_whole_where_holds_have_a_symbol():
+    cells = np.array([[5], [9], [9], [5], [9], [0]], np.int32)
+    for seed in range(8):
+        free = notes_of(cells, np.ones((6, 1), dtype=bool), 0.5, np.random.default_rng(seed), 9)
+        assert free[:3].all() or not free[:3].any()
+        assert free[3:5].all() or not free[3:5].any()
 
 
 def test_samples_without_bar_lines_are_as_long_as_asked():

@@ -44,7 +44,9 @@ class Data(EncodingModule):
     """Crops for training, whole pieces for validation."""
 
     def training_set(self, rank: int, world: int, parts: int) -> torch.utils.data.Dataset[Batch]:
-        """Random crops, see loading/batches.py; with whole bar columns where there are any."""
+        """Random crops, see loading/batches.py; with whole bar columns where there are any, which
+        are other ones for another number of ranks or parts.
+        """
         crops = Crops(self.tokens, self.crops, rank=rank, world=world, parts=parts)
         structure = self.tokens.codec.get("structure")
         if not structure:

@@ -29,6 +29,7 @@ from ostinato.models.spec import PAD, ArraySpec, ConditionSpec, Given
 
 REST = 0
 MOST_VOICES = 16
+LAST_PLACE = 62  # in a bar, in steps; later ones look alike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ class Model(nn.Module):
         self.register_buffer("columns_W", torch.tensor(columns), persistent=False)
         count, width, hidden = len(columns), config.width, config.voice_hidden
         self.bar_lines = BarLines(structure) if structure else None
-        self.clock = nn.Embedding(64 if structure else config.period, width)
+        self.clock = nn.Embedding(LAST_PLACE + 2 if structure else config.period, width)
         self.cells = CellTable(count, self.symbols, width)
         self.own = CellTable(count, self.symbols, hidden)
         self.conditioning = (
@@ -161,10 +162,13 @@ class Model(nn.Module):
         return logits_MS[:, :-1]
 
     def _clock(self, rows_BTW: Tensor, start_B: Tensor) -> Tensor:
-        """The place in the bar, (B, T)."""
+        """The place in the bar, (B, T), or that it is unknown."""
         if self.structure:
-            most = self.clock.num_embeddings - 1
-            return places(rows_BTW[..., self.structure.bar_column], self.structure, most)
+            unknown, column_BT = LAST_PLACE + 1, rows_BTW[..., self.structure.bar_column]
+            places_BT = places(column_BT, self.structure, LAST_PLACE)
+            # a crop may begin inside a bar
+            begun_BT = (column_BT != self.structure.inside).cumsum(dim=1) > 0
+            return torch.where(begun_BT | (start_B == 0)[:, None], places_BT, unknown)
         steps_T = torch.arange(rows_BTW.shape[1], device=rows_BTW.device)
         return (start_B[:, None] + steps_T) % self.config.period
 

@@ -42,7 +42,10 @@ def canvas_of(job: Job, model: Model, representation: Representation, random: Ra
     if isinstance(task, Vary):
         assert isinstance(task.piece, Piece)
         rows = prompt_of(representation, task.piece, limit)
-        return Canvas(rows, notes_of(rows, voices_of(model, rows), task.strength, random))
+        return Canvas(
+            rows,
+            notes_of(rows, voices_of(model, rows), task.strength, random, hold_of(representation)),
+        )
     prompt = np.zeros((0, representation.width), np.int32)
     least = job.request.min_bars
     if isinstance(task, Continue):
@@ -101,13 +104,19 @@ def voices_of(model: Model, rows: Tokens) -> Mask:
     return mask
 
 
-def notes_of(rows: Tokens, voices: Mask, share: float, random: Random) -> Mask:
+def hold_of(representation: Representation) -> int:
+    """The symbol of a cell that prolongs a note; -1 where there is none."""
+    names = representation.vocabulary
+    return names.index("hold") if "hold" in names else -1
+
+
+def notes_of(rows: Tokens, voices: Mask, share: float, random: Random, hold: int = -1) -> Mask:
     """About this share of the voices' cells, as whole notes (and rests) drawn at random."""
     free = np.zeros(rows.shape, dtype=bool)
     spans: list[tuple[int, int, int]] = []
     for column in np.flatnonzero(voices.any(axis=0)).tolist():
         cells = rows[voices[:, column], column]
-        starts = np.flatnonzero(np.diff(cells, prepend=-1))
+        starts = np.flatnonzero((np.diff(cells, prepend=-1) != 0) & (cells != hold))
         ends = np.append(starts[1:], len(cells))
         spans += [(column, *span) for span in zip(starts.tolist(), ends.tolist(), strict=True)]
     wanted, taken = share * voices.sum(), 0

@@ -96,11 +96,13 @@ def fill(
         rows_BTW[number, : len(canvas.rows)] = canvas.rows
         free_BTW[number, : len(canvas.rows)] = canvas.free
     painter = _Painter(model, rows_BTW, randoms, decoding.temperature, given)
+    again = [random.spawn(1)[0] for random in randoms]  # a longer piece reveals for longer
     _reveal(painter, free_BTW, decoding)
+    painter.randoms = again
     for number in range(decoding.gibbs):
         share = decoding.gibbs_share * (1 - number / decoding.gibbs)
         again_BTW = free_BTW & (painter.lots() < share)
-        painter.take(again_BTW, *painter.draw(again_BTW))
+        painter.take(again_BTW, painter.draw(again_BTW)[0])
     return [
         rows[: len(canvas.rows)].astype(np.int32)
         for rows, canvas in zip(painter.rows_BTW, canvases, strict=True)
@@ -121,7 +123,7 @@ def _reveal(painter: "_Painter", free_BTW: Flags, decoding: Decoding) -> None:
         ranked = np.where(hidden_BTW, scores, -np.inf).reshape(batch, -1)
         ranks = np.argsort(np.argsort(-ranked, axis=1, kind="stable"), axis=1, kind="stable")
         now_BTW = (ranks < counts_B[:, None]).reshape(free_BTW.shape) & hidden_BTW
-        painter.take(now_BTW, values, chances)
+        painter.take(now_BTW, values)
         hidden_BTW &= ~now_BTW
 
 
@@ -137,14 +139,14 @@ class _Painter:
         given: Given | None,
     ) -> None:
         self.model, self.rows_BTW, self.given = model, rows_BTW, given
-        self._randoms, self._temperature = randoms, temperature
+        self.randoms, self._temperature = randoms, temperature
         self._lengths = (rows_BTW[..., 0] != PAD).sum(axis=1).tolist()
         self._columns = model.columns_W.cpu().numpy()
 
     def lots(self) -> npt.NDArray[np.float64]:
         """A number in [0, 1) for each cell; a piece's do not depend on the others' lengths."""
         out = np.ones(self.rows_BTW.shape)
-        for number, (random, length) in enumerate(zip(self._randoms, self._lengths, strict=True)):
+        for number, (random, length) in enumerate(zip(self.randoms, self._lengths, strict=True)):
             out[number, :length] = random.random((length, self.rows_BTW.shape[-1]))
         return out
 
@@ -163,7 +165,7 @@ class _Painter:
         chances[hidden_BTW] = probs_MS.gather(1, chosen_M[:, None])[:, 0].numpy()
         return values, chances
 
-    def take(self, cells_BTW: Flags, values: npt.NDArray[np.int64], _: object) -> None:
+    def take(self, cells_BTW: Flags, values: npt.NDArray[np.int64]) -> None:
         """Keep the values of these cells."""
         self.rows_BTW[cells_BTW] = values[cells_BTW]
 
