@@ -1,14 +1,17 @@
 """Prompts by hand: which voices a model hears, what is left out, and what is said about it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ostinato.config import load_config
 from ostinato.music.piece import VOICES, Piece, Track, make_notes
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
-from ostinato.sampling.by_hand import remarks, request_of, voiced
+from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.by_hand import OPTIONS, remarks, request_of, voiced
 from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional, Vary
 
 CONFIG = {
@@ -140,6 +143,27 @@ def test_requests_follow_the_settings():
     assert filled.options == {"temperature": 0.5, "particles": 8}
     with pytest.raises(ValueError, match="give prompt=<file>"):
         request_of(CONFIG | {"infill": CONFIG["infill"] | {"voices": ["alto"]}}, FILLS, None)
+
+
+def test_an_option_that_is_named_and_not_there_is_refused():
+    config = CONFIG | {"split": 0.6, "overrides": ["n=1", "temperature=0.5"]}
+    assert request_of(config, FILLS, None).options == {"temperature": 0.5}  # defaults are left out
+    for words in (["top_p=0.8"], ["split=0.4", "no_parallels=true"]):
+        keys = ", ".join(word.partition("=")[0] for word in words)
+        with pytest.raises(ValueError, match=f"no option {keys}; its options: temperature, part"):
+            request_of(config | {"overrides": words}, FILLS, None)
+    bare, words = replace(FILLS, options={}), ["infill.particles=9"]
+    assert request_of(config | {"overrides": words}, FILLS, None).options == {"temperature": 0.5}
+    with pytest.raises(ValueError, match=r"no option infill\.particles; its options: none"):
+        request_of(config | {"overrides": words}, bare, None)
+
+
+def test_every_setting_of_a_sampler_is_looked_for():
+    config = load_config("generate", root=Path(__file__).parents[2])
+    options = {field.name for field in fields(Decoding)}
+    settings = [key for key in config if key in options]
+    settings += [f"infill.{key}" for key in config["infill"] if key in options]
+    assert sorted(OPTIONS) == sorted(settings)
 
 
 def test_a_variation_needs_a_piece_and_a_strength(chorale):

@@ -23,13 +23,29 @@ from ostinato.sampling.request import (
     Vary,
 )
 
+# settings of conf/generate.yaml that some models' samplers lack, with their names as options
+OPTIONS = {"infill.particles": "particles"} | {
+    key: key
+    for key in (
+        *("temperature", "top_k", "top_p", "min_p", "split"),
+        *("no_parallels", "best_of", "no_repeat"),
+    )
+}
+
 
 def request_of(config: Mapping[str, Any], able: Capabilities, prompt: Piece | None) -> Request:
     """The request of conf/generate.yaml. prompt: with the model's voices, see `voiced`.
 
     Raises:
-        ValueError: settings that contradict each other.
+        ValueError: settings that contradict each other, or options that the user names and the
+            model does not have.
     """
+    named = {text.lstrip("+").partition("=")[0] for text in config.get("overrides", ())}
+    if unknown := [key for key in OPTIONS if key in named and OPTIONS[key] not in able.options]:
+        raise ValueError(
+            f"this model has no option {', '.join(unknown)}; "
+            f"its options: {', '.join(able.options) or 'none'}"
+        )
     gap, task = config["infill"], _task(config, prompt)
     options = {key: config[key] for key in able.options if key in config}
     if isinstance(task, Fill) and "particles" in able.options:
