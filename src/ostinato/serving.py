@@ -5,11 +5,12 @@ pickle. A request is a row of a table, or a dictionary; every column is optional
 
 | column | meaning |
 |---|---|
-| `task` | `unconditional`, `continue` or `infill`; without it, by what else is given |
+| `task` | `unconditional`, `continue`, `infill` or `vary`; without it, by what else is given |
 | `bars`, `min_bars`, `n`, `seed` | as in `sampling.request.Request` |
-| `prompt` | bytes of a MIDI file (Base64 over HTTP), for `continue` and `infill` |
+| `prompt` | bytes of a MIDI file (Base64 over HTTP), for all tasks but `unconditional` |
 | `prompt_bars` | how much of it is continued |
 | `infill_bars`, `infill_voices` | the part to fill: [first, end) and names |
+| `vary` | how much of the prompt to change, from 0 to 1 |
 | `conditions` | values by name, such as {"tempo": 120} |
 | `temperature`, `options` | settings of the sampler; without them its own defaults |
 
@@ -24,10 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ostinato.generator import Generator
-from ostinato.music.voices import with_voices
 from ostinato.music.write import write_midi
 from ostinato.readers.read import read_piece
-from ostinato.sampling.request import Continue, Fill, Region, Request, Task, Unconditional
+from ostinato.sampling.by_hand import voiced
+from ostinato.sampling.request import Continue, Fill, Region, Request, Task, Unconditional, Vary
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ostinato.music.piece import Piece
 
 WHOLE = ("bars", "min_bars", "n", "seed")
-OWN = ("task", "prompt", "prompt_bars", "infill_bars", "infill_voices")
+OWN = ("task", "prompt", "prompt_bars", "infill_bars", "infill_voices", "vary")
 
 
 class Server:
@@ -90,19 +91,25 @@ class Server:
         return Request(task=task, conditions=conditions, options=options, **whole)
 
     def _task(self, given: Mapping[str, Any]) -> Task:
-        fills = "infill_bars" in given or "infill_voices" in given
-        implied = "infill" if fills else "continue" if "prompt" in given else "unconditional"
+        fills, varies = "infill_bars" in given or "infill_voices" in given, "vary" in given
+        if fills and varies:
+            raise ValueError("vary changes all of a piece, infill_… a part of it: leave one out")
+        implied = "continue" if "prompt" in given else "unconditional"
+        implied = "infill" if fills else "vary" if varies else implied
         name = given.get("task", implied)
         if name != implied:
             raise ValueError(
                 f"task={name} does not fit what is given: unconditional takes no prompt, continue "
-                "takes a prompt, infill a prompt with infill_bars, infill_voices or both"
+                "takes a prompt, infill a prompt with infill_bars, infill_voices or both, vary a "
+                "prompt with vary"
             )
         if name == "unconditional":
             return Unconditional()
         if "prompt" not in given:
-            raise ValueError("infill_bars and infill_voices name a part of a piece: give a prompt")
-        prompt = with_voices(_piece(given["prompt"]), self._generator.capabilities().roles)
+            raise ValueError("infill_bars, infill_voices and vary change a piece: give a prompt")
+        prompt = voiced(_piece(given["prompt"]), self._generator.representation)
+        if varies:
+            return Vary(prompt, _number("vary", given["vary"]))
         if name == "continue":
             return Continue(prompt, given.get("prompt_bars", Continue.bars))
         first, end = map(int, given["infill_bars"]) if "infill_bars" in given else (0, 0)
@@ -123,6 +130,12 @@ def _whole(key: str, value: Any) -> int:
     if not isinstance(value, int | float) or not float(value).is_integer():
         raise ValueError(f"{key}={value} must be a whole number")
     return int(value)
+
+
+def _number(key: str, value: Any) -> float:
+    if not isinstance(value, int | float):
+        raise ValueError(f"{key}={value!r} must be a number from 0 to 1, such as 0.3")
+    return float(value)
 
 
 def _bytes(piece: "Piece") -> bytes:

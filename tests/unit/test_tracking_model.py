@@ -7,12 +7,19 @@ import pandas as pd
 import pytest
 
 from ostinato.generator import Generator
+from ostinato.music.piece import Piece, Track, make_notes
 from ostinato.music.voices import with_voices
+from ostinato.music.write import write_midi
 from ostinato.readers.read import read_piece
-from ostinato.sampling.request import Request
+from ostinato.representations.events.events import Events
+from ostinato.sampling.request import Capabilities, Request
+from ostinato.serving import Server
 from ostinato.tracking import check_port, model_run, open_store
 from ostinato.tracking.register import save
 from ostinato.tracking.store import SWITCH
+
+TRACK = b"MTrk\0\0\0\x0c\0\x90\x3c\x50\x60\x80\x3c\0\0\xff\x2f\0"  # one note
+SOME = b"MThd\0\0\0\6\0\0\0\1\0\x60" + TRACK
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:unclosed database:ResourceWarning",  # mlflow keeps its engines for the process's life
@@ -69,6 +76,36 @@ def test_it_continues_and_fills_a_prompt(served, tmp_path):
     assert soprano(filled["midi"][0]) == soprano(prompt)
 
 
+class Trio:
+    """A model of melody, bass and drums that needs only some of them, as the server sees it."""
+
+    representation = Events(voices=("melody", "bass", "drums"), needed="any", lowest=0, highest=127)
+
+    def capabilities(self):
+        return Capabilities(tasks=("continue",), roles=self.representation.voices)
+
+
+def test_a_prompt_keeps_its_roles_where_the_model_needs_only_some(tmp_path):
+    """As `generate.py` reads it: chords stay in their track, and drums are not lost."""
+    rows = [(0, 0, 4, 60, 80), (0, 0, 4, 64, 80), (1, 0, 4, 36, 80)]
+    tracks = (Track("melody", role="melody"), Track("drums", role="drums", is_drum=True))
+    piece = Piece("song", 4, make_notes(rows), tracks)
+    write_midi(tmp_path / "song.mid", piece)
+    fields = {"prompt": (tmp_path / "song.mid").read_bytes(), "prompt_bars": 1, "bars": 2}
+    heard = Server(Trio()).request(fields).task.prompt
+    sounding = [(heard.tracks[note["track"]].role, int(note["pitch"])) for note in heard.notes]
+    assert sorted(sounding) == [("drums", 36), ("melody", 60), ("melody", 64)]
+    varied = Server(Trio()).request(fields | {"vary": 0.25}).task
+    assert (varied.name, varied.strength) == ("vary", 0.25)
+    assert sorted(varied.piece.notes["pitch"]) == [36, 60, 64]
+
+
+def test_a_variation_reaches_the_model(served):
+    prompt = served.predict({"bars": 1})["midi"][0]
+    with pytest.raises(ValueError, match="cannot do task 'vary'"):
+        served.predict({"prompt": prompt, "vary": 0.5})
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
@@ -76,6 +113,9 @@ def test_it_continues_and_fills_a_prompt(served, tmp_path):
         ({"bars": "two"}, "bars=two must be a whole number"),
         ({"task": "continue"}, "continue takes a prompt"),
         ({"infill_voices": ["alto"]}, "give a prompt"),
+        ({"vary": 0.5}, "give a prompt"),
+        ({"vary": "hot", "prompt": SOME}, "vary='hot' must be a number from 0 to 1"),
+        ({"vary": 0.5, "prompt": SOME, "infill_voices": ["alto"]}, "leave one out"),
         ({"conditions": {"mood": "Q1"}}, "no condition mood"),
         ({"options": {"heat": 1}}, "no option heat"),
     ],

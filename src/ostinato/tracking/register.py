@@ -60,7 +60,7 @@ def signature() -> Any:
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType, Array
 
-    numbers = ("bars", "min_bars", "n", "seed", "prompt_bars", "temperature")
+    numbers = ("bars", "min_bars", "n", "seed", "prompt_bars", "vary", "temperature")
     inputs: dict[str, Any] = {"task": DataType.string}
     inputs |= {"prompt": DataType.binary, "infill_bars": Array(DataType.long)}
     inputs |= {"infill_voices": Array(DataType.string)}
