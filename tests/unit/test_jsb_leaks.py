@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ostinato.corpus.store import read_corpus
 from ostinato.files import write_json
 from ostinato.music.piece import Piece, Track, make_notes
 from ostinato.normalization.build import assemble_corpus
@@ -14,6 +15,8 @@ from ostinato.normalization.catalogue import Facts
 from ostinato.normalization.marks import marks_of
 from ostinato.normalization.normalize import Kept, options_from
 from ostinato.normalization.shards import write_shard
+from ostinato.normalization.tunes import Tunes
+from ostinato.reproduction import leaks as audit
 from ostinato.reproduction.leaks import CLEAN, Leak, compare, counts, find_leaks
 from ostinato.reproduction.leaks_stage import audit_splits
 
@@ -63,6 +66,16 @@ def test_leaks_are_named_with_their_kind_and_the_piece_they_are_from(corpus):
     }
 
 
+def test_a_copy_is_scored_against_the_piece_that_it_copies(corpus, monkeypatch):
+    """Also where its melody has more in common with another piece of train."""
+    ids = [entry.piece.id for entry in read_corpus(corpus)]
+    pairs = np.array([[ids.index(name), ids.index("c")] for name in ("a", "b")])
+    found = Tunes(pairs[:, 0], pairs[:, 1], np.array([300, 500]), np.array([0.9, 1.0]))
+    monkeypatch.setattr(audit, "tune_pairs", lambda lines, names: found)
+    (leak,) = (leak for leak in find_leaks(corpus) if leak.piece == "c")
+    assert (leak.kind, leak.train, leak.nats, leak.share) == ("copy", "a", 30.0, 0.9)
+
+
 def test_leaked_pieces_are_compared_with_the_others():
     kinds = ["copy", "tune"] * 10 + ["phrase", "clean"] * 10
     leaks = [Leak(str(n), "test", f"g{n // 2}", kind, "", 0, 0) for n, kind in enumerate(kinds)]
@@ -72,6 +85,10 @@ def test_leaked_pieces_are_compared_with_the_others():
     difference = found["difference"]
     assert difference["value"] == pytest.approx(-0.1, abs=2e-3)
     assert -0.11 < difference["low"] < difference["value"] < difference["high"] < -0.09
+    assert (difference["count"], difference["groups"]) == (20, 10)
+    few = compare(leaks[:2] + leaks[20:], nats, seed=1, resamples=9)["difference"]
+    assert few["value"] is not None
+    assert few["low"] is None  # the leaked pieces are one group, which says nothing of others
     alone = compare([replace(leak, kind="clean") for leak in leaks], nats, seed=1, resamples=9)
     assert alone["difference"]["value"] is None
 

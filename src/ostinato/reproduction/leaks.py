@@ -13,13 +13,8 @@ from typing import Any
 import numpy as np
 
 from ostinato.corpus.store import read_corpus, read_pieces
-from ostinato.metrics.bootstrap import (
-    Interval,
-    grouped,
-    mean_interval,
-    percentiles,
-    ratio_resamples,
-)
+from ostinato.metrics.bootstrap import Interval, mean_interval
+from ostinato.metrics.differences import Column, difference
 from ostinato.music.melody import steps
 from ostinato.normalization.alignment import Lines
 from ostinato.normalization.tunes import tune_pairs
@@ -55,23 +50,26 @@ def find_leaks(corpus: Path) -> list[Leak]:
     lines = Lines.of([steps(entry.piece) for entry in entries])
     # other names for all: equal melodies are compared, too
     found = tune_pairs(lines, [str(number) for number in range(len(ids))])
+    aligned: dict[tuple[str, str], tuple[float, float]] = {}
     closest: dict[str, tuple[Any, ...]] = {}
     rows = zip(found.a, found.b, found.worth, found.share, found.shared, strict=True)
     for a, b, worth, share, shared in rows:
         for held, train in ((ids[a], ids[b]), (ids[b], ids[a])):
             if held not in trained and train in trained:
                 kind = TUNE if shared else PHRASE if worth >= PHRASE_WORTH else CLEAN
-                here = (kind == TUNE, int(worth), train, kind, float(share))
+                aligned[held, train] = (int(worth) / 10, round(float(share), 3))
+                here = (kind == TUNE, int(worth), train, kind)
                 closest[held] = max(here, closest.get(held, here))
     leaks = []
     for split in SPLITS:
         for entry in (entry for entry in entries if entry.split == split):
             name = entry.piece.id
-            _, worth, train, kind, share = closest.get(name, (False, 0, "", CLEAN, 0.0))
+            *_, train, kind = closest.get(name, ("", CLEAN))
             if original := copied.get(copies[name]):
                 kind, train = COPY, original
-            close = (train, worth / 10, round(share, 3)) if kind != CLEAN else ("", 0.0, 0.0)
-            leaks.append(Leak(name, split, entry.group, kind, *close))
+            train = train if kind != CLEAN else ""
+            close = aligned.get((name, train), (0.0, 0.0))
+            leaks.append(Leak(name, split, entry.group, kind, train, *close))
     return leaks
 
 
@@ -89,33 +87,23 @@ def compare(
 
     nats: by piece; nats per unit of the protocol.
     """
-    values, names = {}, {}
+    columns = {}
     for leaked in (True, False):
         part = [leak for leak in leaks if (leak.kind in LEAKED) == leaked]
-        values[leaked] = np.array([nats[leak.piece] for leak in part])
-        names[leaked] = np.array([leak.group for leak in part])
+        values = np.array([nats[leak.piece] for leak in part], dtype=np.float64)
+        pieces, groups = ([getattr(leak, key) for leak in part] for key in ("piece", "group"))
+        columns[leaked] = Column(
+            np.array(pieces, str), np.array(groups, str), values, np.ones_like(values)
+        )
     chance = {"seed": seed, "resamples": resamples}
     means = {
-        leaked: mean_interval(values[leaked], groups=names[leaked], **chance)
-        for leaked in (True, False)
+        leaked: mean_interval(column.values, groups=column.groups, **chance)
+        for leaked, column in columns.items()
     }
+    both = all(len(column.values) for column in columns.values())
+    apart = difference(columns[True], columns[False], **chance).interval if both else Interval()
     return {
         "leaked": means[True].plain(),
         "clean": means[False].plain(),
-        "difference": _difference(values, names, **chance).plain(),
+        "difference": apart.plain(),
     }
-
-
-def _difference(
-    values: Mapping[bool, Any], names: Mapping[bool, Any], *, seed: int, resamples: int
-) -> Interval:
-    """Leaked minus clean; groups of both are resampled independently."""
-    if not len(values[True]) or not len(values[False]):
-        return Interval()
-    drawn = {}
-    for leaked, offset in ((True, 0), (False, 1)):
-        sums = grouped([values[leaked], np.ones_like(values[leaked])], names[leaked])
-        drawn[leaked] = ratio_resamples(*sums, seed=seed + offset, resamples=resamples)
-    low, high = percentiles(drawn[True] - drawn[False], 0.95)
-    value = values[True].mean() - values[False].mean()
-    return Interval(float(value), low, high, sum(map(len, values.values())))
