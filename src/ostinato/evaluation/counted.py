@@ -59,8 +59,8 @@ def count_real(corpus: Corpus, counting: Counting) -> dict[str, Array]:
 
 def figures(
     context: Context, counting: Counting, headlines: Collection[str] = ()
-) -> tuple[dict[str, Figure], dict[str, Array]]:
-    """Figures by name and values of single pieces, as Result has them.
+) -> tuple[dict[str, Figure], dict[str, Array], dict[str, Array]]:
+    """Figures by name, values of single pieces and their weights, as Result has them.
 
     The value of held-out music stands beside each figure, and as its floor the value that as many
     training pieces as there are samples would get. What is undefined for all held-out music is left
@@ -72,6 +72,7 @@ def figures(
     found = counting.counts(samples)
     values: dict[str, Figure] = {}
     per_piece: dict[str, Array] = {}
+    weights: dict[str, Array] = {}
     for name, text in counting.texts.items():
         real = {k: Counts(*context.reference[f"{k}.{name}"]) for k in ("held_out", "train")}
         if not real["held_out"].below.sum():
@@ -94,4 +95,5 @@ def figures(
         )
         sets = {"samples": found[name], **real}
         per_piece |= {f"{k}{suffix}/{name}": counts.per_piece() for k, counts in sets.items()}
-    return values, per_piece
+        weights |= {f"{k}{suffix}/{name}": counts.below for k, counts in sets.items()}
+    return values, per_piece, weights

@@ -15,12 +15,13 @@ def reference(corpus: Corpus) -> dict[str, Array]:
 
 def measure(context: Context) -> Result:
     """Cadences, phrases, keys, repetition, silence, degenerate pieces, endings."""
-    values, per_piece = figures(context, BODY, HEADLINES)
-    ends, ended = figures(context, ENDS, HEADLINES)
+    values, per_piece, weights = figures(context, BODY, HEADLINES)
+    ends, ended, endings_counted = figures(context, ENDS, HEADLINES)
     count, whole = int(context.samples_whole.ended.sum()), len(context.samples_whole)
     return Result(
         values | ends,
         per_piece=per_piece | ended,
+        weights=weights | endings_counted,
         title="Form",
         note=f"Endings are of the {count} of {whole} samples that end themselves, and of whole "
         "held-out pieces. The floor is what as many training pieces would get.",

@@ -16,11 +16,12 @@ def reference(corpus: Corpus) -> dict[str, Array]:
 
 def measure(context: Context) -> Result:
     """Parallels, crossing, spacing, lines, sonorities, texture and the range of each voice."""
-    values, per_piece = figures(context, COUNTING, HEADLINES)
-    ranges, widths = figures(context, _ranges(context.held_out))
+    values, per_piece, weights = figures(context, COUNTING, HEADLINES)
+    ranges, widths, tracks = figures(context, _ranges(context.held_out))
     return Result(
         values | ranges,
         per_piece=per_piece | widths,
+        weights=weights | tracks,
         title="Part-writing",
         note="Every pair, beat and step weighs the same. The corpus is the referee: Bach writes a "
         "few parallels, too. The floor is what as many training pieces would get.",

@@ -25,12 +25,13 @@ def reference(corpus: Corpus) -> dict[str, Array]:
 def measure(context: Context) -> Result:
     """Measures of each role, and of each pair of roles."""
     roles = _roles(context.held_out)
-    values, per_piece = figures(context, _tracks(roles))
-    distances, single = figures(context, _pairs(roles))
+    values, per_piece, weights = figures(context, _tracks(roles))
+    distances, single, pairs = figures(context, _pairs(roles))
     return Result(
         values | distances,
         view="table",
         per_piece=per_piece | single,
+        weights=weights | pairs,
         title="Tracks",
         note="MuseGAN's measures. A tonal distance says little unless it lies well below that of "
         "tracks of different pieces. MuseGAN's released code folds neighbouring pitches together "
