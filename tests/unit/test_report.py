@@ -288,6 +288,23 @@ def test_differences_are_of_pairs_within_an_encoding(data):
     assert not found["bach-grid"][1]["found"].is_paired or first["p"] <= 1
 
 
+def test_a_bound_is_not_tested_against_an_exact_value(data):
+    def bounded(system):
+        odds = system.measures[0]
+        nats = replace(odds.figures["test/nats"], is_bound=True)
+        first = replace(odds, figures={"test/nats": nats})
+        return replace(system, measures=(first, *system.measures[1:]))
+
+    lstm, gpt, other = (s for s in data.systems if s.encoding == "bach-grid")
+    mixed = replace(data, systems=(lstm, bounded(gpt), bounded(other)))
+    found = [
+        (row["a"].name, row["b"].name)
+        for row in differences(mixed)["bach-grid"]
+        if row["figure"].label == "Nats, test"
+    ]
+    assert found == [("gpt", "gpt-2")]
+
+
 def test_the_terminal_shows_every_headline(data):
     text = text_table(data)
     (line,) = [line for line in text.splitlines() if "odds/test/nats" in line and "0.280" in line]

@@ -74,7 +74,7 @@ def _beside(systems: Sequence[System], columns: Sequence[Heading]) -> Any:
 def differences(data: ReportData) -> dict[str, list[dict[str, Any]]]:
     """Differences of all pairs of systems of one encoding, for headline figures of single pieces.
 
-    p is corrected over the figures of a pair.
+    A bound and an exact value are not compared. p is corrected over the figures of a pair.
     """
     return {
         encoding: [
@@ -87,6 +87,9 @@ def differences(data: ReportData) -> dict[str, list[dict[str, Any]]]:
 def _difference_rows(a: System, b: System, data: ReportData) -> list[dict[str, Any]]:
     found: list[tuple[Figure, Difference]] = []
     for measure, name, figure in a.headlines():
+        other = b.figure(measure, name)
+        if other is None or other.is_bound != figure.is_bound:
+            continue
         keys = [k for k in a.columns if k[0] == measure and name in (k[2], f"{k[1]}/{k[2]}")]
         keys = [k for k in keys if k[1] not in ("held_out", "train") and k in b.columns]
         for key in keys[:1]:
