@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ostinato.metrics.counts import Count, Counts, count_all
+from ostinato.metrics.counts import Count, Counts, count_all, floor_interval
 from ostinato.metrics.part_writing import PART_WRITING, part_writing, voice_ranges
 from ostinato.metrics.sonorities import IS_CHORD, IS_CONSONANT_TRIAD, above_bass, mask_of
 from ostinato.metrics.steps import steps_of
@@ -150,6 +150,23 @@ def test_texture():
     assert value(piece, "onsets") == pytest.approx(5 / 16)
     assert value(piece, "notes_per_bar") == 2.5  # two bars of 2/4
     assert voice_ranges(piece) == {"soprano": Count(3, 1), "bass": Count(0, 1)}
+
+
+def test_the_range_of_a_role_is_that_of_all_its_tracks():
+    # 60..62 and 70..71 are one range of 11
+    piece = choir([60, 62], [70, 71], [50, 51], roles=("soprano", "soprano", "bass"))
+    assert voice_ranges(piece) == {"soprano": Count(11, 1), "bass": Count(1, 1)}
+
+
+def test_the_floor_draws_only_pieces_that_define_the_value():
+    # two defined pieces, of values 0 and 1; a draw of one of the eight others would be undefined,
+    # and a draw of two of all ten would often be of a single defined one
+    above, below = np.zeros(10), np.zeros(10)
+    above[3], below[[3, 7]] = 1, 1
+    floor = floor_interval(Counts(above, below), 2, seed=1, resamples=50)
+    assert (floor.value, floor.low, floor.high) == (0.5, 0.5, 0.5)
+    nothing = floor_interval(Counts(above, np.zeros(10)), 2, seed=1, resamples=50)
+    assert np.isnan(nothing.value)
 
 
 def test_values_do_not_depend_on_the_time_unit():

@@ -64,17 +64,16 @@ def count_all(
 def floor_interval(counts: Counts, pieces: int, *, seed: int, resamples: int) -> Interval:
     """The value that `pieces` pieces drawn from these would get: median and central 95 %.
 
-    Draws are without replacement where there are as many pieces.
+    Pieces for which the value is undefined are not drawn. Draws are without replacement where there
+    are as many pieces.
     """
-    total = len(counts.above)
+    defined = counts.below > 0
+    total = int(defined.sum())
     if not total or not pieces:
         return Interval(count=pieces)
     rows = _drawn(total, pieces, seed, resamples)
-    above, below = counts.above[rows].sum(axis=1), counts.below[rows].sum(axis=1)
-    values = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
-    low, high = percentiles(values, 0.95)
-    known = values[~np.isnan(values)]
-    return Interval(float(np.median(known)) if len(known) else np.nan, low, high, pieces)
+    values = counts.above[defined][rows].sum(axis=1) / counts.below[defined][rows].sum(axis=1)
+    return Interval(float(np.median(values)), *percentiles(values, 0.95), pieces)
 
 
 @lru_cache(maxsize=4)  # all figures of a measure are drawn from the same pieces

@@ -42,11 +42,15 @@ def part_writing(piece: Piece) -> dict[str, Count]:
 
 
 def voice_ranges(piece: Piece) -> dict[str, Count]:
-    """Highest minus lowest pitch of the notes of each role, in semitones; NaN without notes."""
+    """Highest minus lowest pitch of the notes of each role, in semitones; only roles with notes.
+
+    Tracks of one role are one voice.
+    """
     steps = steps_of(piece)
     found = {}
-    for voice, role in enumerate(steps.roles):
-        pitches = steps.note_N[steps.voice_N == voice]
+    role_N = np.array(steps.roles, dtype=np.str_)[steps.voice_N]
+    for role in dict.fromkeys(steps.roles):
+        pitches = steps.note_N[role_N == role]
         if len(pitches):
             found[role] = Count(float(np.ptp(pitches)), 1.0)
     return found
