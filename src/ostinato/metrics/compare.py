@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.metrics.bootstrap import Interval, Values, percentiles, resampled
+from ostinato.metrics.bootstrap import Interval, Values, expanded, percentiles, resampled
 from ostinato.seeds import seed_of
 
 LEVEL = 0.95
@@ -26,8 +26,8 @@ def wasserstein_interval(
     """Wasserstein-1 distance ∫|F − G| of two sets of a feature, in its unit; lower is closer.
 
     NaN is ignored. Groups of both sets are resampled. Resampling moves the distance upwards; the
-    interval is moved back by the median of that, and never below 0. NaN where a set is empty;
-    `count`, `ignored` and `groups` are over both sets.
+    interval is moved back by the median of that, and never below 0. It is widened for the groups of
+    the smaller set. NaN where a set is empty; `count`, `ignored` and `groups` are over both sets.
     """
     (first, second), names, ignored = _known((ours, theirs), groups)
     if not len(first) or not len(second):
@@ -36,9 +36,11 @@ def wasserstein_interval(
     ones = [np.ones((1, len(values))) for values in (first, second)]
     value = float(_distances((first, second), ones)[0])
     found = _distances((first, second), weights)
-    low, high = percentiles(found - (float(np.median(found)) - value), LEVEL)
-    count = sum(len(np.unique(side)) for side in names)
-    return Interval(value, max(0.0, low), high, len(first) + len(second), ignored, count)
+    counts = [len(np.unique(side)) for side in names]
+    shift = float(np.median(found)) - value
+    low, high = percentiles(found - shift, expanded(LEVEL, min(counts)))
+    low = float(np.maximum(0.0, low))  # NaN stays
+    return Interval(value, low, high, len(first) + len(second), ignored, sum(counts))
 
 
 def wasserstein_floor(

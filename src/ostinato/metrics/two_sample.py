@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.metrics.bootstrap import Interval, percentiles
+from ostinato.metrics.bootstrap import Interval, expanded, percentiles
 from ostinato.seeds import seed_of
 
 Values = npt.NDArray[np.float64]
@@ -102,7 +102,9 @@ def grouped_folds(is_sample: Bools, groups: Sequence[str], folds: int, seed: int
 def summary(
     odds_RN: Values, fold_RN: Index, is_sample: Bools, groups: Sequence[str], plan: Plan
 ) -> Told:
-    """AUC and balanced accuracy with percentile intervals of a bootstrap over groups."""
+    """AUC and balanced accuracy with percentile intervals of a bootstrap over groups, widened for
+    the groups of the smaller set.
+    """
     wins, pairs = _comparisons(odds_RN, fold_RN, is_sample)
     right = (np.where(is_sample, odds_RN, -odds_RN) > 0).mean(axis=0) + 0.5 * (odds_RN == 0).mean(
         axis=0
@@ -116,8 +118,10 @@ def summary(
         aucs = ((ours @ wins) * theirs).sum(axis=1) / ((ours @ pairs) * theirs).sum(axis=1)
         accuracies = (ours @ right[is_sample] / ours.sum(axis=1)
                       + theirs @ right[~is_sample] / theirs.sum(axis=1)) / 2  # fmt: skip
+    fewest = min(len(np.unique(group_N[side])) for side in (is_sample, ~is_sample))
+    level = expanded(plan.level, fewest)
     auc, accuracy = (
-        Interval(float(values[0]), *percentiles(values[1:], plan.level), len(is_sample))
+        Interval(float(values[0]), *percentiles(values[1:], level), len(is_sample))
         for values in (aucs, accuracies)
     )
     return Told(auc, accuracy, odds_RN.mean(axis=0))
