@@ -11,7 +11,7 @@ from ostinato.metrics.lanes import SILENT, lanes, roll
 from ostinato.metrics.profile import profile, profiles
 from ostinato.metrics.step_network import NetworkSettings, network, step_channels
 from ostinato.metrics.two_sample import Plan, clues, grouped_folds, logistic, summary, tell_apart
-from ostinato.music.piece import Meter, Piece, Track, make_notes
+from ostinato.music.piece import Annotation, Meter, Piece, Track, make_notes
 
 PLAN = Plan(repeats=1, resamples=200)
 
@@ -138,6 +138,18 @@ def test_a_profile_worked_out_by_hand():
     assert found["lanes that begin together"] == pytest.approx(7 / 8)
     assert found["no chord"] == 1.0  # C G: no third; G D A: neither
     assert found["crossed lanes"] == 0
+
+
+def test_a_profile_counts_quarters_from_the_first_bar_line():
+    # bars begin at the second sixteenth: chords on beats, seconds between them
+    rows = [(v, 1 + 4 * n, 1, p, 80) for n in range(8) for v, p in enumerate((67, 64, 60))]
+    rows += [(v, 3 + 4 * n, 1, p, 80) for n in range(8) for v, p in enumerate((62, 61, 60))]
+    tracks = tuple(Track(role) for role in ("soprano", "alto", "bass"))
+    bars = tuple(Annotation(onset, "bar") for onset in (1, 17, 33))
+    found = profile(Piece("p", 4, make_notes(rows), tracks, annotations=bars))
+    assert found["onsets at 0 sixteenths of a quarter"] == 0.5
+    assert found["no chord on a beat"] == 0
+    assert found["no chord"] == 0.5
 
 
 def test_a_profile_knows_no_time_unit_velocity_or_name(chorale):

@@ -2,8 +2,8 @@
 
 Shares of intervals, lengths, sonorities and motions, so that pieces of different lengths can be
 compared, though some of them still drift with length: cut pieces to one length first. All lanes
-count (see `metrics.lanes`); nothing that differs between files of the same music is used (time
-unit, velocities, names, number of tracks). Undefined is NaN.
+count (see `metrics.lanes`), so the number of tracks does, too; time unit, velocities and names are
+not used. Quarters are counted from the first bar line. Undefined is NaN.
 """
 
 # T steps, L lanes
@@ -96,10 +96,9 @@ def _lengths(voices: Lanes) -> dict[str, float]:
         )
         for length, following in zip(LENGTHS, edges[1:], strict=True)
     }
-    at = np.flatnonzero(voices.begins.any(axis=1))
-    start = int(np.flatnonzero(voices.bars)[0]) if voices.bars.any() else 0
+    places = _places(voices)
     for place in range(STEPS_PER_QUARTER):
-        here = (at - start) % STEPS_PER_QUARTER == place
+        here = places == place
         found[f"onsets at {place} sixteenths of a quarter"] = _share(here)
     onsets: Bools = np.asarray(voices.begins.any(axis=1))
     found["bars without an onset at their start"] = _share(~onsets[voices.bars])
@@ -123,12 +122,19 @@ def _harmony(voices: Lanes) -> dict[str, float]:
         found[name] = _share(names == number)
     found["no chord"] = _share(names == NO_CHORD)
     found["chords with the root in the bass"] = _share((roots == lowest % 12)[names != NO_CHORD])
-    beats = np.flatnonzero(at) % STEPS_PER_QUARTER == 0
+    beats = _places(voices) == 0
     found["no chord on a beat"] = _share(names[beats] == NO_CHORD)
     changes = names[1:] != NO_CHORD
     steps = ((roots[1:] - roots[:-1]) % 12)[changes & (names[:-1] != NO_CHORD)]
     for number in (0, 2, 5, 7):
         found[f"roots move by {number} semitones"] = _share(steps == number)
+    return found
+
+
+def _places(voices: Lanes) -> Pitches:
+    """Sixteenth of the quarter, 0 to 3, of every step with an onset, from the first bar line on."""
+    start = int(np.flatnonzero(voices.bars)[0]) if voices.bars.any() else 0
+    found: Pitches = (np.flatnonzero(voices.begins.any(axis=1)) - start) % STEPS_PER_QUARTER
     return found
 
 
