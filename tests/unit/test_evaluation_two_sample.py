@@ -52,6 +52,17 @@ def test_random_pitches_are_caught_and_real_music_is_not(chorale, real, quick):
     assert caught.per_piece["held_out/features_log_odds"].shape == (30,)
 
 
+def test_means_of_held_out_music_are_over_groups(chorale, real, quick):
+    pieces = [random_pitches(chorale(900 + n), 1) for n in range(6)]
+    context = real(pieces)
+    works = np.array([f"work {n // 6}" for n in range(30)])
+    held = replace(context.held_out, groups=works)
+    result = two_sample.measure(replace(context, held_out=held))
+    clues = [f for name, f in result.values.items() if name.startswith("clue_")]
+    assert {clue.reference.groups for clue in clues} == {5}
+    assert "of 6 training pieces" in result.note
+
+
 def test_without_samples_nothing_is_defined(real, quick):
     figures = two_sample.measure(real([])).values
     assert all(np.isnan(figure.value) for figure in figures.values())

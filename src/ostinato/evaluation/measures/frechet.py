@@ -35,7 +35,7 @@ def measure(context: Context) -> Result:
         seed=context.seed,
     )  # fmt: skip
     low, high = found.interval
-    left = len(kept) - int(kept.sum())
+    left, left_real, left_train = (int((~mask).sum()) for mask in (kept, complete, whole))
     return Result(
         {
             "frechet": Figure(
@@ -58,8 +58,9 @@ def measure(context: Context) -> Result:
         },
         view="table",
         title="Fréchet distance",
-        note=f"On {rows.shape[1]} features in standard deviations of training music; {left} samples"
-        " lack one and are left out. Only distances to the same held-out music can be compared.",
+        note=f"On {rows.shape[1]} features in standard deviations of training music; {left} "
+        f"samples, {left_real} held-out and {left_train} training pieces lack one and are left "
+        "out. Only distances to the same held-out music can be compared.",
         order=15,
     )  # fmt: skip
 

@@ -1,8 +1,9 @@
 """How well a classifier tells a system's samples from held-out music; 0.5 is real music itself.
 
 Two classifiers: a logistic regression on the features of each piece, and a small network on what
-happens at every step. The floor is the same test with training pieces in place of samples, as many
-as there are samples. See `metrics.two_sample`.
+happens at every step. The floor is the same test with training pieces in place of samples: as many
+as there are samples, or as there are groups of training pieces, if those are fewer. See
+`metrics.two_sample`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,6 +52,7 @@ def measure(context: Context) -> Result:
         plan = Plan(repeats=1, resamples=1, seed=context.seed)
         found = clues(logistic(values), names, values, is_sample, groups, plan)[1]
     figures |= _clue_figures(context, names, features, found[:SHOWN])
+    drawn = min(len(context.samples), len(np.unique(context.train.groups)))
     shorter = len(context.samples_whole) - len(context.samples)
     return Result(
         figures,
@@ -59,6 +61,7 @@ def measure(context: Context) -> Result:
         title="Told from real music",
         note=f"The first {context.quarters} quarters of {len(context.samples)} samples and "
         f"{len(context.held_out)} held-out pieces; {shorter} samples are shorter and left out. "
+        f"The floor is the same test of {drawn} training pieces of different works. "
         "0.5 is what cannot be told apart, 1 what always can. The lower rows are the features that "
         "the classifier used most: their means in samples and in held-out music.",
         order=12,
@@ -134,7 +137,12 @@ def _clue_figures(
     for clue in found:
         column = names.index(clue.feature)
         ours, theirs = (
-            mean_interval(features[kind][:, column], seed=context.seed, resamples=context.resamples)
+            mean_interval(
+                features[kind][:, column],
+                groups=getattr(context, kind).groups,
+                seed=context.seed,
+                resamples=context.resamples,
+            )
             for kind in ("samples", "held_out")
         )
         figures[f"clue_{clue.feature.replace(' ', '_')}"] = Figure.of(
