@@ -15,7 +15,7 @@ from ostinato.evaluation.excerpts import EvaluationSettings
 from ostinato.evaluation.measures.protocol import Figure, Result
 from ostinato.evaluation.reference import write_reference
 from ostinato.evaluation.registry import scorer_of
-from ostinato.evaluation.scored import pieces_of, score_split, scored
+from ostinato.evaluation.scored import pieces_of, score_and_predict, score_split, scored
 from ostinato.evaluation.system import read_samples, run_measures
 from ostinato.evaluation.written import distances, headline, write_results
 from ostinato.files import DamagedFile, MissingInput, checksums
@@ -93,6 +93,30 @@ def test_every_token_is_counted_once_and_none_is_padding(tokens, settings_of):
         nats = found.intervals(seed=1, resamples=10)["nats_per_token"]
         assert nats.value == 1
         assert (found.tokens.sum(), nats.count) == (part.tokens.size, len(part))
+
+
+def test_likelihood_and_accuracy_take_one_pass(tokens, settings_of):
+    shape = ArraySpec(width=4, vocabulary=len(tokens.codec["vocabulary"]))
+    scorer = scorer_of(build("lstm", settings_of().model, shape).eval(), "lstm")
+    passes = []
+
+    class Counting:
+        kind = "exact"
+
+        def score(self, batch, given=None):
+            passes.append("score")
+            return scorer.score(batch, given)
+
+        def predict(self, batch, given=None):
+            passes.append("predict")
+            return scorer.predict(batch, given)
+
+    found, predicted = score_and_predict(Counting(), tokens, "test", seed=1, resamples=10)
+    assert set(passes) == {"predict"}
+    alone = score_split(scorer, tokens, "test")
+    np.testing.assert_array_equal(found.nats, alone.nats)
+    mean = alone.nats.sum() / alone.tokens.sum()
+    assert predicted["perplexity"].value == pytest.approx(math.exp(mean), rel=1e-6)
 
 
 def test_the_units_are_what_their_names_say(tokens):
@@ -306,6 +330,7 @@ def test_headlines_and_distances_of_any_measure():
         "near": Figure(3.0, direction="lower", floor=floor),
         "far": Figure(5.0, direction="lower", floor=floor, is_headline=True, is_bound=True),
         "no better": Figure(7.0, floor=floor),
+        "floor by 0": Figure(3.0, direction="lower", floor=Interval(0.01, -0.1, 0.2)),
         "unknown": Figure(math.nan, direction="lower", floor=floor, is_headline=True),
     }
     results = {"any": Result(figures)}

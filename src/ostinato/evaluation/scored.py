@@ -110,16 +110,20 @@ def score_split(scorer: Scorer, tokens: TokenSet, split: str, *, given: int = 0)
     for numbers, batch in whole_pieces(tokens, split):
         costs_BTW = scorer.score(batch, Given(conditions_of(part, numbers))).numpy()
         costs |= dict(zip(numbers, costs_BTW, strict=True))
-    found = scored(tokens, split, costs, given=given)
+    return _finite(scored(tokens, split, costs, given=given), part.piece, split)
+
+
+def _finite(found: Scored, names: np.ndarray, split: str) -> Scored:
+    """The same; raises ValueError where the nats of a piece are no finite number."""
     bad = np.flatnonzero(~np.isfinite(found.nats))
     if len(bad):
-        piece, nats = part.piece[bad[0]], found.nats[bad[0]]
+        piece, nats = names[bad[0]], found.nats[bad[0]]
         raise ValueError(f"{split} piece {piece}: the likelihood is {nats}; train again")
     return found
 
 
 @torch.inference_mode()
-def token_metrics(
+def score_and_predict(
     scorer: Scorer,
     tokens: TokenSet,
     split: str,
@@ -127,14 +131,19 @@ def token_metrics(
     seed: int,
     resamples: int,
     groups: np.ndarray | None = None,
-) -> dict[str, Interval]:
-    """Perplexity and, where the scorer predicts, accuracy of a split's sub-tokens.
+) -> tuple[Scored, dict[str, Interval]]:
+    """As score_split, and perplexity and, where the scorer predicts, accuracy of the sub-tokens.
 
-    Values are of the same metrics as in training, intervals of the bootstrap over groups.
+    Every piece is scored once for both. Values are of the same metrics as in training, intervals of
+    the bootstrap over groups.
+
+    Raises:
+        ValueError: a piece whose nats are not a finite number.
     """
     part = tokens.splits[split]
     cells = part.length * part.tokens.shape[1]
-    nats, hits = np.zeros(len(part)), np.zeros(len(part))
+    hits = np.zeros(len(part))
+    found: dict[int, np.ndarray] = {}
     metrics = None
     for numbers, batch in whole_pieces(tokens, split):
         costs, best = scorer.predict(batch, Given(conditions_of(part, numbers)))
@@ -142,17 +151,18 @@ def token_metrics(
             vocabulary = ArraySpec.of(tokens.codec).vocabulary
             metrics = likelihood_metrics(None if best is None else vocabulary)
         metrics.update(nats=costs, preds=best, target=batch)
-        nats[numbers] = costs.sum(dim=(1, 2), dtype=torch.float64).numpy()
+        found |= dict(zip(numbers, costs.numpy(), strict=True))
         if best is not None:
             hits[numbers] = (best == batch).sum(dim=(1, 2)).numpy()
     chance = {"seed": seed, "resamples": resamples}
-    mean = ratio_interval(nats, cells, groups=groups, **chance)
+    result = _finite(scored(tokens, split, found), part.piece, split)
+    mean = ratio_interval(result.nats, cells, groups=groups, **chance)
     intervals = {
         "perplexity": replace(mean, low=math.exp(mean.low), high=math.exp(mean.high)),
         "accuracy": ratio_interval(hits, cells, groups=groups, **chance),
     }
     values = metrics.compute() if metrics is not None else {}
-    return {
+    return result, {
         name: replace(interval, value=float(values[name]))
         for name, interval in intervals.items()
         if name in values

@@ -70,14 +70,18 @@ def headline(results: Mapping[str, Result], *, failed: int) -> Numbers:
 
 
 def distances(results: Mapping[str, Result]) -> list[dict[str, Any]]:
-    """Every figure that has a floor and is better the lower, in multiples of its floor."""
+    """Every figure that has a floor and is better the lower, in multiples of its floor.
+
+    Left out where the floor's interval reaches 0, as that of corrected distances does: multiples of
+    it say nothing.
+    """
     return [
         {"figure": f"{measure}/{name}", "distance": f"{figure.value / figure.floor.value:.4g}"}
         for measure, result in results.items()
         for name, figure in result.values.items()
         if figure.direction == "lower"
         and figure.floor is not None
-        and figure.floor.value > 0
+        and figure.floor.low > 0
         and math.isfinite(figure.value)
     ]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ostinato.evaluation.baselines import score_baselines
 from ostinato.evaluation.measures.protocol import Array, Context, Corpus, Figure, Result
-from ostinato.evaluation.scored import Scored, pieces_of, score_split, scored, token_metrics
+from ostinato.evaluation.scored import Scored, pieces_of, score_and_predict, scored
 from ostinato.metrics.bootstrap import Interval
 from ostinato.models.spec import ArraySpec
 
@@ -34,12 +34,12 @@ def measure(context: Context) -> Result:
     for split in SPLITS if context.scorer else ():
         assert context.scorer is not None
         chance = {"seed": context.seed, "resamples": context.resamples}
-        found = score_split(context.scorer, context.tokens, split)
         groups = context.groups[split]
-        beside = _baselines(context, split)
-        intervals = found.intervals(groups=groups, **chance) | token_metrics(
+        found, predicted = score_and_predict(
             context.scorer, context.tokens, split, groups=groups, **chance
         )
+        beside = _baselines(context, split)
+        intervals = found.intervals(groups=groups, **chance) | predicted
         for unit, interval in intervals.items():
             name = f"{split}/{unit}"
             values[name] = Figure.of(
@@ -63,7 +63,8 @@ def measure(context: Context) -> Result:
         title="Likelihood",
         note="How well a system predicts held-out music; lower is better. Nats per token compare "
         "systems of one encoding only. ≤ is an upper bound of the nats, where a likelihood cannot "
-        "be computed exactly.",
+        "be computed exactly. The baselines ngram and copy are fitted on valid, so their "
+        "figures of valid are too good; compare with those of test.",
         order=10,
     )
 
