@@ -10,7 +10,9 @@ from ostinato.config import entry, entry_of
 def main(config: dict[str, Any]) -> None:
     system = config["system"]
     item = entry_of(config["systems"], system, "system")
+    import scipy.linalg  # noqa: F401 - loads the BLAS whose threads are limited below
     import torch
+    from threadpoolctl import threadpool_limits
 
     from ostinato import tracking
     from ostinato.evaluation.excerpts import EvaluationSettings
@@ -24,6 +26,7 @@ def main(config: dict[str, Any]) -> None:
     model, out = Path("models") / system, Path("evaluation") / system
     trained = load_trained(model, family=item["family"])
     torch.set_num_threads(trained.card["training"]["threads"])
+    threadpool_limits(1, user_api="blas")  # sums in one order, whatever the number of processors
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
     check_trained_on(trained, tokens)
     samples = read_samples(Path("samples") / system)

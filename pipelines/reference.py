@@ -8,11 +8,15 @@ from ostinato.config import entry, entry_of
 
 @entry("reference")
 def main(config: dict[str, Any]) -> None:
+    import scipy.linalg  # noqa: F401 - loads the BLAS whose threads are limited below
+    from threadpoolctl import threadpool_limits
+
     from ostinato.evaluation.excerpts import EvaluationSettings
     from ostinato.evaluation.reference import write_reference
     from ostinato.loading.tokens import open_tokens
     from ostinato.settings import checked
 
+    threadpool_limits(1, user_api="blas")  # sums in one order, whatever the number of processors
     name = config["encoding"]
     item = entry_of(config["encodings"], name, "encoding")
     settings = checked(EvaluationSettings, "evaluation", config["evaluation"])

@@ -95,6 +95,19 @@ def test_a_figure_as_data_has_no_number_that_json_lacks():
     assert "reference" not in plain
 
 
+def test_a_figure_as_data_is_the_same_for_any_number_of_threads():
+    one, two = (
+        Figure(x, low=-x, floor=Interval(x, x)).plain()
+        for x in (0.20793055139801508, 0.2079305513979265)
+    )
+    assert one == two
+    assert (one["value"], one["low"], one["floor"]["low"]) == (
+        0.207930551,
+        -0.207930551,
+        0.207930551,
+    )
+
+
 def test_a_measure_without_its_reference_names_the_command(tmp_path, monkeypatch):
     from ostinato.evaluation import reference
 

@@ -36,11 +36,19 @@ class Interval:
     groups: int = 0
 
     def plain(self) -> dict[str, float | int | None]:
-        """As JSON-able data; NaN and infinity, which JSON lacks, become None."""
+        """As JSON-able data; see `plain_number`."""
         bounds = {"value": self.value, "low": self.low, "high": self.high}
-        finite = {name: x if math.isfinite(x) else None for name, x in bounds.items()}
+        finite = {name: plain_number(x) for name, x in bounds.items()}
         counts = {"count": self.count, "ignored": self.ignored, "groups": self.groups}
         return {**finite, **counts}
+
+
+def plain_number(x: float) -> float | None:
+    """To nine significant digits: later ones depend on the linear algebra library and its threads.
+
+    None for NaN and infinity, which JSON lacks.
+    """
+    return float(f"{x:.9g}") if math.isfinite(x) else None
 
 
 def mean_interval(

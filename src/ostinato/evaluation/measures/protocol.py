@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ostinato.evaluation.scorer import Scorer
 from ostinato.loading.tokens import TokenSet
-from ostinato.metrics.bootstrap import Interval
+from ostinato.metrics.bootstrap import Interval, plain_number
 from ostinato.music.piece import Piece
 
 Array = npt.NDArray[Any]
@@ -78,7 +78,7 @@ class Figure:
         sets = {key: getattr(self, key) for key in ("reference", "floor")}
         beside = {name: interval.plain() for name, interval in self.beside.items()}
         return {
-            **{key: x if math.isfinite(x) else None for key, x in numbers.items()},
+            **{key: plain_number(x) for key, x in numbers.items()},
             **{key: text for key, text in texts.items() if text},
             **flags,
             **{key: interval.plain() for key, interval in sets.items() if interval is not None},
