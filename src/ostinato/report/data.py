@@ -80,8 +80,7 @@ class System:
     """All results of one trained system.
 
     columns: values of single pieces by (measure, set, name). series: points (x, y) by (measure,
-    name). hashes: of weights and tokens. seconds: of its stages, by name, where they were timed.
-    number: decides the colour.
+    name). hashes: of weights and tokens. number: decides the colour.
     """
 
     name: str
@@ -99,7 +98,6 @@ class System:
     series: Mapping[tuple[str, str], Sequence[tuple[float, float]]]
     pairs: tuple[Pair, ...]
     samples: tuple[StoredSample, ...]
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -133,7 +131,7 @@ class DatasetNote:
 class ReportData:
     """The whole comparison; systems in the order of the page.
 
-    resamples, seed: of the intervals of differences. machine: where `seconds` were taken.
+    resamples, seed: of the intervals of differences.
     """
 
     systems: tuple[System, ...]
@@ -141,7 +139,6 @@ class ReportData:
     datasets: Mapping[str, DatasetNote] = field(default_factory=dict)
     resamples: int = 2000
     seed: int = 1
-    machine: str = ""
 
     def __post_init__(self) -> None:
         names = [system.name for system in self.systems]

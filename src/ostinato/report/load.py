@@ -25,8 +25,6 @@ from ostinato.report.data import (
 
 FORMAT = 2
 SAMPLES_FORMAT = 1
-TIMES = "docs/build_times.csv"  # for information: not an output that DVC tracks
-TIMED = ("train", "sample")
 
 
 def load(
@@ -44,15 +42,13 @@ def load(
         MissingInput: a file is missing; names the command that makes it.
         DamagedFile: a file is incomplete, or belongs to another configuration of the system.
     """
-    times = _times(root)
     loaded, notes = [], {}
     for number, (name, given) in enumerate(systems.items()):
-        system, note = load_system(name, given, root, number, times)
+        system, note = load_system(name, given, root, number)
         loaded.append(system)
         notes[system.dataset] = note
     chance = {k: v for k, v in (evaluation or {}).items() if k in ("resamples", "seed")}
-    machines = sorted({machine for _, machine in times.values()})
-    return ReportData(tuple(loaded), title, notes, machine="; ".join(machines), **chance)
+    return ReportData(tuple(loaded), title, notes, **chance)
 
 
 def load_system(
@@ -60,7 +56,6 @@ def load_system(
     given: Mapping[str, Any],
     root: Path,
     number: int,
-    times: Mapping[str, tuple[float, str]],
 ) -> tuple[System, DatasetNote]:
     """One system and its dataset; `given` is its entry in params.yaml."""
     path, made_by = root / "evaluation" / name / "details.json", f"dvc repro evaluate@{name}"
@@ -69,7 +64,6 @@ def load_system(
         _check_same(path, details, given, made_by)
         samples = load_samples(name, root)
         measures = [_measured(measure, found) for measure, found in details["measures"].items()]
-        seconds = {stage: times.get(f"{stage}@{name}") for stage in TIMED}
         system = System(
             name=name,
             **{key: str(details[key]) for key in ("family", "size", "encoding", "dataset")},
@@ -83,7 +77,6 @@ def load_system(
             series=_series(path.parent / "plots" / "series.csv", made_by),
             pairs=_pairs(path.parent / "plots", samples, made_by),
             samples=samples,
-            seconds={stage: found[0] for stage, found in seconds.items() if found},
         )
         origin = details["origin"]
         return system, DatasetNote(
@@ -205,14 +198,6 @@ def _pairs(folder: Path, samples: tuple[StoredSample, ...], made_by: str) -> tup
         sample = by_id[row["sample"]]
         pairs.append(Pair(row["measure"], sample, beside, row["caption"], row["is_flagged"]))
     return tuple(pairs)
-
-
-def _times(root: Path) -> dict[str, tuple[float, str]]:
-    """Seconds and machine of every stage that was timed; none where nothing was."""
-    if not (root / TIMES).exists():
-        return {}
-    rows = _rows(root / TIMES, "make repro", ("stage", "seconds", "machine"))
-    return {row["stage"]: (float(row["seconds"]), row["machine"]) for row in rows}
 
 
 def _rows(path: Path, made_by: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
