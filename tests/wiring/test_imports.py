@@ -155,6 +155,14 @@ def test_the_walk_sees_imports_inside_functions_and_families_by_name():
     assert MODULES["ostinato.models.autoregressive.lstm"] not in found
 
 
+def test_what_a_page_is_made_of_is_a_dependency_of_its_stage():
+    stages = code_deps._read(ROOT)[1]["stages"]
+    deps = code_deps.code_of(stages["compare"], ROOT, ROOT)
+    report = {dep.rpartition("/")[2] for dep in deps if not dep.endswith(".py")}
+    # listen.html is named by page.py, macros.html and the rest by page.html
+    assert report == {"page.html", "listen.html", "macros.html", "style.css", "player.js"}
+
+
 def test_the_guard_is_tracked_and_what_only_says_how_to_run_is_not():
     found = code_deps.reached(ROOT / "pipelines" / "normalize.py", {})
     assert MODULES["ostinato.execution.guard"] in found  # it says why a file was rejected

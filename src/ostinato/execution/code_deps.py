@@ -2,14 +2,15 @@
 
 `python -m ostinato.execution.code_deps` compares every dvc.yaml of this repository with the imports
 of its scripts; with --write it rewrites the code dependencies. Dependencies are single files, so a
-new file makes no stage stale. Files of one paradigm, family or form of representation are listed
-through `${item.…}`. Imports inside functions count. Modules found by name are in FOUND.
+new file makes no stage stale. Templates that a file names (report/*.html) count, too. Files of one
+paradigm, family or form of representation are listed through `${item.…}`. Imports inside functions
+count. Modules found by name are in FOUND.
 """
 
 import argparse
 import ast
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ FOUND: dict[str, tuple[str, ...]] = {
     "evaluation/registry.py": ("evaluation/likelihood/{paradigm}.py",),
     "evaluation/measures/registry.py": ("evaluation/measures/*.py",),
 }
+TEMPLATES = (".html", ".css", ".js")
 PACKAGE = Path("src/ostinato")
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that the package lies in
 SHARED_MODELS = "layers"
@@ -143,7 +145,23 @@ def as_dependency(path: Path, root: Path, folder: Path, each: str) -> str:
     if parts[-1] in paradigms and parts[0] in ("training", "evaluation"):
         name = f"{paradigm or parts[-1]}.py"
         return "/".join([str(PACKAGE), *parts[:-1], name])
-    return f"{PACKAGE}/{'/'.join(parts)}.py"
+    return f"{PACKAGE}/{'/'.join(parts)}{path.suffix}"
+
+
+def templates_of(found: Iterable[Path]) -> set[Path]:
+    """Templates, styles and scripts of pages that files name, in their folders, and that these
+    name in turn.
+    """
+    templates: set[Path] = set()
+    waiting = list(found)
+    while waiting:
+        path = waiting.pop()
+        beside = {file for end in TEMPLATES for file in path.parent.glob(f"*{end}")} - templates
+        text = path.read_text(encoding="utf-8") if beside else ""
+        named = {file for file in beside if file.name in text}
+        templates |= named
+        waiting += named
+    return templates
 
 
 def is_code(dependency: str) -> bool:
@@ -157,6 +175,7 @@ def code_of(stage: Mapping[str, Any], folder: Path, root: Path) -> list[str]:
     script = (folder / body["cmd"].split()[1]).resolve()
     each = str(stage.get("foreach", ""))
     found = reached(script, family_files(root), root / "src")
+    found |= templates_of(path for path in found if path.is_relative_to(root / PACKAGE))
     named = {as_dependency(path, root, folder, each) for path in found}
     return sorted(named, key=lambda name: (name.startswith("src/"), name))
 
