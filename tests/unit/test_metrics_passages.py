@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.metrics.passages import Passage, PassageIndex, Shared
+from ostinato.metrics.passages import Passage, PassageIndex, Shared, index_arrays
 from ostinato.music.piece import Piece, Track, make_notes
 
 LEAST = 3
+
+
+def index_of(train, **options):
+    return PassageIndex(index_arrays(train, **options))
 
 
 def piece_of(name, notes, tick=4, drums=False):
@@ -89,7 +93,7 @@ def corpora(draw):
 @given(corpora())
 def test_what_is_shared_is_what_brute_force_finds(corpus):
     train, query = corpus
-    found, expected = PassageIndex.of(train, least=LEAST).shared(query), brute_force(train, query)
+    found, expected = index_of(train, least=LEAST).shared(query), brute_force(train, query)
     if np.isnan(expected.share):
         assert np.isnan(found.share)
         found, expected = replace(found, share=0.0), replace(expected, share=0.0)
@@ -114,7 +118,7 @@ def test_a_planted_copy_is_found_in_any_key_and_tempo(semitones, factor):
         (end + factor * (int(n["onset"]) - int(part["onset"][0])), int(n["pitch"]) + semitones)
         for n in part
     ]
-    found = PassageIndex.of(train).shared(piece_of("query", notes))
+    found = index_of(train).shared(piece_of("query", notes))
     assert found.neighbour == found.longest
     assert found.longest.source == 7
     assert 0.4 < found.share == found.neighbour_share <= 0.55
@@ -126,10 +130,10 @@ def test_a_planted_copy_is_found_in_any_key_and_tempo(semitones, factor):
 def test_a_copy_is_whole_and_drums_are_nothing():
     generator = np.random.default_rng(0)
     train = [random_piece(str(number), 60, generator) for number in range(5)]
-    whole = PassageIndex.of(train).shared(train[3])
+    whole = index_of(train).shared(train[3])
     assert (whole.share, whole.neighbour.source, whole.neighbour.notes) == (1.0, 3, 60)
-    drums = PassageIndex.of(train).shared(piece_of("d", [(0, 60), (1, 61)], drums=True))
+    drums = index_of(train).shared(piece_of("d", [(0, 60), (1, 61)], drums=True))
     assert np.isnan(drums.share)
-    assert PassageIndex.of([]).shared(train[0]).share == 0
+    assert index_of([]).shared(train[0]).share == 0
     with pytest.raises(ValueError, match="at least 3"):
-        PassageIndex.of(train, least=2)
+        index_of(train, least=2)

@@ -43,9 +43,9 @@ class _Stepped:
     steps: int
 
 
-def lanes(piece: Piece, *, steps_per_quarter: int = STEPS_PER_QUARTER) -> Lanes:
+def lanes(piece: Piece) -> Lanes:
     """The lanes of a piece, without drums; notes are rounded to steps and last one at least."""
-    notes = _stepped(piece, steps_per_quarter)
+    notes = _stepped(piece)
     numbers = np.unique(notes.track)
     if len(numbers) == 1:
         found = [_line(notes, None, highest=high) for high in (True, False)]
@@ -58,14 +58,14 @@ def lanes(piece: Piece, *, steps_per_quarter: int = STEPS_PER_QUARTER) -> Lanes:
     heights = [column[column >= 0].mean() if (column >= 0).any() else 0 for column in pitch.T]
     order = np.argsort(-np.array(heights), kind="stable")
     bars = np.zeros(notes.steps, dtype=bool)
-    at = _steps(np.array(bar_onsets(piece), np.int64), piece.ticks_per_quarter, steps_per_quarter)
+    at = _steps(np.array(bar_onsets(piece), np.int64), piece.ticks_per_quarter)
     bars[at[at < notes.steps]] = True
     return Lanes(pitch[:, order], begins[:, order], bars)
 
 
-def roll(piece: Piece, *, steps_per_quarter: int = STEPS_PER_QUARTER) -> Bools:
+def roll(piece: Piece) -> Bools:
     """What sounds and what begins at every step, shape (2, T, 128), without drums."""
-    notes = _stepped(piece, steps_per_quarter)
+    notes = _stepped(piece)
     found = np.zeros((2, notes.steps, PITCHES), dtype=bool)
     for first, last, pitch in zip(notes.first, notes.last, notes.pitch, strict=True):
         found[0, first:last, pitch] = True
@@ -86,16 +86,16 @@ def _line(notes: _Stepped, track: int | None, *, highest: bool) -> tuple[Pitches
     return pitch, begins
 
 
-def _stepped(piece: Piece, steps_per_quarter: int) -> _Stepped:
+def _stepped(piece: Piece) -> _Stepped:
     drums = [number for number, track in enumerate(piece.tracks) if track.is_drum]
     notes = piece.notes[~np.isin(piece.notes["track"], drums)]
     onsets = notes["onset"].astype(np.int64)
     tick = piece.ticks_per_quarter
-    first = _steps(onsets, tick, steps_per_quarter)
-    last = np.maximum(_steps(onsets + notes["duration"], tick, steps_per_quarter), first + 1)
+    first = _steps(onsets, tick)
+    last = np.maximum(_steps(onsets + notes["duration"], tick), first + 1)
     track, pitch = (notes[name].astype(np.int64) for name in ("track", "pitch"))
     return _Stepped(track, first, last, pitch, int(last.max(initial=0)))
 
 
-def _steps(ticks: Pitches, tick: int, steps_per_quarter: int) -> Pitches:
-    return (2 * ticks * steps_per_quarter + tick) // (2 * tick)
+def _steps(ticks: Pitches, tick: int) -> Pitches:
+    return (2 * ticks * STEPS_PER_QUARTER + tick) // (2 * tick)

@@ -75,17 +75,12 @@ class _Sonorities:
 
 
 class PassageIndex:
-    """Training pieces, in which passages are looked up."""
+    """Training pieces, in which passages are looked up; of `index_arrays`."""
 
     def __init__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         self._hashes, self._order = arrays["hashes"], arrays["order"]
         self._offset, self._onset = arrays["offset"], arrays["onset"]
         self._least = int(arrays["least"])
-
-    @classmethod
-    def of(cls, train: Iterable[Piece], *, least: int = LEAST) -> "PassageIndex":
-        """The index of pieces; least: sonorities of the shortest passage, at least 3."""
-        return cls(index_arrays(train, least=least))
 
     def shared(self, piece: Piece) -> Shared:
         """What a piece shares with the pieces of the index."""
@@ -142,7 +137,7 @@ class PassageIndex:
 
 
 def index_arrays(train: Iterable[Piece], *, least: int = LEAST) -> dict[str, npt.NDArray[Any]]:
-    """What a PassageIndex is made of, to be stored.
+    """What a PassageIndex is made of, to be stored; least: sonorities of the shortest passage.
 
     hashes: of all runs, sorted. order: the sonority at which each begins. offset: first sonority of
     every piece. onset: quarters of every sonority.
