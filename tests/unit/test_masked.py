@@ -10,6 +10,7 @@ from ostinato.evaluation.likelihood.masked import Scorer
 from ostinato.models.layers.bar_lines import BarLines
 from ostinato.models.masked.absorbing import LAST_PLACE, Config, Model, hide
 from ostinato.models.masked.parts.bound import bound_of
+from ostinato.models.masked.parts.intervals import Intervals
 from ostinato.models.masked.parts.neighbors import FARTHEST, nearest
 from ostinato.models.registry import build
 from ostinato.models.spec import PAD, ArraySpec
@@ -220,6 +221,7 @@ def test_continuations_begin_with_their_prompt(chorale):
         ({"order": "left"}, "'left' is none of random, confident"),
         ({"temperature": 0.0}, "temperature=0.0 must be above 0"),
         ({"steps": -1}, "steps=-1 and gibbs=0 cannot be negative"),
+        ({"pace": 0.5}, "pace=0.5 must be at least 1"),
         ({"gibbs_share": 2.0}, "gibbs_share=2.0 must lie in"),
     ],
 )
@@ -238,3 +240,18 @@ def test_other_encodings_are_refused_with_the_remedy():
             Model(Config(**TINY), spec)
     with pytest.raises(ValueError, match="not bar by bar"):
         Sampler(tiny(), BARS).session(Job(Request(), 0, 1))
+
+
+def test_intervals_say_the_same_in_every_key():
+    torch.manual_seed(0)
+    tables = Intervals(spec_of(CELLS).voices)
+    torch.nn.init.normal_(tables.table.weight)
+    torch.nn.init.normal_(tables.key)
+    cells = torch.randint(10, 30, (1, 12, 4))
+    hidden = torch.rand(cells.shape) < 0.5
+    low, high = (
+        tables(shown, ~hidden, nearest(shown, ~hidden, 47), hidden)
+        for shown in (cells.masked_fill(hidden, 47), (cells + 5).masked_fill(hidden, 47))
+    )
+    assert torch.allclose(low[:, :-5], high[:, 5:], atol=1e-5)
+    assert low.std() > 0.1

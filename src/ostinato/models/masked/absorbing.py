@@ -8,9 +8,10 @@ on its likelihood (Uria 2014; Hoogeboom 2022, eq. 5 and 6). It equals the bound 
 absorbing state (Austin 2021, appendix A.3) and of MDLM (Sahoo 2024, eq. 10) for any schedule, and
 the training objective of Coconet (Huang 2017) up to its weights.
 
-Every cell is told the nearest known cells of its own voice, and the output can copy them. Bar lines
-and the end have an exact distribution of their own (layers/bar_lines.py); the voices are filled
-given them.
+Every cell is shown the nearest known cells of its own voice, and the output can copy them. Tables
+of intervals to known pitches, the same in every key, add to the logits (parts/intervals.py). Bar
+lines and the end have an exact distribution of their own (layers/bar_lines.py); the voices are
+filled given them.
 """
 
 # B batch, T positions, W voices, S symbols of a voice, D width, H hidden width, M hidden cells
@@ -23,6 +24,7 @@ from torch.nn import functional as F
 
 from ostinato.models.layers.bar_lines import BarLines, places
 from ostinato.models.layers.conditions import ConditionInput
+from ostinato.models.masked.parts.intervals import Intervals
 from ostinato.models.masked.parts.neighbors import FARTHEST, Neighbors, nearest
 from ostinato.models.masked.parts.trunk import Trunk
 from ostinato.models.spec import PAD, ArraySpec, ConditionSpec, Given
@@ -79,7 +81,7 @@ class Model(nn.Module):
         columns = structure.voice_columns if structure else tuple(range(spec.width))
         self.symbols = min(structure.structural) if structure else spec.vocabulary
         _check(spec, columns, self.symbols)
-        self.config, self.structure = config, structure
+        self.config, self.shape, self.structure = config, spec, structure
         self.register_buffer("columns_W", torch.tensor(columns), persistent=False)
         count, width, hidden = len(columns), config.width, config.voice_hidden
         self.bar_lines = BarLines(structure) if structure else None
@@ -103,6 +105,7 @@ class Model(nn.Module):
         self.norm = nn.RMSNorm(hidden)
         self.to_symbols = nn.Linear(hidden, self.symbols)
         self.to_copies = nn.Linear(hidden, 2)
+        self.intervals = Intervals(spec.voices) if spec.voices else None
         nn.init.normal_(self.clock.weight, std=0.1)
 
     @property
@@ -150,7 +153,12 @@ class Model(nn.Module):
         y_BTWH = self.to_voices(y_BTD).unflatten(-1, (len(self.columns_W), -1))
         own_MH = self.own(shown_BTW, around, hidden_BTW)
         y_MH = F.silu(self.norm(y_BTWH[hidden_BTW] + own_MH))
-        return self._with_copies(y_MH, around, hidden_BTW)
+        logits_MS = self._with_copies(y_MH, around, hidden_BTW)
+        if self.intervals is None:
+            return logits_MS
+        fits_MP = self.intervals(shown_BTW, known_BTW, around, hidden_BTW)
+        lowest, pitches = self.intervals.lowest, self.intervals.pitches
+        return logits_MS + F.pad(fits_MP, (lowest, self.symbols - lowest - pitches))
 
     def _with_copies(self, y_MH: Tensor, around: Neighbors, hidden_BTW: Tensor) -> Tensor:
         """Logits with a gate for each neighbor, which adds to its symbol."""

@@ -12,6 +12,8 @@ class Decoding:
     steps: passes of the model, each of which reveals about as many cells at once; cells revealed
         together do not see each other, so more steps are better and slower. 0: one cell a pass,
         which samples from the model's own distribution (ancestral).
+    pace: 1 reveals equally many in each pass; above, fewer at first, when little is known and cells
+        drawn together contradict each other most.
     order: `random`, or `confident`: of values drawn for all hidden cells, the likeliest are kept
         (MaskGIT, Chang 2022).
     gibbs: passes after that, each of which hides some cells again and draws them anew; their share
@@ -20,6 +22,7 @@ class Decoding:
     """
 
     steps: int = 96
+    pace: float = 3.0
     order: str = "random"
     gibbs: int = 0
     gibbs_share: float = 0.5
@@ -28,6 +31,8 @@ class Decoding:
     def __post_init__(self) -> None:
         if self.steps < 0 or self.gibbs < 0:
             raise ValueError(f"steps={self.steps} and gibbs={self.gibbs} cannot be negative")
+        if self.pace < 1:
+            raise ValueError(f"pace={self.pace} must be at least 1")
         if self.order not in ORDERS:
             raise ValueError(f"order={self.order!r} is none of {', '.join(ORDERS)}")
         if not 0 < self.gibbs_share <= 1:

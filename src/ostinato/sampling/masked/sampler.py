@@ -113,13 +113,18 @@ def _reveal(painter: "_Painter", free_BTW: Flags, decoding: Decoding) -> None:
     """Fill all free cells in as many passes as asked for."""
     hidden_BTW, batch = free_BTW.copy(), len(free_BTW)
     order_BTW = painter.lots()
-    passes = decoding.steps or int(free_BTW.sum(axis=(1, 2)).max(initial=0))
-    for left in range(passes, 0, -1):
+    cells_B = free_BTW.sum(axis=(1, 2))
+    passes = decoding.steps or int(cells_B.max(initial=0))
+    for number in range(1, passes + 1):
         if not hidden_BTW.any():
             return
+        wanted_B = np.minimum(number, cells_B)
+        if decoding.steps:
+            share = (number / passes) ** decoding.pace
+            wanted_B = np.ceil(cells_B * share - 1e-9).astype(np.int64)
         values, chances = painter.draw(hidden_BTW)
         scores = chances if decoding.order == "confident" else order_BTW
-        counts_B = -(-hidden_BTW.sum(axis=(1, 2)) // left)
+        counts_B = wanted_B - (cells_B - hidden_BTW.sum(axis=(1, 2)))
         ranked = np.where(hidden_BTW, scores, -np.inf).reshape(batch, -1)
         ranks = np.argsort(np.argsort(-ranked, axis=1, kind="stable"), axis=1, kind="stable")
         now_BTW = (ranks < counts_B[:, None]).reshape(free_BTW.shape) & hidden_BTW
