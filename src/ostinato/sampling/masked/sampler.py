@@ -157,15 +157,17 @@ class _Painter:
 
     def draw(self, hidden_BTW: Flags) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Values of the hidden cells, given all others, and their probabilities; (B, T, W)."""
-        device = self.model.columns_W.device
+        lots, device = self.lots(), self.model.columns_W.device
+        values, chances = self.rows_BTW.copy(), np.zeros(self.rows_BTW.shape)
+        if not hidden_BTW.any():
+            return values, chances
         hidden = torch.from_numpy(hidden_BTW[..., self._columns]).to(device)
         start_B = torch.zeros(len(hidden), dtype=torch.long, device=device)
         rows = torch.from_numpy(self.rows_BTW).to(device)
         logits_MS = self.model.logits(rows, hidden, start_B, self.given)
-        lots_M = torch.from_numpy(self.lots()[..., self._columns][hidden.cpu().numpy()])
+        lots_M = torch.from_numpy(lots[hidden_BTW])
         probs_MS = torch.softmax(logits_MS.double().cpu() / self._temperature, dim=1)
         chosen_M = _inverted(probs_MS, lots_M)
-        values, chances = self.rows_BTW.copy(), np.zeros(self.rows_BTW.shape)
         values[hidden_BTW] = chosen_M.numpy()
         chances[hidden_BTW] = probs_MS.gather(1, chosen_M[:, None])[:, 0].numpy()
         return values, chances
