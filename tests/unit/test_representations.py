@@ -212,6 +212,8 @@ def test_the_grammar_allows_every_encoded_piece_and_ends_with_it(name, piece):
     if quantized(ALL[name], piece):
         tokens = ALL[name].encode(piece)
         grammar = OneSequence(ALL[name], as_long_as(ALL[name], tokens), none(ALL[name]))
+        if hasattr(grammar.grammar, "relax"):
+            grammar.grammar.relax()  # voices of these pieces sound several notes at once
         for row in tokens.tolist():
             assert not grammar.finished()
             for column, token in enumerate(row):
