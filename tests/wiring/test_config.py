@@ -295,7 +295,10 @@ def test_a_family_without_a_system_can_be_tried():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["system=nobody"], "params.yaml has no system 'nobody'; it has: absorbing, gpt, gpt-events, lstm"),
+        (
+            ["system=nobody"],
+            "params.yaml has no system 'nobody'; it has: absorbing, gpt, gpt-events, lstm",
+        ),
         (["system=lstm", "model=gpt/small"], "system=lstm is of family lstm, model=gpt/small is"),
         (["encoding=none"], "unknown encoding 'none'; params.yaml has: bach-grid, bach-remi"),
     ],

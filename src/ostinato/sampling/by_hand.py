@@ -155,7 +155,7 @@ def _silent(request: Request, able: Capabilities, representation: Representation
         if isinstance(task, Vary):
             then = "The model hears what vary keeps of this silence"
     silent = [r for r in able.roles if not len(heard.voice(r)) and r not in filled]
-    if not silent:
+    if not silent or len(silent) == len(able.roles):  # a prompt without music is an error
         return []
     wanted = ",".join(r for r in able.roles if r in silent or r in filled)
     instead = " instead of vary" if isinstance(task, Vary) else ""

@@ -55,7 +55,7 @@ def training_run(
     Raises:
         ValueError: MLFLOW_TRACKING_URI is not a store; no other error of tracking is raised.
     """
-    name = f"{name} {_differing((config or {}).get('overrides', ()))}".rstrip()
+    name = f"{name} {_differing(config or {})}".rstrip()
     run = on_store(lambda store: _begin(store, name, params, tags, dataset))
     with _until_end(run or RunHandle(None)) as handle:
         if config:
@@ -114,13 +114,19 @@ def _begin(
     return run
 
 
-def _differing(overrides: Sequence[str]) -> str:
-    """What a run was told besides what its name says; of a sweep's job, what the others were not.
+def _differing(config: Mapping[str, Any]) -> str:
+    """What a training was started with beside its system, or in a sweep, what only this job has.
 
-    The launcher `process` sets $OSTINATO_JOB.
+    The launcher `process` sets $OSTINATO_JOB. A system's own seed is not named.
     """
-    told = [text for text in overrides if text.split("=")[0] not in NAMED]
-    return os.environ.get("OSTINATO_JOB") or " ".join(told)
+    system = (config.get("systems") or {}).get(config.get("system"), {})
+    own = f"seed={system.get('seed')}"
+    found = [
+        text
+        for text in config.get("overrides", ())
+        if text.split("=")[0] not in NAMED and text != own
+    ]
+    return os.environ.get("OSTINATO_JOB") or " ".join(found)
 
 
 @contextmanager

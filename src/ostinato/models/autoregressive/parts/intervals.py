@@ -42,7 +42,7 @@ class Intervals(nn.Module):
         self.pair = nn.Parameter(torch.zeros(pairs, 1, span))
         self.motion = nn.Parameter(torch.zeros(pairs, CLASSES, span))
         sizes = [OCTAVE ** len(self.chord_of[voice]) for voice in ranks if self.chord_of[voice]]
-        self.chord = nn.Parameter(torch.zeros(sum(sizes), OCTAVE))
+        self.chord = nn.Parameter(torch.zeros(max(1, sum(sizes)), OCTAVE))  # FSDP wants rows
         P = voices.pitches
         places = [0, *accumulate(len(self.before[voice]) for voice in ranks)]
         self._first_pair = {
