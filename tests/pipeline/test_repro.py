@@ -202,8 +202,9 @@ def test_dvc_shows_few_numbers_and_draws_every_system(laboratory):
     plots = json.loads(printed[printed.index("{") :])  # warnings come first
     assert "errors" not in plots
     drawn = {Path(name).parts[-2:] for name, found in plots["data"].items() if found}
-    files = ("curve.csv", "distances.csv")
-    assert drawn >= {(system, file) for system in SYSTEMS for file in files}
+    # bars of untrained models are shorter than those of real music: no sample is long enough for
+    # distances.csv to have a row
+    assert drawn >= {(system, "curve.csv") for system in SYSTEMS}
 
 
 def test_missing_sound_and_pictures_come_back(laboratory):
