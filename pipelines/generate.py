@@ -1,5 +1,7 @@
 """Verb: make music by hand, from the pretrained model or weights=<folder>; bars=16 n=4 seed=1;
-prompt=some.mid continues a piece, with infill.bars=[4,8] infill.voices=[alto] it fills a part.
+prompt=some.mid continues a piece, with infill.bars=[4,8] infill.voices=[alto] it fills a part,
+with task=harmonize it adds voices to a melody; task= names unconditional, continue, fill,
+harmonize, interpolate or vary.
 """
 
 import sys
@@ -22,19 +24,21 @@ def main(config: dict[str, Any]) -> None:
     if taken and not config["overwrite"]:
         raise ValueError(f"{taken[0]} exists: give another out=…; overwrite=true replaces it")
 
+    from ostinato.sampling import by_hand
     from ostinato.sampling.request import Request
 
-    Request(**{key: config[key] for key in ("bars", "min_bars", "n", "seed")})  # or refused, early
+    # or refused, before anything is loaded
+    Request(**{key: config[key] for key in ("bars", "min_bars", "n", "seed")})
+    files = [key for key in ("prompt", "end") if config[key]]
+    by_hand.named(config, files)
     from ostinato.generator import Generator
     from ostinato.readers.read import read_piece
-    from ostinato.sampling import by_hand
 
     generator = Generator.load(folder, config["device"])
+    read = {key: read_piece(Path(config[key])) for key in files}
     able, representation = generator.capabilities(), generator.representation
-    read = read_piece(Path(config["prompt"])) if config["prompt"] else None
-    prompt = by_hand.voiced(read, representation) if read else None
-    request = by_hand.request_of(config, able, prompt)
-    for remark in by_hand.remarks(read, request, able, representation) if read else []:
+    request, remarks = by_hand.prepared(config, read, able, representation)
+    for remark in remarks:
         print(f"note: {remark}", file=sys.stderr)
     for name, sample in zip(names, generator.generate(request), strict=True):
         if sample.piece is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ostinato.settings import described, fits, refuse_unknown
 
-PATHS = ("out", "path", "prompt", "weights")  # settings whose values are names of files
+PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
 OPEN = ("conditions", "options")  # sections that take any key; what a model has decides
 QUOTES = ("'", '"')
 

@@ -5,11 +5,12 @@ pickle. A request is a row of a table, or a dictionary; every column is optional
 
 | column | meaning |
 |---|---|
-| `task` | `unconditional`, `continue`, `infill` or `vary`; without it, by what else is given |
+| `task` | a task of `ostinato generate`, such as `fill`; without it, by what else is given |
 | `bars`, `min_bars`, `n`, `seed` | as in `sampling.request.Request` |
 | `prompt` | bytes of a MIDI file (Base64 over HTTP), for all tasks but `unconditional` |
 | `prompt_bars` | how much of it is continued |
 | `infill_bars`, `infill_voices` | the part to fill: [first, end) and names |
+| `end` | bytes of a second MIDI file, for `interpolate` |
 | `vary` | how much of the prompt to change, from 0 to 1 |
 | `conditions` | values by name, such as {"tempo": 120} |
 | `temperature`, `options` | settings of the sampler; without them its own defaults |
@@ -28,7 +29,15 @@ from ostinato.generator import Generator
 from ostinato.music.write import write_midi
 from ostinato.readers.read import read_piece
 from ostinato.sampling.by_hand import voiced
-from ostinato.sampling.request import Continue, Fill, Region, Request, Task, Unconditional, Vary
+from ostinato.sampling.request import Request, Task
+from ostinato.sampling.tasks import (
+    HARMONIZE,
+    Asked,
+    check_prompt,
+    melody_alone,
+    task_named,
+    task_of,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,7 +45,13 @@ if TYPE_CHECKING:
     from ostinato.music.piece import Piece
 
 WHOLE = ("bars", "min_bars", "n", "seed")
-OWN = ("task", "prompt", "prompt_bars", "infill_bars", "infill_voices", "vary")
+OWN = ("task", "prompt", "end", "prompt_bars", "infill_bars", "infill_voices", "vary")
+WRITTEN = {
+    "prompt": "a prompt",
+    "end": "an end",
+    "infill": "infill_bars, infill_voices or both",
+    "vary": "vary",
+}
 
 
 class Server:
@@ -81,40 +96,39 @@ class Server:
             if isinstance(defaults.get(key), int) and float(value).is_integer():
                 options[key] = type(defaults[key])(value)
         conditions = dict(given.pop("conditions", {}))
-        task = self._task({key: given.pop(key) for key in OWN if key in given})
+        own = {key: given.pop(key) for key in OWN if key in given}
         whole = {key: _whole(key, given.pop(key)) for key in WHOLE if key in given}
         if given:
             raise ValueError(
                 f"a request has no {', '.join(sorted(given))}; it has "
                 f"{', '.join((*WHOLE, *OWN, 'conditions', 'options', 'temperature'))}"
             )
+        task = self._task(own, whole.get("bars", Request.bars))
         return Request(task=task, conditions=conditions, options=options, **whole)
 
-    def _task(self, given: Mapping[str, Any]) -> Task:
-        fills, varies = "infill_bars" in given or "infill_voices" in given, "vary" in given
-        if fills and varies:
-            raise ValueError("vary changes all of a piece, infill_… a part of it: leave one out")
-        implied = "continue" if "prompt" in given else "unconditional"
-        implied = "infill" if fills else "vary" if varies else implied
-        name = given.get("task", implied)
-        if name != implied:
-            raise ValueError(
-                f"task={name} does not fit what is given: unconditional takes no prompt, continue "
-                "takes a prompt, infill a prompt with infill_bars, infill_voices or both, vary a "
-                "prompt with vary"
-            )
-        if name == "unconditional":
-            return Unconditional()
-        if "prompt" not in given:
-            raise ValueError("infill_bars, infill_voices and vary change a piece: give a prompt")
-        prompt = voiced(_piece(given["prompt"]), self._generator.representation)
-        if varies:
-            return Vary(prompt, _number("vary", given["vary"]))
-        if name == "continue":
-            return Continue(prompt, given.get("prompt_bars", Continue.bars))
-        first, end = map(int, given["infill_bars"]) if "infill_bars" in given else (0, 0)
-        voices = tuple(given.get("infill_voices", ()))
-        return Fill(prompt, Region((first, end) if "infill_bars" in given else None, voices))
+    def _task(self, given: Mapping[str, Any], limit: int) -> Task:
+        keys = {key for key in ("prompt", "end", "vary") if key in given}
+        if "infill_bars" in given or "infill_voices" in given:
+            keys.add("infill")
+        name = task_named(given.get("task"), keys, WRITTEN)
+        able, representation = self._generator.capabilities(), self._generator.representation
+        pieces = {key: _piece(given[key]) for key in ("prompt", "end") if key in given}
+        if name == HARMONIZE and able.roles:
+            pieces["prompt"], _ = melody_alone(pieces["prompt"], able.roles)
+        heard = {key: voiced(piece, representation) for key, piece in pieces.items()}
+        first, end = map(int, given.get("infill_bars", (0, 0)))
+        asked = Asked(
+            prompt=heard.get("prompt"),
+            end=heard.get("end"),
+            prompt_bars=given.get("prompt_bars", Asked.prompt_bars),
+            bars=(first, end) if "infill_bars" in given else None,
+            voices=tuple(given.get("infill_voices", ())),
+            strength=_number("vary", given["vary"]) if "vary" in given else None,
+        )
+        task = task_of(name, asked, able)
+        if task.name in able.tasks:
+            check_prompt(representation, task, limit)
+        return task
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Server:

@@ -26,6 +26,7 @@ from ostinato.sampling.request import (
     Continue,
     EncodedPiece,
     Fill,
+    Interpolate,
     Region,
     Request,
     Unconditional,
@@ -90,8 +91,12 @@ def test_what_it_cannot_do_is_named_with_what_it_can(generator, chorale):
     for request, words in (
         (
             Request(task=Vary(chorale(1))),
-            "lstm cannot do task 'vary'; its tasks: unconditional, continue, infill; "
+            "lstm cannot do task 'vary'; its tasks: unconditional, continue, fill; "
             "families that can, on some encodings: absorbing",
+        ),
+        (
+            Request(task=Interpolate(chorale(1), chorale(2))),
+            "cannot do task 'interpolate'; its tasks: .*; families that can, on some encodings: ",
         ),
         (Request(conditions={"key": "y"}), "lstm has no condition key; its conditions: none"),
         (Request(options={"steps": 3}), "lstm has no option steps; its options: temperature, "),
@@ -234,11 +239,11 @@ def test_gaps_that_are_none_are_refused(generator, chorale):
 
 def test_only_what_stands_at_known_places_can_be_filled(generator, chorale):
     events = Generator(Trained(generator.trained.model, Events(), generator.trained.card))
-    assert "infill" in generator.capabilities().tasks
-    assert "infill" not in events.capabilities().tasks
+    assert "fill" in generator.capabilities().tasks
+    assert "fill" not in events.capabilities().tasks
     with pytest.raises(
         ValueError,
-        match=r"'infill': its encoding is a stream .*; families that can.*: absorbing, gpt, gpt2, ",
+        match=r"'fill': its encoding is a stream .*; families that can.*: absorbing, gpt, gpt2, ",
     ):
         events.generate(filling(chorale(1), (0, 1)))
 

@@ -15,7 +15,7 @@ from ostinato.sampling.request import (
 EMOTION = ConditionSpec(name="emotion", values=("Q1", "Q2"), pieces=(3, 5))
 TEMPO = ConditionSpec(name="tempo", values=("slow", "medium", "fast"), edges=(80.0, 120.0))
 ABLE = Capabilities(
-    tasks=("unconditional", "infill"),
+    tasks=("unconditional", "fill"),
     missing={"continue": "it makes whole pieces"},
     conditions=(EMOTION, TEMPO),
     options={"temperature": 1.0},
@@ -41,9 +41,9 @@ def test_codes_stand_in_the_order_of_the_conditions():
     [
         (
             Request(task=Continue(None, 1)),
-            "toy cannot do task 'continue': it makes whole pieces; its tasks: uncond.*, infill",
+            "toy cannot do task 'continue': it makes whole pieces; its tasks: uncond.*, fill",
         ),
-        (Request(task=Vary(None)), "toy cannot do task 'vary'; its tasks: unconditional, infill"),
+        (Request(task=Vary(None)), "toy cannot do task 'vary'; its tasks: unconditional, fill"),
         (Request(conditions={"mood": "Q1"}), "no condition mood; its conditions: emotion, tempo"),
         (Request(conditions={"emotion": "Q7"}), "emotion='Q7' is none of: Q1, Q2"),
         (Request(conditions={"emotion": 1.0}), "emotion=1.0 is none of: Q1, Q2"),

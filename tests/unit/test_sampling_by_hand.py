@@ -17,13 +17,14 @@ from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditiona
 CONFIG = {
     "infill": {"bars": None, "voices": [], "particles": 8},
     "vary": None,
+    "task": None,
     "conditions": {},
     "options": {},
 }
 CONFIG |= {"bars": 8, "min_bars": 1, "n": 1, "seed": 1, "prompt_bars": 2, "temperature": 0.5}
 CONFIG |= {"top_k": 3, "top_p": 0.9, "min_p": 0.0, "no_repeat": 0}
 FILLS = Capabilities(
-    tasks=("unconditional", "continue", "infill"),
+    tasks=("unconditional", "continue", "fill"),
     options={"temperature": 1.0, "particles": 64},
     roles=VOICES,
 )
@@ -48,7 +49,7 @@ def said(piece, representation, able=FILLS, **infill):
 def test_a_melody_is_told_to_leave_three_voices_silent():
     (line,) = said(lines(Track("Melody")), Grid())
     assert "first 2 bars of the prompt: alto, tenor, bass. The model continues this" in line
-    assert line.endswith("To compose them: infill.voices=[alto,tenor,bass]")
+    assert line.endswith("To compose them: task=harmonize")
 
 
 def test_four_voices_need_no_remark(chorale):
@@ -67,17 +68,17 @@ def test_voices_that_are_filled_are_not_called_silent():
     assert said(melody, Grid(), voices=["alto", "tenor", "bass"]) == []
     (line,) = said(melody, Grid(), voices=["alto"])
     assert "in the prompt: tenor, bass. They stay silent outside of what is filled" in line
-    assert line.endswith("infill.voices=[alto,tenor,bass]")
+    assert line.endswith("task=harmonize")
     assert "alto, tenor, bass" in said(melody, Grid(), bars=[1, 2])[0]
 
 
 def test_a_variation_says_which_voices_are_silent(chorale):
-    able = replace(FILLS, tasks=("infill", "vary"))
+    able = replace(FILLS, tasks=("fill", "vary"))
     melody, config = lines(Track("Melody")), CONFIG | {"vary": 0.3}
     request = request_of(config, able, voiced(melody, Grid()))
     (line,) = remarks(melody, request, able, Grid())
     assert "in the prompt: alto, tenor, bass. The model hears what vary keeps of this" in line
-    assert line.endswith("infill.voices=[alto,tenor,bass] instead of vary")
+    assert line.endswith("task=harmonize instead of vary")
     assert remarks(chorale(1), request_of(config, able, chorale(1)), able, Grid()) == []
 
 
@@ -141,7 +142,7 @@ def test_requests_follow_the_settings():
     filled = request_of(CONFIG | {"infill": CONFIG["infill"] | {"bars": [1, 2]}}, FILLS, piece)
     assert isinstance(filled.task, Fill)
     assert filled.options == {"temperature": 0.5, "particles": 8}
-    with pytest.raises(ValueError, match="give prompt=<file>"):
+    with pytest.raises(ValueError, match="task fill needs prompt, infill: give prompt=<file>"):
         request_of(CONFIG | {"infill": CONFIG["infill"] | {"voices": ["alto"]}}, FILLS, None)
 
 
@@ -170,10 +171,14 @@ def test_a_variation_needs_a_piece_and_a_strength(chorale):
     piece = chorale(1)
     assert request_of(CONFIG | {"vary": 0.25}, FILLS, piece).task == Vary(piece, 0.25)
     for change, prompt, words in (
-        ({"vary": 0.25}, None, "vary change a piece: give prompt=<file>"),
+        ({"vary": 0.25}, None, "task vary needs prompt: give prompt=<file>"),
         ({"vary": "hot"}, piece, "vary='hot' must be a number from 0 to 1"),
         ({"vary": 2}, piece, "strength=2 must lie in"),
-        ({"vary": 0.5, "infill": CONFIG["infill"] | {"bars": [1, 2]}}, piece, "leave one out"),
+        (
+            {"vary": 0.5, "infill": CONFIG["infill"] | {"bars": [1, 2]}},
+            piece,
+            "fill and vary at once",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             request_of(CONFIG | change, FILLS, prompt)

@@ -74,6 +74,9 @@ def test_it_continues_and_fills_a_prompt(served, tmp_path):
         return piece.notes[piece.notes["track"] == at]["pitch"].tolist()
 
     assert soprano(filled["midi"][0]) == soprano(prompt)
+    few = {"bars": 2, "options": {"particles": 2}}
+    harmonized = served.predict({"prompt": prompt, "task": "harmonize", **few})
+    assert soprano(harmonized["midi"][0]) == soprano(prompt)
 
 
 class Trio:
@@ -111,11 +114,13 @@ def test_a_variation_reaches_the_model(served):
     [
         ({"bars": 1.5}, "bars=1.5 must be a whole number"),
         ({"bars": "two"}, "bars=two must be a whole number"),
-        ({"task": "continue"}, "continue takes a prompt"),
+        ({"task": "continue"}, "task continue needs prompt: give a prompt"),
         ({"infill_voices": ["alto"]}, "give a prompt"),
         ({"vary": 0.5}, "give a prompt"),
+        ({"task": "vary", "prompt": SOME, "end": SOME}, "task vary does not take end"),
+        ({"prompt": SOME, "prompt_bars": 2, "bars": 3}, "has 1 bars, prompt_bars=2: give"),
         ({"vary": "hot", "prompt": SOME}, "vary='hot' must be a number from 0 to 1"),
-        ({"vary": 0.5, "prompt": SOME, "infill_voices": ["alto"]}, "leave one out"),
+        ({"vary": 0.5, "prompt": SOME, "infill_voices": ["alto"]}, "at once: leave one out"),
         ({"conditions": {"mood": "Q1"}}, "no condition mood"),
         ({"options": {"heat": 1}}, "no option heat"),
     ],

@@ -42,6 +42,7 @@ REFUSED = {
     "encode encoding=none": "unknown encoding 'none'",
     "generate weights=nowhere": "nowhere/model.json is missing",
     "generate weights={model} bars=-3": "bars=-3 and n=4 must be at least 1",
+    "generate weights={model} task=vary": "task vary needs prompt: give prompt=<file>",
     "generate weights=nowhere bars=two": "bars='two' must be a whole number",
 }
 

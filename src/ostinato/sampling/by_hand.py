@@ -3,7 +3,7 @@
 A prompt is a user's own file. What a model does not hear of it is said before anything is made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +16,17 @@ from ostinato.sampling.request import (
     Capabilities,
     Continue,
     Fill,
-    Region,
+    Interpolate,
     Request,
-    Task,
-    Unconditional,
     Vary,
+)
+from ostinato.sampling.tasks import (
+    HARMONIZE,
+    Asked,
+    check_prompt,
+    melody_alone,
+    task_named,
+    task_of,
 )
 
 # settings of conf/generate.yaml that some models' samplers lack, with their names as options
@@ -33,44 +39,78 @@ OPTIONS = {"infill.particles": "particles"} | {
 }
 
 
-def request_of(config: Mapping[str, Any], able: Capabilities, prompt: Piece | None) -> Request:
-    """The request of conf/generate.yaml. prompt: with the model's voices, see `voiced`.
+def prepared(
+    config: Mapping[str, Any],
+    read: Mapping[str, Piece],
+    able: Capabilities,
+    representation: Representation,
+) -> tuple[Request, list[str]]:
+    """The request of conf/generate.yaml, and remarks on its prompts.
+
+    read: the files of `prompt` and `end`, as they were read.
+
+    Raises:
+        ValueError: settings that contradict each other, or what a prompt lacks.
+    """
+    said = []
+    if named(config, read) == HARMONIZE and able.roles:
+        melody, remark = melody_alone(read["prompt"], able.roles)
+        read, said = {"prompt": melody}, [remark]
+    heard = {key: voiced(piece, representation) for key, piece in read.items()}
+    request = request_of(config, able, heard.get("prompt"), heard.get("end"))
+    if request.task.name in able.tasks:
+        for piece in read.values():
+            said += remarks(piece, request, able, representation)
+        said += check_prompt(representation, request.task, request.bars)
+    return request, said
+
+
+def named(config: Mapping[str, Any], files: Collection[str]) -> str:
+    """The task of conf/generate.yaml; raises ValueError for settings that contradict it.
+
+    files: which of `prompt` and `end` are given.
+    """
+    gap, given = config["infill"], set(files)
+    if config["vary"] is not None:
+        given.add("vary")
+    if gap["bars"] is not None or gap["voices"]:
+        given.add("infill")
+    return task_named(config["task"], given)
+
+
+def request_of(
+    config: Mapping[str, Any], able: Capabilities, prompt: Piece | None, end: Piece | None = None
+) -> Request:
+    """The request of conf/generate.yaml. prompt, end: with the model's voices, see `voiced`.
 
     Raises:
         ValueError: settings that contradict each other, or options that the user names and the
             model does not have.
     """
-    named = {text.lstrip("+").partition("=")[0] for text in config.get("overrides", ())}
-    if unknown := [key for key in OPTIONS if key in named and OPTIONS[key] not in able.options]:
+    words = {text.lstrip("+").partition("=")[0] for text in config.get("overrides", ())}
+    if unknown := [key for key in OPTIONS if key in words and OPTIONS[key] not in able.options]:
         raise ValueError(
             f"this model has no option {', '.join(unknown)}; "
             f"its options: {', '.join(able.options) or 'none'}"
         )
-    gap, task = config["infill"], _task(config, prompt)
+    gap, strength = config["infill"], config["vary"]
+    if strength is not None and not isinstance(strength, int | float):
+        raise ValueError(f"vary={strength!r} must be a number from 0 to 1, such as 0.3")
+    asked = Asked(
+        prompt=prompt,
+        end=end,
+        prompt_bars=config["prompt_bars"],
+        bars=None if gap["bars"] is None else tuple(gap["bars"]),
+        voices=tuple(gap["voices"]),
+        strength=strength,
+    )
+    files = [key for key in ("prompt", "end") if getattr(asked, key) is not None]
+    task = task_of(named(config, files), asked, able)
     options = {key: config[key] for key in able.options if key in config}
     if isinstance(task, Fill) and "particles" in able.options:
         options["particles"] = gap["particles"]
     given = {key: config[key] for key in ("bars", "min_bars", "n", "seed", "conditions")}
     return Request(task=task, options=options | config["options"], **given)
-
-
-def _task(config: Mapping[str, Any], prompt: Piece | None) -> Task:
-    bars, voices = config["infill"]["bars"], tuple(config["infill"]["voices"])
-    fills = bars is not None or bool(voices)
-    varies = config["vary"] is not None
-    if prompt is None and (fills or varies):
-        raise ValueError("infill.bars, infill.voices and vary change a piece: give prompt=<file>")
-    if fills and varies:
-        raise ValueError("vary changes all of a piece, infill.… a part of it: leave one out")
-    if prompt is None:
-        return Unconditional()
-    if fills:
-        return Fill(prompt, Region(None if bars is None else tuple(bars), voices))
-    if varies:
-        if not isinstance(config["vary"], int | float):
-            raise ValueError(f"vary={config['vary']!r} must be a number from 0 to 1, such as 0.3")
-        return Vary(prompt, config["vary"])
-    return Continue(prompt, config["prompt_bars"])
 
 
 def voiced(piece: Piece, representation: Representation) -> Piece:
@@ -95,9 +135,12 @@ def remarks(
         Unencodable: the model's encoding cannot hold the prompt; says what to do about that.
     """
     task = request.task
-    if not isinstance(task, Continue | Fill | Vary) or task.name not in able.tasks:
+    if not isinstance(task, Continue | Fill | Interpolate | Vary) or task.name not in able.tasks:
         return []
-    return [*_left_out(original, representation), *_silent(request, able, representation)]
+    said = _left_out(original, representation)
+    if not isinstance(task, Interpolate):
+        said += _silent(request, able, representation)
+    return said
 
 
 def _left_out(original: Piece, representation: Representation) -> list[str]:
@@ -157,9 +200,12 @@ def _silent(request: Request, able: Capabilities, representation: Representation
     silent = [r for r in able.roles if not len(heard.voice(r)) and r not in filled]
     if not silent or len(silent) == len(able.roles):  # a prompt without music is an error
         return []
-    wanted = ",".join(r for r in able.roles if r in silent or r in filled)
+    wanted = [r for r in able.roles if r in silent or r in filled]
+    composing = f"infill.voices=[{','.join(wanted)}]"
+    if wanted == list(able.roles[1:]):
+        composing = f"task={HARMONIZE}"
     instead = " instead of vary" if isinstance(task, Vary) else ""
-    remedy = f"To compose them: infill.voices=[{wanted}]{instead}"
+    remedy = f"To compose them: {composing}{instead}"
     if Fill.name not in able.tasks:
         families = ", ".join(families_that(Fill.name)) or "none yet"
         remedy = f"This model cannot compose them; families that can, on a grid: {families}"

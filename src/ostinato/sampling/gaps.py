@@ -10,18 +10,26 @@ def free_cells(representation: Representation, task: Fill, limit: int) -> tuple[
     """The rows of a piece's first `limit` bars, (T, W), and which of their cells to fill.
 
     Raises:
-        ValueError: the region lies outside the piece; it names the bars that the piece has.
+        ValueError: the region does not lie in the piece, or is all of it; says what the piece has.
     """
     assert isinstance(representation, Fillable)
     piece, free = task.piece, task.free
     assert isinstance(piece, Piece)
     tokens = prompt_of(representation, piece, limit)
+    cells_TW = representation.cells(tokens, None, representation.voices)
     free_TW = representation.cells(tokens, free.bars, free.roles or representation.voices)
-    if not free_TW.any():
-        known = sorted(representation.bar_starts(tokens)) or [0]
+    known = sorted(representation.bar_starts(tokens)) or [0]
+    name = piece.source or piece.id
+    if not free_TW.any() or (free.bars and free.bars[1] > known[-1] + 1):
         raise ValueError(
-            f"infill.bars={list(free.bars or ())} lie outside prompt "
-            f"{piece.source or piece.id}, which has bars {known[0]} to {known[-1]}: name bars "
-            "that it has"
+            f"infill.bars={list(free.bars or ())} lie outside prompt {name}, which has bars "
+            f"{known[0]} to {known[-1]}: name bars that it has, at most "
+            f"infill.bars=[{known[0]}, {known[-1] + 1}]"
+        )
+    if free_TW.sum() == cells_TW.sum():
+        raise ValueError(
+            f"bars {known[0]} to {known[-1]} of {', '.join(free.roles or representation.voices)} "
+            f"are all of prompt {name}: nothing would be kept. Name fewer bars or voices, or make "
+            "a new piece with task=unconditional"
         )
     return tokens, free_TW

@@ -1,16 +1,17 @@
 """Finds samplers by name: `sampling/<paradigm>/sampler.py` has the class Sampler."""
 
 import importlib
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from ostinato.models.registry import families, paradigm_of
 from ostinato.representations.protocol import Representation
 from ostinato.sampling.sampler import Sampler
 
+if TYPE_CHECKING:  # what a user asks for is refused before torch is imported
+    from torch import nn
 
-def sampler_of(model: nn.Module, representation: Representation, family: str) -> Sampler:
+
+def sampler_of(model: "nn.Module", representation: Representation, family: str) -> Sampler:
     """The sampler of a model of this family."""
     sampler: Sampler = _class_of(family)(model, representation)
     return sampler

@@ -75,7 +75,7 @@ class Continue:
 class Fill:
     """Keeps a piece but for the free region: infilling, accompaniment, harmonization."""
 
-    name: ClassVar[str] = "infill"
+    name: ClassVar[str] = "fill"
     piece: Prompt
     free: Region
 

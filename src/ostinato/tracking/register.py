@@ -62,7 +62,8 @@ def signature() -> Any:
 
     numbers = ("bars", "min_bars", "n", "seed", "prompt_bars", "vary", "temperature")
     inputs: dict[str, Any] = {"task": DataType.string}
-    inputs |= {"prompt": DataType.binary, "infill_bars": Array(DataType.long)}
+    inputs |= {"prompt": DataType.binary, "end": DataType.binary}
+    inputs |= {"infill_bars": Array(DataType.long)}
     inputs |= {"infill_voices": Array(DataType.string)}
     inputs |= dict.fromkeys((*numbers, "conditions", "options"), AnyType())
     outputs = {"request": DataType.long, "index": DataType.long, "id": DataType.string}
