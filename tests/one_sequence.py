@@ -31,7 +31,7 @@ def exactly(bars, meter=None):
 def as_long_as(representation, tokens):
     """What a piece of these tokens may be followed with: to its end, or for its length."""
     options = representation.codec()
-    if options["kind"] == "events" or options.get("end"):
+    if options["kind"] in ("events", "roles") or options.get("end"):
         return Extent(bars=None)
     if options["kind"] == "pitch":
         return exactly(len(tokens) - 1, "1/4")

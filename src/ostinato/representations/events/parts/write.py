@@ -25,7 +25,7 @@ def write_remi(vocabulary: Vocabulary, notes: Notes, meters: Meters, lowest: int
     Bars reach as far as the last onset or change of meter.
     """
     onsets, fresh = notes["onset"], np.diff(notes["onset"], prepend=-1) != 0
-    bars, positions, meter_of_bar = _bars(vocabulary, onsets, meters)
+    bars, positions, meter_of_bar = bars_of(vocabulary.bar_steps, onsets, meters)
     width = 2 + vocabulary.names_voices
     count, note = len(meter_of_bar), np.arange(len(notes))
     heard = np.cumsum(fresh)  # positions up to and with that of every note
@@ -79,12 +79,12 @@ def write_midi_like(vocabulary: Vocabulary, notes: Notes, meters: Meters, lowest
     return tokens[:, None]
 
 
-def _bars(
-    vocabulary: Vocabulary, onsets: npt.NDArray[Any], meters: Meters
+def bars_of(
+    bar_steps: Sequence[int], onsets: npt.NDArray[Any], meters: Meters
 ) -> tuple[Ints, Ints, Ints]:
     """The bar of every onset and the position in it, and the meter of every bar."""
     starts, numbers = _columns(meters)
-    steps = np.array(vocabulary.bar_steps)[numbers]
+    steps = np.array(bar_steps)[numbers]
     first = np.append(0, np.cumsum(np.diff(starts) // steps[:-1]))  # bar of every change of meter
     current = np.searchsorted(starts, onsets, side="right") - 1
     bars, positions = np.divmod(onsets - starts[current], steps[current])
