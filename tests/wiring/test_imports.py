@@ -44,6 +44,7 @@ PACKAGES = {
     "sampling": {"models", "loading", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
     "serving": {"generator", "music", "readers", "sampling"},
+    "live": {"generator", "music", "sampling"},
     "evaluation": {
         "corpus",
         "generator",

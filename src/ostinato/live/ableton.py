@@ -1,0 +1,263 @@
+"""Clips of Ableton Live through AbletonOSC (https://github.com/ideoforms/AbletonOSC).
+
+Live takes messages once in about 100 ms. Creating a clip and adding notes are not answered, so
+both are checked by reading back. What is lost on the way is sent again.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.live.clips import FIELDS, ClipNote, notes_from
+from ostinato.live.osc import SPLIT, Endpoint, Peer
+
+ALL_PITCHES = (0, 128)  # without numbers AbletonOSC leaves out pitch 127
+ALL_TIMES = (-8192.0, 16384.0)
+READ = 200  # notes in a reply: AbletonOSC fails where a reply is larger than a datagram
+
+
+class NoLive(ValueError):
+    """Live does not answer."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A clip slot of the session view; indices from 0."""
+
+    track: int
+    slot: int
+
+    def __str__(self) -> str:
+        return f"track {self.track + 1}, slot {self.slot + 1}"
+
+
+class Ableton:
+    """One Live.
+
+    peer: where AbletonOSC listens. timeout: seconds that an answer may take. tries: how often a
+    question is asked.
+    """
+
+    def __init__(self, peer: Peer, timeout: float = 0.6, tries: int = 4) -> None:
+        self.peer, self._timeout, self._tries = peer, timeout, tries
+        self._endpoint: Endpoint | None = None
+        self._waiting: list[tuple[str, tuple[int, ...], asyncio.Future[list[Any]]]] = []
+        self._heard: dict[str, Callable[[list[Any]], None]] = {}
+
+    async def open(self, host: str, port: int) -> None:
+        """Listen for answers; AbletonOSC sends them to port 11001.
+
+        Raises:
+            ValueError: the port is taken.
+        """
+        self._endpoint = await Endpoint.open(host, port, self._answer, lambda *_: None)
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._endpoint is not None:
+            self._endpoint.close()
+
+    async def selected(self) -> Slot:
+        """The slot that is selected in Live."""
+        track, slot = (await self.ask("/live/view/get/selected_clip"))[:2]
+        return Slot(int(track), int(slot))
+
+    async def song(self) -> tuple[float, tuple[int, int]]:
+        """Live's tempo and meter."""
+        tempo = float((await self.ask("/live/song/get/tempo"))[0])
+        above = int((await self.ask("/live/song/get/signature_numerator"))[0])
+        below = int((await self.ask("/live/song/get/signature_denominator"))[0])
+        return tempo, (above, below)
+
+    async def set_song(self, qpm: float, meter: tuple[int, int]) -> None:
+        """Give Live a tempo and a meter."""
+        self._send("/live/song/set/tempo", float(qpm))
+        self._send("/live/song/set/signature_numerator", meter[0])
+        self._send("/live/song/set/signature_denominator", meter[1])
+
+    async def follow(self, heard: Callable[[float], None]) -> None:
+        """Call `heard` with Live's tempo, now and whenever it changes."""
+        self._heard["/live/song/get/tempo"] = lambda values: heard(float(values[0]))
+        self._send("/live/song/start_listen/tempo")
+
+    async def has_clip(self, slot: Slot) -> bool:
+        """Whether a slot holds a clip."""
+        return bool((await self.ask("/live/clip_slot/get/has_clip", slot.track, slot.slot))[2])
+
+    async def empty_below(self, slot: Slot) -> Slot:
+        """The next slot of the same track without a clip."""
+        scenes = int((await self.ask("/live/song/get/num_scenes"))[0])
+        for number in range(slot.slot + 1, scenes):
+            if not await self.has_clip(found := Slot(slot.track, number)):
+                return found
+        raise ValueError(
+            f"no slot below {slot} is empty; add a scene in Live, or name a slot (slot <index>)"
+        )
+
+    async def read(self, slot: Slot) -> list[ClipNote]:
+        """The notes of a clip.
+
+        Raises:
+            ValueError: the slot holds no clip of MIDI.
+        """
+        if not await self.has_clip(slot):
+            raise ValueError(f"{slot} holds no clip; select a MIDI clip, or name one that is there")
+        if not (await self.ask("/live/clip/get/is_midi_clip", slot.track, slot.slot))[2]:
+            raise ValueError(f"{slot} holds a clip of audio; notes are in MIDI clips only")
+        length = float((await self.ask("/live/clip/get/length", slot.track, slot.slot))[2])
+        notes: list[ClipNote] = []
+        start, step = 0.0, 4.0
+        while start < length:
+            notes += await self._window(slot, start, min(step, length - start))
+            start += step
+        return sorted(notes)
+
+    async def write(
+        self, slot: Slot, notes: Sequence[ClipNote], beats: float, *, overwrite: bool = False
+    ) -> None:
+        """Put notes into a slot, and check that they are there.
+
+        Raises:
+            ValueError: the slot has notes and `overwrite` is not set.
+            NoLive: Live does not answer, or the notes do not arrive.
+        """
+        if await self.has_clip(slot):
+            there = await self.read(slot)
+            if there and not overwrite:
+                raise ValueError(
+                    f"{slot} has {len(there)} notes; take an empty slot, or say overwrite 1"
+                )
+            self._clear(slot, *ALL_TIMES)
+        else:
+            await self._create(slot, beats)
+        self._send("/live/clip/set/loop_end", slot.track, slot.slot, beats)
+        self._send("/live/clip/set/end_marker", slot.track, slot.slot, beats)
+        wanted = sorted(notes)
+        for chunk in _chunks(wanted, SPLIT):
+            self._add(slot, chunk)
+        for chunk in _windows(wanted, READ):
+            await self._ensure(slot, chunk)
+
+    async def name(self, slot: Slot, name: str) -> None:
+        """Give a clip a name."""
+        self._send("/live/clip/set/name", slot.track, slot.slot, name)
+
+    async def fire(self, slot: Slot) -> None:
+        """Start a clip."""
+        self._send("/live/clip/fire", slot.track, slot.slot)
+
+    async def ask(self, address: str, *arguments: Any) -> list[Any]:
+        """The answer to a question; the answer to another one is not taken for it.
+
+        Raises:
+            NoLive: none came.
+        """
+        about = tuple(arguments[:2])
+        for _ in range(self._tries):
+            waiting = (address, about, asyncio.get_running_loop().create_future())
+            self._waiting.append(waiting)
+            try:
+                self._send(address, *arguments)
+                return await asyncio.wait_for(waiting[2], self._timeout)
+            except TimeoutError:
+                continue
+            finally:
+                if waiting in self._waiting:
+                    self._waiting.remove(waiting)
+        host, port = self.peer
+        raise NoLive(
+            f"Live does not answer at {host} port {port} ({address}); start Live and choose "
+            "AbletonOSC as a control surface, see docs/live.md"
+        )
+
+    async def _create(self, slot: Slot, beats: float) -> None:
+        for _ in range(self._tries):
+            self._send("/live/clip_slot/create_clip", slot.track, slot.slot, float(beats))
+            for _ in range(3):
+                if await self.has_clip(slot):
+                    return
+                await asyncio.sleep(self._timeout / 6)
+        raise NoLive(f"Live did not create a clip in {slot}; is it a MIDI track?")
+
+    async def _ensure(self, slot: Slot, wanted: Sequence[ClipNote]) -> None:
+        """Send the notes of one window of time again until Live holds just these."""
+        start, end = wanted[0].start, wanted[-1].start
+        span = end - start + 1e-3
+        found: list[ClipNote] = []
+        for _ in range(self._tries):
+            found = await self._window(slot, start - 5e-4, span)
+            if _same(found, wanted):
+                return
+            await asyncio.sleep(self._timeout / 4)  # Live may not have taken the notes yet
+            found = await self._window(slot, start - 5e-4, span)
+            if _same(found, wanted):
+                return
+            self._clear(slot, start - 5e-4, span)
+            for chunk in _chunks(wanted, SPLIT):
+                self._add(slot, chunk)
+        raise NoLive(
+            f"{slot} holds {len(found)} of {len(wanted)} notes after {self._tries} tries; "
+            "datagrams are lost on the way to Live"
+        )
+
+    def _add(self, slot: Slot, notes: Sequence[ClipNote]) -> None:
+        values = [value for note in notes for value in note.values()]
+        self._send("/live/clip/add/notes", slot.track, slot.slot, *values)
+
+    def _clear(self, slot: Slot, start: float, span: float) -> None:
+        self._send(
+            "/live/clip/remove/notes", slot.track, slot.slot, *ALL_PITCHES, float(start), span
+        )
+
+    async def _window(self, slot: Slot, start: float, span: float) -> list[ClipNote]:
+        """Notes that begin in a span of beats; halved where a reply would be too large."""
+        asked = (slot.track, slot.slot, *ALL_PITCHES, float(start), float(span))
+        try:
+            answer = await self.ask("/live/clip/get/notes", *asked)
+        except NoLive:
+            if span <= 0.25:
+                raise
+            half = span / 2
+            first = await self._window(slot, start, half)
+            return first + await self._window(slot, start + half, span - half)
+        values = answer[2:]
+        return notes_from(values[: len(values) - len(values) % FIELDS])
+
+    def _answer(self, address: str, values: list[Any], peer: Peer) -> None:
+        for waiting in self._waiting:
+            wanted, about, future = waiting
+            if address != wanted or future.done():
+                continue
+            if about and [int(v) for v in values[: len(about)]] != [int(v) for v in about]:
+                continue
+            self._waiting.remove(waiting)
+            future.set_result(values)
+            break
+        if address in self._heard:
+            self._heard[address](values)
+
+    def _send(self, address: str, *arguments: Any) -> None:
+        assert self._endpoint is not None, "open() comes first"
+        self._endpoint.send(address, arguments, self.peer)
+
+
+def _chunks(notes: Sequence[ClipNote], size: int) -> list[Sequence[ClipNote]]:
+    return [notes[at : at + size] for at in range(0, len(notes), size)]
+
+
+def _windows(notes: Sequence[ClipNote], size: int) -> list[Sequence[ClipNote]]:
+    """Notes in windows of time: those that begin together are in one."""
+    windows, begun = [], 0
+    for at in range(1, len(notes) + 1):
+        if at == len(notes) or (
+            at - begun >= size and notes[at].start - notes[at - 1].start > 1e-3
+        ):
+            windows.append(notes[begun:at])
+            begun = at
+    return windows
+
+
+def _same(found: Sequence[ClipNote], wanted: Sequence[ClipNote]) -> bool:
+    pairs = zip(sorted(found), sorted(wanted), strict=False)
+    return len(found) == len(wanted) and all(a.like(b) for a, b in pairs)

@@ -1,0 +1,183 @@
+"""Keeps a trained model in memory and makes pieces with it, bar by bar where it can."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import model_made_by, require
+from ostinato.generator import Generator
+from ostinato.music.piece import Piece
+from ostinato.sampling.by_hand import remarks, voiced
+from ostinato.sampling.request import (
+    Capabilities,
+    Continue,
+    Fill,
+    Region,
+    Request,
+    Task,
+    Unconditional,
+    Vary,
+)
+
+Stamp = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece so far. done: whether it is whole. failed: why it is not, or None."""
+
+    piece: Piece | None
+    bars: int
+    done: bool
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request that this model can fulfil, and remarks on its prompt."""
+
+    request: Request
+    remarks: tuple[str, ...] = ()
+
+
+class Composer:
+    """A model folder; it is loaded again when its model.json was replaced.
+
+    Raises:
+        MissingInput, DamagedFile: the folder is not one of a trained model.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        self._device, self._lock = device, threading.Lock()
+        self.load(folder)
+
+    def load(self, folder: Path) -> None:
+        """Take another model; the one before stays if this fails."""
+        require(folder / "model.json", model_made_by(folder))
+        stamp = _stamp(folder)
+        generator = Generator.load(folder, self._device)
+        with self._lock:
+            self.folder, self._generator, self._stamp = folder, generator, stamp
+
+    def refresh(self) -> bool:
+        """Load the folder again if its files were replaced; returns whether they were."""
+        try:
+            if _stamp(self.folder) == self._stamp:
+                return False
+        except OSError:
+            return False  # in the middle of a replacement: the model in memory still works
+        self.load(self.folder)
+        return True
+
+    @property
+    def system(self) -> str:
+        """The name that the model was trained under."""
+        return self._generator.system
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of the weights."""
+        return str(self._generator.trained.card["weights_sha256"])
+
+    def capabilities(self) -> Capabilities:
+        """What the model can do."""
+        return self._generator.capabilities()
+
+    def prepare(self, task: str, values: Mapping[str, Any], prompt: Piece | None) -> Prepared:
+        """A request from plain values.
+
+        task: generate, continue, fill or vary. values: bars (new ones), seed, first_piece, options
+        and conditions by name; prompt_bars, first, last and roles, strength of the tasks.
+
+        Raises:
+            ValueError: what this model cannot do; it names what it can.
+        """
+        generator = self._generator
+        able, representation = generator.capabilities(), generator.representation
+        heard = voiced(prompt, representation) if prompt is not None else None
+        made, bars = _task(task, values, heard)
+        conditions = {spec.name for spec in able.conditions}
+        own = [key for key in values if key in able.options and key not in conditions]
+        request = Request(
+            task=made,
+            bars=bars,
+            seed=values.get("seed", 1),
+            first=values.get("first_piece", 0),
+            conditions={key: values[key] for key in values if key in conditions},
+            options={key: _like(able.options[key], key, values[key]) for key in own},
+        )
+        able.check(request, generator.system)
+        said = remarks(prompt, request, able, representation) if prompt is not None else []
+        return Prepared(request, tuple(said))
+
+    def compose(self, request: Request) -> Iterator[Step]:
+        """The first piece of a request: after every bar where the model can stream, else once.
+
+        It is the piece that `generate` makes of the same request.
+        """
+        generator = self._generator
+        if not generator.capabilities().streams or isinstance(request.task, Fill):
+            sample = generator.generate(replace(request, n=1))[0]
+            yield Step(sample.piece, request.bars, True, sample.row["failed"])
+            return
+        session, before, bars = generator.session(replace(request, n=1)), -1, 0
+        while True:
+            made = session.advance(1)
+            bars += 1
+            done = len(made.tokens) == before or made.failed is not None or bars > request.bars
+            piece, failed = None, made.failed
+            if failed is None:
+                try:
+                    piece = generator.representation.decode(made.tokens)
+                except (ValueError, IndexError, KeyError) as error:
+                    failed = f"does not decode: {error}" if done else None
+            yield Step(piece, min(bars, request.bars), done, failed)
+            if done:
+                return
+            before = len(made.tokens)
+
+
+def _task(name: str, values: Mapping[str, Any], prompt: Piece | None) -> tuple[Task, int]:
+    """The task and the length of the whole piece in bars."""
+    bars = values.get("bars", 8)
+    if name == "generate":
+        return Unconditional(), bars
+    if prompt is None or not len(prompt.notes):
+        raise ValueError(f"{name} needs music: the clip, or the inline notes, hold no note")
+    length = max(1, -(-prompt.quarters // float(prompt.first_meter().bar_quarters())))
+    if name == "continue":
+        heard = int(min(values.get("prompt_bars", length), length))
+        return Continue(prompt, heard), heard + bars
+    if name == "fill":
+        return Fill(prompt, _region(values, int(length))), int(length)
+    return Vary(prompt, values.get("strength", 0.3)), int(length)
+
+
+def _region(values: Mapping[str, Any], length: int) -> Region:
+    roles = tuple(filter(None, (role.strip() for role in values.get("roles", "").split(","))))
+    if "first" not in values and "last" not in values:
+        return Region(None, roles)
+    first, last = values.get("first", 1), values.get("last", length)
+    if first > last:
+        raise ValueError(f"first={first} is after last={last}; name the first and the last bar")
+    return Region((first, last + 1), roles)
+
+
+def _like(default: Any, key: str, value: Any) -> Any:
+    """A value of the type of its default: programs that send all numbers as floats are common."""
+    if isinstance(default, str) and isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{key}={value!r} must be like its default, {default!r}")
+    if isinstance(default, bool | int):
+        if not float(value).is_integer():
+            raise ValueError(f"{key}={value!r} must be a whole number")
+        return type(default)(value)
+    return float(value)
+
+
+def _stamp(folder: Path) -> Stamp:
+    both = [(folder / name).stat().st_mtime_ns for name in ("model.json", "weights.safetensors")]
+    return both[0], both[1]

@@ -1,0 +1,206 @@
+"""Where prompts come from and where pieces go: clips of Live, messages, a MIDI port."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ostinato.live.ableton import Ableton, Slot
+from ostinato.live.clips import ClipNote, beats_of, clips_of, merged, piece_of
+from ostinato.live.commands import PROMPTED, Command, meter_of, places
+from ostinato.live.composer import Step
+from ostinato.live.osc import SPLIT
+from ostinato.live.player import Player
+from ostinato.music.piece import Piece
+from ostinato.music.timing import numbered_bars
+
+QPM = 120.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A prompt, where it was read, and the tempo and meter around it."""
+
+    prompt: Piece | None = None
+    slot: Slot | None = None
+    qpm: float = QPM
+    meter: tuple[int, int] = (4, 4)
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Made:
+    """A whole piece on its way. values: of its command. row: what made it."""
+
+    request: int
+    piece: Piece
+    source: Source
+    values: Mapping[str, Any]
+    row: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def clips(self) -> dict[str, list[ClipNote]]:
+        """What is new: of a continuation, the bars after the prompt."""
+        return clips_of(self.piece, self.skip)
+
+    @property
+    def skip(self) -> int:
+        """Bars of the piece that the prompt has already."""
+        if self.row.get("task") != "continue" or self.source.prompt is None:
+            return 0
+        whole = max((number for _, number in numbered_bars(self.source.prompt)), default=0)
+        return min(int(self.values.get("prompt_bars", whole)), whole)
+
+    @property
+    def count(self) -> int:
+        """Number of new notes."""
+        return sum(map(len, self.clips.values()))
+
+    @cached_property
+    def id(self) -> str:
+        """The same for the same notes from the same weights."""
+        digest = hashlib.sha256(str(self.row.get("weights", "")).encode())
+        digest.update(self.piece.notes.tobytes())
+        return digest.hexdigest()[:16]
+
+
+class Delivery:
+    """Reads prompts and puts pieces where they are wanted.
+
+    live, player: None where there is none; a request for it is then refused.
+    """
+
+    def __init__(self, live: Ableton | None = None, player: Player | None = None) -> None:
+        self._live, self._player = live, player
+
+    async def source(self, command: Command, values: Mapping[str, Any]) -> Source:
+        """The prompt of a command, from its notes or from a clip.
+
+        Raises:
+            ValueError: there is no clip, or no Live to ask.
+        """
+        if values["to"] == "port" and self._player is None:
+            raise ValueError("no MIDI port is open; start the server with midi_out=<port>")
+        wants_clip = command.name in PROMPTED and not command.notes
+        if wants_clip or values["to"] == "clip":
+            live = self._need_live("to put a piece into a clip" if not wants_clip else "to read it")
+            qpm, meter = await live.song()
+            slot = await self._from_slot(live, values)
+        else:
+            live, slot = None, None
+            qpm = values.get("qpm", QPM)
+            meter = meter_of(values.get("meter", "4/4"))
+        if command.name not in PROMPTED:
+            return Source(None, slot, qpm, meter)
+        if command.notes:
+            role = values.get("role", "")
+            clips: dict[str, Any] = {role: command.notes}
+        else:
+            assert live is not None
+            assert slot is not None
+            tracks = places(values["from_tracks"]) if "from_tracks" in values else {"": slot.track}
+            clips = {r: await live.read(Slot(track, slot.slot)) for r, track in tracks.items()}
+        prompt, left_out = piece_of(clips, qpm, meter)
+        remark = f"left out of the prompt, muted or before the clip's start: {left_out} notes"
+        return Source(prompt, slot, qpm, meter, (remark,) if left_out else ())
+
+    async def put(self, made: Made, say: Callable[..., None]) -> list[str]:
+        """Deliver a piece; returns remarks.
+
+        Raises:
+            ValueError: a clip has notes already, or Live does not answer.
+        """
+        if made.values["to"] == "reply":
+            self._reply(made, say)
+            return []
+        return await self._clip(made) if made.values["to"] == "clip" else []
+
+    def play(self, number: int, step: Step, source: Source) -> None:
+        """Give the notes that a step added to the player."""
+        assert self._player is not None
+        assert step.piece is not None
+        skip = 0
+        if source.prompt is not None:
+            skip = max((bar for _, bar in numbered_bars(source.prompt)), default=0)
+        notes = [n for notes in clips_of(step.piece, skip).values() for n in notes]
+        self._player.feed(number, sorted(notes))
+
+    def silence(self) -> None:
+        """Stop what is playing."""
+        if self._player is not None:
+            self._player.silence()
+
+    async def _from_slot(self, live: Ableton, values: Mapping[str, Any]) -> Slot:
+        if "from_track" in values and "from_slot" in values:
+            return Slot(values["from_track"], values["from_slot"])
+        chosen = await live.selected()
+        return Slot(values.get("from_track", chosen.track), values.get("from_slot", chosen.slot))
+
+    async def _clip(self, made: Made) -> list[str]:
+        """Write clips: one of all roles, or one for each role on its track."""
+        live, values = self._need_live("to write a clip"), made.values
+        assert made.source.slot is not None
+        target = await self._target(live, made)
+        beats, remarks = beats_of(made.piece, made.skip), []
+        if values.get("song"):
+            meter = made.piece.first_meter()
+            qpm = made.piece.tempos[0].qpm if made.piece.tempos else QPM
+            await live.set_song(qpm, (meter.numerator, meter.denominator))
+        elif (meter := made.piece.first_meter()) and made.source.meter != (
+            meter.numerator,
+            meter.denominator,
+        ):
+            above, below = made.source.meter
+            remarks.append(
+                f"the piece is in {meter.numerator}/{meter.denominator}, Live in {above}/{below}; "
+                "song 1 gives Live the piece's meter and tempo"
+            )
+        if "tracks" in values:
+            tracks = places(values["tracks"])
+            if unknown := sorted(set(tracks) - set(made.clips)):
+                raise ValueError(
+                    f"the piece has no role {', '.join(unknown)}; its roles: "
+                    f"{', '.join(made.clips)}"
+                )
+            slots = {Slot(track, target.slot): made.clips[role] for role, track in tracks.items()}
+        else:
+            notes, joined = merged(made.clips)
+            slots = {target: notes}
+            if joined:
+                remarks.append(f"{joined} notes share a key in one clip and were joined or cut")
+        overwrite = bool(values.get("overwrite"))
+        for slot, notes in slots.items():
+            await live.write(slot, notes, beats, overwrite=overwrite)
+            await live.name(slot, values.get("name", f"{made.row['system']} {made.row['seed']}"))
+        if values.get("fire"):
+            for slot in slots:
+                await live.fire(slot)
+        return remarks
+
+    async def _target(self, live: Ableton, made: Made) -> Slot:
+        values, source = made.values, made.source.slot
+        assert source is not None
+        below = made.row["index"]
+        if "slot" in values:
+            return Slot(values.get("track", source.track), values["slot"] + below)
+        start = Slot(values.get("track", source.track), source.slot)
+        if made.source.prompt is None and not below and not await live.has_clip(start):
+            return start
+        return await live.empty_below(start)
+
+    def _need_live(self, why: str) -> Ableton:
+        if self._live is None:
+            raise ValueError(
+                f"Live is needed {why}, and the server was started with ableton=false; "
+                "say to reply, and give notes inline"
+            )
+        return self._live
+
+    def _reply(self, made: Made, say: Callable[..., None]) -> None:
+        """`/ostinato/notes request role …` for every chunk of notes of a role, then the length."""
+        for role, notes in made.clips.items():
+            for at in range(0, len(notes), SPLIT):
+                values = [value for note in notes[at : at + SPLIT] for value in note.values()]
+                say("notes", made.request, role, *values)
+        say("length", made.request, beats_of(made.piece, made.skip), made.count)

@@ -1,0 +1,83 @@
+"""Puts server, Live, MIDI ports and call and response together, until Ctrl-C."""
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ostinato.live.ableton import Ableton, NoLive
+from ostinato.live.composer import Composer
+from ostinato.live.delivery import Delivery
+from ostinato.live.duet import Duet, Keyboard
+from ostinato.live.player import Player, open_port
+from ostinato.live.ratings import Ratings
+from ostinato.live.server import Server, Settings
+
+
+async def serve(folder: Path, config: Mapping[str, Any]) -> None:
+    """Answer until Ctrl-C. config: of conf/live.yaml.
+
+    Raises:
+        ValueError: a port is taken or not there, or settings contradict each other.
+    """
+    settings = Settings(
+        host=config["host"],
+        port=config["port"],
+        allow=tuple(config["allow"]),
+        queue=config["queue"],
+        policy=config["policy"],
+        to=config["to"],
+        seed=config["seed"],
+    )
+    if config["midi_in"] and not config["midi_out"]:
+        raise ValueError("midi_in needs midi_out=<port>, where the answers are played")
+    composer = Composer(folder, config["device"])
+    with contextlib.ExitStack() as opened:
+        player = live = None
+        if config["midi_out"]:
+            player = Player(open_port(config["midi_out"]), config["qpm"])
+            opened.callback(player.close)
+        if config["midi_in"] and player is not None:
+            _answer_calls(composer, player, config, opened)
+        if config["ableton"]:
+            live = Ableton(
+                (config["live"]["host"], config["live"]["port"]), config["live"]["timeout"]
+            )
+            await live.open(config["host"], config["live"]["reply_port"])
+            opened.callback(live.close)
+            if player is not None:
+                with contextlib.suppress(NoLive):  # Live may start later
+                    await live.follow(player.tempo)
+        ratings = Ratings(Path(config["ratings"]))
+        server = Server(composer, settings, Delivery(live, player), ratings)
+        port = await server.start()
+        print(  # noqa: T201
+            f"{composer.system} answers at {settings.host} port {port}; stop with Ctrl-C",
+            flush=True,
+        )
+        try:
+            await _until_interrupted()
+        finally:
+            await server.stop()
+
+
+def _answer_calls(
+    composer: Composer, player: Player, config: Mapping[str, Any], opened: contextlib.ExitStack
+) -> None:
+    """Call and response in a thread of its own."""
+    keyboard = Keyboard(config["qpm"])
+    port = open_port(config["midi_in"], heard=keyboard.receive)
+    opened.callback(port.close)
+    duet = Duet(composer, player, keyboard, bars=config["duet_bars"], seed=config["seed"])
+    threading.Thread(target=duet.run, args=(print,), name="duet", daemon=True).start()
+
+
+async def _until_interrupted() -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # on Windows Ctrl-C raises instead
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()

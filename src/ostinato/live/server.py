@@ -1,0 +1,267 @@
+"""The OSC server: commands in, pieces into clips of Live, replies or a MIDI port.
+
+One request is made at a time; others wait in a bounded queue. Replies go to the sender's address.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ostinato.live import commands
+from ostinato.live.commands import Command, command_of
+from ostinato.live.composer import Composer, Step
+from ostinato.live.delivery import Delivery, Made, Source
+from ostinato.live.osc import Endpoint, Peer, settle
+from ostinato.live.ratings import Ratings
+
+POLICIES = ("latest", "first")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """host, port: where it listens; 0 takes a free port. allow: addresses that may ask; empty for
+    this machine only. queue: requests that may wait. policy: when the queue is full, `latest` drops
+    the oldest waiting request, `first` refuses the new one. to: where pieces go by default.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 11010
+    allow: tuple[str, ...] = ()
+    queue: int = 8
+    policy: str = "latest"
+    to: str = "clip"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.policy not in POLICIES:
+            raise ValueError(f"policy={self.policy!r} must be one of: {', '.join(POLICIES)}")
+        if self.to not in commands.OUTPUTS:
+            raise ValueError(f"to={self.to!r} must be one of: {', '.join(commands.OUTPUTS)}")
+        if self.queue < 1:
+            raise ValueError(f"queue={self.queue} must be at least 1")
+        if self.host not in ("127.0.0.1", "localhost", "::1") and not self.allow:
+            raise ValueError(
+                f"host={self.host} listens to other machines; name those that may ask with "
+                "allow=[<address>,…]"
+            )
+
+
+@dataclass
+class Waiting:
+    """A request in the queue."""
+
+    number: int
+    command: Command
+    peer: Peer
+    cancelled: bool = False
+    made: list[str] = field(default_factory=list)
+
+
+class Server:
+    """Answers `/ostinato/…`.
+
+    live: None where nothing is to be put into clips. player: what plays notes to a MIDI port, or
+    None.
+    """
+
+    def __init__(
+        self,
+        composer: Composer,
+        settings: Settings,
+        delivery: Delivery,
+        ratings: Ratings,
+    ) -> None:
+        self.composer, self.settings = composer, settings
+        self._delivery, self._ratings = delivery, ratings
+        self._queue: list[Waiting] = []
+        self._current: Waiting | None = None
+        self._ready = asyncio.Event()
+        self._number, self._seed = 0, settings.seed - 1
+        self._endpoint: Endpoint | None = None
+        self._worker: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Listen; returns the port."""
+        self._endpoint = await Endpoint.open(
+            self.settings.host, self.settings.port, self._message, self._damaged
+        )
+        self._worker = asyncio.create_task(self._work())
+        return self._endpoint.port
+
+    async def stop(self) -> None:
+        """End all requests and leave no note sounding."""
+        for waiting in [*self._queue, *([self._current] if self._current else [])]:
+            waiting.cancelled = True
+        if self._worker is not None:
+            await settle(self._worker)
+        self._delivery.silence()
+        if self._endpoint is not None:
+            self._endpoint.close()
+
+    def _message(self, address: str, arguments: list[Any], peer: Peer) -> None:
+        if not self._allowed(peer):
+            return
+        able = self.composer.capabilities()
+        extra = [*able.options, *(spec.name for spec in able.conditions)]
+        try:
+            command = command_of(address, arguments, extra)
+            self._take(command, peer)
+        except (ValueError, OSError) as error:
+            self._error(peer, 0, error)
+
+    def _damaged(self, sentence: str, peer: Peer) -> None:
+        if self._allowed(peer):
+            self._error(peer, 0, ValueError(sentence))
+
+    def _allowed(self, peer: Peer) -> bool:
+        return not self.settings.allow or peer[0] in (*self.settings.allow, "127.0.0.1", "::1")
+
+    def _take(self, command: Command, peer: Peer) -> None:
+        """Answer at once, or put the command into the queue."""
+        at_once: dict[str, Callable[[Command, Peer], None]] = {
+            "ping": lambda _, peer: self._say(peer, "pong"),
+            "status": self._status,
+            "cancel": self._cancel,
+            "rate": self._rate,
+        }
+        if command.name in at_once:
+            at_once[command.name](command, peer)
+            return
+        if len(self._queue) >= self.settings.queue:
+            if self.settings.policy == "first":
+                raise ValueError(
+                    f"{len(self._queue)} requests are waiting already; ask again later, or cancel"
+                )
+            dropped = self._queue.pop(0)
+            self._error(dropped.peer, dropped.number, ValueError("dropped for a later request"))
+        self._number += 1
+        waiting = Waiting(self._number, command, peer)
+        self._queue.append(waiting)
+        self._say(peer, "accepted", waiting.number, command.name)
+        self._ready.set()
+
+    def _status(self, command: Command, peer: Peer) -> None:
+        able = self.composer.capabilities()
+        busy = self._current.number if self._current else 0
+        self._say(
+            peer,
+            "status",
+            *("model", self.composer.system, "weights", self.composer.weights[:12]),
+            *("tasks", ",".join(able.tasks), "roles", ",".join(able.roles)),
+            *("options", ",".join(able.options), "busy", busy, "waiting", len(self._queue)),
+        )
+
+    def _cancel(self, command: Command, peer: Peer) -> None:
+        wanted = command.values.get("request")
+        every = [*self._queue, *([self._current] if self._current else [])]
+        chosen = [waiting for waiting in every if wanted in (None, waiting.number)]
+        if wanted is not None and not chosen:
+            numbers = ", ".join(str(waiting.number) for waiting in every) or "none"
+            raise ValueError(f"no request {wanted} is waiting or being made; there are: {numbers}")
+        for waiting in chosen:
+            waiting.cancelled = True
+        self._queue = [waiting for waiting in self._queue if not waiting.cancelled]
+        self._delivery.silence()
+        for waiting in chosen:
+            self._say(waiting.peer, "cancelled", waiting.number)
+
+    def _rate(self, command: Command, peer: Peer) -> None:
+        values = command.values
+        if not {"id", "rating"} <= set(values):
+            raise ValueError("/ostinato/rate needs id, from a reply, and rating, from 1 to 5")
+        self._ratings.add(values["id"], values["rating"], values.get("comment", ""))
+        self._say(peer, "rated", values["id"], float(values["rating"]))
+
+    async def _work(self) -> None:
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while self._queue:
+                self._current = self._queue.pop(0)
+                try:
+                    await self._fulfil(self._current)
+                except Exception as error:  # told to the sender; the server goes on
+                    self._error(self._current.peer, self._current.number, error)
+                self._current = None
+
+    async def _fulfil(self, waiting: Waiting) -> None:
+        command, peer = waiting.command, waiting.peer
+        if command.name == "model":
+            await asyncio.to_thread(self.composer.load, Path(_needed(command.values, "folder")))
+            self._say(peer, "model", self.composer.system, self.composer.weights[:12])
+            return
+        if await asyncio.to_thread(self.composer.refresh):
+            self._say(peer, "model", self.composer.system, self.composer.weights[:12])
+        values = dict(command.values)
+        values.setdefault("seed", self._next_seed())
+        values.setdefault("to", self.settings.to)
+        source = await self._delivery.source(command, values)
+        begun = time.perf_counter()
+        for index in range(values.get("n", 1)):
+            step = await self._compose(waiting, values | {"first_piece": index}, source, begun)
+            if step is None:
+                return
+            made = self._made(waiting, values, source, step, index)
+            self._ratings.know(made.id, made.row)
+            for remark in await self._delivery.put(made, lambda *a: self._say(peer, *a)):
+                self._say(peer, "remark", waiting.number, remark)
+            spent = time.perf_counter() - begun
+            self._say(peer, "done", waiting.number, made.id, made.count, step.bars, float(spent))
+
+    async def _compose(
+        self, waiting: Waiting, values: Mapping[str, Any], source: Source, begun: float
+    ) -> Step | None:
+        """The whole piece, with a message for every bar; None where it was cancelled."""
+        task = {"variations": "vary"}.get(waiting.command.name, waiting.command.name)
+        prepared = await asyncio.to_thread(self.composer.prepare, task, values, source.prompt)
+        for remark in (*source.remarks, *prepared.remarks):
+            self._say(waiting.peer, "remark", waiting.number, remark)
+        steps, said = self.composer.compose(prepared.request), 0
+        while (step := await asyncio.to_thread(next, steps, None)) is not None:
+            if waiting.cancelled:
+                return None
+            if step.failed:
+                raise ValueError(f"the piece failed: {step.failed}; ask again with another seed")
+            if step.bars > said:
+                said = step.bars
+                self._say(waiting.peer, "progress", waiting.number, said, prepared.request.bars)
+            if values["to"] == "port" and step.piece is not None:
+                self._delivery.play(waiting.number, step, source)
+            if step.done:
+                return step
+        raise AssertionError("a piece ends with a step that is done")
+
+    def _made(
+        self, waiting: Waiting, values: Mapping[str, Any], source: Source, step: Step, index: int
+    ) -> Made:
+        assert step.piece is not None
+        row = {
+            "system": self.composer.system,
+            "weights": self.composer.weights,
+            "task": waiting.command.name,
+            "seed": values["seed"],
+            "index": index,
+        }
+        return Made(waiting.number, step.piece, source, dict(values), row)
+
+    def _next_seed(self) -> int:
+        self._seed += 1
+        return self._seed
+
+    def _say(self, peer: Peer, name: str, *values: Any) -> None:
+        if self._endpoint is not None:
+            self._endpoint.send(f"/ostinato/{name}", values, peer)
+
+    def _error(self, peer: Peer, number: int, error: Exception) -> None:
+        with contextlib.suppress(ValueError):
+            self._say(peer, "error", number, str(error)[:4000])
+
+
+def _needed(values: Mapping[str, Any], key: str) -> str:
+    if key not in values:
+        raise ValueError(f"/ostinato/model needs a {key}")
+    return str(values[key])

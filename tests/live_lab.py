@@ -1,0 +1,87 @@
+"""A server, a client and a stand-in of Live for the tests of live use, over real sockets."""
+
+import asyncio
+import socket
+
+from fake_ableton import FakeAbleton
+
+from ostinato.live.ableton import Ableton
+from ostinato.live.clips import ClipNote
+from ostinato.live.delivery import Delivery
+from ostinato.live.osc import datagram, message_of
+from ostinato.live.ratings import Ratings
+from ostinato.live.server import Server, Settings
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+class Client:
+    """A program that speaks OSC with the server."""
+
+    def __init__(self, port):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        self.server = ("127.0.0.1", port)
+        self.heard = []
+
+    def send(self, address, *arguments):
+        self.socket.sendto(datagram(address, arguments), self.server)
+
+    async def until(self, *names, seconds=20):
+        """All messages up to the first of these names or an error."""
+        loop, heard = asyncio.get_running_loop(), []
+        while True:
+            data = await asyncio.wait_for(loop.sock_recv(self.socket, 65536), seconds)
+            address, values = message_of(data)
+            heard.append((address.removeprefix("/ostinato/"), values))
+            if heard[-1][0] in (*names, "error"):
+                self.heard += heard
+                return heard
+
+
+class Studio:
+    """Server, stand-in and client of one test."""
+
+    def __init__(self, composer, tmp_path, *, live=True, player=None, loss=0.0, **settings):
+        self.reply_port = free_port()
+        self.fake = FakeAbleton(self.reply_port, loss=loss) if live else None
+        self.ratings = Ratings(tmp_path / "ratings.jsonl")
+        self.composer, self.player = composer, player
+        self.settings = Settings(port=0, **settings)
+
+    async def __aenter__(self):
+        self.ableton = None
+        if self.fake:
+            self.ableton = Ableton(("127.0.0.1", self.fake.port), timeout=0.3, tries=8)
+            await self.ableton.open("127.0.0.1", self.reply_port)
+        delivery = Delivery(self.ableton, self.player)
+        self.server = Server(self.composer, self.settings, delivery, self.ratings)
+        self.client = Client(await self.server.start())
+        return self
+
+    async def __aexit__(self, *_):
+        await self.server.stop()
+        self.client.socket.close()
+        if self.fake:
+            self.ableton.close()
+            self.fake.close()
+
+
+def run(coroutine):
+    return asyncio.run(coroutine)
+
+
+def sounding(clip):
+    return [
+        ClipNote(start, pitch, duration, int(velocity))
+        for pitch, start, duration, velocity, _ in sorted(clip.notes, key=lambda n: (n[1], n[0]))
+    ]
+
+
+def alike(found, wanted):
+    return len(found) == len(wanted) and all(a.like(b) for a, b in zip(found, wanted, strict=True))

@@ -1,0 +1,155 @@
+"""The OSC server without Live: replies, errors, the queue."""
+
+import asyncio
+import os
+import shutil
+
+import pytest
+from live_lab import Studio, alike, run
+
+from ostinato.generator import Generator
+from ostinato.live.clips import clips_of, notes_from
+from ostinato.live.composer import Composer
+from ostinato.live.server import Settings
+from ostinato.music.piece import cut
+from ostinato.sampling.request import Request
+
+
+@pytest.fixture(scope="module")
+def composer(model_folder):
+    return Composer(model_folder)
+
+
+def test_a_reply_holds_the_piece_that_generate_makes(composer, model_folder, tmp_path):
+    async def asked():
+        async with Studio(composer, tmp_path, live=False, to="reply") as studio:
+            studio.client.send("/ostinato/generate", "bars", 3, "seed", 7, "top_p", 0.9)
+            return await studio.client.until("done")
+
+    heard = run(asked())
+    options = {"top_p": 0.9}
+    sample = Generator.load(model_folder).generate(Request(bars=3, seed=7, options=options))[0]
+    wanted = clips_of(sample.piece)
+    found = {role: [] for role in wanted}
+    for name, values in heard:
+        if name == "notes":
+            found[values[1]] += notes_from(values[2:])
+    for role, notes in wanted.items():
+        assert alike(found[role], notes), role
+    names = [name for name, _ in heard]
+    assert names[0] == "accepted"
+    assert names[-1] == "done"
+    assert [v[1] for n, v in heard if n == "progress"][:2] == [1, 2]
+
+
+def test_continuations_send_only_what_is_new(composer, chorale, tmp_path):
+    prompt = clips_of(cut(chorale(2), 0, 2 * 4 * 480))
+    values = [v for notes in prompt.values() for n in notes for v in n.values()]
+
+    async def asked():
+        async with Studio(composer, tmp_path, live=False, to="reply") as studio:
+            studio.client.send("/ostinato/continue", "bars", 1, "seed", 3, "notes", *values)
+            return await studio.client.until("done")
+
+    heard = run(asked())
+    notes = [n for name, v in heard if name == "notes" for n in notes_from(v[2:])]
+    length = next(v for name, v in heard if name == "length")
+    assert length[1] == 4.0
+    assert notes
+    assert all(0 <= note.start < 4 for note in notes)
+
+
+def test_errors_are_answered_and_the_server_goes_on(composer, tmp_path):
+    async def asked():
+        async with Studio(composer, tmp_path, live=False, to="reply") as studio:
+            client, said = studio.client, []
+            for message in (
+                ("/ostinato/nonsense",),
+                ("/ostinato/continue",),
+                ("/ostinato/generate", "to", "port"),
+                ("/ostinato/vary", "notes", 60, 0.0, 4.0, 80, 0),
+                ("/ostinato/model", "/nowhere"),
+                ("/ostinato/cancel", "request", 99),
+                ("/ostinato/rate", "id", "x", "rating", 3),
+            ):
+                client.send(*message)
+                heard = await client.until("done", "cancelled", "model")
+                said.append(heard[-1])
+            client.socket.sendto(b"\x00garbage", client.server)
+            said.append((await client.until("done"))[-1])
+            client.send("/ostinato/ping")
+            said.append((await client.until("pong"))[-1])
+            return said
+
+    said = run(asked())
+    assert [name for name, _ in said] == ["error"] * 8 + ["pong"]
+    texts = [str(values) for _, values in said]
+    for text, part in zip(
+        texts,
+        (
+            "addresses:",
+            "Live is needed to read it",
+            "no MIDI port is open",
+            "cannot do task 'vary'",
+            "/nowhere/model.json",
+            "no request 99",
+            "no piece 'x'",
+            "is not OSC",
+        ),
+        strict=False,
+    ):
+        assert part in text
+
+
+def test_ratings_are_on_disk_before_they_are_answered(composer, tmp_path):
+    async def asked():
+        async with Studio(composer, tmp_path, live=False, to="reply") as studio:
+            studio.client.send("/ostinato/generate", "bars", 1)
+            piece = (await studio.client.until("done"))[-1][1][1]
+            studio.client.send("/ostinato/rate", "id", piece, "rating", 4.0, "comment", "calm")
+            await studio.client.until("rated")
+            return piece, studio.ratings.path.read_text()
+
+    piece, text = run(asked())
+    assert piece in text
+    assert '"rating": 4.0' in text
+    assert '"seed": 1' in text
+
+
+def test_a_full_queue_drops_the_oldest_or_refuses_the_new_one(composer, tmp_path):
+    async def flood(policy):
+        settings = {"to": "reply", "queue": 2, "policy": policy}
+        async with Studio(composer, tmp_path, live=False, **settings) as studio:
+            for _ in range(12):
+                studio.client.send("/ostinato/generate", "bars", 2)
+            await asyncio.sleep(0.05)
+            studio.client.send("/ostinato/cancel")
+            studio.client.send("/ostinato/ping")
+            heard = []
+            while not heard or heard[-1][0] != "pong":
+                heard += await studio.client.until("pong")
+            return [str(values) for name, values in heard if name == "error"]
+
+    latest, first = run(flood("latest")), run(flood("first"))
+    assert latest
+    assert all("dropped for a later request" in text for text in latest)
+    assert first
+    assert all("are waiting already" in text for text in first)
+
+
+def test_a_replaced_model_folder_is_loaded_again(model_folder, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    composer = Composer(folder)
+    assert not composer.refresh()
+    os.utime(folder / "model.json", (1, 1))
+    assert composer.refresh()
+    (folder / "model.json").unlink()
+    assert not composer.refresh()
+
+
+def test_other_machines_are_refused_without_a_list():
+    with pytest.raises(ValueError, match=r"name those that may ask with allow="):
+        Settings(host="0.0.0.0")
+    with pytest.raises(ValueError, match="policy='newest' must be one of"):
+        Settings(policy="newest")
