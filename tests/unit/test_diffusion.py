@@ -1,10 +1,47 @@
-"""Gaussian diffusion: noise of stated strength, rolls, steps back, kept cells that are kept."""
+"""Gaussian diffusion: noise of stated strength, rolls, bounds."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
+from ostinato.evaluation.likelihood.diffusion import Scorer
+from ostinato.models.diffusion.ddpm import Config, Model
 from ostinato.models.diffusion.parts import noise
+from ostinato.models.diffusion.parts.bars import LAST_PLACE, NEAR, aligned, clocks
+from ostinato.models.diffusion.parts.bound import bound_of
 from ostinato.models.diffusion.parts.level import NoiseLevel
+from ostinato.models.diffusion.parts.rolls import cells_of, rolls_of
+from ostinato.models.registry import build
+from ostinato.models.spec import PAD, ArraySpec
+from ostinato.representations.grid.grid import Grid
+from ostinato.sampling.diffusion.sampler import Sampler
+from ostinato.sampling.request import Request
+from ostinato.sampling.sampler import Job
+
+BARS = Grid(lowest=36, highest=81, bars=True, end=True, meters=("3/4", "4/4"))
+CELLS = Grid(lowest=36, highest=81)
+HOLDS = Grid(lowest=36, highest=81, hold=True)
+TINY = {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.0}
+FEW = {"steps": 3}
+
+
+def spec_of(grid):
+    codec = {"width": grid.width, "vocabulary": grid.vocabulary, "structure": grid.structure()}
+    return ArraySpec.of(codec)
+
+
+def tiny(grid=BARS, spec=None, **changes):
+    torch.manual_seed(0)
+    return build("ddpm", TINY | changes, spec or spec_of(grid)).eval()
+
+
+def rows(chorale, grid=BARS, seed=1, bars=2):
+    return torch.from_numpy(grid.encode(chorale(seed, bars=bars)).astype(np.int64))
 
 
 @pytest.mark.parametrize("schedule", noise.SCHEDULES)
@@ -61,3 +98,152 @@ def test_noise_levels_are_told_apart():
     vectors = NoiseLevel(16)(torch.tensor([-3.0, -2.9, 3.0]))
     assert vectors.shape == (3, 16)
     assert (vectors[0] - vectors[1]).abs().max() > 1e-3
+
+
+@given(arrays(np.int64, (9, 3), elements=st.integers(0, 11)))
+@settings(max_examples=60, deadline=None)
+def test_rows_to_rolls_to_rows_is_exact(cells_TV):
+    """With holds only where something sounds, as grids write them; key 11 is the hold."""
+    for hold in (-1, 11):
+        cells = torch.from_numpy(cells_TV)[None].clone()
+        if hold > 0:
+            sounds = torch.zeros(3, dtype=torch.bool)
+            for row in cells[0]:
+                row[(row == hold) & ~sounds] = 0
+                sounds = (row != 0) & ((row != hold) | sounds)
+        free = torch.ones(cells.shape, dtype=torch.bool)
+        rolls = rolls_of(cells, free, 12)
+        assert (rolls.sum(dim=-1) == 1).all()
+        assert torch.equal(cells_of(rolls, hold), cells)
+
+
+def test_holds_where_nothing_sounds_become_rests():
+    rolls = rolls_of(torch.tensor([[[4], [5], [4], [0], [4], [4]]]), torch.ones(1, 6, 1) > 0, 6)
+    assert cells_of(rolls, hold=4).flatten().tolist() == [0, 5, 4, 0, 0, 0]
+
+
+def test_real_rolls_survive_the_least_noise(chorale):
+    model, piece = tiny(), rows(chorale, bars=4)[None]
+    rolls, level = model.rolls(piece), model.log_snrs_S[:1]
+    fresh = torch.randn(rolls.shape, generator=torch.Generator().manual_seed(1))
+    cells, free = model.voices(piece)
+    assert torch.equal(model.cells(noise.noised(rolls, fresh, level))[free], cells[free])
+
+
+@torch.no_grad()
+def test_an_untrained_model_knows_only_what_a_cell_says_itself(chorale):
+    """Its loss lies between ln S, when all is noise, and nothing, when there is none."""
+    model, piece = tiny(), rows(chorale, bars=4)[None]
+    rolls, frame = model.rolls(piece), model.frame(piece, torch.zeros(1).long())
+    cells, free = model.voices(piece)
+    fresh = torch.randn(rolls.shape, generator=torch.Generator().manual_seed(1))
+    losses = []
+    for level in (-12.0, 0.0, 5.0):
+        level_B = torch.tensor([level])
+        logits = model.outputs(noise.noised(rolls, fresh, level_B), level_B, frame)[free]
+        losses.append(float(torch.nn.functional.cross_entropy(logits, cells[free])))
+    assert losses[0] == pytest.approx(np.log(model.symbols), abs=0.02)
+    assert losses[0] > losses[1] > losses[2]
+    assert losses[2] < 1e-3
+
+
+@pytest.mark.parametrize("prediction", ["cells", "noise", "velocity", "clean"])
+def test_the_bound_of_the_best_prediction_is_the_entropy(prediction, chorale):
+    """Of single cells with a uniform choice of S keys, whose posterior mean is known: ln S."""
+    model = tiny(CELLS, prediction=prediction)
+
+    def clean(noisy, level_B, frame):
+        return noise.evidence(noisy, level_B).softmax(dim=-1)
+
+    model.clean = clean
+    piece = torch.randint(0, model.symbols, (64, 16, 4), generator=torch.Generator().manual_seed(1))
+    nats = bound_of(model, piece, None, draws=64)
+    assert nats.mean().item() == pytest.approx(np.log(model.symbols), rel=0.02)
+
+
+@torch.no_grad()
+def test_worse_predictions_have_a_higher_bound(chorale):
+    model, piece = tiny(), rows(chorale, bars=4)[None]
+    whole = model.rolls(piece)
+    knowing = dict.fromkeys(range(3), 0.0)
+    for number, share in enumerate((0.0, 0.3, 1.0)):
+        model.clean = lambda noisy, level, frame, share=share: whole * (1 - share)
+        knowing[number] = float(Scorer(model).score(piece)[..., 1:].sum())
+    assert knowing[0] < knowing[1] < knowing[2]
+    assert knowing[0] < 0.01 * piece.shape[1] * 4  # what is left when everything is known
+
+
+@torch.no_grad()
+def test_a_bound_is_the_same_every_time_and_padding_costs_nothing(chorale):
+    model, piece = tiny(), rows(chorale, bars=2)
+    nats = Scorer(model).score(piece[None])
+    assert torch.equal(nats, Scorer(model).score(piece[None]))
+    assert nats.shape == piece[None].shape
+    ends = Scorer(model).score(torch.cat([piece, torch.full((8, 5), PAD)])[None])
+    assert (ends[0, len(piece) :] == 0).all()
+    assert (nats[0, -1, 1:] == 0).all()  # the row of the end
+    assert nats[0, -1, 0] > 0
+
+
+def test_what_lies_beside_a_piece_changes_nothing(chorale):
+    model, piece = tiny(widths=(16, 16, 16), depths=(1, 1, 1)), rows(chorale, bars=2)[None]
+    torch.nn.init.normal_(model.write.weight)
+    wide = torch.cat([piece, torch.full((1, 13, 5), PAD)], dim=1)
+    level, start = torch.tensor([0.5]), torch.zeros(1).long()
+    noisy = torch.randn(1, wide.shape[1], 4, model.symbols)
+    short, long = (
+        model.clean(noisy[:, : whole.shape[1]], level, model.frame(whole, start))
+        for whole in (piece, wide)
+    )
+    assert torch.allclose(short, long[:, : piece.shape[1]], atol=1e-5)
+    assert (long[:, piece.shape[1] :] == 0).all()
+
+
+def test_crops_begin_with_their_first_bar_line(chorale):
+    piece, structure = rows(chorale, bars=4), spec_of(BARS).structure
+    crops = torch.stack([piece[:40], piece[5:45], piece[16:56]])
+    found, starts = aligned(crops, torch.tensor([0, 5, 16]), structure)
+    assert starts.tolist() == [0, 16, 16]
+    assert torch.equal(found[0], piece[:40])
+    assert torch.equal(found[1, :29], piece[16:45])
+    assert (found[1, 29:] == PAD).all()
+    assert torch.equal(found[2], piece[16:56])
+
+
+def test_clocks_tell_the_place_in_the_bar_and_the_ends(chorale):
+    piece, structure = rows(chorale, bars=4)[None], spec_of(BARS).structure
+    place, since, left = clocks(piece, torch.tensor([0]), structure, 16)[:, 0].tolist()
+    assert place[:18] == [*range(16), 0, 1]
+    assert since[:3] == [0, 1, 2] and since[40] == NEAR
+    assert left[-3:] == [2, 1, 0] and left[0] == NEAR
+    place, since, left = clocks(piece[:, 3:40], torch.tensor([3]), structure, 16)[:, 0].tolist()
+    assert place[:14] == [LAST_PLACE + 1] * 13 + [0]
+    assert since[0] == 3 and set(left) == {NEAR}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"widths": (16,)}, "must name as many levels"),
+        ({"widths": (16, 6)}, "a multiple of twice heads=2"),
+        ({"dropout": 1.0}, r"dropout=1.0 must lie in \[0, 1\)"),
+        ({"context": 0}, "context=0 must be at least 1"),
+        ({"prediction": "score"}, "'score' is none of"),
+        ({"diffusion_steps": 1}, "diffusion_steps=1 must be at least 2"),
+    ],
+)
+def test_contradictory_settings_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        Config(**TINY | changes)
+
+
+def test_other_encodings_are_refused_with_the_remedy():
+    whole = spec_of(BARS)
+    for spec in (
+        ArraySpec(width=88, vocabulary=2),
+        replace(whole, width=1, structure=replace(whole.structure, voice_columns=(0,))),
+    ):
+        with pytest.raises(ValueError, match="rolls of a grid with one column for each voice"):
+            Model(Config(**TINY), spec)
+    with pytest.raises(ValueError, match="not bar by bar"):
+        Sampler(tiny(), BARS).session(Job(Request(), 0, 1))

@@ -111,6 +111,11 @@ def noise_of(clean: Tensor, noisy: Tensor, log_snr_B: Tensor) -> Tensor:
     return (noisy - signal(log_snr_B, noisy) * clean) / spread(log_snr_B, noisy)
 
 
+def evidence(noisy: Tensor, log_snr_B: Tensor) -> Tensor:
+    """Of each entry k of a one-hot x, what x_λ says: log N(x_λ; α e_k, σ²) = α x_λ,k / σ² + c."""
+    return noisy * signal(log_snr_B, noisy) / spread(log_snr_B, noisy) ** 2
+
+
 def check_prediction(prediction: str) -> None:
     """Raise ValueError for an unknown prediction, naming the known."""
     if prediction not in PREDICTIONS:

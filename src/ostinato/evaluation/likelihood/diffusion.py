@@ -1,0 +1,31 @@
+"""Bounds of families of Gaussian diffusion over rolls: the variational bound in continuous time."""
+
+# B batch, T positions, W columns
+
+from typing import Literal
+
+from torch import Tensor
+
+from ostinato.models.diffusion.ddpm import Model
+from ostinato.models.diffusion.parts.bound import bound_of
+from ostinato.models.spec import Given
+
+DRAWS = 16  # noise levels of every piece
+
+
+class Scorer:
+    """Bounds the nats of pieces with one model."""
+
+    kind: Literal["exact", "bound"] = "bound"
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def score(self, batch_BTW: Tensor, given: Given | None = None) -> Tensor:
+        """Nats of every column of whole pieces, (B, T, W), 0 where it is PAD."""
+        picked = self.model.given(given.codes_BC if given else None)
+        return bound_of(self.model, batch_BTW, picked, draws=DRAWS)
+
+    def predict(self, batch_BTW: Tensor, given: Given | None = None) -> tuple[Tensor, None]:
+        """As `score`; nothing is predicted."""
+        return self.score(batch_BTW, given), None

@@ -1,0 +1,1 @@
+"""Sampling of Gaussian diffusion: from noise to data, step by step."""

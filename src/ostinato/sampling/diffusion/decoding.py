@@ -1,0 +1,39 @@
+"""Settings of sampling rolls with Gaussian diffusion."""
+
+from dataclasses import dataclass
+
+from ostinato.sampling.diffusion.schedulers import check_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How noise becomes rolls.
+
+    scheduler: `ddpm` (ancestral), `ddim` or `dpm` (DPM-Solver++ 2M). steps: passes of the model, at
+        most as many as its process has. guidance: 1 follows the conditions as learned, more
+        exaggerates what they change (Ho & Salimans 2022, eq. 6), 0 ignores them.
+    resample: in gaps and continuations, how often each step is taken, so that what is made agrees
+        with what is kept (RePaint); not with dpm.
+    sharpness: multiplies the logits of the keys: above 1 more predictable, below 1 more surprising;
+        only for models that predict `cells`.
+    """
+
+    scheduler: str = "ddpm"
+    steps: int = 100
+    guidance: float = 1.0
+    resample: int = 1
+    sharpness: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_steps(self.scheduler, self.steps)
+        if self.guidance < 0:
+            raise ValueError(f"guidance={self.guidance} cannot be negative")
+        if self.resample < 1:
+            raise ValueError(f"resample={self.resample} must be at least 1")
+        if self.resample > 1 and self.scheduler == "dpm":
+            raise ValueError(
+                f"resample={self.resample} goes back a step, and scheduler=dpm learns from the "
+                "steps before: take scheduler=ddpm or ddim, or resample=1"
+            )
+        if not self.sharpness > 0:
+            raise ValueError(f"sharpness={self.sharpness} must be above 0")

@@ -1,0 +1,21 @@
+"""The sampler of Gaussian diffusion: one class for each kind of array that is made."""
+
+from typing import Any
+
+from ostinato.representations.protocol import Representation
+from ostinato.sampling.diffusion.rolls import Rolls
+
+KINDS: dict[str, Any] = {"tokens": Rolls}  # by ArraySpec.kind
+
+
+class Sampler:
+    """The sampler of a model by what its encoding holds.
+
+    tasks: all that one of them can do; its own `capabilities` say which.
+    """
+
+    tasks = Rolls.tasks
+
+    def __new__(cls, model: Any, representation: Representation) -> Any:
+        """An object of one of the KINDS."""
+        return KINDS[model.shape.kind](model, representation)
