@@ -39,6 +39,7 @@ PACKAGES = {
     "representations": {"corpus", "music", "discovery"},
     "metrics": {"music", "normalization"},
     "audio": {"music"},
+    "listening": {"audio", "corpus", "music", "readers"},
     "report": {"audio", "corpus", "metrics", "music", "normalization", "readers"},
     "training": {"models", "loading", "metrics"},
     "sampling": {"models", "loading", "representations", "music"},
@@ -78,6 +79,9 @@ HOMES = {  # libraries that only some rooms may import; a whole line each
     "chardet": {"readers"},
     "pytorch_lightning": {"training"},
     "lightning": set(),
+    "fastapi": {"listening"},
+    "sqlalchemy": {"listening"},
+    "statsmodels": {"listening"},
     "torch": {"models", "loading", "training", "sampling", "metrics", "evaluation", "pipelines"}
     | {"reproduction"},
 }

@@ -1,0 +1,1 @@
+"""Blind listening tests: study files, designs, stimuli, server, store of answers, analysis."""
