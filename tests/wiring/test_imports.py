@@ -60,6 +60,7 @@ PACKAGES = {
     "reproduction": {"corpus", "evaluation", "loading", "metrics", "models", "sampling"}
     | {"music", "normalization"},
 }
+ENSEMBLE = SOURCE / "ostinato/models/ensemble/parts/borrowed.json"
 BASE = {"files", "seeds", "execution", "settings"}
 ALONE = {
     "files",
@@ -144,6 +145,12 @@ def test_packages_for_bare_machines_import_little(own):
     for name, path in MODULES.items():
         if package_of(name) == own:
             assert libraries(path) <= LIBRARIES[own], name
+
+
+def test_what_a_paradigm_borrows_from_another_one_is_written_down():
+    found = code_deps.loans(ROOT)
+    assert "models/autoregressive/gpt.py" in found[ENSEMBLE]
+    assert not code_deps.stale_loans(ROOT), "python -m ostinato.execution.code_deps --write"
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -9,13 +9,14 @@ count. Modules found by name are in FOUND.
 
 import argparse
 import ast
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import sha256_file
+from ostinato.files import sha256_file, write_json
 
 # how to run: never changes a result, apart from the guard, which says why a file was rejected
 UNTRACKED = ("arguments.py", "config.py", "usage.py", "__main__.py", "execution/", "tracking/")
@@ -148,6 +149,37 @@ def as_dependency(path: Path, root: Path, folder: Path, each: str) -> str:
     return f"{PACKAGE}/{'/'.join(parts)}{path.suffix}"
 
 
+def borrowed(paradigm: str, root: Path) -> dict[str, str]:
+    """SHA-256 of the files of other paradigms that the files of one import, by their names."""
+    package, others = root / PACKAGE, set(family_files(root).values()) - {paradigm}
+    own = [
+        package / "training" / f"{paradigm}.py",
+        package / "evaluation" / "likelihood" / f"{paradigm}.py",
+        *(package / "models" / paradigm).rglob("*.py"),
+        *(package / "sampling" / paradigm).rglob("*.py"),
+    ]
+    found = {path for file in own for path in reached(file, {}, root / "src")}
+    names = {path: path.relative_to(package).with_suffix("").parts for path in found}
+    lent = sorted(path for path, parts in names.items() if others & set(parts))
+    return {path.relative_to(package).as_posix(): sha256_file(path) for path in lent}
+
+
+def loans(root: Path) -> dict[Path, dict[str, str]]:
+    """What each paradigm's borrowed.json must hold; nothing for those that borrow nothing."""
+    found = {p: borrowed(p, root) for p in sorted(set(family_files(root).values()))}
+    models = root / PACKAGE / "models"
+    return {models / p / "parts" / "borrowed.json": files for p, files in found.items() if files}
+
+
+def stale_loans(root: Path) -> list[Path]:
+    """The files borrowed.json that are missing or hold other checksums."""
+    return [
+        path
+        for path, files in loans(root).items()
+        if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != files
+    ]
+
+
 def templates_of(found: Iterable[Path]) -> set[Path]:
     """Templates, styles and scripts of pages that files name, in their folders, and that these
     name in turn.
@@ -217,6 +249,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="rewrite dvc.yaml")
     writes, root, status = parser.parse_args().write, repository(), 0
+    for path in stale_loans(root):
+        if writes:
+            write_json(path, loans(root)[path])
+        else:
+            status = 1
+            print(f"{path.relative_to(root)} is out of date: --write updates it")  # noqa: T201
     for folder in (root, *sorted(p.parent for p in root.glob("reproductions/*/dvc.yaml"))):
         if writes:
             write(folder, root)

@@ -320,13 +320,10 @@ class Roles:
             return np.zeros((0, 1), np.int32)
         return self._write(cut(whole, 0, at), self._playing(whole), lines.index(at))
 
-    def within(self, tokens: Tokens, bars: tuple[int, int] | None, roles: Sequence[str]) -> Mask:
-        """Which tokens are of the parts of some roles in bars [first, end), shape (T,)."""
-        kinds, owners = (a[tokens[:, 0]] for a in (self.layout.kinds, self.layout.owners))
-        number = np.cumsum(kinds == BAR)
-        first, end = bars or (1, len(tokens) + 1)
-        mine = np.isin(owners, [self.parts.index(role) for role in roles]) & (kinds != WITH)
-        return mine & (number >= first) & (number < end)
+    def playing(self, tokens: Tokens) -> list[str]:
+        """The roles that a sequence names, in the order of their parts."""
+        named = self.layout.owners[tokens[:, 0]][self.layout.kinds[tokens[:, 0]] == WITH]
+        return [self.parts[role] for role in named.tolist()]
 
     def _write(
         self, quantized: Piece, playing: Mask | None = None, count: int | None = None

@@ -45,6 +45,11 @@ class Layout:
         """W."""
         return int(self.bar_steps.max())
 
+    def size_of(self, role: int) -> int:
+        """How many tokens a role has."""
+        low, high = self.registers[role]
+        return 1 + 2 * self.longest + high + 1 - low
+
 
 def lay_out(
     roles: Sequence[str],

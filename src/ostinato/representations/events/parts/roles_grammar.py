@@ -46,7 +46,16 @@ class RolesGrammar:
         "_bar_start",
         "_bar_steps",
     )
-    _columns += ("_count", "_position", "_last_pitch", "_ends", "_latest", "_limit", "_closed")
+    _columns += (
+        "_count",
+        "_position",
+        "_last_pitch",
+        "_ends",
+        "_latest",
+        "_limit",
+        "_closed",
+        "_chosen",
+    )
 
     def __init__(
         self,
@@ -77,8 +86,9 @@ class RolesGrammar:
         for number, prompt in enumerate(prompts):
             for token in prompt[:, 0].tolist():
                 self._take(number, token)
-        # a prompt is whole bars, so nothing is added to the last of them
+        # a prompt is whole bars, so nothing is added to the last of them; the roles are named
         self._closed = self._bar_steps > 0
+        self._chosen: Mask = np.asarray(self._with.any(axis=1))
 
     def relax(self) -> None:
         """From now on voices of a choir may sound several notes, as a player's may."""
@@ -94,6 +104,20 @@ class RolesGrammar:
         for number in np.flatnonzero(moving_B).tolist():
             self._take(number, int(tokens_B[number]))
 
+    def end_within(self, steps: int) -> None:
+        """In the current bar, let no note sound beyond so many steps from its beginning."""
+        self._limit = self._bar_start + steps
+
+    def part(self, role: int) -> Mask:
+        """Of one sequence: which symbols of the role whose part is open may follow, (V of the
+        role,); the first one ends the part.
+        """
+        first = int(self._layout.opens[role])
+        mask = self._next(0)[first : first + self._layout.size_of(role)]
+        inside = int(self._previous[0]) in (POSITION, PITCH)
+        mask[0] = not inside and not self._must_play(0)
+        return mask
+
     def finished(self) -> Mask:
         """Which sequences have their end."""
         ended: Mask = np.equal(self._previous, END)
@@ -102,7 +126,8 @@ class RolesGrammar:
     def ended(self) -> Mask:
         """Which sequences have an end before the last bar that was asked for."""
         bars = self._extent.bars
-        return self.finished() & (self.bars() < (NO_LIMIT if bars is None else bars))
+        early: Mask = np.less(self.bars(), NO_LIMIT if bars is None else bars)
+        return np.logical_and(self.finished(), early)
 
     def bars(self) -> Ints:
         """How many bars are complete; a pickup is a bar that begins with rests."""
@@ -137,7 +162,7 @@ class RolesGrammar:
         """More roles, or the first bar."""
         named = self._with[number]
         later = int(np.flatnonzero(named).max(initial=-1)) + 1
-        mask[1 + later : 1 + len(named)] = True
+        mask[1 + later : 1 + len(named)] = not self._chosen[number]
         if named.any():
             self._may_bar(number, mask)
 

@@ -1,0 +1,1 @@
+"""Ensembles: a generator for each role, and a coordinator that gives them context."""
