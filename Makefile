@@ -14,7 +14,7 @@ export GOMP_SPINCOUNT := 20000
 export PYTHONWARNINGS := ignore
 .DEFAULT_GOAL := help
 
-.PHONY: help setup quick repro verify renders tidy test test-fast check ui listen sweep bench clean lock docs
+.PHONY: help setup quick repro verify renders tidy test test-fast check ui studio listen sweep bench clean lock docs
 
 help: ## list all targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ ui: setup ## MLflow with all runs: curves, pictures, sound and models; make ui P
 listen: PORT = 8080
 listen: setup ## a blind listening test of the default systems, to be opened in a browser
 	python pipelines/listen.py port=$(PORT)
+
+studio: setup ## a page in the browser to compose with the trained models; make studio PORT=8021 takes another port
+	python pipelines/studio.py port=$(if $(filter file,$(origin PORT)),8020,$(PORT))
 
 sweep: setup ## an example sweep: conf/sweep/learning_rate.yaml
 	python pipelines/train.py +sweep=learning_rate

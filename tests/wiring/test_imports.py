@@ -45,7 +45,8 @@ PACKAGES = {
     "sampling": {"models", "loading", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
     "serving": {"generator", "music", "readers", "sampling"},
-    "live": {"generator", "music", "sampling"},
+    "live": {"generator", "music", "representations", "sampling"},
+    "studio": {"audio", "live", "music", "readers", "sampling"},
     "evaluation": {
         "corpus",
         "generator",
@@ -80,7 +81,7 @@ HOMES = {  # libraries that only some rooms may import; a whole line each
     "chardet": {"readers"},
     "pytorch_lightning": {"training"},
     "lightning": set(),
-    "fastapi": {"listening"},
+    "fastapi": {"listening", "studio"},
     "sqlalchemy": {"listening"},
     "statsmodels": {"listening"},
     "torch": {"models", "loading", "training", "sampling", "metrics", "evaluation", "pipelines"}

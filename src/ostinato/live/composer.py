@@ -9,6 +9,7 @@ from typing import Any
 from ostinato.files import model_made_by, require
 from ostinato.generator import Generator
 from ostinato.music.piece import Piece
+from ostinato.representations.protocol import Representation
 from ostinato.sampling.by_hand import remarks, voiced
 from ostinato.sampling.request import (
     Capabilities,
@@ -80,6 +81,11 @@ class Composer:
     def weights(self) -> str:
         """SHA-256 of the weights."""
         return str(self._generator.trained.card["weights_sha256"])
+
+    @property
+    def representation(self) -> Representation:
+        """How the model writes music."""
+        return self._generator.representation
 
     def capabilities(self) -> Capabilities:
         """What the model can do."""

@@ -1,0 +1,1 @@
+"""The studio: a page in the browser to make, change, hear and export pieces."""

@@ -1,0 +1,144 @@
+"""The studio's HTTP API (see /docs of the running server) and its page.
+
+Nothing is loaded from elsewhere, and no path of a request reaches the file system.
+"""
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
+
+from ostinato.audio.formats import write_formats
+from ostinato.audio.render import soundfont_path
+from ostinato.readers.base import MIDI_SUFFIXES
+from ostinato.readers.read import XML_SUFFIXES, read_piece
+from ostinato.studio.asked import Asked, make
+from ostinato.studio.models import Models
+from ostinato.studio.music import from_json, to_json
+
+STATIC = Path(__file__).parent / "static"
+UPLOAD = 4_000_000  # bytes of a file
+BODY = 8_000_000  # bytes of a request
+EXPORTS = {
+    "mid": "audio/midi",
+    "musicxml": "application/vnd.recordare.musicxml+xml",
+    "wav": "audio/wav",
+    "png": "image/png",
+}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; "
+    "script-src 'self' 'wasm-unsafe-eval'; frame-ancestors 'none'",
+}
+
+
+def create_app(models: Models, hosts: tuple[str, ...] = ("127.0.0.1", "localhost")) -> FastAPI:
+    """The server. hosts: names under which it may be asked; others are refused."""
+    app = FastAPI(title="Ostinato studio", version="1", docs_url="/docs", redoc_url=None)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    @app.middleware("http")
+    async def guarded(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        refused = _refusal(request, hosts)
+        answer = JSONResponse({"detail": refused[1]}, refused[0]) if refused else None
+        answered: Response = answer or await call_next(request)
+        if not request.url.path.startswith(("/docs", "/openapi")):
+            answered.headers.update(HEADERS)
+        return answered
+
+    @app.exception_handler(ValueError)
+    async def wrong(_: Request, error: ValueError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "studio.html")
+
+    @app.get("/api/models")
+    def list_models() -> list[dict[str, Any]]:
+        """Name, family and weights of every model."""
+        return models.names()
+
+    @app.get("/api/models/{name}")
+    def model(name: str) -> dict[str, Any]:
+        """Tasks, roles, options and conditions of a model; loads it."""
+        return models.about(name)
+
+    @app.post("/api/make")
+    async def make_pieces(asked: Asked) -> list[dict[str, Any]]:
+        """Pieces of a request; each with the request that makes it again."""
+        return await run_in_threadpool(make, models, asked)
+
+    @app.post("/api/upload")
+    async def upload(request: Request, name: str = "prompt.mid") -> dict[str, Any]:
+        """A MIDI or MusicXML file, as the body of the request, as a piece."""
+        return await run_in_threadpool(_uploaded, await request.body(), name)
+
+    @app.post("/api/export/{kind}")
+    async def export(kind: str, piece: dict[str, Any]) -> Response:
+        """A piece as mid, musicxml, wav or png."""
+        if kind not in EXPORTS:
+            raise HTTPException(404, f"no format {kind!r}; there are: {', '.join(EXPORTS)}")
+        data = await run_in_threadpool(_exported, piece, kind)
+        return Response(data, media_type=EXPORTS[kind])
+
+    @app.get("/api/soundfont", include_in_schema=False)
+    def soundfont() -> FileResponse:
+        return FileResponse(soundfont_path(), media_type="application/octet-stream")
+
+    return app
+
+
+def _refusal(request: Request, hosts: tuple[str, ...]) -> tuple[int, str] | None:
+    """Status and sentence of a request that must not be answered."""
+    host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
+    if host not in hosts:
+        return 400, f"this server is not {host}; it answers to: {', '.join(hosts)}"
+    origin = request.headers.get("origin")
+    if origin and origin.split("://")[-1].rsplit(":", 1)[0].strip("[]") not in hosts:
+        return 403, f"a page of {origin} may not use this server"
+    length = request.headers.get("content-length", "0")
+    most = UPLOAD if request.url.path == "/api/upload" else BODY
+    if request.method == "POST" and not length.isdigit():
+        return 411, "the request has no length"
+    if request.method == "POST" and "chunked" in request.headers.get("transfer-encoding", ""):
+        return 411, "the request has no length"
+    if length.isdigit() and int(length) > most:
+        return 413, f"{int(length):,} bytes are too many; at most {most:,} can be sent"
+    return None
+
+
+def _uploaded(data: bytes, name: str) -> dict[str, Any]:
+    kinds = (*MIDI_SUFFIXES, *XML_SUFFIXES)
+    suffix = Path(name).suffix.lower()
+    if suffix not in kinds:
+        raise ValueError(f"{name!r} is not a kind that is read here: {', '.join(kinds)}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"upload{suffix}"
+        path.write_bytes(data)
+        try:
+            piece = read_piece(path)
+        except (ValueError, OSError) as error:
+            told = str(error).replace(str(path), Path(name).name)
+            raise ValueError(f"{Path(name).name} cannot be read: {told}") from error
+    if not len(piece.notes):
+        raise ValueError(f"{Path(name).name} has no notes")
+    return to_json(piece)
+
+
+def _exported(piece: dict[str, Any], kind: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        failed = write_formats(from_json(piece), Path(folder), "piece", [kind])
+        if failed:
+            raise ValueError(f"no .{kind}: {failed[kind]}")
+        return (Path(folder) / f"piece.{kind}").read_bytes()

@@ -1,0 +1,102 @@
+"""What the page asks for, and the pieces that answer it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ostinato.live.composer import Composer, Prepared
+from ostinato.music.piece import Piece, Tempo
+from ostinato.music.timing import numbered_bars
+from ostinato.sampling.request import Fill
+from ostinato.studio.locks import regions
+from ostinato.studio.models import Models
+from ostinato.studio.music import from_json, to_json
+
+
+class Asked(BaseModel):
+    """A request of the page; a link holds the same.
+
+    free: [role, bar] pairs to compose again, for task=fill. weights: start of the hash of the
+    weights that a link was made with. options, conditions: those of the model, by name.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    task: Literal["generate", "continue", "fill", "vary"] = "generate"
+    bars: int = Field(8, ge=1, le=128)
+    seed: int = Field(1, ge=0, lt=2**31)
+    n: int = Field(1, ge=1, le=8)
+    prompt_bars: int | None = Field(None, ge=1, le=1000)
+    strength: float = Field(0.3, ge=0, le=1)
+    qpm: float | None = Field(None, ge=20, le=400)
+    piece: dict[str, Any] | None = None
+    free: list[tuple[str, int]] = Field(default_factory=list)
+    options: dict[str, Any] = Field(default_factory=dict)
+    conditions: dict[str, Any] = Field(default_factory=dict)
+    weights: str | None = None
+
+
+def make(models: Models, asked: Asked) -> list[dict[str, Any]]:
+    """The pieces of a request, as the page draws them, with remarks.
+
+    Raises:
+        ValueError: what the model cannot do or hold, or other weights than those of a link.
+    """
+    composer = models.get(asked.model)
+    if asked.weights and not composer.weights.startswith(asked.weights):
+        raise ValueError(
+            f"the link was made with weights {asked.weights}…, {asked.model} has "
+            f"{composer.weights[:12]}…; the piece would be another one"
+        )
+    prompt = from_json(asked.piece) if asked.piece is not None else None
+    return [_one(composer, asked, prompt, index) for index in range(asked.n)]
+
+
+def _one(composer: Composer, asked: Asked, prompt: Piece | None, index: int) -> dict[str, Any]:
+    said: list[str] = []
+    piece = prompt
+    for prepared in _steps(composer, asked, prompt, index):
+        if piece is not prompt and isinstance(prepared.request.task, Fill):
+            assert piece is not None  # the next region of what was filled before
+            task = replace(prepared.request.task, piece=piece)
+            prepared = Prepared(replace(prepared.request, task=task), prepared.remarks)
+        said += [remark for remark in prepared.remarks if remark not in said]
+        for step in composer.compose(prepared.request):
+            if step.failed:
+                raise ValueError(f"the piece failed: {step.failed}; take another seed")
+            piece = step.piece
+    assert piece is not None
+    if asked.qpm is not None:
+        piece = replace(piece, tempos=(Tempo(0, asked.qpm),))
+    return {"piece": to_json(piece), "remarks": said, "index": index, "seed": asked.seed}
+
+
+def _steps(
+    composer: Composer, asked: Asked, prompt: Piece | None, index: int
+) -> Iterator[Prepared]:
+    """One request, or one for each region to fill."""
+    values: dict[str, Any] = {
+        **asked.options,
+        **asked.conditions,
+        "bars": asked.bars,
+        "seed": asked.seed,
+        "first_piece": index,
+        "strength": asked.strength,
+    }
+    if asked.prompt_bars is not None:
+        values["prompt_bars"] = asked.prompt_bars
+    if asked.task != "fill":
+        yield composer.prepare(asked.task, values, prompt)
+        return
+    if prompt is None:
+        raise ValueError("fill changes a piece: make, draw or upload one first")
+    roles = composer.capabilities().roles
+    numbers = sorted({number for _, number in numbered_bars(prompt)})
+    for region in regions(asked.free, roles, numbers):
+        assert region.bars is not None
+        first, end = region.bars
+        place = {"first": first, "last": end - 1, "roles": ",".join(region.roles)}
+        yield composer.prepare("fill", values | place, prompt)

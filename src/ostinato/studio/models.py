@@ -1,0 +1,81 @@
+"""The models that the studio offers, each loaded when it is first asked for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from ostinato.files import DamagedFile, read_json
+from ostinato.live.composer import Composer
+from ostinato.sampling.load import FORMAT
+
+
+def folders_under(places: list[Path]) -> dict[str, Path]:
+    """Model folders by name: the places themselves, or the folders inside them."""
+    found: dict[str, Path] = {}
+    for place in places:
+        inside = [place] if (place / "model.json").exists() else sorted(place.glob("*"))
+        for folder in inside:
+            if (folder / "model.json").exists():
+                name = folder.name if folder.name not in found else str(folder)
+                found[name] = folder
+    return found
+
+
+class Models:
+    """Composers by name.
+
+    Raises:
+        ValueError: there is no model at all.
+    """
+
+    def __init__(self, folders: Mapping[str, Path], device: str = "cpu") -> None:
+        if not folders:
+            raise ValueError(
+                "no model folder is here; train one with: make quick, or name one: weights=<folder>"
+            )
+        self._folders, self._device, self._lock = dict(folders), device, Lock()
+        self._loaded: dict[str, Composer] = {}
+
+    def names(self) -> list[dict[str, Any]]:
+        """Name, family and the start of the weights' hash of every model."""
+        rows = []
+        for name, folder in self._folders.items():
+            try:
+                card = read_json(folder / "model.json", expect_format=FORMAT, made_by="")
+            except (DamagedFile, OSError, ValueError):
+                continue
+            weights = str(card["weights_sha256"])[:12]
+            rows.append({"name": name, "family": card["family"], "weights": weights})
+        return rows
+
+    def get(self, name: str) -> Composer:
+        """The composer of a model; raises ValueError for an unknown name."""
+        if name not in self._folders:
+            raise ValueError(f"no model {name!r}; there are: {', '.join(self._folders)}")
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = Composer(self._folders[name], self._device)
+            else:
+                self._loaded[name].refresh()
+            return self._loaded[name]
+
+    def about(self, name: str) -> dict[str, Any]:
+        """What a model can do, for the page's controls."""
+        composer = self.get(name)
+        able = composer.capabilities()
+        conditions = [
+            {"name": spec.name, "values": list(getattr(spec, "values", ()) or ())}
+            for spec in able.conditions
+        ]
+        return {
+            "name": name,
+            "system": composer.system,
+            "weights": composer.weights[:12],
+            "tasks": list(able.tasks),
+            "missing": dict(able.missing),
+            "roles": list(able.roles),
+            "streams": able.streams,
+            "options": {key: value for key, value in able.options.items() if value is not None},
+            "conditions": conditions,
+        }

@@ -1,0 +1,303 @@
+// The studio's page: what is shown, what is asked of the server, what can be undone.
+import { COLORS, Roll, small } from "/static/roll.js";
+import { Sound } from "/static/sound.js";
+import { Recorder } from "/static/record.js";
+
+const find = (id) => document.getElementById(id);
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+const roll = new Roll(find("roll")), sound = new Sound();
+const state = { about: null, piece: null, free: new Set(), request: null, takes: [], past: [], future: [] };
+window.studio = state; // for tests and the curious
+
+// ---- the server
+
+async function ask(path, body, raw) {
+  const options = body === undefined ? {} : { method: "POST", body: raw ? body : JSON.stringify(body), headers: raw ? {} : { "Content-Type": "application/json" } };
+  const answer = await fetch(path, options);
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => ({ detail: answer.statusText }));
+  throw new Error(typeof said.detail === "string" ? said.detail : said.detail.map((one) => `${one.loc.slice(1).join(".")}: ${one.msg}`).join("; "));
+}
+
+function say(text, wrong = false) { find("said").textContent = text; find("said").classList.toggle("wrong", wrong); }
+
+async function guarded(button, work) { // one at a time, and errors are shown
+  if (button?.disabled) return;
+  if (button) button.disabled = true;
+  try { await work(); } catch (error) { say(error.message, true); } finally { if (button) button.disabled = false; }
+}
+
+// ---- time
+
+function secondsAt(tick) {
+  const { piece } = state, tempos = piece.tempos.length ? piece.tempos : [[0, 120]];
+  let seconds = 0, from = 0, qpm = tempos[0][1];
+  for (const [onset, next] of tempos) {
+    if (onset >= tick) break;
+    seconds += ((onset - from) / piece.ticks) * (60 / qpm); from = onset; qpm = next;
+  }
+  return seconds + ((tick - from) / piece.ticks) * (60 / qpm);
+}
+
+function tickAt(seconds) { // of pieces with one tempo exactly, else by search
+  let low = 0, high = state.piece.length * 2 + 1;
+  for (let turn = 0; turn < 40; turn += 1) { const middle = (low + high) / 2; if (secondsAt(middle) < seconds) low = middle; else high = middle; }
+  return low;
+}
+
+function ends() { // of the last bar
+  const { piece } = state, last = piece.bars.at(-1), meter = piece.meters.at(-1) ?? [0, 4, 4];
+  const bar = (4 * meter[1] / meter[2]) * piece.ticks;
+  return Math.max(piece.length, last ? last[0] + bar : bar);
+}
+
+function widths() { // ticks of every bar number; parts of a split bar are one
+  const found = new Map(), { piece } = state;
+  piece.bars.forEach(([onset, number], index) => {
+    const end = index + 1 < piece.bars.length ? piece.bars[index + 1][0] : ends();
+    found.set(number, (found.get(number) ?? 0) + end - onset);
+  });
+  return found;
+}
+
+// ---- what is shown
+
+function show() {
+  const { piece } = state;
+  find("undo").disabled = !state.past.length; find("redo").disabled = !state.future.length;
+  if (!piece) return;
+  roll.draw(piece, ends(), css);
+  const lanes = piece.tracks.map((track, number) => {
+    const lane = document.createElement("div"); lane.className = "lane"; lane.setAttribute("role", "row");
+    const who = document.createElement("div"); who.className = "who"; who.setAttribute("role", "rowheader");
+    const dot = document.createElement("i"); dot.style.background = COLORS[number % COLORS.length];
+    const name = document.createElement("span"); name.textContent = track.role;
+    who.append(dot, name);
+    for (const [letter, set, long] of [["M", sound.muted, "Mute"], ["S", sound.solo, "Solo"]]) {
+      const button = document.createElement("button"); button.textContent = letter; button.setAttribute("aria-label", `${long} ${track.role}`);
+      button.setAttribute("aria-pressed", set.has(track.role));
+      button.onclick = () => { set.has(track.role) ? set.delete(track.role) : set.add(track.role); show(); };
+      who.append(button);
+    }
+    lane.append(who);
+    for (const [bar, ticks] of widths()) {
+      const key = `${track.role}|${bar}`, free = state.free.has(key), cell = document.createElement("button");
+      cell.className = "cell"; cell.dataset.key = key; cell.style.width = `${roll.x(piece, ticks)}px`; cell.textContent = free ? "free" : bar;
+      cell.setAttribute("aria-pressed", free); cell.setAttribute("aria-label", `${track.role}, bar ${bar}, ${free ? "free" : "locked"}`);
+      cell.onclick = () => remember(() => { free ? state.free.delete(key) : state.free.add(key); }, key);
+      lane.append(cell);
+    }
+    return lane;
+  });
+  find("locks").replaceChildren(...lanes);
+  const chosen = find("role").value;
+  find("role").replaceChildren(...piece.tracks.map((track) => new Option(track.role, track.role, false, track.role === chosen)));
+  find("takes").replaceChildren(...state.takes.map((take, index) => {
+    const item = document.createElement("li"), picture = document.createElement("canvas"), button = document.createElement("button"), text = document.createElement("span");
+    item.className = take.piece === piece ? "now" : ""; text.textContent = `${index + 1}: ${take.label}`; button.textContent = "Take this one";
+    button.setAttribute("aria-label", `Take number ${index + 1}, ${take.label}`);
+    button.onclick = () => remember(() => { put(take.piece, take.request); });
+    picture.setAttribute("role", "img"); picture.setAttribute("aria-label", "Its piano roll"); small(picture, take.piece);
+    item.append(text, picture, button); return item;
+  }));
+}
+
+function put(piece, request) { state.piece = piece; state.request = request; state.free = new Set([...state.free].filter((key) => piece.tracks.some((track) => key.startsWith(`${track.role}|`)))); roll.fit(piece); }
+
+function snapshot() { return { piece: state.piece, free: new Set(state.free), request: state.request }; }
+
+function remember(change, focus) { // a change that can be undone
+  state.past.push(snapshot()); state.future = []; change(); show();
+  if (focus) document.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
+}
+
+function step(from, to) {
+  if (!from.length) return;
+  to.push(snapshot()); Object.assign(state, from.pop());
+  if (state.piece) roll.fit(state.piece);
+  show();
+}
+
+// ---- what is asked
+
+async function choose() {
+  const about = await (await ask(`/api/models/${encodeURIComponent(find("model").value)}`)).json();
+  state.about = about;
+  find("about").textContent = `${about.system}, weights ${about.weights}, roles ${about.roles.join(", ") || "its own"}`;
+  find("options").replaceChildren(...Object.entries(about.options).map(([name, value]) => {
+    const label = document.createElement("label"), input = document.createElement("input");
+    label.textContent = name; input.name = name; input.value = value; input.dataset.usual = value;
+    if (typeof value === "number") { input.type = "number"; input.step = "any"; }
+    label.append(input); return label;
+  }));
+  find("conditions").replaceChildren(...about.conditions.map(({ name, values }) => {
+    const label = document.createElement("label"), choice = document.createElement("select");
+    label.textContent = name; choice.name = name; choice.append(new Option("any", ""), ...values.map((value) => new Option(value, value)));
+    label.append(choice); return label;
+  }));
+  task();
+}
+
+const NAMES = { generate: "unconditional", continue: "continue", fill: "fill", vary: "vary" };
+
+function task() {
+  const chosen = find("task").value, { about } = state;
+  document.querySelector(".for-bars").hidden = !["generate", "continue"].includes(chosen);
+  document.querySelector(".for-strength").hidden = chosen !== "vary";
+  const can = !about || about.tasks.includes(NAMES[chosen]);
+  find("cannot").hidden = can;
+  if (!can) find("cannot").textContent = `${about.system} cannot do this${about.missing[NAMES[chosen]] ? `: ${about.missing[NAMES[chosen]]}` : ""}. Its tasks: ${about.tasks.join(", ")}.`;
+}
+
+function typed(input) { const { value, dataset } = input; if (value === "true" || value === "false") return value === "true"; return input.type === "number" ? Number(value) : (dataset.usual === value ? value : value); }
+
+function request() {
+  const chosen = find("task").value, options = {}, conditions = {};
+  for (const input of find("options").querySelectorAll("input")) if (input.value !== input.dataset.usual) options[input.name] = typed(input);
+  for (const choice of find("conditions").querySelectorAll("select")) if (choice.value) conditions[choice.name] = choice.value;
+  const asked = { model: find("model").value, task: chosen, bars: Number(find("bars").value), seed: Number(find("seed").value), n: Number(find("count").value), qpm: Number(find("qpm").value), options, conditions };
+  if (chosen === "vary") asked.strength = Number(find("strength").value);
+  if (chosen !== "generate") {
+    if (!state.piece) throw new Error("this changes a piece: make, draw, record or open one first");
+    asked.piece = state.piece;
+  }
+  if (chosen === "fill") asked.free = [...state.free].map((key) => { const cut = key.lastIndexOf("|"); return [key.slice(0, cut), Number(key.slice(cut + 1))]; });
+  return asked;
+}
+
+async function make(asked) {
+  say("composing …");
+  const begun = performance.now(), made = await (await ask("/api/make", asked)).json();
+  const one = made.map(({ piece, index }) => ({ piece, request: { ...asked, n: 1, weights: state.about.weights, index }, label: `${asked.model}, ${asked.task}, seed ${asked.seed}${made.length > 1 ? `, ${index + 1} of ${made.length}` : ""}` }));
+  state.takes.push(...one);
+  remember(() => put(one[0].piece, one[0].request));
+  say([`made in ${((performance.now() - begun) / 1000).toFixed(1)} s`, ...made[0].remarks].join(". "));
+}
+
+// ---- links
+
+function encode(asked) { return btoa(String.fromCharCode(...new TextEncoder().encode(JSON.stringify(asked)))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", ""); }
+function decode(text) { return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0)))); }
+
+async function followLink() {
+  if (!location.hash.startsWith("#make=")) return;
+  const { index = 0, ...asked } = decode(location.hash.slice(6));
+  asked.n = index + 1;
+  find("model").value = asked.model; find("task").value = asked.task; find("seed").value = asked.seed; find("bars").value = asked.bars; find("qpm").value = asked.qpm ?? 84;
+  await choose();
+  await make(asked);
+  if (index) remember(() => put(state.takes.at(-1).piece, state.takes.at(-1).request));
+}
+
+// ---- drawing
+
+function edit(tick, pitch) {
+  const { piece } = state, grid = Number(find("length").value) * piece.ticks, sixteenth = piece.ticks / 4;
+  const number = Math.max(0, piece.tracks.findIndex((track) => track.role === find("role").value)), track = piece.tracks[number];
+  const hit = track.notes.find(([onset, duration, key]) => key === pitch && onset <= tick && tick < onset + duration);
+  const onset = Math.floor(tick / sixteenth) * sixteenth;
+  let notes = track.notes.filter((note) => note !== hit);
+  if (!hit) { notes = [...notes, [onset, grid, pitch, 80]].sort((a, b) => a[0] - b[0]); sound.strike(track.program, track.drum, pitch).catch(() => {}); }
+  const tracks = piece.tracks.map((one, index) => (index === number ? { ...one, notes } : one));
+  const length = Math.max(0, ...tracks.flatMap((one) => one.notes.map((note) => note[0] + note[1])));
+  remember(() => { state.piece = { ...piece, tracks, length }; state.request = null; });
+}
+
+function blank(bars = Number(find("bars").value) || 8) {
+  const ticks = 480, roles = state.about.roles.length ? state.about.roles : ["melody"];
+  const tracks = roles.map((role) => ({ role, name: role, program: 0, drum: false, notes: [] }));
+  return { ticks, length: bars * 4 * ticks, tracks, tempos: [[0, Number(find("qpm").value)]], meters: [[0, 4, 4]], keys: [], lines: [], bars: Array.from({ length: bars }, (_, bar) => [bar * 4 * ticks, bar + 1]) };
+}
+
+// ---- playing
+
+function follow() {
+  if (!sound.playing) { roll.at = null; find("play").textContent = "Play"; show(); return; }
+  roll.at = tickAt(sound.seconds); roll.draw(state.piece, ends(), css);
+  requestAnimationFrame(follow);
+}
+
+async function play() {
+  if (sound.playing) { sound.stop(); return; }
+  if (!state.piece?.length) throw new Error("there is nothing to play yet");
+  find("play").textContent = "Stop";
+  const from = roll.cursor ? secondsAt(roll.cursor[0]) : 0;
+  await sound.play(state.piece, secondsAt, from, () => {});
+  requestAnimationFrame(follow);
+}
+
+// ---- events
+
+find("ask").onsubmit = (event) => { event.preventDefault(); guarded(find("make"), () => make(request())); };
+find("model").onchange = () => guarded(null, choose);
+find("task").onchange = task;
+find("dice").onclick = () => { find("seed").value = crypto.getRandomValues(new Uint32Array(1))[0] >>> 1; };
+find("play").onclick = () => guarded(null, play);
+find("undo").onclick = () => step(state.past, state.future);
+find("redo").onclick = () => step(state.future, state.past);
+find("lock-all").onclick = () => remember(() => state.free.clear());
+find("free-all").onclick = () => { if (state.piece) remember(() => { for (const track of state.piece.tracks) for (const [bar] of widths()) state.free.add(`${track.role}|${bar}`); }); };
+find("zoom").oninput = () => { roll.scale = Number(find("zoom").value); show(); };
+find("blank").onclick = () => { remember(() => put(blank(), null)); say("click in the roll to draw; free the cells that the model is to compose"); };
+find("upload").onchange = (event) => guarded(null, async () => {
+  const [file] = event.target.files;
+  if (!file) return;
+  const piece = await (await ask(`/api/upload?name=${encodeURIComponent(file.name)}`, file, true)).json();
+  state.takes.push({ piece, request: null, label: file.name });
+  remember(() => put(piece, null)); say(`${file.name}: ${piece.tracks.length} tracks, ${piece.bars.length} bars`);
+});
+for (const button of document.querySelectorAll("[data-export]")) button.onclick = () => guarded(button, async () => {
+  if (!state.piece) throw new Error("there is nothing to export yet");
+  const kind = button.dataset.export, answer = await ask(`/api/export/${kind}`, state.piece), link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob()); link.download = `ostinato.${kind}`; link.click(); URL.revokeObjectURL(link.href);
+});
+find("link").onclick = () => guarded(null, async () => {
+  if (!state.request) throw new Error("this piece was drawn, recorded or opened; a link can make pieces of a model only");
+  history.replaceState(null, "", `#make=${encode(state.request)}`); // no hashchange: the piece is there already
+  try { await navigator.clipboard.writeText(location.href); say("the link is copied; it makes this piece again with the same weights"); } catch { say("the link is in the address bar"); }
+});
+const recorder = new Recorder((pitch) => sound.strike(0, false, pitch));
+find("record").onclick = () => guarded(null, async () => {
+  if (!recorder.on) { await recorder.start(); find("record").setAttribute("aria-pressed", "true"); say(`recording: play a MIDI keyboard or the keys A to K; press the button again to stop${recorder.midi ? "" : " (no MIDI keyboard found)"}`); return; }
+  const notes = recorder.stop(Number(find("qpm").value));
+  find("record").setAttribute("aria-pressed", "false");
+  if (!notes.length) { say("nothing was played"); return; }
+  const last = Math.max(...notes.map((note) => note[0] + note[1])), piece = blank(Math.ceil(last / (4 * 480)));
+  piece.tracks[0].notes = notes; piece.length = last;
+  remember(() => put(piece, null)); say(`${notes.length} notes recorded into ${piece.tracks[0].role}`);
+});
+find("roll").onpointerdown = (event) => {
+  if (!state.piece) return;
+  const box = find("roll").getBoundingClientRect();
+  edit(roll.tick(state.piece, event.clientX - box.left), roll.pitch(event.clientY - box.top));
+};
+find("roll").onkeydown = (event) => {
+  if (!state.piece) return;
+  const sixteenth = state.piece.ticks / 4, [tick, pitch] = roll.cursor ?? [0, 67];
+  const moves = { ArrowRight: [sixteenth, 0], ArrowLeft: [-sixteenth, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+  if (event.key === "Enter") { edit(tick, pitch); event.preventDefault(); return; }
+  if (!moves[event.key]) return;
+  event.preventDefault();
+  const [dx, dy] = moves[event.key];
+  roll.cursor = [Math.max(0, tick + dx), Math.min(roll.high, Math.max(roll.low, pitch + dy))];
+  roll.draw(state.piece, ends(), css);
+  say(`${roll.name(roll.cursor[1])}, quarter ${(roll.cursor[0] / state.piece.ticks + 1).toFixed(2)}`);
+};
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, select, textarea");
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !typing) { event.preventDefault(); event.shiftKey ? step(state.future, state.past) : step(state.past, state.future); }
+  else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "y" && !typing) { event.preventDefault(); step(state.future, state.past); }
+  else if (recorder.on || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  else if (event.key === " " && !event.target.closest("button, summary")) { event.preventDefault(); guarded(null, play); }
+  else if (event.key.toLowerCase() === "r") guarded(find("make"), () => make(request()));
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+window.addEventListener("hashchange", () => guarded(null, followLink));
+
+guarded(null, async () => {
+  const models = await (await ask("/api/models")).json();
+  find("model").replaceChildren(...models.map(({ name, family }) => new Option(`${name} (${family})`, name)));
+  await choose();
+  await followLink();
+  document.body.dataset.ready = "1";
+});
