@@ -186,7 +186,8 @@ def test_a_model_file_builds_its_model(path):
     conditions = tuple(ConditionSpec(name=name, values=("a", "b")) for name in named)
     voices = Voices(first=width - 4, end=width, lowest=1, pitches=46) if width > 1 else None
     shape = ArraySpec(width=width, vocabulary=48, conditions=conditions, voices=voices)
-    if form := {"events": "remi"}.get(path.stem) or {"band": "roles_choir"}.get(path.parent.name):
+    families = {"band": "roles_choir", "gan": "grid"}
+    if form := {"events": "remi"}.get(path.stem) or families.get(path.parent.name):
         chosen = build_representation(strict(CONF / "representation" / f"{form}.yaml"))
         shape = ArraySpec.of(codec_of(chosen))
     model = build_model(path.parent.name, config["model"], shape)

@@ -1,0 +1,1 @@
+"""Families that learn by a game of a generator against a critic."""

@@ -1,0 +1,1 @@
+"""What adversarial families share: voices' rolls, binary neurons, generator, critic, penalty."""
