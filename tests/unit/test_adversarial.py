@@ -308,31 +308,33 @@ def test_distances_are_nothing_for_the_same_music_and_ln_2_for_none_in_common(ch
 
 
 def test_a_game_about_four_bars_ends_with_these_four_bars(chorale):
-    model = tiny(width=36, critic_width=36)
+    model = tiny(width=48, critic_width=48)
     framed, _ = frame_all([rows(chorale(1))], model.form, 4)
     batch = strips(framed, [(0, 0)], 4)
     strip = Strip(batch["steps"], batch["edges"], batch["shift"])
     real = planes_of(batch["symbols"], batch["onsets"], model.form)
     known, nothing = torch.zeros(batch["symbols"].shape, dtype=torch.bool), torch.zeros_like(real)
     players = [
-        torch.optim.Adam(part.parameters(), lr=0.006, betas=(0.0, 0.9))
+        torch.optim.Adam(part.parameters(), lr=0.004, betas=(0.0, 0.9))
         for part in (model.critic, model.generator)
     ]
-    for _ in range(170):
+    for step in range(400):
         made = model.generator(model.latent(strip), strip, nothing, known)
         penalty = gradient_penalty(lambda x: model.critic(x, strip), real, made, torch.rand(1))
         gap = model.critic(made.detach(), strip) - model.critic(real, strip)
         for player, loss in zip(
-            players, ((gap + 3 * penalty).mean(), -model.critic(made, strip).mean()), strict=True
+            players, ((gap + 10 * penalty).mean(), -model.critic(made, strip).mean()), strict=True
         ):
             slopes = torch.autograd.grad(loss, player.param_groups[0]["params"], retain_graph=True)
             for parameter, slope in zip(player.param_groups[0]["params"], slopes, strict=True):
                 parameter.grad = slope
         for player in players:
             player.step()
-    found = roll_from(made, model.form)
-    assert (found.symbols == batch["symbols"]).float().mean() > 0.9
-    assert (found.onsets == batch["onsets"]).float().mean() > 0.9
+        found = roll_from(made, model.form)
+        equal = torch.stack([found.symbols == batch["symbols"], found.onsets == batch["onsets"]])
+        if step % 10 == 9 and equal.float().mean() > 0.95:
+            return
+    pytest.fail(f"only {equal.float().mean():.2f} of the cells are those of the four bars")
 
 
 @pytest.fixture(scope="module")
@@ -491,7 +493,7 @@ def test_a_prompt_goes_on_and_pieces_depend_on_their_seeds_alone(chorale):
 def test_what_cannot_be_done_is_refused_with_a_reason(chorale):
     sampler = Sampler(tiny(), BARS)
     able = sampler.capabilities()
-    assert able.tasks == ("unconditional", "continue", "infill")
+    assert able.tasks == ("unconditional", "continue", "fill")
     assert "latent" in able.missing["vary"]
     assert "latent" in able.missing["interpolate"]
     with pytest.raises(ValueError, match="whole pieces, not bar by bar"):
