@@ -9,7 +9,6 @@ from typing import Any
 from ostinato.live.ableton import Ableton, Slot
 from ostinato.live.clips import ClipNote, beats_of, clips_of, merged, piece_of
 from ostinato.live.commands import PROMPTED, Command, meter_of, places
-from ostinato.live.composer import Step
 from ostinato.live.osc import SPLIT
 from ostinato.live.player import Player
 from ostinato.music.piece import Piece
@@ -47,10 +46,7 @@ class Made:
     @property
     def skip(self) -> int:
         """Bars of the piece that the prompt has already."""
-        if self.row.get("task") != "continue" or self.source.prompt is None:
-            return 0
-        whole = max((number for _, number in numbered_bars(self.source.prompt)), default=0)
-        return min(int(self.values.get("prompt_bars", whole)), whole)
+        return heard_bars(self.source, self.values) if self.row.get("task") == "continue" else 0
 
     @property
     def count(self) -> int:
@@ -63,6 +59,14 @@ class Made:
         digest = hashlib.sha256(str(self.row.get("weights", "")).encode())
         digest.update(self.piece.notes.tobytes())
         return digest.hexdigest()[:16]
+
+
+def heard_bars(source: Source, values: Mapping[str, Any]) -> int:
+    """How many bars of its prompt a continuation hears."""
+    if source.prompt is None:
+        return 0
+    whole = max((number for _, number in numbered_bars(source.prompt)), default=0)
+    return min(int(values.get("prompt_bars", whole)), whole)
 
 
 class Delivery:
@@ -82,6 +86,8 @@ class Delivery:
         """
         if values["to"] == "port" and self._player is None:
             raise ValueError("no MIDI port is open; start the server with midi_out=<port>")
+        if values["to"] == "port" and values.get("n", 1) > 1:
+            raise ValueError(f"n={values['n']}: the MIDI port plays one piece; leave n out")
         wants_clip = command.name in PROMPTED and not command.notes
         if wants_clip or values["to"] == "clip":
             live = self._need_live("to put a piece into a clip" if not wants_clip else "to read it")
@@ -116,14 +122,10 @@ class Delivery:
             return []
         return await self._clip(made) if made.values["to"] == "clip" else []
 
-    def play(self, number: int, step: Step, source: Source) -> None:
-        """Give the notes that a step added to the player."""
+    def play(self, number: int, piece: Piece, skip: int) -> None:
+        """Give the notes of a piece so far, from bar `skip` + 1 on, to the player."""
         assert self._player is not None
-        assert step.piece is not None
-        skip = 0
-        if source.prompt is not None:
-            skip = max((bar for _, bar in numbered_bars(source.prompt)), default=0)
-        notes = [n for notes in clips_of(step.piece, skip).values() for n in notes]
+        notes = [n for notes in clips_of(piece, skip).values() for n in notes]
         self._player.feed(number, sorted(notes))
 
     def silence(self) -> None:

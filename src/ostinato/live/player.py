@@ -6,6 +6,7 @@ A thread of its own keeps time. Every key that was pressed is released, whatever
 import heapq
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from ostinato.live.clips import ClipNote
 
 TICKS_A_BEAT = 24  # of MIDI clock
 ALL_NOTES_OFF = 123
+LATENESS = 10_000  # messages whose lateness is kept
 
 
 class Port(Protocol):
@@ -49,7 +51,7 @@ class Player:
         self.begun = 0.0  # the time of beat 0
         self._sounding: dict[int, int] = {}
         self._closed = False
-        self.late: list[float] = []  # seconds of every message after its time
+        self.late: deque[float] = deque(maxlen=LATENESS)  # seconds of messages after their time
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
         self._thread.start()
 

@@ -14,7 +14,7 @@ from typing import Any
 from ostinato.live import commands
 from ostinato.live.commands import Command, command_of
 from ostinato.live.composer import Composer, Step
-from ostinato.live.delivery import Delivery, Made, Source
+from ostinato.live.delivery import Delivery, Made, Source, heard_bars
 from ostinato.live.osc import Endpoint, Peer, settle
 from ostinato.live.ratings import Ratings
 
@@ -230,7 +230,8 @@ class Server:
                 said = step.bars
                 self._say(waiting.peer, "progress", waiting.number, said, prepared.request.bars)
             if values["to"] == "port" and step.piece is not None:
-                self._delivery.play(waiting.number, step, source)
+                skip = heard_bars(source, values) if task == "continue" else 0
+                self._delivery.play(waiting.number, step.piece, skip)
             if step.done:
                 return step
         raise AssertionError("a piece ends with a step that is done")

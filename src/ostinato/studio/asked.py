@@ -52,7 +52,8 @@ def make(models: Models, asked: Asked) -> list[dict[str, Any]]:
             f"{composer.weights[:12]}…; the piece would be another one"
         )
     prompt = from_json(asked.piece) if asked.piece is not None else None
-    return [_one(composer, asked, prompt, index) for index in range(asked.n)]
+    with models.turn:
+        return [_one(composer, asked, prompt, index) for index in range(asked.n)]
 
 
 def _one(composer: Composer, asked: Asked, prompt: Piece | None, index: int) -> dict[str, Any]:

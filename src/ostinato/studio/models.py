@@ -36,6 +36,7 @@ class Models:
             )
         self._folders, self._device, self._lock = dict(folders), device, Lock()
         self._loaded: dict[str, Composer] = {}
+        self.turn = Lock()  # one request computes at a time
 
     def names(self) -> list[dict[str, Any]]:
         """Name, family and the start of the weights' hash of every model."""

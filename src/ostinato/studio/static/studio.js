@@ -2,6 +2,7 @@
 import { COLORS, Roll, small } from "/static/roll.js";
 import { Sound } from "/static/sound.js";
 import { Recorder } from "/static/record.js";
+import { score } from "/static/score.js";
 
 const find = (id) => document.getElementById(id);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
@@ -100,6 +101,7 @@ function show() {
     picture.setAttribute("role", "img"); picture.setAttribute("aria-label", "Its piano roll"); small(picture, take.piece);
     item.append(text, picture, button); return item;
   }));
+  guarded(null, drawScore);
 }
 
 function put(piece, request) { state.piece = piece; state.request = request; state.free = new Set([...state.free].filter((key) => piece.tracks.some((track) => key.startsWith(`${track.role}|`)))); roll.fit(piece); }
@@ -226,6 +228,15 @@ async function play() {
   requestAnimationFrame(follow);
 }
 
+// ---- the score
+
+async function drawScore() {
+  if (find("score").hidden || !state.piece?.length || state.scored === state.piece) return;
+  const piece = state.piece, written = await (await ask("/api/export/musicxml", piece)).text();
+  state.scored = piece;
+  await score(find("score"), written);
+}
+
 // ---- events
 
 find("ask").onsubmit = (event) => { event.preventDefault(); guarded(find("make"), () => make(request())); };
@@ -237,6 +248,10 @@ find("undo").onclick = () => step(state.past, state.future);
 find("redo").onclick = () => step(state.future, state.past);
 find("lock-all").onclick = () => remember(() => state.free.clear());
 find("free-all").onclick = () => { if (state.piece) remember(() => { for (const track of state.piece.tracks) for (const [bar] of widths()) state.free.add(`${track.role}|${bar}`); }); };
+find("score-view").onclick = () => guarded(null, async () => {
+  find("score").hidden = !find("score").hidden; find("score-view").setAttribute("aria-pressed", !find("score").hidden);
+  await drawScore();
+});
 find("zoom").oninput = () => { roll.scale = Number(find("zoom").value); show(); };
 find("blank").onclick = () => { remember(() => put(blank(), null)); say("click in the roll to draw; free the cells that the model is to compose"); };
 find("upload").onchange = (event) => guarded(null, async () => {
