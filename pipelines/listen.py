@@ -5,20 +5,30 @@ from typing import Any
 
 from ostinato.config import entry
 
+MODES = ("plan", "serve", "simulate", "analyse", "export", "upgrade")
+
 
 @entry("listen")
 def main(config: dict[str, Any]) -> None:
+    if config["mode"] not in MODES:
+        raise ValueError(f"mode={config['mode']} must be one of {', '.join(MODES)}")
     from ostinato.listening import commands
 
-    modes = {
-        "plan": commands.plan,
-        "serve": commands.serve,
-        "export": commands.export,
-        "upgrade": commands.upgrade,
-    }
-    if config["mode"] not in modes:
-        raise ValueError(f"mode={config['mode']} must be one of {', '.join(modes)}")
-    modes[config["mode"]](config, Path())
+    found = getattr(commands, config["mode"])(config, Path())
+    if config["mode"] == "analyse":
+        publish(found)
+
+
+def publish(found: Any) -> None:
+    """Write results into an MLflow run beside those of the models."""
+    from ostinato import tracking
+
+    name = f"listening {found.study}" + (" (simulated)" if found.answers == "simulated" else "")
+    run = tracking.tagged_run(name, "listening", f"{found.digest}-{found.answers}")
+    run.tag("answers", found.answers)
+    run.set_metrics(found.metrics)
+    run.artifacts(found.folder, "listening")
+    run.close("FINISHED")
 
 
 if __name__ == "__main__":

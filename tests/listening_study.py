@@ -1,9 +1,12 @@
-"""A small study for the listening tests: systems of plain tones, one second each."""
+"""A small study for the listening tests: systems of plain tones, one second each; a browser."""
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from sqlalchemy import event
 
 from ostinato.listening.plan import prepare
 from ostinato.listening.store.database import open_engine
@@ -67,6 +70,69 @@ def plan_of(root: Path, design="ab", **changes):
 def store_of(root, folder, design="ab", *, simulated=False, **changes):
     """A registered store in a new SQLite file; the tones are below `root`."""
     plan = plan_of(root, design, **changes)
-    store = Store(open_engine(f"sqlite:///{folder / 'answers.db'}"), plan)
+    engine = open_engine(f"sqlite:///{folder / 'answers.db'}")
+    engine.dispose()  # connections that wait for the disk; tests are faster without
+
+    @event.listens_for(engine, "connect")
+    def hurry(connection, _):
+        connection.execute("PRAGMA synchronous=OFF")
+
+    store = Store(engine, plan)
     store.register(simulated=simulated)
     return store
+
+
+class Browser:
+    """A browser without scripts, which does what listen.js does and keeps all traffic."""
+
+    def __init__(self, client, language="en"):
+        self.client = client
+        self.client.headers["accept-language"] = language
+        self.traffic = []
+
+    def get(self, path):
+        return self._note(self.client.get(path))
+
+    def post(self, path, **options):
+        return self._note(self.client.post(path, **options))
+
+    def _note(self, response):
+        self.traffic.append(response)
+        return response
+
+    def begin(self):
+        csrf = re.search(r'name="csrf" value="(\w+)"', self.get("/").text)[1]
+        assert self.post("/begin", data={"csrf": csrf, "agree": "yes"}).status_code == 303
+        page = self.get("/go").text
+        assert self.get("/sound/volume").status_code == 200
+        csrf = re.search(r'name="csrf" value="(\w+)"', page)[1]
+        assert self.post("/ready", data={"csrf": csrf}).status_code == 303
+        return self
+
+    def settings(self):
+        found = re.search(r'data-settings="([^"]*)"', self.get("/go").text)
+        return None if found is None else json.loads(found[1].replace("&#34;", '"'))
+
+    def answer(self, settings, value="a"):
+        body = {name: settings[name] for name in ("trial", "csrf")}
+        body |= {"answer": {"liking": value}, "log": [[5, "play", "a", 0]], "milliseconds": 900}
+        return self.post("/answer", json=body)
+
+    def finish(self, value="a"):
+        count = 0
+        while (settings := self.settings()) is not None:
+            for key, _ in settings["sounds"]:
+                assert self.get(f"/sound/{key}").status_code == 200
+            given = value
+            if any(role.startswith("s") for _, role in settings["sounds"]):
+                given = None
+            response = self.answer(settings, given) if given is not None else self.rate(settings)
+            assert response.json() == {"saved": True, "again": False}
+            count += 1
+        return count
+
+    def rate(self, settings):
+        answer = {role: 50 for _, role in settings["sounds"] if role != "ref"}
+        body = {name: settings[name] for name in ("trial", "csrf")}
+        body |= {"answer": answer, "log": [], "milliseconds": 900}
+        return self.post("/answer", json=body)

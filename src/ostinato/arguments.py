@@ -7,7 +7,7 @@ from typing import Any
 from ostinato.settings import described, fits, refuse_unknown
 
 PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
-OPEN = ("conditions", "options")  # sections that take any key; what a model has decides
+OPEN = ("conditions", "options", "taste")  # sections that take any key; what a model has decides
 QUOTES = ("'", '"')
 
 

@@ -1,7 +1,6 @@
 """The server: blind in all that it sends, and strict in all that it takes."""
 
 import io
-import json
 import re
 import sys
 import zipfile
@@ -13,7 +12,7 @@ import soundfile
 from starlette.testclient import TestClient
 
 sys.path.append(str(Path(__file__).parents[1]))  # helpers of tests
-from listening_study import SYSTEMS, store_of
+from listening_study import SYSTEMS, Browser, store_of
 
 from ostinato.listening import sounds
 from ostinato.listening.server.app import build
@@ -42,60 +41,8 @@ def server(root, tmp_path):
     return start
 
 
-class Browser:
-    """A browser without scripts, which does what listen.js does and keeps all traffic."""
-
-    def __init__(self, app, language="en"):
-        self.client = TestClient(app, follow_redirects=False)
-        self.client.headers["accept-language"] = language
-        self.traffic = []
-
-    def get(self, path):
-        return self._note(self.client.get(path))
-
-    def post(self, path, **options):
-        return self._note(self.client.post(path, **options))
-
-    def _note(self, response):
-        self.traffic.append(response)
-        return response
-
-    def begin(self):
-        csrf = re.search(r'name="csrf" value="(\w+)"', self.get("/").text)[1]
-        assert self.post("/begin", data={"csrf": csrf, "agree": "yes"}).status_code == 303
-        page = self.get("/go").text
-        assert self.get("/sound/volume").status_code == 200
-        csrf = re.search(r'name="csrf" value="(\w+)"', page)[1]
-        assert self.post("/ready", data={"csrf": csrf}).status_code == 303
-        return self
-
-    def settings(self):
-        found = re.search(r'data-settings="([^"]*)"', self.get("/go").text)
-        return None if found is None else json.loads(found[1].replace("&#34;", '"'))
-
-    def answer(self, settings, value="a"):
-        body = {name: settings[name] for name in ("trial", "csrf")}
-        body |= {"answer": {"liking": value}, "log": [[5, "play", "a", 0]], "milliseconds": 900}
-        return self.post("/answer", json=body)
-
-    def finish(self, value="a"):
-        count = 0
-        while (settings := self.settings()) is not None:
-            for key, _ in settings["sounds"]:
-                assert self.get(f"/sound/{key}").status_code == 200
-            given = value
-            if any(role.startswith("s") for _, role in settings["sounds"]):
-                given = None
-            response = self.answer(settings, given) if given is not None else self.rate(settings)
-            assert response.json() == {"saved": True, "again": False}
-            count += 1
-        return count
-
-    def rate(self, settings):
-        answer = {role: 50 for _, role in settings["sounds"] if role != "ref"}
-        body = {name: settings[name] for name in ("trial", "csrf")}
-        body |= {"answer": answer, "log": [], "milliseconds": 900}
-        return self.post("/answer", json=body)
+def browser_of(app, language="en"):
+    return Browser(TestClient(app, follow_redirects=False), language)
 
 
 VALUES = {"abx": "a", "ab": "b", "human": "a", "ratings": 3, "mushra": None}
@@ -104,7 +51,7 @@ VALUES = {"abx": "a", "ab": "b", "human": "a", "ratings": 3, "mushra": None}
 @pytest.mark.parametrize("design", VALUES)
 def test_nothing_that_the_browser_receives_tells_systems_apart(server, design):
     app = server(design)
-    browser = Browser(app).begin()
+    browser = browser_of(app).begin()
     assert browser.finish(VALUES[design]) == len(app.state.store.plan.lists[0])
     assert "code" in browser.get("/go").text
     stimuli = app.state.store.plan.stimuli
@@ -130,7 +77,7 @@ def test_nothing_that_the_browser_receives_tells_systems_apart(server, design):
 
 
 def test_pages_of_trials_differ_in_opaque_names_and_numbers_alone(server):
-    browser = Browser(server("abx")).begin()
+    browser = browser_of(server("abx")).begin()
     pages = set()
     while (settings := browser.settings()) is not None:
         page = browser.traffic[-1].text
@@ -146,7 +93,7 @@ def test_pages_of_trials_differ_in_opaque_names_and_numbers_alone(server):
 
 def test_answers_of_a_double_click_a_reload_and_the_back_button(server):
     app = server()
-    browser = Browser(app).begin()
+    browser = browser_of(app).begin()
     settings = browser.settings()
     assert browser.settings() == settings  # reloaded
     assert browser.answer(settings, "a").json() == {"saved": True, "again": False}
@@ -157,19 +104,19 @@ def test_answers_of_a_double_click_a_reload_and_the_back_button(server):
 
 def test_a_listener_leaves_and_comes_back_with_the_link(server):
     app = server()
-    browser = Browser(app).begin()
+    browser = browser_of(app).begin()
     browser.answer(browser.settings())
     link = re.search(r"http://testserver(/resume/[\w-]+)", browser.get("/leave").text)[1]
-    other = Browser(app)
+    other = browser_of(app)
     assert other.get("/go").headers["location"] == "/"
     assert other.get(link).status_code == 303
     assert other.settings()["trial"] == browser.settings()["trial"]
-    assert Browser(app).get("/resume/wrong").status_code == 404
+    assert browser_of(app).get("/resume/wrong").status_code == 404
 
 
 def test_withdrawing_deletes_and_ends_the_session(server):
     app = server()
-    browser = Browser(app).begin()
+    browser = browser_of(app).begin()
     browser.answer(browser.settings())
     csrf = browser.settings()["csrf"]
     assert browser.post("/withdraw", data={"csrf": "x"}).status_code == 403
@@ -180,15 +127,15 @@ def test_withdrawing_deletes_and_ends_the_session(server):
 
 def test_forms_of_other_sites_are_refused(server):
     app = server()
-    browser = Browser(app).begin()
+    browser = browser_of(app).begin()
     settings = browser.settings()
     body = {"trial": settings["trial"], "answer": {"liking": "a"}, "log": [], "milliseconds": 1}
     assert browser.post("/answer", json=body).status_code == 403
     body["csrf"] = settings["csrf"]
     for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}):
         assert browser.post("/answer", json=body, headers=headers).status_code == 403
-    assert Browser(app).post("/answer", json=body).status_code == 403  # no cookie
-    assert Browser(app).post("/begin", data={"agree": "yes"}).status_code == 403
+    assert browser_of(app).post("/answer", json=body).status_code == 403  # no cookie
+    assert browser_of(app).post("/begin", data={"agree": "yes"}).status_code == 403
     assert app.state.store.progress()["answers"] == 0
     good = {"origin": "http://testserver", "sec-fetch-site": "same-origin"}
     assert browser.post("/answer", json=body, headers=good).status_code == 200
@@ -196,26 +143,26 @@ def test_forms_of_other_sites_are_refused(server):
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"csrf": 1}', b"[" * 5000])
 def test_malformed_answers_are_refused(server, body):
-    browser = Browser(server()).begin()
+    browser = browser_of(server()).begin()
     assert browser.post("/answer", content=body).status_code == 403
 
 
 def test_bodies_that_are_too_large_are_refused(server):
     app = server(limits=Limits(1e6, 1e6, 1e6, body_bytes=1000))
-    browser = Browser(app).begin()
+    browser = browser_of(app).begin()
     assert browser.post("/answer", content=b"x" * 2000).status_code == 413
     chunks = (b"x" * 500 for _ in range(10))  # without a length
     assert browser.post("/answer", content=chunks).status_code == 413
 
 
 def test_too_many_requests_and_too_many_new_listeners_are_refused(server):
-    browser = Browser(server(limits=Limits(requests_per_second=1)))
+    browser = browser_of(server(limits=Limits(requests_per_second=1)))
     codes = [browser.get("/").status_code for _ in range(12)]
     assert codes == [200] * 10 + [429] * 2
     app = server(limits=Limits(1e6, new_per_minute=1))
-    Browser(app).begin()
+    browser_of(app).begin()
     with pytest.raises(AssertionError):
-        Browser(app).begin()
+        browser_of(app).begin()
 
 
 def test_a_rate_recovers_with_time():
@@ -241,11 +188,11 @@ def test_a_rate_recovers_with_time():
     ],
 )
 def test_no_path_of_a_request_reaches_the_file_system(server, path):
-    assert Browser(server()).begin().get(path).status_code == 404
+    assert browser_of(server()).begin().get(path).status_code == 404
 
 
 def test_every_response_has_the_security_headers(server):
-    browser = Browser(server()).begin()
+    browser = browser_of(server()).begin()
     browser.get("/nowhere")
     for response in browser.traffic:
         assert HEADERS.items() <= {k: response.headers.get(k.lower()) for k in HEADERS}.items()
@@ -257,8 +204,8 @@ def test_every_response_has_the_security_headers(server):
 
 def test_the_admin_page_needs_the_secret(server):
     app = server()
-    Browser(app).begin().finish()
-    admin = Browser(app)
+    browser_of(app).begin().finish()
+    admin = browser_of(app)
     assert "Secret" in admin.get("/admin").text
     assert admin.post("/admin/stop", data={"stopped": "yes"}).status_code == 403
     assert admin.post("/admin/enter", data={"secret": "wrong"}).status_code == 403
@@ -275,7 +222,7 @@ def test_the_admin_page_needs_the_secret(server):
 
 
 def test_secrets_are_tried_a_few_times_a_minute(server):
-    browser = Browser(server(limits=Limits(1e6, 1e6, secrets_per_minute=2)))
+    browser = browser_of(server(limits=Limits(1e6, 1e6, secrets_per_minute=2)))
     tries = [browser.post("/admin/enter", data={"secret": "x"}).status_code for _ in range(3)]
     assert tries == [403, 403, 429]
 
@@ -284,12 +231,12 @@ def test_a_closed_study_says_so(server):
     app = server()
     app.state.store.stop(stopped=True)
     with pytest.raises(AssertionError):
-        Browser(app).begin()
+        browser_of(app).begin()
 
 
 def test_a_simulated_study_is_marked_on_every_page(root, tmp_path):
     store = store_of(root / "ab-0", tmp_path, simulated=True)
-    browser = Browser(build(store, admin_secret=SECRET, limits=WIDE)).begin()
+    browser = browser_of(build(store, admin_secret=SECRET, limits=WIDE)).begin()
     browser.settings()
     pages = [r.text for r in browser.traffic if "html" in r.headers.get("content-type", "")]
     assert all("Simulated data" in page for page in pages)
@@ -304,7 +251,7 @@ def test_pages_speak_the_language_of_the_listener(server, language):
         about=title,
         questions=[{"id": "liking", "text": title}],
     )
-    browser = Browser(app, language=f"{language}-XX,fr;q=0.5")
+    browser = browser_of(app, language=f"{language}-XX,fr;q=0.5")
     page = browser.get("/").text
     assert f'<html lang="{language}">' in page
     assert texts(language)["consent_agree"] in page

@@ -372,3 +372,13 @@ def test_nested_values_are_named_by_their_path():
     values = {"a": {"b": [1, 2], "c": {"d": None, "e": True}}, "f": 1.5, "g": {}}
     assert flattened(values) == {"a.b": "[1, 2]", "a.c.d": "None", "a.c.e": "True", "f": "1.5"}
     assert flattened({}) == {}
+
+
+def test_a_run_with_a_tag_is_found_again(stored):
+    for value in (1.0, 2.0):
+        run = tracking.tagged_run("listening chorales", "listening", "digest-real")
+        run.set_metrics({"listeners": value})
+        run.close("FINISHED")
+    (found,) = runs()
+    assert found.data.metrics["listeners"] == 2.0
+    assert found.info.run_name == "listening chorales"

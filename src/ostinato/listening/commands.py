@@ -1,16 +1,30 @@
 """What `pipelines/listen.py` does in each mode."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import write_text
+from ostinato.files import write_json, write_text
 from ostinato.listening.plan import FOLDER, Plan, prepare
 from ostinato.listening.store import database
 from ostinato.listening.store.store import Store
 from ostinato.listening.study import study_of
+from ostinato.settings import checked
 
 Config = Mapping[str, Any]
+ANSWERS = ("real", "simulated")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was analysed, for MLflow: the folder of the page and the few numbers."""
+
+    study: str
+    answers: str
+    folder: Path
+    digest: str
+    metrics: Mapping[str, float]
 
 
 def url_of(config: Config, root: Path, *, simulated: bool = False) -> str:
@@ -33,16 +47,66 @@ def ready(config: Config, root: Path) -> Plan:
 
 def plan(config: Config, root: Path) -> None:
     """Check a study, make its stimuli, show what its n can find."""
-    ready(config, root)
+    from ostinato.listening.analysis import power
+
+    print(power.table(ready(config, root).study))  # noqa: T201
+
+
+def _powered(config: Config, root: Path) -> Plan:
+    from ostinato.listening.analysis import power
+
+    study = study_of(config["listening"])
+    if not config["underpowered"]:
+        power.check(study)
+    return ready(config, root)
 
 
 def serve(config: Config, root: Path) -> None:
     """Serve the pages until Ctrl-C."""
+    from ostinato.listening.server.serve import check_address
     from ostinato.listening.server.serve import serve as run
 
-    store = Store(database.open_engine(url_of(config, root)), ready(config, root))
+    check_address(str(config["host"]), config["port"], public=config["public"])
+    store = Store(database.open_engine(url_of(config, root)), _powered(config, root))
     store.register(simulated=False)
     run(store, config)
+
+
+def simulate(config: Config, root: Path) -> None:
+    """Let simulated listeners take the test, in a store of their own."""
+    from ostinato.listening.simulate import Simulated
+    from ostinato.listening.simulate import simulate as run
+
+    settings = checked(Simulated, "simulated", {**config["simulated"], "taste": config["taste"]})
+    url = url_of(config, root, simulated=True)
+    store = Store(database.open_engine(url), _powered(config, root))
+    store.register(simulated=True)
+    count = run(store, settings)
+    print(f"{count} simulated listeners in {database.shown(url)}")  # noqa: T201
+    print("analyse them with: mode=analyse answers=simulated")  # noqa: T201
+
+
+def analyse(config: Config, root: Path) -> Results:
+    """Write results.json, index.html and the raw answers into listening/<id>/results."""
+    from ostinato.listening.analysis import page
+    from ostinato.listening.analysis.results import metrics, results
+    from ostinato.listening.export import files, rows
+    from ostinato.listening.store.registered import registered
+
+    which = config["answers"]
+    if which not in ANSWERS:
+        raise ValueError(f"answers={which} must be one of {', '.join(ANSWERS)}")
+    name, simulated = str(config["listening"]["id"]), which == "simulated"
+    engine = database.open_engine(url_of(config, root, simulated=simulated))
+    study, facts = registered(engine, name)
+    found = results(rows(engine, name), study, resamples=config["resamples"], peek=config["peek"])
+    folder = root / FOLDER / name / (f"results-{which}" if simulated else "results")
+    write_json(folder / "results.json", found)
+    write_text(folder / "index.html", page.build(found, study, facts))
+    for file, text in files(engine, name).items():
+        write_text(folder / file, text)
+    print(f"open {folder / 'index.html'}")  # noqa: T201
+    return Results(name, which, folder, facts["digest"], metrics(found))
 
 
 def export(config: Config, root: Path) -> None:

@@ -1,7 +1,7 @@
 """Makes sounds comparable: one length, one loudness, one SoundFont; and damages them on purpose.
 
 Loudness is that of ITU-R BS.1770-4 (pyloudnorm). The anchor is the reference through a low-pass of
-3.5 kHz (ITU-R BS.1534-3, section 5.1).
+3.5 kHz (ITU-R BS.1534-3).
 """
 
 from dataclasses import replace

@@ -83,12 +83,12 @@ class Question:
 class Catch:
     """Trials with a clear answer, and how many must be right; the rule is fixed before the test.
 
-    at_most: in ratings and MUSHRA, the highest rating of a scrambled excerpt that passes.
+    at_most: the highest rating of a scrambled excerpt that passes; 0: 2 in ratings, 40 in MUSHRA.
     """
 
     trials: int = 2
     needed: int = 2
-    at_most: int = 2
+    at_most: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.needed <= self.trials:

@@ -13,7 +13,13 @@ from ostinato.tracking.publish import (
     publish_system,
     system_run,
 )
-from ostinato.tracking.runs import RestoredRun, run_for_weights, sweep_run, training_run
+from ostinato.tracking.runs import (
+    RestoredRun,
+    run_for_weights,
+    sweep_run,
+    tagged_run,
+    training_run,
+)
 from ostinato.tracking.serve import check_port, serve
 from ostinato.tracking.store import PARENT_RUN, Store, open_store, public
 
@@ -33,5 +39,6 @@ __all__ = [
     "serve",
     "sweep_run",
     "system_run",
+    "tagged_run",
     "training_run",
 ]

@@ -90,6 +90,18 @@ def run_for_weights(weights_sha: str, restore: Callable[[], RestoredRun]) -> Run
     return on_store(lambda store: _find_or_restore(store, weights_sha, restore)) or RunHandle(None)
 
 
+def tagged_run(name: str, tag: str, value: str) -> RunHandle:
+    """The newest run in which a tag has this value, or a new one; the caller closes it."""
+
+    def find(store: Store) -> RunHandle:
+        with store.lock():
+            found = _search(store, tag, value)
+            run = str(found[0].info.run_id) if found else _create(store, name, {tag: value})
+        return RunHandle(store, run)
+
+    return on_store(find) or RunHandle(None)
+
+
 def _begin(
     store: Store,
     name: str,

@@ -1,0 +1,1 @@
+"""Statistics of listening tests; one file for each family, and one that puts them together."""

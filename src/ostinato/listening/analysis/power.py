@@ -1,0 +1,95 @@
+"""What a study's n can find, before it starts."""
+
+from dataclasses import dataclass
+
+from ostinato.listening.analysis import binomial
+from ostinato.listening.design import cells
+from ostinato.listening.study import Study
+
+SIZES = (10, 16, 20, 24, 30, 40, 50, 100)
+SHARES = (0.6, 0.65, 0.7, 0.75, 0.8)
+WILCOXON_EFFICIENCY = 0.955  # relative to the t-test for normal differences: 3 / π
+LARGEST = 10_000
+
+
+@dataclass(frozen=True)
+class Planned:
+    """n: answers of each comparison (listeners for ratings); alpha: after Bonferroni."""
+
+    n: int
+    alpha: float
+    comparisons: int
+    power: float
+    needed: int
+    needed_listeners: int
+
+
+def planned(study: Study) -> Planned:
+    """The power of a study's own n, and the n that it would need.
+
+    ABX and which-is-human are tested one-sided, preferences and ratings two-sided. Alpha is
+    divided by the number of comparisons, which is no less strict than Holm.
+    """
+    rated = study.design in ("ratings", "mushra")
+    count = len(study.systems)
+    comparisons = count * (count - 1) // 2 if rated else len(cells(study))
+    comparisons = max(1, comparisons)
+    sides = 2 if rated or study.design == "ab" else 1
+    alpha = study.power.alpha / comparisons
+    if rated:
+        found = _of_t(study.listeners, study.power.effect, alpha)
+        needed = next(
+            (
+                n
+                for n in range(3, LARGEST)
+                if _of_t(n, study.power.effect, alpha) >= study.power.wanted
+            ),
+            LARGEST,
+        )
+        return Planned(study.listeners, alpha, comparisons, found, needed, needed)
+    n = study.trials * study.listeners // comparisons
+    found = binomial.power(n, study.power.effect, alpha / sides)
+    needed = binomial.needed(study.power.effect, alpha / sides, study.power.wanted)
+    listeners = -(-needed * comparisons // study.trials)
+    return Planned(n, alpha, comparisons, found, needed, listeners)
+
+
+def _of_t(listeners: int, effect: float, alpha: float) -> float:
+    """Power of Wilcoxon's test, from that of the t-test with less listeners."""
+    from statsmodels.stats.power import TTestPower
+
+    return float(TTestPower().power(effect, listeners * WILCOXON_EFFICIENCY, alpha))
+
+
+def check(study: Study) -> None:
+    """Raise ValueError where n is below what the wanted power needs."""
+    found = planned(study)
+    if found.power < study.power.wanted:
+        raise ValueError(
+            f"listeners={study.listeners} give power {found.power:.2f} for the effect "
+            f"{study.power.effect:g} at alpha {found.alpha:.3g} ({found.comparisons} comparisons), "
+            f"wanted is {study.power.wanted:g}: set listeners: {found.needed_listeners}, expect a "
+            "larger effect, or give underpowered=true"
+        )
+
+
+def table(study: Study) -> str:
+    """Critical counts and power of exact one-sided tests, then the study's own, as text."""
+    alpha = study.power.alpha
+    head = "     n  right at least  " + "  ".join(f"p={share:g}" for share in SHARES)
+    rows = [
+        f"power of an exact one-sided test at alpha {alpha:g}, if every answer is right with p",
+        head,
+    ]
+    for n in SIZES:
+        powers = "  ".join(f"{binomial.power(n, share, alpha):6.2f}" for share in SHARES)
+        rows.append(f"{n:6d}  {binomial.critical_count(n, alpha):14d}  {powers}")
+    found = planned(study)
+    unit = "listeners" if study.design in ("ratings", "mushra") else "answers a comparison"
+    rows.append(
+        f"this study: {found.comparisons} comparisons, {found.n} {unit}, power {found.power:.2f} "
+        f"for effect {study.power.effect:g} at alpha {found.alpha:.3g}; power "
+        f"{study.power.wanted:g} needs {found.needed} {unit}, that is {found.needed_listeners} "
+        "listeners"
+    )
+    return "\n".join(rows)
