@@ -1,0 +1,60 @@
+"""Bounds of variational families, and what their vectors hold of held-out pieces."""
+
+# B batch, T positions, W columns, N segments, Z dimensions
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ostinato.evaluation.latents import Latents
+from ostinato.models.spec import PAD, Given
+from ostinato.models.variational.parts.bound import SEED, bound_of, elbo
+from ostinato.models.variational.vae import Model
+
+DRAWS = 16  # importance weights of every segment
+
+
+class Scorer:
+    """Bounds the nats of pieces with one model."""
+
+    kind: Literal["exact", "bound"] = "bound"
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def score(self, batch_BTW: Tensor, given: Given | None = None) -> Tensor:
+        """Nats of every column of whole pieces, (B, T, W), 0 where it is PAD: the bound of Burda
+        (2016) with DRAWS importance weights for every segment.
+        """
+        picked = self.model.given(given.codes_BC if given else None)
+        return bound_of(self.model, batch_BTW, picked, draws=DRAWS, weighted=True)
+
+    def predict(self, batch_BTW: Tensor, given: Given | None = None) -> tuple[Tensor, None]:
+        """As `score`; nothing is predicted."""
+        return self.score(batch_BTW, given), None
+
+    @torch.inference_mode()
+    def latents(self, batch_BTW: Tensor, given: Given | None = None) -> Latents:
+        """What the vectors of whole pieces say, and how well pieces come back from them."""
+        model = self.model
+        segments = model.segments(batch_BTW)
+        picked = model.given(given.codes_BC if given else None)
+        with torch.random.fork_rng(devices=[batch_BTW.device] if batch_BTW.is_cuda else []):
+            torch.manual_seed(SEED)
+            nats_NLV, said_NZ = elbo(model, segments, picked, draws=1)
+        before_ND, posterior, _ = model.encoded(segments, picked)
+        led = model.led(posterior.mean, before_ND, segments.length)
+        nothing = torch.full_like(segments.cells, PAD)
+        written_NLV = model.decoder.write(
+            led, segments.before, nothing, segments.length, lambda x, place, voice: x.argmax(dim=1)
+        )
+        same = (written_NLV == segments.cells) & (segments.cells != PAD)
+        return Latents(
+            piece_N=segments.piece,
+            nats_N=nats_NLV.sum(dim=(1, 2)) + said_NZ.sum(dim=1),
+            said_NZ=said_NZ,
+            mean_NZ=posterior.mean,
+            cells_N=segments.length * len(model.columns_V),
+            same_N=same.sum(dim=(1, 2)),
+        )

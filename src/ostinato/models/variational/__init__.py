@@ -1,0 +1,1 @@
+"""Families with latent variables: an encoder, a prior and a decoder."""

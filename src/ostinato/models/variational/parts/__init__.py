@@ -1,0 +1,1 @@
+"""What variational families share."""

@@ -1,0 +1,44 @@
+"""Settings of the family `vae`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of the family.
+
+    latent: Z, of a segment. width: D. encoder_hidden: of each direction of the encoder.
+    voice_hidden: of the predictor of a cell. order: of the voices of a row, from 0, as they are
+    chosen; empty: as in the encoding. span: steps of a segment. period: of a bar, for grids without
+    bar lines.
+    free_nats: what vectors may say about 64 cells at no cost (free bits: Kingma 2016). kl_warmup:
+    steps until the cost of saying more has risen from 0 to 1 (Bowman 2016). hide: how often the
+    decoder does not see a row, or a voice of its row, in training. conditions, condition_dropout:
+    as in other families.
+    """
+
+    latent: int = 16
+    width: int = 192
+    encoder_hidden: int = 96
+    voice_hidden: int = 96
+    order: tuple[int, ...] = ()
+    span: int = 4
+    period: int = 16
+    free_nats: float = 16.0
+    kl_warmup: int = 0
+    hide: float = 0.3
+    dropout: float = 0.1
+    conditions: tuple[str, ...] = ()
+    condition_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "width", "encoder_hidden", "voice_hidden", "span", "period"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        for name in ("hide", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must lie in [0, 1)")
+        if self.free_nats < 0 or self.kl_warmup < 0:
+            raise ValueError(
+                f"free_nats={self.free_nats} and kl_warmup={self.kl_warmup} cannot be negative"
+            )

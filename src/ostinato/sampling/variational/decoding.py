@@ -1,0 +1,29 @@
+"""Settings of sampling with variational families."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How vectors and cells are drawn.
+
+    temperature: of cells; above 1 more surprising, below 1 more predictable, 0 takes the likeliest.
+    latent_temperature: how far vectors of the prior lie from its mean, 1 as it says.
+    density, register: in standard deviations of the training pieces, how much more moves, and how
+        much higher the music lies.
+    """
+
+    temperature: float = 1.0
+    latent_temperature: float = 1.0
+    density: float = 0.0
+    register: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "latent_temperature"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
+        for name in ("density", "register"):
+            if not -4 <= getattr(self, name) <= 4:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} must lie in [-4, 4], standard deviations"
+                )

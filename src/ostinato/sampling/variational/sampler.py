@@ -1,0 +1,210 @@
+"""The sampler of variational families: bars from vectors, one bar after the other."""
+
+# B batch, T positions, W columns, V voices, N segments, L places, D width, Z dimensions, S symbols
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ostinato.models.spec import PAD, Given
+from ostinato.models.variational.parts.attributes import ATTRIBUTES
+from ostinato.models.variational.parts.segments import Segments
+from ostinato.models.variational.vae import Model, chosen
+from ostinato.representations.protocol import Representation
+from ostinato.sampling.request import (
+    Capabilities,
+    Continue,
+    Fill,
+    Interpolate,
+    Unconditional,
+    Vary,
+)
+from ostinato.sampling.sampler import Job, Made, Session
+from ostinato.sampling.variational.decoding import Decoding
+from ostinato.sampling.variational.plan import Plan, plan_of
+from ostinato.settings import checked
+
+BATCH = 32
+
+
+class Sampler:
+    """Draws a vector for every bar, and the bar from it."""
+
+    tasks = (Unconditional.name, Continue.name, Interpolate.name, Vary.name)
+
+    def __init__(self, model: Model, representation: Representation) -> None:
+        self.model, self.representation = model, representation
+
+    def capabilities(self) -> Capabilities:
+        """All options of Decoding."""
+        return Capabilities(
+            tasks=self.tasks,
+            missing={
+                Fill.name: "its bars are drawn from left to right, each from its vector, and what "
+                "comes after a gap has no say in it"
+            },
+            conditions=self.model.conditions,
+            options=asdict(Decoding()),
+            roles=tuple(getattr(self.representation, "voices", ())),
+        )
+
+    def session(self, job: Job) -> Session:
+        """There are none: bars are told how far the end is.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "variational families draw all bar lines and the end first, and no player's bars fit "
+            "in between: sample whole pieces"
+        )
+
+    def sample(self, jobs: Sequence[Job]) -> list[Made]:
+        """Neighbouring jobs with the same options share batches."""
+        made: list[Made] = []
+        for decoding, group in groupby(jobs, key=_decoding):
+            part = list(group)
+            for start in range(0, len(part), BATCH):
+                made += self._batch(part[start : start + BATCH], decoding)
+        return made
+
+    def _batch(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
+        self.model.eval()
+        randoms = [np.random.default_rng(job.seed) for job in jobs]
+        plans = [
+            plan_of(job, self.model, self.representation, random)
+            for job, random in zip(jobs, randoms, strict=True)
+        ]
+        drawn = draw(self.model, plans, randoms, decoding, self._given(jobs))
+        return [Made(rows, ended=plan.ended) for rows, plan in zip(drawn, plans, strict=True)]
+
+    def _given(self, jobs: Sequence[Job]) -> Given | None:
+        """The conditions of the jobs; None for a model without any."""
+        if not self.model.conditions:
+            return None
+        able = self.capabilities()
+        codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
+        return Given(codes_BC.to(self.model.columns_V.device))
+
+
+@torch.inference_mode()
+def draw(
+    model: Model,
+    plans: Sequence[Plan],
+    randoms: Sequence[np.random.Generator],
+    decoding: Decoding,
+    given: Given | None = None,
+) -> list[npt.NDArray[np.int32]]:
+    """The rows of every plan with all that is not kept drawn anew."""
+    rows_BTW = np.full((len(plans), max(len(p.rows) for p in plans), plans[0].rows.shape[1]), PAD)
+    for number, plan in enumerate(plans):
+        rows_BTW[number, : len(plan.rows)] = plan.rows
+    device = model.columns_V.device
+    segments = model.segments(torch.from_numpy(rows_BTW.astype(np.int64)).to(device))
+    painter = _Painter(model, plans, randoms, decoding, segments)
+    heard_BD = model.first(segments.begins, given)
+    for number in range(int(segments.number.max()) + 1):
+        heard_BD = painter.next(number, heard_BD)
+    columns = model.columns_V.cpu().numpy()
+    drawn_BTV = segments.to_rows(painter.cells_NLV).cpu().numpy()
+    music_BT = segments.rows.cpu().numpy() >= 0
+    cells_BTV = rows_BTW[..., columns]
+    cells_BTV[music_BT] = drawn_BTV[music_BT]
+    rows_BTW[..., columns] = cells_BTV
+    return [
+        rows[: len(plan.rows)].astype(np.int32) for rows, plan in zip(rows_BTW, plans, strict=True)
+    ]
+
+
+class _Painter:
+    """The segments of several pieces while they are drawn, each with its own random numbers."""
+
+    def __init__(
+        self,
+        model: Model,
+        plans: Sequence[Plan],
+        randoms: Sequence[np.random.Generator],
+        decoding: Decoding,
+        segments: Segments,
+    ) -> None:
+        self.model, self.plans, self.decoding, self.segments = model, plans, decoding, segments
+        self.randoms = randoms
+        kept_B = torch.tensor([plan.kept for plan in plans], device=segments.rows.device)
+        steps_T = torch.arange(segments.rows.shape[1], device=kept_B.device)
+        is_kept = (steps_T < kept_B[:, None]) & (segments.rows >= 0)
+        self.cells_NLV = torch.full_like(segments.cells, PAD)
+        flat = self.cells_NLV.flatten(0, 1)
+        codes = segments.rows[is_kept]
+        flat[codes] = segments.cells.flatten(0, 1)[codes]
+        moves = [getattr(decoding, name) for name in ATTRIBUTES]
+        weight = model.attributes.weight
+        self.shift_Z = weight @ weight.new_tensor(moves)
+
+    def next(self, number: int, heard_BD: Tensor) -> Tensor:
+        """Draw the segments of this number; returns the conductor's states after them."""
+        model, segments = self.model, self.segments
+        now_N = (segments.number == number).nonzero()[:, 0]
+        pieces_N, length_N = segments.piece[now_N], segments.length[now_N]
+        last_NV = segments.before[now_N]
+        if number:
+            last_NV = self.cells_NLV[now_N - 1, segments.length[now_N - 1] - 1]
+        kept_NLV = self.cells_NLV[now_N]
+        before_ND = model.placed(heard_BD[pieces_N], chosen(segments, now_N))
+        z_NZ = self._vectors(number, pieces_N.tolist(), before_ND, kept_NLV, last_NV)
+        led = model.led(z_NZ, before_ND, length_N)
+        lots_NLV = torch.from_numpy(
+            np.stack([self.randoms[b].random(kept_NLV.shape[1:]) for b in pieces_N.tolist()])
+        )
+        cells_NLV = model.decoder.write(
+            led,
+            last_NV,
+            kept_NLV,
+            length_N,
+            lambda x, place, v: self._pick(x, lots_NLV[:, place, v]),
+        )
+        self.cells_NLV[now_N] = cells_NLV
+        codes_ND = model.encoder(cells_NLV, last_NV)
+        heard_N1D, _ = model.conductor(codes_ND[:, None], heard_BD[pieces_N][None].contiguous())
+        return heard_BD.index_copy(0, pieces_N, heard_N1D[:, 0])
+
+    def _vectors(
+        self, number: int, pieces: list[int], before_ND: Tensor, kept_NLV: Tensor, last_NV: Tensor
+    ) -> Tensor:
+        """A vector for each segment, (N, Z): of the plan, of the rows that are kept of it, or of
+        the prior; as far from the first two as the plan's strength says.
+
+        With a target t and the prior N(m, s²), m + √(1 − a²) (t − m) + a s ε keeps the prior's
+        distribution for a target of the prior and any strength a, as in preconditioned
+        Crank-Nicolson proposals.
+        """
+        prior = self.model.prior(before_ND)
+        heard = self.model.posterior(self.model.encoder(kept_NLV, last_NV), before_ND)
+        noise = np.stack([self.randoms[b].standard_normal(prior.mean.shape[1]) for b in pieces])
+        noise_NZ = torch.from_numpy(noise).to(prior.mean)
+        target_NZ = heard.mean.clone()
+        strength_N1 = torch.where(kept_NLV[:, :1, 0] != PAD, 0.0, 1.0)
+        for row, piece in enumerate(pieces):
+            plan = self.plans[piece]
+            if plan.wanted is not None:
+                target_NZ[row], strength_N1[row] = plan.wanted[number], plan.strength
+        apart_NZ = strength_N1 * self.decoding.latent_temperature * prior.log_std.exp() * noise_NZ
+        near_N1 = (1 - strength_N1**2).sqrt()
+        return prior.mean + near_N1 * (target_NZ - prior.mean) + apart_NZ + self.shift_Z
+
+    def _pick(self, logits_NS: Tensor, lots_N: Tensor) -> Tensor:
+        """The symbols at which cumulative distributions pass numbers in [0, 1)."""
+        if self.decoding.temperature == 0:
+            return logits_NS.argmax(dim=1)
+        probs_NS = torch.softmax(logits_NS.double().cpu() / self.decoding.temperature, dim=1)
+        total_NS = probs_NS.cumsum(dim=1)
+        picked_N1 = torch.searchsorted(total_NS, (lots_N * total_NS[:, -1])[:, None], right=True)
+        return picked_N1[:, 0].clamp(max=probs_NS.shape[1] - 1).to(logits_NS.device)
+
+
+def _decoding(job: Job) -> Decoding:
+    return checked(Decoding, "sampling", job.request.options)
