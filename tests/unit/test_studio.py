@@ -160,6 +160,16 @@ def test_files_go_in_and_out(client, chorale, tmp_path):
         assert wrong is None or wrong in said(answer, status)
 
 
+def test_a_piece_is_fitted_to_the_roles_of_a_model(client, chorale, name):
+    piece = to_json(chorale(2))
+    for track, role in zip(piece["tracks"], ("Flute", "Oboe", "Viola", "Cello"), strict=True):
+        track |= {"role": "", "name": role}
+    fitted = client.post(f"/api/fit/{name}", json=piece).json()["piece"]
+    assert [track["role"] for track in fitted["tracks"]] == VOICES
+    piece["tracks"] += piece["tracks"][:1]
+    assert "has 5 sounding tracks" in said(client.post(f"/api/fit/{name}", json=piece), 422)
+
+
 def test_other_pages_and_names_are_refused(client):
     assert "is not evil.example" in said(client.get("/", headers={"Host": "evil.example"}), 400)
     other = client.post("/api/make", json={}, headers={"Origin": "http://evil.example"})

@@ -1,4 +1,4 @@
-"""The studio's HTTP API (see /docs of the running server) and its page.
+"""The studio's HTTP API (see /openapi.json of the running server) and its page.
 
 Nothing is loaded from elsewhere, and no path of a request reaches the file system.
 """
@@ -17,7 +17,7 @@ from ostinato.audio.formats import write_formats
 from ostinato.audio.render import soundfont_path
 from ostinato.readers.base import MIDI_SUFFIXES
 from ostinato.readers.read import XML_SUFFIXES, read_piece
-from ostinato.studio.asked import Asked, make
+from ostinato.studio.asked import Asked, fitted, make
 from ostinato.studio.models import Models
 from ostinato.studio.music import from_json, to_json
 
@@ -42,7 +42,7 @@ HEADERS = {
 
 def create_app(models: Models, hosts: tuple[str, ...] = ("127.0.0.1", "localhost")) -> FastAPI:
     """The server. hosts: names under which it may be asked; others are refused."""
-    app = FastAPI(title="Ostinato studio", version="1", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Ostinato studio", version="1", docs_url=None, redoc_url=None)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.middleware("http")
@@ -52,8 +52,7 @@ def create_app(models: Models, hosts: tuple[str, ...] = ("127.0.0.1", "localhost
         refused = _refusal(request, hosts)
         answer = JSONResponse({"detail": refused[1]}, refused[0]) if refused else None
         answered: Response = answer or await call_next(request)
-        if not request.url.path.startswith(("/docs", "/openapi")):
-            answered.headers.update(HEADERS)
+        answered.headers.update(HEADERS)
         return answered
 
     @app.exception_handler(ValueError)
@@ -64,6 +63,11 @@ def create_app(models: Models, hosts: tuple[str, ...] = ("127.0.0.1", "localhost
     async def page() -> FileResponse:
         return FileResponse(STATIC / "studio.html")
 
+    _add_api(app, models)
+    return app
+
+
+def _add_api(app: FastAPI, models: Models) -> None:
     @app.get("/api/models")
     def list_models() -> list[dict[str, Any]]:
         """Name, family and weights of every model."""
@@ -78,6 +82,11 @@ def create_app(models: Models, hosts: tuple[str, ...] = ("127.0.0.1", "localhost
     async def make_pieces(asked: Asked) -> list[dict[str, Any]]:
         """Pieces of a request; each with the request that makes it again."""
         return await run_in_threadpool(make, models, asked)
+
+    @app.post("/api/fit/{name}")
+    async def fit(name: str, piece: dict[str, Any]) -> dict[str, Any]:
+        """A piece as a model hears it: its roles and its grid, with remarks on what is left out."""
+        return await run_in_threadpool(fitted, models, name, piece)
 
     @app.post("/api/upload")
     async def upload(request: Request, name: str = "prompt.mid") -> dict[str, Any]:
@@ -95,8 +104,6 @@ def create_app(models: Models, hosts: tuple[str, ...] = ("127.0.0.1", "localhost
     @app.get("/api/soundfont", include_in_schema=False)
     def soundfont() -> FileResponse:
         return FileResponse(soundfont_path(), media_type="application/octet-stream")
-
-    return app
 
 
 def _refusal(request: Request, hosts: tuple[str, ...]) -> tuple[int, str] | None:

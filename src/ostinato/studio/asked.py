@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ostinato.live.composer import Composer, Prepared
 from ostinato.music.piece import Piece, Tempo
 from ostinato.music.timing import numbered_bars
+from ostinato.sampling.by_hand import voiced
 from ostinato.sampling.request import Fill
 from ostinato.studio.locks import regions
 from ostinato.studio.models import Models
@@ -54,6 +55,21 @@ def make(models: Models, asked: Asked) -> list[dict[str, Any]]:
     prompt = from_json(asked.piece) if asked.piece is not None else None
     with models.turn:
         return [_one(composer, asked, prompt, index) for index in range(asked.n)]
+
+
+def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
+    """A piece with the roles of a model, as its encoding holds it.
+
+    Raises:
+        ValueError: the model's encoding cannot hold it; says why.
+    """
+    representation = models.get(name).representation
+    piece = from_json(data)
+    held = representation.quantize(voiced(piece, representation))
+    said = [f"{count} notes are changed or left out: {why}" for why, count in held.dropped.items()]
+    if held.moved:
+        said.append(f"onsets were moved to the grid, by {held.moved:.3f} quarters on average")
+    return {"piece": to_json(held.piece), "remarks": said}
 
 
 def _one(composer: Composer, asked: Asked, prompt: Piece | None, index: int) -> dict[str, Any]:

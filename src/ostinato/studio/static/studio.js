@@ -80,7 +80,9 @@ function show() {
       button.onclick = () => { set.has(track.role) ? set.delete(track.role) : set.add(track.role); show(); };
       who.append(button);
     }
-    lane.append(who);
+    const gone = document.createElement("button"); gone.textContent = "×"; gone.setAttribute("aria-label", `Remove ${track.role}`);
+    gone.disabled = piece.tracks.length < 2; gone.onclick = () => remember(() => put(without(number), null));
+    who.append(gone); lane.append(who);
     for (const [bar, ticks] of widths()) {
       const key = `${track.role}|${bar}`, free = state.free.has(key), cell = document.createElement("button");
       cell.className = "cell"; cell.dataset.key = key; cell.style.width = `${roll.x(piece, ticks)}px`; cell.textContent = free ? "free" : bar;
@@ -205,6 +207,11 @@ function edit(tick, pitch) {
   remember(() => { state.piece = { ...piece, tracks, length }; state.request = null; });
 }
 
+function without(number) { // the piece without one track
+  const tracks = state.piece.tracks.filter((_, index) => index !== number);
+  return { ...state.piece, tracks, length: Math.max(0, ...tracks.flatMap((one) => one.notes.map((note) => note[0] + note[1]))) };
+}
+
 function blank(bars = Number(find("bars").value) || 8) {
   const ticks = 480, roles = state.about.roles.length ? state.about.roles : ["melody"];
   const tracks = roles.map((role) => ({ role, name: role, program: 0, drum: false, notes: [] }));
@@ -260,6 +267,11 @@ find("upload").onchange = (event) => guarded(null, async () => {
   const piece = await (await ask(`/api/upload?name=${encodeURIComponent(file.name)}`, file, true)).json();
   state.takes.push({ piece, request: null, label: file.name });
   remember(() => put(piece, null)); say(`${file.name}: ${piece.tracks.length} tracks, ${piece.bars.length} bars`);
+});
+find("fit").onclick = () => guarded(find("fit"), async () => {
+  if (!state.piece) throw new Error("there is no piece to fit: open, draw or record one first");
+  const { piece, remarks } = await (await ask(`/api/fit/${encodeURIComponent(find("model").value)}`, state.piece)).json();
+  remember(() => put(piece, null)); say(remarks.length ? remarks.join(". ") : "every note has its place");
 });
 for (const button of document.querySelectorAll("[data-export]")) button.onclick = () => guarded(button, async () => {
   if (!state.piece) throw new Error("there is nothing to export yet");
