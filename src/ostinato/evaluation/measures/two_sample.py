@@ -58,12 +58,12 @@ def measure(context: Context) -> Result:
         figures,
         view="forest",
         per_piece=per_piece,
-        title="Told from real music",
+        title="Recognized by classifiers",
         note=f"The first {context.quarters} quarters of {len(context.samples)} samples and "
         f"{len(context.held_out)} held-out pieces; {shorter} samples are shorter and left out. "
         f"The floor is the same test of {drawn} training pieces of different works. "
-        "0.5 is what cannot be told apart, 1 what always can. The lower rows are the features that "
-        "the classifier used most: their means in samples and in held-out music.",
+        "0.5 is chance, 1 means that every piece is recognized. The lower rows are the features "
+        "that the classifier used most: their means in samples and in held-out music.",
         order=12,
     )
 
@@ -123,8 +123,8 @@ def _figures(name: str, told: Told, floors: Sequence[Told]) -> dict[str, Figure]
             unit="share",
             direction="lower",
             floor=Interval(value, low, high, drawn[0].count),
-            label=f"Told by {TITLES[name]}, {label}",
-            note="0.5 cannot be told from held-out music",
+            label=f"Recognized by {TITLES[name]}, {label}",
+            note="0.5: the classifier cannot tell it from held-out music",
             is_headline=kind == "accuracy",
         )
     return figures
