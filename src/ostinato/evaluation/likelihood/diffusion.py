@@ -22,9 +22,11 @@ class Scorer:
         self.model = model
 
     def score(self, batch_BTW: Tensor, given: Given | None = None) -> Tensor:
-        """Nats of every column of whole pieces, (B, T, W), 0 where it is PAD."""
-        picked = self.model.given(given.codes_BC if given else None)
-        return bound_of(self.model, batch_BTW, picked, draws=DRAWS)
+        """Nats of every column of whole pieces, (B, T, W), 0 where it is PAD.
+
+        Without conditions, whatever is given, so that they compare with those of other models.
+        """
+        return bound_of(self.model, batch_BTW, None, draws=DRAWS)
 
     def predict(self, batch_BTW: Tensor, given: Given | None = None) -> tuple[Tensor, None]:
         """As `score`; nothing is predicted."""

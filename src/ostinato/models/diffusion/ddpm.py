@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from ostinato.models.diffusion.parts import noise
 from ostinato.models.diffusion.parts.bars import Frame, aligned, clock_sizes, clocks
 from ostinato.models.diffusion.parts.bound import bound_of
+from ostinato.models.diffusion.parts.intervals import Intervals
 from ostinato.models.diffusion.parts.level import NoiseLevel
 from ostinato.models.diffusion.parts.nearby import Nearby
 from ostinato.models.diffusion.parts.rolls import cells_of, rolls_of
@@ -44,9 +45,10 @@ class Config:
     widths, depths: of the levels of the U-Net, sixteenths first; see parts/unet.py. level_width: of
     the vector of the noise level. context: how many positions of the last level one sees to each
     side. schedule, shift: see noise.log_snrs. diffusion_steps: S, of the process. prediction:
-    `noise`, `velocity`, `clean` or `cells`. period: a clock for grids without bar lines, such as
-    16. conditions: names of the encoding's conditions that are seen. condition_dropout: how often
-    each is hidden in training, as a share of the pieces.
+    `noise`, `velocity`, `clean` or `cells`. intervals: whether logits of cells are told what the
+    other voices say through intervals, see parts/intervals.py. period: a clock for grids without
+    bar lines, such as 16. conditions: names of the encoding's conditions that are seen.
+    condition_dropout: how often each is hidden in training, as a share of the pieces.
     """
 
     widths: tuple[int, ...] = (128, 192, 256)
@@ -59,6 +61,7 @@ class Config:
     shift: float = 0.0
     diffusion_steps: int = 1000
     prediction: str = CELLS
+    intervals: bool = True
     period: int = 16
     conditions: tuple[str, ...] = ()
     condition_dropout: float = 0.1
@@ -129,6 +132,11 @@ class Model(nn.Module):
         )
         self.write = nn.Linear(width, voices * self.symbols)
         self.nearby = Nearby(voices, config.level_width) if config.prediction == CELLS else None
+        self.intervals = (
+            Intervals(voices, spec.voices, config.level_width)
+            if self.nearby and spec.voices and config.intervals
+            else None
+        )
         nn.init.zeros_(self.write.weight)
         nn.init.zeros_(self.write.bias)
         for clock in self.clocks:
@@ -187,7 +195,10 @@ class Model(nn.Module):
         if self.nearby is None:
             return out_BTVS
         own_BTVS = noise.evidence(noisy_BTVS, log_snr_B)
-        return out_BTVS + own_BTVS + self.nearby(own_BTVS * free_BTV1, level_BC)
+        logits_BTVS = out_BTVS + own_BTVS + self.nearby(own_BTVS * free_BTV1, level_BC)
+        if self.intervals is None:
+            return logits_BTVS
+        return self.intervals(logits_BTVS, frame.free_BTV.any(dim=2), level_BC)
 
     def clean(
         self, noisy_BTVS: Tensor, log_snr_B: Tensor, frame: Frame, sharpness: float = 1.0
@@ -224,9 +235,9 @@ class Model(nn.Module):
         return loss + self.bar_lines.nats(batch["bars"]).sum() if self.bar_lines else loss
 
     def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """The bound of whole pieces, under their conditions."""
-        rows_BTW, codes_BK = batch
-        nats_BTW = bound_of(self, rows_BTW, self.given(codes_BK), draws=DRAWS)
+        """The bound of whole pieces without conditions, so that it compares with other models'."""
+        rows_BTW, _ = batch
+        nats_BTW = bound_of(self, rows_BTW, None, draws=DRAWS)
         return {"nats": nats_BTW, "target": rows_BTW}
 
     def bar_nats(self, rows_BTW: Tensor) -> Tensor | None:

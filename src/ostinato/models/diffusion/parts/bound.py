@@ -7,7 +7,8 @@ For rolls of ones and zeros with a Gaussian process between λ_max and λ_min (K
 - ½ ∫ e^λ E|x - x̂(z_λ)|² dλ from λ_min to λ_max,
 - E[-log p(x | z)] at λ_max, a softmax over the keys of each cell, log N(z; α e_k, σ²) + constant.
 
-All are sums over cells. The integral is estimated without bias, whatever the network predicts.
+All are sums over cells. The integral is estimated without bias, whatever the network predicts, with
+levels drawn as densely as the schedule has them.
 """
 
 # B batch, T positions, W columns, V voices, S symbols
@@ -66,11 +67,11 @@ def bound_of(
     total_BTV = _prior(rolls_BTVS, lowest) + _reading(cells_BTV, rolls_BTVS, frame, highest, random)
     for draw in range(draws):
         shares_B = (draw + torch.rand(len(rows_BTW), generator=random)) / draws
-        level_B = (lowest + (highest - lowest) * shares_B).to(device)
+        level_B, slope_B = (found.to(device) for found in _level(model.log_snrs_S.cpu(), shares_B))
         fresh = torch.randn(rolls_BTVS.shape, generator=random).to(device)
         clean = model.clean(noise.noised(rolls_BTVS, fresh, level_B), level_B, frame)
         errors_BTV = (rolls_BTVS - clean).float().square().sum(dim=-1)
-        weights_B = 0.5 * (highest - lowest) * level_B.exp() / draws
+        weights_B = 0.5 * level_B.exp() * slope_B / draws
         total_BTV = total_BTV + errors_BTV * weights_B[:, None, None]
     total_BTV = total_BTV * frame.free_BTV
     nats_BTW = torch.zeros(rows_BTW.shape, device=device).index_add(2, model.columns_W, total_BTV)
@@ -79,6 +80,15 @@ def bound_of(
         return nats_BTW
     column = torch.tensor([model.structure.bar_column], device=device)
     return nats_BTW.index_add(2, column, bars_BT.float()[..., None])
+
+
+def _level(log_snrs_S: Tensor, shares_B: Tensor) -> tuple[Tensor, Tensor]:
+    """λ at these shares, in [0, 1), of the process, between its steps, and -dλ/d share."""
+    places_B = shares_B * (len(log_snrs_S) - 1)
+    before_B = places_B.long().clamp(max=len(log_snrs_S) - 2)
+    fall_B = log_snrs_S[before_B] - log_snrs_S[before_B + 1]
+    level_B = log_snrs_S[before_B] - fall_B * (places_B - before_B)
+    return level_B.float(), (fall_B * (len(log_snrs_S) - 1)).float()
 
 
 def _prior(rolls_BTVS: Tensor, lowest: float) -> Tensor:
