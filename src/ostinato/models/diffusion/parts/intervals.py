@@ -13,8 +13,7 @@ from torch.nn import functional as F
 from ostinato.models.spec import Voices
 
 HIDDEN = 8  # planes between the layers
-WINDOWS = (4,)  # steps before and after whose mean is read
-KEY = 16  # steps to each side that tell what pitches are around
+NEAR, KEY = 4, 16  # steps to each side: of a voice's mean, of the pitches that are around
 
 
 class Intervals(nn.Module):
@@ -25,7 +24,7 @@ class Intervals(nn.Module):
     def __init__(self, columns: int, spec: Voices, level_width: int) -> None:
         super().__init__()
         self.lowest, self.pitches = spec.lowest, spec.pitches
-        planes = columns * (1 + 2 * len(WINDOWS)) + 1
+        planes = 2 * columns + 1
         steps_P = torch.arange(spec.pitches)
         index_PP = steps_P - steps_P[:, None] + spec.pitches - 1  # from (rows) to (columns)
         self.register_buffer("index_PP", index_PP, persistent=False)
@@ -56,18 +55,14 @@ class Intervals(nn.Module):
 
 
 def _around(chances_BTVP: Tensor) -> Tensor:
-    """Each voice now, its means over the steps before and after, and all pitches around, flat."""
-    batch, length, voices, pitches = chances_BTVP.shape
-    total = F.pad(chances_BTVP.flatten(2).cumsum(dim=1), (0, 0, 1, 0))  # (B, T + 1, V P)
+    """Each voice now and in the mean over the steps near it, and all pitches around, flat."""
+    length = chances_BTVP.shape[1]
+    total_BTVP = F.pad(chances_BTVP.cumsum(dim=1), (0, 0, 0, 0, 1, 0))  # one step more
+    steps_T = torch.arange(length, device=total_BTVP.device)
 
-    def mean(first: int, end: int) -> Tensor:
-        """Over the steps from `first` up to before `end`, as seen from each."""
-        steps_T = torch.arange(length, device=total.device)
-        low_T, high_T = (steps_T + first).clamp(0, length), (steps_T + end).clamp(0, length)
-        return (total[:, high_T] - total[:, low_T]) / (end - first)
+    def mean(reach: int) -> Tensor:
+        first_T, end_T = (steps_T - reach).clamp(min=0), (steps_T + reach + 1).clamp(max=length)
+        return (total_BTVP[:, end_T] - total_BTVP[:, first_T]) / (2 * reach + 1)
 
-    parts = [chances_BTVP.flatten(2)]
-    for window in WINDOWS:
-        parts += [mean(-window, 0), mean(1, window + 1)]
-    key_BTVP = mean(-KEY, KEY + 1).view(batch, length, voices, pitches)
-    return torch.cat([*parts, key_BTVP.sum(dim=2)], dim=-1)
+    parts = (chances_BTVP, mean(NEAR), mean(KEY).sum(dim=2, keepdim=True))
+    return torch.cat(parts, dim=2).flatten(2)
