@@ -298,7 +298,7 @@ def test_a_family_without_a_system_can_be_tried():
     [
         (
             ["system=nobody"],
-            "params.yaml has no system 'nobody'; it has: absorbing, ",
+            f"params.yaml has no system 'nobody'; it has: {', '.join(sorted(PARAMS['systems']))}",
         ),
         (["system=lstm", "model=gpt/small"], "system=lstm is of family lstm, model=gpt/small is"),
         (
