@@ -144,6 +144,16 @@ def test_meters_change_within_a_piece_and_a_pickup_begins_with_rests():
     assert BAND.decode(tokens).meters == (Meter(0, 3, 4), Meter(24, 4, 4))
 
 
+def test_a_pickup_that_a_file_writes_as_a_meter_of_its_own_is_one():
+    rows = [(0, 0, 4, 60, 90), (0, 4, 12, 62, 90)]
+    piece = piece_of(TRACKS[:1], rows, (Meter(0, 1, 4), Meter(4, 3, 4)))
+    bars = (0, 4)
+    printed = piece_of(TRACKS[:1], rows, (Meter(0, 3, 4),), bars)
+    assert np.array_equal(BAND.encode(piece), BAND.encode(printed))
+    with pytest.raises(Unencodable, match="1/4 is none of"):
+        BAND.encode(replace(piece, meters=(Meter(0, 1, 4), Meter(8, 3, 4))))
+
+
 def test_a_note_that_sounds_into_a_bar_makes_it_a_bar_of_the_piece():
     piece = piece_of(TRACKS[:1], [(0, 0, 20, 60, 90)])
     tokens = replace(BAND, meters=("3/4", "4/4", "6/4")).encode(piece)

@@ -107,7 +107,7 @@ def request_of(
     files = [key for key in ("prompt", "end") if getattr(asked, key) is not None]
     task = task_of(named(config, files), asked, able)
     options = {key: config[key] for key in able.options if key in config}
-    if isinstance(task, Fill) and "particles" in able.options:
+    if isinstance(task, Fill) and "particles" in able.options and gap["particles"] is not None:
         options["particles"] = gap["particles"]
     given = {key: config[key] for key in ("bars", "min_bars", "n", "seed", "conditions")}
     return Request(task=task, options=options | config["options"], **given)

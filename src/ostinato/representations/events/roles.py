@@ -45,6 +45,7 @@ from ostinato.representations.events.parts.quantize import (
     meters_in_steps,
     meters_on_bar_lines,
     missing_steps,
+    pickup_as_rests,
 )
 from ostinato.representations.events.parts.roles_grammar import RolesGrammar
 from ostinato.representations.events.parts.roles_write import (
@@ -189,6 +190,7 @@ class Roles:
         Raises:
             Unencodable: for one of the protocol's REASONS.
         """
+        piece = pickup_as_rests(piece, self.meters)
         played, unchosen = self._as_played(piece)
         notes = notes_of_roles(played, self.roles, needed=self.needed == "all")
         low, high = np.array([self._register(role) for role in self.roles]).T[:, notes["track"]]

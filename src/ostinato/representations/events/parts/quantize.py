@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ostinato.music.piece import Meter, Notes, Piece
+from ostinato.music.piece import Annotation, Meter, Notes, Piece
 from ostinato.representations.voice_lines import round_half_up
 
 BarSteps = Callable[[Meter], int]
@@ -32,6 +32,26 @@ def end_at_repeats(notes: Notes) -> tuple[Notes, int]:
 def end_of(notes: Notes) -> int:
     """Where the last note ends; 0 without notes."""
     return int((notes["onset"] + notes["duration"]).max()) if len(notes) else 0
+
+
+def pickup_as_rests(piece: Piece, meters: Sequence[str]) -> Piece:
+    """A piece whose pickup is written as a bar of a meter of its own, as in MIDI files, with the
+    meter after it from the start and a bar line where the pickup ends.
+
+    meters: those that can be said; a first meter that can be is no pickup.
+    """
+    if (
+        len(piece.meters) < 2
+        or f"{piece.meters[0].numerator}/{piece.meters[0].denominator}" in meters
+    ):
+        return piece
+    first, second = piece.meters[:2]
+    bar = first.bar_quarters() * piece.ticks_per_quarter
+    if first.onset > 0 or second.onset != bar or first.bar_quarters() >= second.bar_quarters():
+        return piece
+    line = Annotation(second.onset, "bar")
+    opening = (replace(second, onset=0), *piece.meters[2:])
+    return replace(piece, meters=opening, annotations=(*piece.annotations, line))
 
 
 def missing_steps(piece: Piece, steps_per_quarter: int, bar_steps: BarSteps) -> int:
