@@ -60,8 +60,8 @@ docs: setup $(VENV)/docs ## build the documentation site into site/, with strict
 test: setup $(VENV)/executors $(VENV)/docs check ## format, lint, types and all tests
 	python -m pytest -n 2 --dist worksteal
 
-test-fast: setup ## the tests that start no process and train little
-	python -m pytest -n 2 --dist worksteal -m "not slow and not starts"
+test-fast: setup ## the unit tests that start no process and train little, on fewer random pieces
+	python -m pytest -n 2 --dist worksteal --hypothesis-profile fast -m "not slow and not starts" tests/unit
 
 check: setup ## format, lint and types only
 	ruff format --check .

@@ -10,18 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from ostinato.corpus.store import Entry
 from ostinato.music.piece import VOICES, Key, Meter, Piece, Tempo, Track, make_notes
 from ostinato.representations.grid.grid import Grid
 
 ROOT = Path(__file__).parents[1]
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many workers as cores, one thread each
 RANGES = ((64, 76), (57, 69), (50, 62), (40, 55))
 SPLITS = ("train",) * 7 + ("valid",) * 2 + ("test",) * 2
 
 
-# fixtures that train a model or start a script, which `make test-fast` does without
-STARTS = {"train", "model_folder", "script", "run_script", "built", "laboratory"}
+# fixtures that train a model or start processes, which `make test-fast` does without
+STARTS = {"train", "model_folder", "script", "run_script", "built", "laboratory", "fitted"}
+settings.register_profile("fast", max_examples=5)  # of `make test-fast`
 
 
 def pytest_collection_modifyitems(items):
@@ -160,25 +163,34 @@ def model_folder(train, tmp_path_factory):
     return folder / "lstm"
 
 
+@pytest.fixture(scope="session")
+def make_project(tokens_folder):
+    """Make a folder to run scripts in: the project's params.yaml and the tiny tokens."""
+
+    def make(folder):
+        shutil.copy(ROOT / "params.yaml", folder)
+        shutil.copytree(tokens_folder, folder / "data" / "tokens" / "bach-grid")
+        return folder
+
+    return make
+
+
 @pytest.fixture
-def project(tmp_path, tokens_folder):
-    """A folder to run scripts in: the project's params.yaml and the tiny tokens."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copytree(tokens_folder, tmp_path / "data" / "tokens" / "bach-grid")
-    return tmp_path
+def project(make_project, tmp_path):
+    return make_project(tmp_path)
 
 
 @pytest.fixture
 def script(project):
     """Start a script of pipelines/ in the project, as a user does."""
 
-    def start(name, *arguments, wrapper=(), **variables):
+    def start(name, *arguments, wrapper=(), cwd=project, **variables):
         path = str(ROOT / "pipelines" / f"{name}.py")
-        environment = os.environ | {"DVC_ROOT": str(project), "PYTHONWARNINGS": "ignore"}
+        environment = os.environ | {"DVC_ROOT": str(cwd), "PYTHONWARNINGS": "ignore"}
         environment["PYTHONFAULTHANDLER"] = "1"  # a crash shows where, in whichever process
         return subprocess.Popen(
             [sys.executable, *wrapper, path, *arguments],
-            cwd=project,
+            cwd=cwd,
             env=environment | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

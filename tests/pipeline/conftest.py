@@ -60,6 +60,8 @@ training:
 """
 OWN = {"lstm": "dropout: 0.1", "gpt": "heads: 2, context: 32"}
 
+SECOND = ("evaluate@tiny-gpt", "encode@micro-remi")  # what the second laboratory builds
+
 
 @dataclass(frozen=True)
 class Laboratory:
@@ -171,7 +173,8 @@ def store_uri(built):
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """Two laboratories in different folders, built at the same time: the first one by `dvc repro`,
-    stage by stage and tracked, the other one with independent stages side by side.
+    stage by stage and tracked, the other one, but for tiny-lstm, with independent stages side by
+    side.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -186,7 +189,7 @@ def built(tmp_path_factory):
             tracking = {"OSTINATO_TRACKING": "on", "MLFLOW_TRACKING_URI": store_of(made[0])}
             with ThreadPoolExecutor() as pool:
                 tracked = pool.submit(made[0].run, "-m", "dvc", "repro", **tracking)
-                untracked = pool.submit(made[1].run, "-m", "ostinato.execution.repro")
+                untracked = pool.submit(made[1].run, "-m", "ostinato.execution.repro", *SECOND)
                 assert tracked.result()
                 assert untracked.result()
             (home / "built").touch()

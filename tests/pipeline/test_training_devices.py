@@ -40,23 +40,46 @@ def arguments(family, trainer, out):
     return (*MODELS[family], *TRAINING, *trainer, f"out={out}")
 
 
+def result(folder):
+    """The curve and the weights of a model."""
+    from safetensors.numpy import load_file
+
+    with (folder / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file)), load_file(folder / "weights.safetensors")
+
+
 @pytest.fixture
 def trained(run_script, project):
     """Train to the end; the curve and the weights."""
 
-    def train(family, trainer, name, **options):
-        from safetensors.numpy import load_file
-
+    def train(family, trainer, name, cwd=project, **options):
         out = f"models/{name}"
-        code, printed, err = run_script("train", *arguments(family, trainer, out), **options)
+        given = arguments(family, trainer, out)
+        code, printed, err = run_script("train", *given, cwd=cwd, **options)
         assert code == 0, f"exit status {code}\n{err}"
         assert printed.count("best ") == 1, "one process reports"
-        with (project / out / "history.csv").open(newline="") as file:
-            curve = list(csv.DictReader(file))
-        assert list((project / ".cache" / "resume").iterdir()) == []
-        return curve, load_file(project / out / "weights.safetensors")
+        assert list((cwd / ".cache" / "resume").iterdir()) == []
+        return result(cwd / out)
 
     return train
+
+
+@pytest.fixture(scope="module")
+def alone(make_project, tmp_path_factory):
+    """Where the models of one process are, each trained for the first test that asks for it."""
+    return make_project(tmp_path_factory.mktemp("alone"))
+
+
+@pytest.fixture
+def one(trained, alone):
+    """The result of one process."""
+
+    def one(family):
+        if not (alone / "models" / family).exists():
+            trained(family, ("trainer=cpu",), family, cwd=alone)
+        return result(alone / "models" / family)
+
+    return one
 
 
 def assert_same(one, other):
@@ -72,18 +95,17 @@ def assert_same(one, other):
         assert other_weights[name] == pytest.approx(value, abs=1e-3), name
 
 
-def test_two_processes_end_with_the_loss_curve_of_one_at_the_same_global_batch(trained):
-    one = trained("lstm", ("trainer=cpu",), "one")
-    assert_same(one, trained("lstm", TWO, "two"))
-    assert_same(one, trained("lstm", (*TWO, "trainer.micro_batch=1"), "parts"))
+def test_two_processes_end_with_the_loss_curve_of_one_at_the_same_global_batch(
+    trained, one
+):  # in one part for each: the tests of torchrun and SLURM
+    parts = trained("lstm", (*TWO, "trainer.micro_batch=1"), "parts")
+    assert_same(one("lstm"), parts)
 
 
 @pytest.mark.parametrize("family", ["lstm", "music_transformer"])  # gpt's: the test of kills
-def test_weights_in_shares_end_with_the_loss_curve_of_one_process(trained, family):
-    one = trained(family, ("trainer=cpu",), "one")
-    assert_same(one, trained(family, FSDP, "shares"))
-    if family == "music_transformer":
-        assert_same(one, trained(family, (*FSDP, "trainer.micro_batch=1"), "parts"))
+def test_weights_in_shares_end_with_the_loss_curve_of_one_process(trained, one, family):
+    parts = ("trainer.micro_batch=1",) if family == "music_transformer" else ()
+    assert_same(one(family), trained(family, (*FSDP, *parts), "shares"))
 
 
 def free_port():
@@ -92,15 +114,13 @@ def free_port():
         return str(found.getsockname()[1])
 
 
-def test_torchrun_starts_the_same_training(trained):
-    one = trained("lstm", ("trainer=cpu",), "one")
+def test_torchrun_starts_the_same_training(trained, one):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    assert_same(one, trained("lstm", TWO, "torchrun", wrapper=torchrun))
+    assert_same(one("lstm"), trained("lstm", TWO, "torchrun", wrapper=torchrun))
 
 
-def test_slurm_starts_the_same_training(trained, script, project):
+def test_slurm_starts_the_same_training(one, script, project):
     """What srun tells its tasks, told to two processes."""
-    one = trained("lstm", ("trainer=cpu",), "one")
     job = {
         "SLURM_JOB_ID": "4711",
         "SLURM_JOB_NAME": "train",
@@ -118,11 +138,7 @@ def test_slurm_starts_the_same_training(trained, script, project):
     ends = [task.communicate(timeout=300) for task in tasks]
     assert [task.returncode for task in tasks] == [0, 0], ends
     assert [printed.count("best ") for printed, _ in ends] == [1, 0]
-    from safetensors.numpy import load_file
-
-    with (project / "m" / "history.csv").open(newline="") as file:
-        curve = list(csv.DictReader(file))
-    assert_same(one, (curve, load_file(project / "m" / "weights.safetensors")))
+    assert_same(one("lstm"), result(project / "m"))
 
 
 def kill_all(process):

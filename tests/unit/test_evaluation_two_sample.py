@@ -75,8 +75,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(two_sample, "network", lambda values: learn(values, small))
 
 
+@pytest.mark.starts
 def test_random_pitches_are_caught_and_real_music_is_not(chorale, real, quick):
-    pieces = [chorale(900 + n) for n in range(20)]
+    pieces = [chorale(900 + n) for n in range(16)]
     caught = two_sample.measure(real([random_pitches(piece, 1) for piece in pieces]))
     honest = two_sample.measure(real(pieces))
     accuracy = caught.values["features_accuracy"]
@@ -85,10 +86,11 @@ def test_random_pitches_are_caught_and_real_music_is_not(chorale, real, quick):
     assert honest.values["features_accuracy"].low < accuracy.floor.high < 0.8
     clues = [name for name in caught.values if name.startswith("clue_")]
     assert len(clues) == two_sample.SHOWN
-    assert caught.per_piece["samples/network_log_odds"].shape == (20,)
+    assert caught.per_piece["samples/network_log_odds"].shape == (16,)
     assert caught.per_piece["held_out/features_log_odds"].shape == (30,)
 
 
+@pytest.mark.starts
 def test_means_of_held_out_music_are_over_groups(chorale, real, quick):
     pieces = [random_pitches(chorale(900 + n), 1) for n in range(6)]
     context = real(pieces)

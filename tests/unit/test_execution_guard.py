@@ -59,6 +59,9 @@ BAD = {
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory need Linux")
 
 
+pytestmark = pytest.mark.starts  # processes
+
+
 @pytest.fixture
 def guard():
     with Guard() as guard:

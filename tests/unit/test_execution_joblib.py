@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from ostinato.execution.guard import Limits
 from ostinato.execution.parallel import Executor, map_guarded
 
@@ -12,6 +14,7 @@ import poison  # children import it by this name
 
 LIMITS = Limits(seconds=1, megabytes=300)
 TWO = Executor(workers=2)
+pytestmark = pytest.mark.starts
 
 
 def test_a_consumer_that_uses_joblib_itself_does_not_take_our_workers_away():

@@ -50,7 +50,10 @@ VOICES_OF["roll"] = []  # it reads all tracks, whatever their roles
 each = pytest.mark.parametrize("name", ALL)
 each_event = pytest.mark.parametrize("name", EVENTS)
 few = settings(
-    max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=min(20, settings.default.max_examples),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 
 

@@ -34,7 +34,10 @@ GRIDS = {
 BARRED = [name for name in GRIDS if name != "no bars"]
 each = pytest.mark.parametrize("name", BARRED)
 few = settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=min(25, settings.default.max_examples),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 METERS = [(4, 4), (3, 4), (6, 8), (3, 2), (12, 8)]
 

@@ -29,7 +29,10 @@ ALL |= {
 ROLES = ("melody", "bridge", "piano", "chords", "bass", "drums", "guitar", "")
 METERS = [(4, 4), (3, 4), (1, 4), (6, 8), (7, 8), (5, 4), (4, 2), (3, 8)]
 few = settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=min(25, settings.default.max_examples),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 each = pytest.mark.parametrize("name", ALL)
 

@@ -49,8 +49,12 @@ def jobs_of(chorale, count=3):
     return [*jobs, Job(prompted, 0, 3)]
 
 
-@pytest.mark.parametrize("name", REPRESENTATIONS)
-@pytest.mark.parametrize("family", FAMILIES)
+# every form with one family, and with each other one those whose extent ends in another way
+STREAMS = [("lstm", name) for name in REPRESENTATIONS if name != "roll"] + [("gpt", "roll")]
+STREAMS += [(family, name) for family in FAMILIES[1:] for name in ("bars", "flat", "remi")]
+
+
+@pytest.mark.parametrize(("family", "name"), STREAMS)
 def test_a_stream_gives_the_tokens_of_the_batch(settings_of, chorale, name, family):
     sampler = sampler_of(settings_of, name, family)
     jobs = jobs_of(chorale)

@@ -15,10 +15,13 @@ from ostinato import tracking
 from ostinato.tracking.handle import RunHandle, flattened
 from ostinato.tracking.store import PARENT_RUN, SWITCH, open_store, tracking_uri
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed database:ResourceWarning",  # mlflow keeps its engines for the process's life
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = [
+    pytest.mark.starts,  # a database of MLflow takes seconds
+    pytest.mark.filterwarnings(
+        "ignore:unclosed database:ResourceWarning",  # mlflow keeps its engines for the process
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+    ),
+]
 TAGS = {"fingerprint": "f1", "family": "lstm"}
 
 
@@ -95,19 +98,19 @@ def test_the_root_without_dvc_is_the_git_top_level_then_dvc_yaml(root, monkeypat
     assert tracking_uri() == f"sqlite:///{root}/mlflow.db"
 
 
-def test_three_processes_that_open_a_new_store_at_once_all_succeed(root):
+def test_two_processes_that_open_a_new_store_at_once_both_succeed(root):
     source = """
         from ostinato.tracking import training_run
         with training_run("race", {"a": 1}, {}) as run:
             run.log({"train/loss": 1.0}, 0)
             print(run.tracked, run.id)
     """
-    processes = [start(source) for _ in range(3)]
+    processes = [start(source) for _ in range(2)]
     outputs = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    assert [process.returncode for process in processes] == [0, 0], outputs
     assert all(out.startswith("True ") for out, _ in outputs), outputs
-    assert len({out for out, _ in outputs}) == 3
-    assert [run.info.status for run in runs()] == ["FINISHED"] * 3
+    assert len({out for out, _ in outputs}) == 2
+    assert [run.info.status for run in runs()] == ["FINISHED"] * 2
     with sqlite3.connect(root / "mlflow.db") as database:
         (count,) = database.execute(
             "select count(*) from experiments where name='ostinato'"

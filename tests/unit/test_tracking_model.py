@@ -21,10 +21,13 @@ from ostinato.tracking.store import SWITCH
 TRACK = b"MTrk\0\0\0\x0c\0\x90\x3c\x50\x60\x80\x3c\0\0\xff\x2f\0"  # one note
 SOME = b"MThd\0\0\0\6\0\0\0\1\0\x60" + TRACK
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed database:ResourceWarning",  # mlflow keeps its engines for the process's life
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = [
+    pytest.mark.starts,  # a database of MLflow takes seconds
+    pytest.mark.filterwarnings(
+        "ignore:unclosed database:ResourceWarning",  # mlflow keeps its engines for the process
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -71,12 +71,12 @@ def assert_same_curve(ours, theirs, near):
 
 @pytest.mark.parametrize("family", EXACT)
 def test_accumulated_parts_give_the_curve_of_the_whole_batch(fitted, settings_of, family):
-    settings = settings_of(family, EXACT[family], steps=30)
+    settings = settings_of(family, EXACT[family])
     whole, steps = fitted(settings, "whole")
-    assert steps == [10, 20, 30], "steps are counted, not parts"
-    for micro_batch in (2, 1):
+    assert steps == [10, 20], "steps are counted, not parts"
+    for micro_batch in (2, 1) if family == "lstm" else (2,):
         parts, steps = fitted(settings, f"parts-{micro_batch}", micro_batch=micro_batch)
-        assert steps == [10, 20, 30]
+        assert steps == [10, 20]
         assert_same_curve(whole, parts, 5e-5)
 
 
@@ -277,7 +277,7 @@ def no_power(*args):
 
 
 # both trace a model in the same way; the default one's compiler takes half a minute for each
-BACKENDS = [("lstm", "inductor"), ("gpt", "inductor")]
+BACKENDS = [("lstm", "aot_eager"), ("gpt", "inductor")]
 BACKENDS += [("gpt2", "aot_eager"), ("music_transformer", "aot_eager")]
 
 
