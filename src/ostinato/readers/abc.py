@@ -3,8 +3,8 @@
 An own reader, because MusPy (0.5.0) drops the first tune of a file and the last line of the last
 one, and music21 (9.9.2) drops meters that change within a tune, ties and grace notes of chords, and
 takes 66 ms for a tune. It reads notes, chords, ties, tuplets, broken rhythms, voices, overlays,
-keys of all modes, chord symbols, fermatas, parts, repeats, endings and jumps; not lyrics, macros
-and playback directives.
+keys of all modes, chord symbols, fermatas, parts, repeats, endings, jumps, macros, transposition
+and how far accidentals hold; not lyrics and other playback directives.
 """
 
 from collections import Counter
@@ -16,6 +16,7 @@ from ostinato.music.piece import Annotation, Key, Meter, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.abc_fields import default_unit, part_order
 from ostinato.readers.abc_lines import MUSIC, Line, Tune, read_lines, tunes_of, values
+from ostinato.readers.abc_macros import Macros
 from ostinato.readers.abc_tokens import Dialect
 from ostinato.readers.abc_voice import Voice
 from ostinato.readers.base import Reading, ReadOptions
@@ -64,6 +65,7 @@ class _Voices:
         self._preset: list[Line] = []
         self._current: Voice | None = None
         self._dialect = Dialect()
+        self._macros = Macros(values(tune.header, "m"))
         for text in values(tune.header, "I"):
             self._dialect.read(text)
 
@@ -88,13 +90,15 @@ class _Voices:
     def _field(self, line: Line) -> None:
         if line.letter == "I":
             self._dialect.read(line.text)
+        if line.letter == "m":
+            self._macros.define(line.text)
         elif self._current:
             self._current.field(line.letter, line.text)
         else:
             self._preset.append(line)
 
     def _music(self, text: str) -> None:
-        for kind, token in self._dialect.tokens(text):
+        for kind, token in self._dialect.tokens(self._macros.expand(text)):
             if kind == "field" and token[1] == "V":
                 self._select(token[3:-1])
             elif kind == "field":
@@ -122,7 +126,7 @@ class _Voices:
             voice.field("K", "none")  # the field names a clef alone
         own = [Line("V", text[len(name) :]) for text in values(header, "V")
                if _voice_id(text) == name]  # fmt: skip
-        symbols = [line for line in header if line.letter == "U"]
+        symbols = [line for line in header if line.letter in "UI"]
         for line in symbols + own + self._preset:
             voice.field(line.letter, line.text)
         return voice

@@ -3,7 +3,8 @@
 The line rules are those of the ABC standard 2.1 (sections 2.2, 3, 3.3 and 11). A tune begins at its
 X: field and ends at the first empty line after its K: field. In a tune, a line is a comment, a
 directive (`%%`), a line of a text block (`%%begintext` to `%%endtext` and others of the kind), a
-field, or the continuation of a field (`+:`). Every other line of the body is music.
+field, or the continuation of a field (`+:`). Every other line of the body is music. Of directives,
+those that change what sounds are read, as I: fields.
 """
 
 import itertools
@@ -20,6 +21,7 @@ _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _MUSIC = re.compile(r"[A-Ga-gXZxyz]:[|:\]]")  # a note or rest, then a bar line
 _BLOCK = re.compile(r"(?:%%|I:)\s*begin(\w+)")
 _COMMENT = re.compile(r"(?<!\\)%.*")
+_DIRECTIVE = re.compile(r"%%\s*(MIDI\s+r?transpose|propagate-accidentals)\b")
 MUSIC = ""
 
 
@@ -132,7 +134,9 @@ def _without_blocks(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _line(raw: str) -> Line | None:
-    """A field or music; None for comments and directives, which are not even empty lines."""
+    """A field or music; None for comments and most directives, which are not even empty lines."""
+    if _DIRECTIVE.match(raw):
+        return Line("I", _COMMENT.sub("", raw[2:]).strip())
     text = _COMMENT.sub("", raw).rstrip()
     if not text.strip():
         return None

@@ -19,6 +19,8 @@ from ostinato.readers.score import Mark, Written
 TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # p notes in the time of q; of others by the meter
 SYMBOLS = {"H": "fermata", "O": "coda", "S": "segno"}  # of the letters that U: can redefine
 _SYMBOL = re.compile(r"\s*([H-Wh-w~])\s*=\s*(?:!([^!]*)!)?")
+_TRANSPOSE = re.compile(r"MIDI\s+(r?)transpose\s+([+-]?\d{1,3})\b")
+_PROPAGATE = re.compile(r"propagate-accidentals\s+(not|octave|pitch)\b")
 MICROTONE = "microtones are rounded to semitones"
 
 
@@ -48,7 +50,8 @@ class Voice:
 
     def __post_init__(self) -> None:
         self._symbols = dict(SYMBOLS)
-        self._altered: dict[str, int] = {}  # by accidentals in this bar
+        self._altered: dict[str | int, int] = {}  # by accidentals in this bar
+        self._propagate = "pitch"
         self._group: list[tuple[int, AbcNote]] = []  # the last notes, with their numbers in `notes`
         self._tied: list[tuple[int, int]] = []  # numbers of tied notes, natural pitches
         self._onset = self._length = Fraction(0)  # of the last group or rest
@@ -96,6 +99,11 @@ class Voice:
             self.name = abc_fields.voice_name(value) or self.name
         elif letter == "U" and (found := _SYMBOL.match(value)):
             self._symbols[found[1]] = found[2] or ""
+        elif letter == "I" and (found := _TRANSPOSE.match(value)):
+            relative = self.shifts.get("directive", 0) if found[1] else 0
+            self.shifts["directive"] = relative + int(found[2])
+        elif letter == "I" and (found := _PROPAGATE.match(value)):
+            self._propagate = found[1]
 
     def close(self) -> None:
         """End an overlay that the last bar has."""
@@ -220,14 +228,19 @@ class Voice:
         return self.notes[number].onset + self.notes[number].duration
 
     def _pitch(self, note: AbcNote, tied: dict[int, int]) -> int:
-        """An accidental holds for its letter in all octaves up to the bar line."""
+        """An accidental holds up to the bar line for its letter in all octaves, where a directive
+        does not say that it holds for its octave or its note alone.
+        """
+        place = note.natural if self._propagate == "octave" else note.letter
+        alter = self._altered.get(place, self.key.alters.get(note.letter, 0))
         if note.alter is not None:
             whole = ceil(abs(note.alter) - Fraction(1, 2))
             self.warnings[MICROTONE] += note.alter.denominator != 1
-            self._altered[note.letter] = whole if note.alter > 0 else -whole
+            alter = whole if note.alter > 0 else -whole
+            if self._propagate != "not":
+                self._altered[place] = alter
         elif note.natural in tied:
             return tied[note.natural]
-        alter = self._altered.get(note.letter, self.key.alters.get(note.letter, 0))
         return note.natural + alter + sum(self.shifts.values())
 
     def _tie(self, group: list[tuple[int, AbcNote]]) -> None:
