@@ -29,7 +29,7 @@ def main(config: dict[str, Any]) -> None:
     threadpool_limits(1, user_api="blas")  # sums in one order, whatever the number of processors
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
     check_trained_on(trained, tokens)
-    samples = read_samples(Path("samples") / system)
+    samples = read_samples(Path("samples") / system, trained.representation)
     scorer = scorer_of(trained.model, item["family"])
     results, context = run_measures(
         samples,

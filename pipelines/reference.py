@@ -14,6 +14,7 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.evaluation.excerpts import EvaluationSettings
     from ostinato.evaluation.reference import write_reference
     from ostinato.loading.tokens import open_tokens
+    from ostinato.music.recording import Recording
     from ostinato.settings import checked
 
     threadpool_limits(1, user_api="blas")  # sums in one order, whatever the number of processors
@@ -27,9 +28,11 @@ def main(config: dict[str, Any]) -> None:
         settings,
         bars=config["sampling"]["bars"],
     )
+    sounds = isinstance(next(iter(music.held_out), None), Recording)
+    unit = "seconds" if sounds else "quarters"
     print(
         f"{name}: samples are compared with {len(music.held_out)} held-out and {len(music.train)} "
-        f"training excerpts of {music.quarters} quarters; "
+        f"training excerpts of {music.quarters} {unit}; "
         f"{len(music.held_out_whole) - len(music.held_out)} held-out pieces are shorter"
     )
 

@@ -33,7 +33,7 @@ def main(config: dict[str, Any]) -> None:
     rows = write_samples(out, system, samples)
     renders = render(system, samples, rows, config["renders"])
     run = tracking.system_run(Path(), system)
-    for file in sorted(out.glob("*.mid")):
+    for file in sorted(path for path in out.iterdir() if path.suffix in (".mid", ".wav")):
         run.artifact(file, "samples")
     run.artifacts(renders, "samples")
     failed = [row for row in rows if row["failed"]]
@@ -47,7 +47,7 @@ def render(system: str, samples: list[Any], rows: list[dict[str, Any]], count: i
 
     folder = Path("renders") / system
     for sample, row in zip(samples, rows, strict=True):
-        if row["file"] and len(sample.piece.notes) and row["index"] < count:
+        if row["file"] and audio.sounds(sample.piece) and row["index"] < count:
             name = Path(row["file"]).stem
             try:
                 audio.render(sample.piece, folder, name)

@@ -16,7 +16,8 @@ pickle. A request is a row of a table, or a dictionary; every column is optional
 | `temperature`, `options` | settings of the sampler; without them its own defaults |
 
 The answer has a row for each piece: `request` (row of the request), `index` and `id` of the piece,
-`midi` (bytes of a MIDI file; Base64 over HTTP), `nats`, and `failed` (the reason, without `midi`).
+`midi` (bytes of a MIDI file, of a WAV file from models of sound; Base64 over HTTP), `nats`, and
+`failed` (the reason, without `midi`).
 """
 
 import math
@@ -26,7 +27,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ostinato.generator import Generator
-from ostinato.music.write import write_midi
 from ostinato.readers.read import read_piece
 from ostinato.sampling.by_hand import voiced
 from ostinato.sampling.request import Request, Task
@@ -38,11 +38,13 @@ from ostinato.sampling.tasks import (
     task_named,
     task_of,
 )
+from ostinato.sampling.write import suffix_of, write_piece
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from ostinato.music.piece import Piece
+    from ostinato.music.recording import Recording
 
 WHOLE = ("bars", "min_bars", "n", "seed")
 OWN = ("task", "prompt", "end", "prompt_bars", "infill_bars", "infill_voices", "vary")
@@ -152,10 +154,10 @@ def _number(key: str, value: Any) -> float:
     return float(value)
 
 
-def _bytes(piece: "Piece") -> bytes:
+def _bytes(piece: "Piece | Recording") -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "piece.mid"
-        write_midi(path, piece)
+        path = Path(folder) / f"piece.{suffix_of(piece)}"
+        write_piece(path, piece)
         return path.read_bytes()
 
 

@@ -41,6 +41,7 @@ SETTINGS = {
     "roles_any": {"kind": "roles", "roles": ["piano", "bass", "strings", "drums"]},
 }
 ALIKE = {"trio", "pop", "lead", "tracks"}  # others stand for them: band, remi_tracks, roles_any
+ALIKE |= {"mel"}  # sound has no symbols: tests/unit/test_representations_mel.py
 ALIKE |= {name for name in SETTINGS if "roles_" in name and name != "roles_any"}
 ALL = {name: build(options) for name, options in SETTINGS.items() if name not in ALIKE}
 EVENTS = [name for name in ALL if SETTINGS[name]["kind"] == "events"]

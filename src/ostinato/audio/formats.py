@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ostinato.music.piece import Piece
+from ostinato.music.recording import Recording
 
 FORMATS = ("mid", "musicxml", "wav", "mp3", "png")
 SOUND = ("wav", "mp3")
@@ -33,11 +34,16 @@ def check_formats(given: Sequence[object]) -> tuple[str, ...]:
     return formats
 
 
-def write_formats(piece: Piece, folder: Path, name: str, formats: Sequence[str]) -> dict[str, str]:
+def write_formats(
+    piece: Piece | Recording, folder: Path, name: str, formats: Sequence[str]
+) -> dict[str, str]:
     """Write `folder`/`name`.<format> for each; returns those that cannot be, with the reason.
 
-    A piece of rests has no sound, and MIDI, MusicXML and picture all the same.
+    A piece of rests has no sound, and MIDI, MusicXML and picture all the same. A recording has
+    sound and a picture.
     """
+    if isinstance(piece, Recording):
+        return _write_recording(piece, folder, name, formats)
     from ostinato.audio.pianoroll import draw
     from ostinato.audio.render import SAMPLE_RATE, RenderError, synthesize, write_audio
     from ostinato.music.write import write_midi
@@ -62,3 +68,17 @@ def write_formats(piece: Piece, folder: Path, name: str, formats: Sequence[str])
     for kind in wanted:
         write_audio(paths[kind], sound, SAMPLE_RATE)
     return {}
+
+
+def _write_recording(
+    recording: Recording, folder: Path, name: str, formats: Sequence[str]
+) -> dict[str, str]:
+    from ostinato.audio.render import write_audio
+    from ostinato.audio.spectrogram import draw
+
+    for kind in formats:
+        if kind in SOUND:
+            write_audio(folder / f"{name}.{kind}", recording.sound, recording.sample_rate)
+        elif kind == "png":
+            draw(recording, folder / f"{name}.png")
+    return {kind: "it is sound without notes" for kind in formats if kind not in (*SOUND, "png")}

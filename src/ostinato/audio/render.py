@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.audio.pianoroll import draw
-from ostinato.files import MissingInput, atomic_file
+from ostinato.audio.spectrogram import draw as draw_frames
+from ostinato.files import DamagedFile, MissingInput, atomic_file, require
 from ostinato.music.piece import Piece, Tempo
+from ostinato.music.recording import Recording
 from ostinato.music.timing import DEFAULT_QPM, duration_seconds, seconds_at
 
 Sound = npt.NDArray[np.float32]
@@ -115,7 +117,7 @@ def check_sound(sound: Sound, piece: Piece, sample_rate: int) -> None:
 
 
 def write_audio(path: Path, sound: Sound, sample_rate: int) -> None:
-    """Write sound of (samples, channels) as .flac, .mp3 or .wav, with the same bytes every time.
+    """Write sound, (samples, channels) or (samples,), as .flac, .mp3 or .wav, always the same way.
 
     Raises:
         ValueError: another suffix; libsndfile's Ogg and Opus bytes differ between runs.
@@ -129,9 +131,37 @@ def write_audio(path: Path, sound: Sound, sample_rate: int) -> None:
         soundfile.write(str(partial), sound, sample_rate, format=FORMATS[suffix])
 
 
-def render(piece: Piece, folder: Path, name: str) -> tuple[Path, Path]:
-    """Write `name`.mp3 and `name`.png, the piano roll, into `folder`; return both paths."""
+def read_audio(path: Path, made_by: str) -> tuple[Sound, int]:
+    """A sound file of one channel, (samples,), and its samples a second.
+
+    Raises:
+        MissingInput, DamagedFile: naming the file and the command that makes it.
+    """
+    import soundfile
+
+    try:
+        sound, rate = soundfile.read(str(require(path, made_by)), dtype="float32")
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise DamagedFile(f"{path} is damaged ({error}); make it again with: {made_by}") from error
+    if sound.ndim != 1:
+        raise DamagedFile(f"{path} has {sound.shape[1]} channels, not 1; make it with: {made_by}")
+    return sound, int(rate)
+
+
+def sounds(piece: Piece | Recording) -> bool:
+    """Whether there is anything to hear: a recording, or at least one note."""
+    return isinstance(piece, Recording) or len(piece.notes) > 0
+
+
+def render(piece: Piece | Recording, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write `name`.mp3 and `name`.png, the piano roll or spectrogram, into `folder`; return both
+    paths.
+    """
     sound, picture = folder / f"{name}.mp3", folder / f"{name}.png"
+    if isinstance(piece, Recording):
+        write_audio(sound, piece.sound, piece.sample_rate)
+        draw_frames(piece, picture)
+        return sound, picture
     write_audio(sound, synthesize(piece), SAMPLE_RATE)
     draw(piece, picture)
     return sound, picture

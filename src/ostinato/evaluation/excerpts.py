@@ -1,5 +1,7 @@
 """Cuts real music and samples to one length, so that measures compare like with like.
 
+Recordings are counted in seconds where pieces are counted in quarters.
+
 The length is the same for all systems of an encoding: the whole quarters that nine in ten held-out
 pieces reach, and no more than samples may have bars for. Shorter pieces are left out of the cut
 sets and counted; the whole ones keep them.
@@ -8,6 +10,7 @@ sets and counted; the whole ones keep them.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +18,14 @@ from ostinato.corpus.store import read_pieces
 from ostinato.evaluation.measures.protocol import Array, Excerpts
 from ostinato.loading.tokens import TokenSet
 from ostinato.music.piece import Piece, cut
+from ostinato.music.recording import Recording
 from ostinato.representations.protocol import Representation
 from ostinato.seeds import seed_of
 
 HELD_OUT = ("valid", "test")
 REACHED_BY = 0.9  # share of held-out pieces that are at least as long as the common length
 EPSILON = 1e-6  # of a quarter
+SECONDS = 8.0  # at most, of recordings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +88,10 @@ def decoded(
     """Pieces as the representation holds them, under their names in the corpus."""
     part = tokens.splits[split]
     for number in numbers:
-        piece = representation.decode(part.tokens_of(number).astype(np.int32))
+        array = part.tokens_of(number)
+        if array.dtype.kind != "f":
+            array = array.astype(np.int32)
+        piece = representation.decode(array)
         yield replace(piece, id=str(part.piece[number]))
 
 
@@ -122,18 +130,31 @@ def common_quarters(real: Sequence[Piece], bars: int) -> int:
     """
     if not len(real):
         raise ValueError("the encoding has no piece to compare samples with; see its summary.json")
-    lengths = np.array([piece.quarters for piece in real])
+    lengths = np.array([length_of(piece) for piece in real])
     reached = float(np.quantile(lengths, 1 - REACHED_BY, method="lower"))
-    meters = [float(piece.first_meter().bar_quarters()) for piece in real]
-    values, counts = np.unique(meters, return_counts=True)
-    most = bars * float(values[counts.argmax()])
+    most = SECONDS
+    if not isinstance(real[0], Recording):
+        meters = [float(piece.first_meter().bar_quarters()) for piece in real]
+        values, counts = np.unique(meters, return_counts=True)
+        most = bars * float(values[counts.argmax()])
     return max(1, int(min(reached, most) + EPSILON))
 
 
 def cut_to(whole: Excerpts, quarters: int) -> Excerpts:
     """The first `quarters` of the pieces that are as long; notes that go on are cut off."""
-    long = np.array([piece.quarters >= quarters - EPSILON for piece in whole], dtype=bool)
+    long = np.array([length_of(piece) >= quarters - EPSILON for piece in whole], dtype=bool)
     kept = whole.only(long)
-    cuts = [cut(piece, 0, quarters * piece.ticks_per_quarter) for piece in kept]
-    ended = [piece.quarters <= quarters + EPSILON for piece in kept]
+    cuts = [_beginning(piece, quarters) for piece in kept]
+    ended = [length_of(piece) <= quarters + EPSILON for piece in kept]
     return replace(kept, pieces=cuts, ended=kept.ended & np.array(ended, dtype=bool))
+
+
+def length_of(piece: Piece | Recording) -> float:
+    """Quarters of a piece, seconds of a recording."""
+    return piece.seconds if isinstance(piece, Recording) else piece.quarters
+
+
+def _beginning(piece: Any, length: int) -> Any:
+    if isinstance(piece, Recording):
+        return replace(piece, frames=piece.frames[: round(length * piece.rate)])
+    return cut(piece, 0, length * piece.ticks_per_quarter)

@@ -21,9 +21,10 @@ from ostinato.evaluation.excerpts import (
     whole_excerpts,
 )
 from ostinato.evaluation.measures.protocol import Array, Corpus, Excerpts
-from ostinato.evaluation.measures.registry import found
+from ostinato.evaluation.measures.registry import found, unfit
 from ostinato.files import DamagedFile, atomic_folder, require, write_npz
 from ostinato.loading.tokens import TokenSet
+from ostinato.models.spec import ArraySpec
 from ostinato.representations.protocol import Representation
 from ostinato.representations.registry import build
 
@@ -72,7 +73,7 @@ def write_reference(
             folder / EXCERPTS, arrays | {"quarters": np.array(music.quarters), "tokens": digest}
         )
         for name, module in found().items():
-            if hasattr(module, "reference"):
+            if hasattr(module, "reference") and not unfit(name, ArraySpec.of(tokens.codec).kind):
                 write_npz(folder / f"{name}.npz", module.reference(given))
     return music
 

@@ -1,22 +1,27 @@
 """Runs every measure on one system: its samples beside the real music of its encoding."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ostinato.audio.render import read_audio
 from ostinato.evaluation.excerpts import EvaluationSettings, cut_to, sample_excerpts
 from ostinato.evaluation.measures.protocol import Context, Result
-from ostinato.evaluation.measures.registry import found
+from ostinato.evaluation.measures.registry import found, unfit
 from ostinato.evaluation.reference import read_real_music, read_reference
 from ostinato.evaluation.scorer import Scorer
-from ostinato.files import read_json, require
+from ostinato.files import DamagedFile, read_json, require
 from ostinato.loading.tokens import TokenSet
+from ostinato.models.spec import ArraySpec
 from ostinato.music.piece import Piece
+from ostinato.music.recording import Recording
 from ostinato.readers.midi_file import read_midi_file
+from ostinato.representations.protocol import Representation, Sounding
 from ostinato.sampling.load import Trained
 from ostinato.sampling.request import Unconditional
 
@@ -24,16 +29,23 @@ FORMAT = 2
 SAMPLES_FORMAT = 1
 
 
-def read_samples(folder: Path) -> list[tuple[dict[str, Any], Piece | None]]:
+def read_samples(
+    folder: Path, representation: Representation | None = None
+) -> list[tuple[dict[str, Any], Any]]:
     """Every row of samples.json with its piece, which is None where sampling failed.
+
+    representation: of the system's encoding; where that is one of sound, samples are recordings.
 
     Raises:
         MissingInput, DamagedFile: naming the file and the command that makes it.
     """
     made_by = f"dvc repro sample@{folder.name}"
     listed = read_json(folder / "samples.json", expect_format=SAMPLES_FORMAT, made_by=made_by)
+    read: Callable[..., Any] = read_sample
+    if isinstance(representation, Sounding):
+        read = partial(read_recording, representation)
     return [
-        (row, None if row["failed"] is not None else read_sample(folder, row, made_by))
+        (row, None if row["failed"] is not None else read(folder, row, made_by))
         for row in listed["samples"]
     ]
 
@@ -41,6 +53,20 @@ def read_samples(folder: Path) -> list[tuple[dict[str, Any], Piece | None]]:
 def read_sample(folder: Path, row: Mapping[str, Any], made_by: str) -> Piece:
     """A sample from its MIDI file, under its id."""
     return replace(read_midi_file(require(folder / row["file"], made_by)), id=row["id"])
+
+
+def read_recording(
+    representation: Sounding, folder: Path, row: Mapping[str, Any], made_by: str
+) -> Recording:
+    """A sample from its sound file, under its id: what is heard, not the frames it was made of."""
+    path = folder / row["file"]
+    sound, rate = read_audio(path, made_by)
+    if rate != representation.sample_rate:
+        raise DamagedFile(
+            f"{path} has {rate} samples a second, its encoding {representation.sample_rate}; make "
+            f"it again with: {made_by}"
+        )
+    return replace(representation.recording(sound), id=row["id"])
 
 
 def run_measures(
@@ -86,7 +112,10 @@ def run_measures(
         history=rows,
     )
     results = {}
+    kind = ArraySpec.of(tokens.codec).kind
     for name, module in found().items():
+        if unfit(name, kind):
+            continue
         own = replace(context, reference=read_reference(reference, name, tokens.name))
         results[name] = checked(name, module.measure(own), context)
     return results, context
@@ -97,6 +126,8 @@ def details_of(
 ) -> dict[str, Any]:
     """Everything of details.json; rows: of samples.json."""
     card, tokens = context.card, context.tokens
+    kind = ArraySpec.of(tokens.codec).kind
+    not_measured = {name: why for name in found() if (why := unfit(name, kind))}
     return {
         "format": FORMAT,
         **{key: card[key] for key in ("system", "family", "size", "encoding", "dataset", "seed")},
@@ -107,11 +138,12 @@ def details_of(
         "samples": {
             "count": len(rows),
             "failed": sum(row["failed"] is not None for row in rows),
-            "quarters": context.quarters,
+            "seconds" if kind == "mel" else "quarters": context.quarters,
             "compared": len(context.samples),
             "too_short": len(context.samples_whole) - len(context.samples),
         },
         "measures": {name: result.plain() for name, result in results.items()},
+        "not_measured": not_measured,
     }
 
 

@@ -126,7 +126,10 @@ class Composer:
         generator = self._generator
         if not generator.capabilities().streams or isinstance(request.task, Fill):
             sample = generator.generate(replace(request, n=1))[0]
-            yield Step(sample.piece, request.bars, True, sample.row["failed"])
+            piece, failed = sample.piece, sample.row["failed"]
+            if piece is not None and not isinstance(piece, Piece):
+                piece, failed = None, f"{generator.system} makes sound without notes"
+            yield Step(piece, request.bars, True, failed)
             return
         session, before, bars = generator.session(replace(request, n=1)), -1, 0
         while True:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ostinato.metrics.bootstrap import Interval
 from ostinato.metrics.differences import Column
 from ostinato.music.piece import Piece
+from ostinato.music.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class StoredSample:
-    """One generated piece; `piece` is None where generation failed, for the reason in `failed`."""
+    """One generated piece, or the sound and the frames of one that has no notes; both are None
+    where generation failed, for the reason in `failed`.
+    """
 
     id: str
     task: str
@@ -58,9 +61,10 @@ class StoredSample:
     bars: int | None = None
     failed: str | None = None
     piece: Piece | None = None
+    recording: Recording | None = None
 
     def __post_init__(self) -> None:
-        if self.piece is None and not self.failed:
+        if self.piece is None and self.recording is None and not self.failed:
             raise ValueError(f"sample {self.id} has neither a piece nor a reason for its failure")
 
 
@@ -80,7 +84,7 @@ class System:
     """All results of one trained system.
 
     columns: values of single pieces by (measure, set, name). series: points (x, y) by (measure,
-    name). hashes: of weights and tokens. number: decides the colour.
+    name). not_measured: why, by measure. hashes: of weights and tokens. number: decides the colour.
     """
 
     name: str
@@ -92,6 +96,7 @@ class System:
     parameters: int
     number: int
     counts: Mapping[str, int]
+    not_measured: Mapping[str, str]
     hashes: Mapping[str, str]
     measures: tuple[Measured, ...]
     columns: Mapping[tuple[str, str, str], Column]
@@ -102,7 +107,7 @@ class System:
     @property
     def failed(self) -> int:
         """Samples without music."""
-        return sum(sample.piece is None for sample in self.samples)
+        return sum(sample.failed is not None for sample in self.samples)
 
     def figure(self, measure: str, name: str) -> Figure | None:
         """One figure; None where the system has none."""

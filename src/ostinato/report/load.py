@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.audio.render import read_audio
 from ostinato.files import DamagedFile, read_json, require
 from ostinato.metrics.bootstrap import Interval
 from ostinato.metrics.differences import Column
+from ostinato.music.recording import Frames, Recording
 from ostinato.readers.midi_file import read_midi_file
 from ostinato.report.data import (
     DatasetNote,
@@ -71,6 +73,7 @@ def load_system(
             parameters=int(details["parameters"]),
             number=number,
             counts=details["samples"],
+            not_measured=details.get("not_measured", {}),
             hashes={"weights": details["weights_sha256"], "tokens": details["tokens_digest"]},
             measures=tuple(sorted(measures, key=lambda m: (m.order, m.name))),
             columns=_columns(path.parent / "pieces.csv", made_by),
@@ -94,16 +97,23 @@ def load_samples(name: str, root: Path) -> tuple[StoredSample, ...]:
     """
     folder, made_by = root / "samples" / name, f"dvc repro sample@{name}"
     listed = read_json(folder / "samples.json", expect_format=SAMPLES_FORMAT, made_by=made_by)
+    sounds = any(str(row.get("file")).endswith(".wav") for row in listed["samples"])
+    frames = _frames(folder / "tokens.npz", made_by) if sounds else {}
     try:
-        return tuple(_sample(row, folder, made_by) for row in listed["samples"])
+        return tuple(_sample(row, folder, made_by, frames) for row in listed["samples"])
     except KeyError as error:
         place = folder / "samples.json"
         raise DamagedFile(f"{place} lacks {error}; make it again with: {made_by}") from error
 
 
-def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> StoredSample:
-    failed = row["failed"]
-    piece = None if failed else read_midi_file(require(folder / row["file"], made_by))
+def _sample(
+    row: Mapping[str, Any], folder: Path, made_by: str, frames: Mapping[str, Frames]
+) -> StoredSample:
+    failed, piece, recording = row["failed"], None, None
+    if not failed and row["id"] in frames:
+        recording = _recording(row, folder / row["file"], made_by, frames[row["id"]])
+    elif not failed:
+        piece = read_midi_file(require(folder / row["file"], made_by))
     if piece is not None and not len(piece.notes):
         piece, failed = None, "no notes"
     return StoredSample(
@@ -117,7 +127,32 @@ def _sample(row: Mapping[str, Any], folder: Path, made_by: str) -> StoredSample:
         bars=row.get("bars"),
         failed=failed,
         piece=piece,
+        recording=recording,
     )
+
+
+def _recording(row: Mapping[str, Any], path: Path, made_by: str, frames: Frames) -> Recording:
+    """A sample's sound as it was written, and the frames that it was made of."""
+    sound, sample_rate = read_audio(path, made_by)
+    rate = len(frames) * sample_rate / len(sound)
+    return Recording(
+        id=str(row["id"]),
+        frames=frames,
+        rate=rate,
+        sample_rate=sample_rate,
+        invert=lambda _: sound,
+    )
+
+
+def _frames(path: Path, made_by: str) -> dict[str, Frames]:
+    """The frames of samples by id."""
+    try:
+        arrays = np.load(require(path, made_by))
+        ends = np.cumsum(arrays["length"])[:-1]
+        parts = np.split(arrays["tokens"].astype(np.float32), ends)
+        return dict(zip(arrays["id"].tolist(), parts, strict=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedFile(f"{path} cannot be read ({error}); make it with: {made_by}") from error
 
 
 def _check_same(

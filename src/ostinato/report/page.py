@@ -62,6 +62,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"number": number, "breakable": breakable, "count": count}
     environment.filters |= {"describe": player.describe, "roll": player.roll}
+    environment.filters |= {"sound": player.sound, "spectrogram": player.spectrogram}
     environment.globals |= {
         "asset": lambda name: Markup((folder / name).read_text(encoding="utf-8")),  # noqa: S704 - ours
         "instrument": player.instrument,

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ostinato.audio.pianoroll import voice_name, voice_number
 from ostinato.audio.render import synthesize
+from ostinato.audio.spectrogram import picture
 from ostinato.music.piece import Piece, Tempo, Track, make_notes
 from ostinato.music.timing import bar_onsets, duration_seconds, numbered_bars, seconds_at
 from ostinato.report.data import StoredSample
@@ -53,6 +54,18 @@ def mp3(sound: npt.NDArray[np.float32], sample_rate: int) -> str:
     file = io.BytesIO()
     soundfile.write(file, sound, sample_rate, format="MP3")
     return base64.b64encode(file.getvalue()).decode()
+
+
+def sound(sample: StoredSample) -> str:
+    """The sound of a sample that has no notes, as MP3 in base64."""
+    assert sample.recording is not None
+    return mp3(sample.recording.sound, sample.recording.sample_rate)
+
+
+def spectrogram(sample: StoredSample) -> str:
+    """The frames of a sample that has no notes, as PNG in base64."""
+    assert sample.recording is not None
+    return base64.b64encode(picture(sample.recording)).decode()
 
 
 def as_json(value: Any) -> Markup:
@@ -116,7 +129,9 @@ def describe(sample: StoredSample) -> str:
         parts.append(f"continues {sample.prompt}, {sample.prompt_bars:g} bars given")
     elif sample.task not in ("", "unconditional"):
         parts.append(sample.task)
-    if sample.bars:
+    if sample.recording is not None:
+        parts.append(f"{sample.recording.seconds:.1f} s")
+    elif sample.bars:
         parts.append(f"{sample.bars} bars")
     if sample.task:
         parts.append(f"seed {sample.seed}")

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import Piece
+from ostinato.music.recording import Recording
 
 Tokens = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
@@ -31,6 +32,7 @@ REASONS = {
     "pitch out of range": "a note below the lowest or above the highest pitch",
     "meter not in the vocabulary": "a meter that is not in the representation's list",
     "too long": "a note lies before quarter note 0 or after LONGEST_QUARTERS",
+    "no sound": "the SoundFont makes no sound of it, or not of all of it",
 }
 LONGEST_QUARTERS = 1 << 16  # nine hours at 120 a minute: a stray event must not make a huge array
 
@@ -226,6 +228,29 @@ class Structured(Protocol):
         voice_columns, bar_column: numbers of columns. inside, bar, end: their sub-tokens, or None.
         meters: sub-tokens of bar lines, by meter. structural: all of these.
         """
+
+
+@runtime_checkable
+class Sounding(Protocol):
+    """A representation of sound: real numbers, which decode to a `Recording` in place of a piece.
+
+    Its `shift` is empty, and what counts bars or symbols raises ValueError.
+    """
+
+    @property
+    def kind(self) -> str:
+        """As in ArraySpec."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sounds that it reads and makes, in Hz."""
+
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
+
+    def recording(self, sound: npt.NDArray[Any]) -> Recording:
+        """A sound (N,) as its frames."""
 
 
 @runtime_checkable

@@ -22,6 +22,7 @@ from ostinato.representations.protocol import (
     FORMAT,
     Quantized,
     Representation,
+    Sounding,
     Structured,
     Timed,
     Tokens,
@@ -54,12 +55,13 @@ def write_encoding(
             for entry in entries:
                 try:
                     quantized = representation.quantize(entry.piece)
+                    written = representation.write(quantized.piece)
                 except Unencodable as error:
                     row = {"piece": entry.piece.id, "reason": error.reason, "detail": str(error)}
                     rejected.append(row)
                     continue
                 conditions.add(entry.split, entry.piece)
-                splits[entry.split].add(quantized, representation.write(quantized.piece))
+                splits[entry.split].add(quantized, written)
                 moved.append(quantized.moved)
                 dropped.update(quantized.dropped)
         counts: dict[str, Any] = {
@@ -101,6 +103,7 @@ def codec_of(representation: Representation) -> dict[str, Any]:
     structure = representation.structure() if isinstance(representation, Structured) else None
     return (
         timing
+        | ({"kind": representation.kind} if isinstance(representation, Sounding) else {})
         | ({"structure": structure} if structure else {})
         | {
             "format": FORMAT,
@@ -124,6 +127,8 @@ class _SplitWriter:
         self._width = representation.width
         names = len(representation.vocabulary)
         self._dtype = np.dtype(np.int16 if names <= 2**15 else np.int32)
+        if not names:  # real numbers
+            self._dtype = np.dtype(np.float16)
         self._possible = np.stack([representation.shift(k) for k in SHIFTS]) >= 0
         self._file: IO[bytes] | None = None
 
@@ -165,6 +170,8 @@ class _SplitWriter:
 
     def _shift_range(self, tokens: Tokens) -> tuple[int, int]:
         """How far tokens can be transposed within the vocabulary: an unbroken range around 0."""
+        if self._dtype.kind == "f":
+            return 0, 0
         used = np.zeros(self._possible.shape[1], dtype=bool)
         used[tokens] = True
         possible = np.all(self._possible[:, used], axis=1).tolist()

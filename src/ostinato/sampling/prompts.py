@@ -19,6 +19,7 @@ REMEDIES = {  # by the reason why a prompt cannot be encoded
     "pitch out of range": "transpose the prompt, or take a model whose encoding has this pitch",
     "meter not in the vocabulary": "take a model whose encoding has this meter",
     "too long": "take the part of it that is wanted",
+    "no sound": "give its tracks programs of the SoundFont",
 }
 
 

@@ -1,4 +1,6 @@
-"""Writes a system's samples: MIDI files, their exact arrays and log-probabilities, one row each."""
+"""Writes a system's samples: MIDI or sound files, their exact arrays and log-probabilities, and a
+row for each.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.audio.render import write_audio
 from ostinato.files import atomic_folder, write_json, write_npz
 from ostinato.music.piece import Piece
+from ostinato.music.recording import Recording
 from ostinato.music.write import write_midi
 from ostinato.sampling.sampler import Made
 
@@ -17,11 +21,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Sample:
-    """A generated piece (None where it failed), the array that it was made from, and its row in
-    samples.json.
+    """A generated piece or sound (None where it failed), the array that it was made from, and its
+    row in samples.json.
     """
 
-    piece: Piece | None
+    piece: Piece | Recording | None
     made: Made
     row: dict[str, Any]
 
@@ -33,10 +37,11 @@ def write_samples(out: Path, system: str, samples: Sequence[Sample]) -> list[dic
     rows = []
     with atomic_folder(out) as folder:
         for sample in samples:
-            name = f"{sample.row['task']}-{sample.row['index']}.mid" if sample.piece else None
-            if sample.piece and name:
+            name = None
+            if sample.piece is not None:
+                name = f"{sample.row['task']}-{sample.row['index']}.{suffix_of(sample.piece)}"
                 assert not (folder / name).exists(), "two samples of one name"
-                write_midi(folder / name, sample.piece)
+                write_piece(folder / name, sample.piece)
             rows.append(sample.row | {"file": name})
         made = [sample.made for sample in samples]
         arrays = {
@@ -50,3 +55,16 @@ def write_samples(out: Path, system: str, samples: Sequence[Sample]) -> list[dic
         write_npz(folder / "tokens.npz", arrays)
         write_json(folder / "samples.json", {"format": FORMAT, "system": system, "samples": rows})
     return rows
+
+
+def suffix_of(piece: Piece | Recording) -> str:
+    """Of the file that `write_piece` writes."""
+    return "wav" if isinstance(piece, Recording) else "mid"
+
+
+def write_piece(path: Path, piece: Piece | Recording) -> None:
+    """Write a piece as MIDI, or a recording as sound."""
+    if isinstance(piece, Recording):
+        write_audio(path, piece.sound, piece.sample_rate)
+    else:
+        write_midi(path, piece)

@@ -1,8 +1,11 @@
-"""Bounds of families of Gaussian diffusion over rolls: the variational bound in continuous time."""
+"""Bounds of families of Gaussian diffusion over rolls: the variational bound in continuous time.
+
+Models of sound have none: a likelihood of real numbers says little about what is heard.
+"""
 
 # B batch, T positions, W columns
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -17,6 +20,10 @@ class Scorer:
     """Bounds the nats of pieces with one model."""
 
     kind: Literal["exact", "bound"] = "bound"
+
+    def __new__(cls, model: Any) -> Any:
+        """None for a model of sound."""
+        return None if model.shape.is_real else super().__new__(cls)
 
     def __init__(self, model: Model) -> None:
         self.model = model

@@ -4,6 +4,7 @@ import numpy as np
 
 from ostinato.evaluation.measures.protocol import Context, Figure, Result
 
+KINDS = ("tokens", "roll", "mel")
 CURVES = {"training": "train_loss", "validation": "valid_loss"}
 
 

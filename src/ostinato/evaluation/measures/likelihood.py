@@ -11,6 +11,7 @@ from ostinato.evaluation.scored import Scored, pieces_of, score_and_predict, sco
 from ostinato.metrics.bootstrap import Interval
 from ostinato.models.spec import ArraySpec
 
+KINDS = ("tokens", "roll", "mel")
 SPLITS = ("test", "valid")
 HEADLINES = ("test/nats_per_token", "valid/nats_per_token", "test/bits_per_quarter")
 

@@ -5,6 +5,7 @@ A measure is a file of this folder with two functions:
     reference(corpus: Corpus) -> Mapping[str, ndarray]    once an encoding, by the stage reference@
     measure(context: Context) -> Result                   once a system, by the stage evaluate@
 
+KINDS names the kinds of arrays that it applies to, see ArraySpec; without it a measure is of notes.
 `reference` may be left out. What it returns is stored, and `context.reference` has it: everything
 whose cost grows with the training set belongs there. The registry finds measures by their files.
 The report draws a Result by its `view` and knows no measure by name.
@@ -191,7 +192,8 @@ class Context:
 
     samples, held_out, train: cut to the first `quarters`; shorter pieces are not in them.
     samples_whole, held_out_whole, train_whole: uncut, the shorter ones too. Samples have no prompt,
-    and each is its own group. reference: what the measure's own `reference` returned. scorer: of
+    and each is its own group. Of an encoding of sound these are recordings in place of pieces, and
+    `quarters` are seconds. reference: what the measure's own `reference` returned. scorer: of
     the system's likelihood, None where it has none. groups: as in Corpus. card: its model.json.
     history: rows of its learning curve.
     """

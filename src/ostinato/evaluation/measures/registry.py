@@ -8,6 +8,7 @@ from types import ModuleType
 from ostinato.evaluation import measures
 
 SHARED = ("protocol", "registry")
+NOTES = ("tokens", "roll")  # kinds of arrays that decode to notes
 
 
 @cache
@@ -27,3 +28,12 @@ def found() -> dict[str, ModuleType]:
         if not hasattr(module, "measure"):
             raise AttributeError(f"evaluation/measures/{name}.py has no function measure(context)")
     return modules
+
+
+def unfit(name: str, kind: str) -> str:
+    """Why a measure does not apply to arrays of a kind, "" where it does: a measure is of notes
+    unless its file says of what, such as KINDS = ("mel",).
+    """
+    if kind in getattr(found()[name], "KINDS", NOTES):
+        return ""
+    return "a measure of sound" if kind in NOTES else "a measure of notes, and sound has none"

@@ -4,8 +4,9 @@ from typing import Any
 
 from ostinato.representations.protocol import Representation
 from ostinato.sampling.diffusion.rolls import Rolls
+from ostinato.sampling.diffusion.sounds import Sounds
 
-KINDS: dict[str, Any] = {"tokens": Rolls}  # by ArraySpec.kind
+KINDS: dict[str, Any] = {"tokens": Rolls, "mel": Sounds}  # by ArraySpec.kind
 
 
 class Sampler:

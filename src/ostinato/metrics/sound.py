@@ -1,0 +1,115 @@
+"""Features of log-mel frames that need no download, and how near two sounds are.
+
+The Fréchet audio distance is usually taken on embeddings of a trained network (Kilgour 2019), which
+must be downloaded and knows little of short piano chords. Two kinds of rows, one for every second,
+take its place, and the report gives both distances. `cepstra`: means and deviations of the first
+cepstral coefficients, the classic description of timbre, loudness and their changes (Davis &
+Mermelstein 1980; as rows of a distance: Logan & Salomon 2001). `random_rows`: what a fixed random
+layer makes of patches of 0.26 seconds, in which pitches and the order of frames count, too; random
+features keep distances between inputs (Johnson & Lindenstrauss 1984; Rahimi & Recht 2007).
+"""
+
+# R rows, T frames, M bands, K coefficients, U units, L positions of a passage, P passages
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.fft import dct
+
+from ostinato.music.recording import Recording
+
+Rows = npt.NDArray[np.float64]
+COEFFICIENTS = 16  # K
+UNITS, PATCH, HOP = 32, 8, 4  # U; frames of a patch and from patch to patch
+SEED = 0  # of the random layer
+DECIBELS = 20.0  # of one unit of a frame
+PASSAGE, MERGED = 2.0, 2  # seconds of a passage; so many frames and bands are averaged to search
+RISE = 0.25  # mean rise of the bands, above which an onset begins: 5 dB
+
+
+def seconds_of(recording: Recording) -> npt.NDArray[np.float64]:
+    """The whole seconds of a recording, (R, T, M)."""
+    length = round(recording.rate)
+    count = len(recording.frames) // length
+    whole = recording.frames[: count * length].astype(np.float64)
+    return whole.reshape(count, length, recording.frames.shape[1])
+
+
+def cepstra(recording: Recording) -> Rows:
+    """Means and standard deviations of K coefficients in every second, (R, 2 K)."""
+    found = dct(seconds_of(recording), type=2, norm="ortho", axis=2)[..., :COEFFICIENTS]
+    return np.concatenate([found.mean(axis=1), found.std(axis=1)], axis=1)
+
+
+def random_rows(recording: Recording) -> Rows:
+    """Means of U random rectified units over the patches of every second, (R, U)."""
+    seconds = seconds_of(recording)
+    patches = np.lib.stride_tricks.sliding_window_view(seconds, PATCH, axis=1)[:, ::HOP]
+    size = PATCH * seconds.shape[2]
+    weights = np.random.default_rng(SEED).standard_normal((size, UNITS)) / np.sqrt(size)
+    flat = patches.transpose(0, 1, 3, 2).reshape(*patches.shape[:2], size)
+    return np.asarray(np.maximum(flat @ weights, 0).mean(axis=1))
+
+
+def level(recording: Recording) -> float:
+    """Mean loudness of the frames in dB: of the summed power of their bands."""
+    power = (10 ** (2 * recording.frames.astype(np.float64))).sum(axis=1)
+    return float(10 * np.log10(power).mean())
+
+
+def contrast(recording: Recording) -> float:
+    """How far bands of one frame lie apart, in dB: notes stand out, noise is even."""
+    return float(DECIBELS * recording.frames.astype(np.float64).std(axis=1).mean())
+
+
+def onsets(recording: Recording) -> float:
+    """How often a second the bands rise together: where the mean rise peaks above RISE."""
+    rises = np.maximum(np.diff(recording.frames.astype(np.float64), axis=0), 0).mean(axis=1)
+    peaks = (rises[1:-1] > RISE) & (rises[1:-1] >= rises[:-2]) & (rises[1:-1] > rises[2:])
+    return float(peaks.sum() / recording.seconds)
+
+
+def nearest(recordings: Sequence[Recording], others: Sequence[Recording]) -> Rows:
+    """For each recording, how near the nearest passages of others are, in dB.
+
+    The root of the mean squared difference between a passage of two seconds and the one most like
+    it in the others, at any place; the mean over the passages of a recording. 0: all was copied.
+    """
+    length = round(PASSAGE * recordings[0].rate / MERGED) if len(recordings) else 1
+    coarse = [torch.from_numpy(_coarse(other)) for other in others]
+    coarse = [frames for frames in coarse if len(frames) >= length]
+    out = []
+    for recording in recordings:
+        frames = torch.from_numpy(_coarse(recording))
+        whole = frames[: len(frames) // length * length]
+        passages = whole.reshape(-1, length, frames.shape[1])
+        if not len(passages) or not coarse:
+            out.append(np.nan)
+            continue
+        best_P = torch.full((len(passages),), torch.inf)
+        for other in coarse:
+            best_P = torch.minimum(best_P, _squares(passages, other).min(dim=1).values)
+        out.append(float((best_P.clamp(min=0) / passages[0].numel()).sqrt().mean()) * DECIBELS)
+    return np.array(out)
+
+
+def _squares(passages_PLM: torch.Tensor, frames_TM: torch.Tensor) -> torch.Tensor:
+    """Squared distances of passages from every place of frames, (P, T - L + 1)."""
+    length = passages_PLM.shape[1]
+    kernel = passages_PLM.transpose(1, 2)
+    products = torch.nn.functional.conv1d(frames_TM.T[None], kernel)[0]
+    power_T = frames_TM.square().sum(dim=1).cumsum(dim=0)
+    ends = power_T[length - 1 :]
+    starts = torch.nn.functional.pad(power_T[:-length], (1, 0)) if len(power_T) > length else 0
+    return passages_PLM.square().sum(dim=(1, 2))[:, None] + (ends - starts) - 2 * products
+
+
+def _coarse(recording: Recording) -> npt.NDArray[np.float32]:
+    """Frames and bands averaged in pairs."""
+    frames = recording.frames[: len(recording.frames) // MERGED * MERGED].astype(np.float32)
+    bands = frames.shape[1] // MERGED
+    return np.ascontiguousarray(
+        frames[:, : bands * MERGED].reshape(-1, MERGED, bands, MERGED).mean(axis=(1, 3))
+    )

@@ -1,0 +1,1 @@
+"""Representations of sound: pieces rendered with a SoundFont, as spectrograms."""
