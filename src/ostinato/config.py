@@ -165,6 +165,7 @@ def _base(config_name: str, conf: Path, choices: Sequence[str]) -> dict[str, Any
 def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+    from yaml import YAMLError
 
     lines = [str(error)]
     if isinstance(error, MissingMandatoryValue):
@@ -184,6 +185,8 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
         lines = [
             f"the disk is full ({error}); nothing half-written is left, free space and run again"
         ]
+    elif isinstance(error, YAMLError):
+        lines += ["quote a text that holds : # ? { [ or quotes"]
     elif not isinstance(error, ValueError | FileNotFoundError):
         raise error
     if os.environ.get("OSTINATO_DEBUG"):

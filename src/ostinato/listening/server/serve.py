@@ -13,6 +13,7 @@ from ostinato.listening.store.store import Store
 SECRET = "OSTINATO_LISTENING_SECRET"  # noqa: S105 - the name of a variable
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SHORTEST_SECRET = 12
+WAITING = 1024  # connections that may wait to be accepted
 
 
 def check_address(host: str, port: object, *, public: bool) -> None:
@@ -24,16 +25,21 @@ def check_address(host: str, port: object, *, public: bool) -> None:
         )
     if not isinstance(port, int) or not 0 < port < 1 << 16:
         raise ValueError(f"port={port} must be a whole number from 1 to 65535")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ValueError(
-                f"{host}:{port} cannot be used ({error.strerror}): take another port, "
-                f"such as port={port + 1}"
-            ) from error
+    _bound(host, port).close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except OSError as error:
+        found.close()
+        raise ValueError(
+            f"{host}:{port} cannot be used ({error.strerror}): take another port, "
+            f"such as port={port + 1}"
+        ) from error
+    return found
 
 
 def admin_secret(given: str | None) -> tuple[str, bool]:
@@ -60,10 +66,11 @@ def serve(store: Store, config: Mapping[str, Any]) -> None:
     check_address(host, port, public=config["public"])
     secret, is_new = admin_secret(config["secret"])
     app = build(store, admin_secret=secret, limits=Limits(**config["limits"]))
+    listening = _bound(host, port)
+    listening.listen(WAITING)  # before the address is printed: whoever is faster has to wait
     shown = f"[{host}]" if ":" in host else host
     lines = [f"test: http://{shown}:{port}/", f"progress and export: http://{shown}:{port}/admin"]
     lines += [f"secret of that page: {secret}"] if is_new else []
     print("\n".join([*lines, "Ctrl-C ends it; answers stay in the store"]), flush=True)  # noqa: T201
-    uvicorn.run(
-        app, host=host, port=port, access_log=False, log_level="warning", server_header=False
-    )
+    options = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
+    uvicorn.Server(options).run(sockets=[listening])

@@ -69,6 +69,7 @@ function start() {
   });
   nodes[0].onended = ended;
   playing = true;
+  counted = started;
   note("play");
   tick();
 }
@@ -82,6 +83,7 @@ function silence() {
 }
 
 function pause() {
+  count();
   offset = position();
   playing = false;
   silence();
@@ -107,6 +109,7 @@ function toggle() {
 function choose(index) {
   if (index === current || !buffers.length) return;
   if (playing) {
+    count();
     const now = context.currentTime;
     gains.forEach((gain, number) => {
       gain.gain.cancelScheduledValues(now);
@@ -122,6 +125,7 @@ function choose(index) {
 function move(seconds) {
   if (!buffers.length) return;
   const was = playing;
+  if (was) count();
   offset = Math.max(0, Math.min(seconds, duration()));
   if (was) { silence(); playing = false; }
   note("seek");
@@ -132,19 +136,23 @@ function move(seconds) {
 // ---- what the page shows -----------------------------------------------------------------------
 
 const clock = (seconds) => Math.floor(seconds / 60) + ":" + String(Math.floor(seconds % 60)).padStart(2, "0");
-let last = performance.now();
+let counted = 0;
 
 function tick() {
   if (!playing) return;
-  const now = performance.now(), role = settings.sounds[current][1];
-  heard.set(role, (heard.get(role) || 0) + Math.min(now - last, 250) / 1000);
-  last = now;
+  count();
   draw();
   setTimeout(tick, 60);
 }
 
+// adds what was played since the last call, by the clock of the sound card, to the sound that is heard
+function count() {
+  const now = context.currentTime, role = settings.sounds[current][1];
+  if (now > counted) heard.set(role, (heard.get(role) || 0) + now - counted);
+  counted = now;
+}
+
 function draw() {
-  last = performance.now();
   main.classList.toggle("playing", playing);
   play.setAttribute("aria-label", playing ? play.dataset.pause : play.dataset.play);
   const at = position();
@@ -256,14 +264,16 @@ if (volume) {
 
 if (form) {
   form.addEventListener("submit", save);
-  form.addEventListener("input", (event) => {
+  const touch = (event) => {
     const field = event.target;
     if (field.type === "range") {
       delete field.dataset.untouched;
       field.nextElementSibling.textContent = field.value;
     }
     draw();
-  });
+  };
+  form.addEventListener("input", touch);
+  form.addEventListener("pointerup", touch); // a slider may be left where it is
 }
 
 const keyOf = (role) => (role === "ref" ? "r" : role[0] === "s" ? String(Number(role.slice(1)) + 1) : role);
