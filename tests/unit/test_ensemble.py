@@ -15,7 +15,7 @@ from ostinato.representations.protocol import Extent
 from ostinato.representations.registry import build as representation_of
 from ostinato.representations.store import codec_of
 from ostinato.sampling.registry import sampler_of
-from ostinato.sampling.request import Continue, Fill, Region, Request
+from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
 from ostinato.sampling.sampler import Job
 
 ROLES = ["melody", "bass", "drums"]
@@ -236,6 +236,24 @@ def test_refilling_keeps_everything_outside_the_region_exactly(region, free):
     assert np.array_equal(again.tokens, found.tokens)
     other = made(9, task=Fill(piece, region), bars=6, options={"particles": 2})
     assert not np.array_equal(other.tokens, found.tokens)
+
+
+def test_a_variation_keeps_more_the_weaker_it_is():
+    tokens = tune(4).numpy()
+    piece = FORM.decode(tokens)
+    found = {
+        strength: made(task=Vary(piece, strength), bars=6, options={"particles": 1}).tokens
+        for strength in (0.0, 0.3, 1.0)
+    }
+    assert np.array_equal(found[0.0], tokens)
+    assert not np.array_equal(found[0.3], tokens)
+    kept = {
+        strength: sum(note in piece.notes.tolist() for note in FORM.decode(new).notes.tolist())
+        for strength, new in found.items()
+    }
+    assert kept[0.0] > kept[0.3] >= kept[1.0]
+    with pytest.raises(ValueError, match="not bar by bar"):
+        sampler().session(Job(Request(task=Vary(piece, 0.5), bars=6), 0, 1))
 
 
 def bars_of(tokens):

@@ -56,11 +56,16 @@ class Score:
 
 
 def score_of(
-    representation: Roles, tokens: Tokens, span: tuple[int, int], roles: Sequence[str]
+    representation: Roles,
+    tokens: Tokens,
+    span: tuple[int, int],
+    roles: Sequence[str],
+    only: set[tuple[int, int]] | None = None,
 ) -> Score:
     """The parts of a piece's bars, but for those of some roles in bars [first, end), from 1.
 
-    These roles play in the result, even if the piece is without them.
+    These roles play in the result, even if the piece is without them. only: of these parts, those
+    that are free; None: all.
     """
     layout = representation.layout
     numbers = tokens[:, 0]
@@ -71,6 +76,7 @@ def score_of(
     playing = sorted(made | set(owners[kinds == WITH].tolist()))
     count = len(meters)
     free = {(bar, role) for bar in range(count) for role in made if span[0] <= bar + 1 < span[1]}
+    free = free if only is None else free & only
     parts: Parts = {(bar, role): [] for bar in range(count) for role in playing}
     own = (owners >= 0) & (kinds != WITH) & (kinds != OPEN)
     for number, owner, bar in zip(numbers[own], owners[own], bars[own], strict=True):
