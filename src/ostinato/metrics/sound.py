@@ -25,7 +25,8 @@ COEFFICIENTS = 16  # K
 UNITS, PATCH, HOP = 32, 8, 4  # U; frames of a patch and from patch to patch
 SEED = 0  # of the random layer
 DECIBELS = 20.0  # of one unit of a frame
-PASSAGE, MERGED = 2.0, 2  # seconds of a passage; so many frames and bands are averaged to search
+PASSAGE = 2.0  # seconds
+MERGED = (4, 2)  # so many frames and bands are averaged before passages are searched
 RISE = 0.25  # mean rise of the bands, above which an onset begins: 5 dB
 
 
@@ -77,7 +78,7 @@ def nearest(recordings: Sequence[Recording], others: Sequence[Recording]) -> Row
     The root of the mean squared difference between a passage of two seconds and the one most like
     it in the others, at any place; the mean over the passages of a recording. 0: all was copied.
     """
-    length = round(PASSAGE * recordings[0].rate / MERGED) if len(recordings) else 1
+    length = round(PASSAGE * recordings[0].rate / MERGED[0]) if len(recordings) else 1
     coarse = [torch.from_numpy(_coarse(other)) for other in others]
     coarse = [frames for frames in coarse if len(frames) >= length]
     out = []
@@ -107,9 +108,7 @@ def _squares(passages_PLM: torch.Tensor, frames_TM: torch.Tensor) -> torch.Tenso
 
 
 def _coarse(recording: Recording) -> npt.NDArray[np.float32]:
-    """Frames and bands averaged in pairs."""
-    frames = recording.frames[: len(recording.frames) // MERGED * MERGED].astype(np.float32)
-    bands = frames.shape[1] // MERGED
-    return np.ascontiguousarray(
-        frames[:, : bands * MERGED].reshape(-1, MERGED, bands, MERGED).mean(axis=(1, 3))
-    )
+    """Neighbouring frames and bands averaged."""
+    count, bands = (size // n for size, n in zip(recording.frames.shape, MERGED, strict=True))
+    whole = recording.frames[: count * MERGED[0], : bands * MERGED[1]].astype(np.float32)
+    return whole.reshape(count, MERGED[0], bands, MERGED[1]).mean(axis=(1, 3))

@@ -19,7 +19,14 @@ def sampler_of(model: "nn.Module", representation: Representation, family: str) 
 
 def families_that(task: str) -> list[str]:
     """The families that can do a task, some perhaps on some encodings only."""
-    return [family for family in families() if task in _class_of(family).tasks]
+    return [family for family in families() if task in _tasks_of(family)]
+
+
+def _tasks_of(family: str) -> tuple[str, ...]:
+    """Of its paradigm's sampler, which may name families that do fewer."""
+    sampler = _class_of(family)
+    tasks: tuple[str, ...] = getattr(sampler, "fewer", {}).get(family, sampler.tasks)
+    return tasks
 
 
 def _class_of(family: str) -> Any:

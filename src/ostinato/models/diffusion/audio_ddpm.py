@@ -25,7 +25,7 @@ from ostinato.models.diffusion.parts.level import NoiseLevel
 from ostinato.models.diffusion.parts.unet import UNet
 from ostinato.models.spec import ArraySpec
 
-DRAWS = 4  # of a validation
+DRAWS = 2  # of a validation
 FADES = (4.0, 64.0)  # frames over which the beginning of a piece is forgotten
 
 

@@ -1,6 +1,6 @@
 """The sampler of Gaussian diffusion: one class for each kind of array that is made."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ostinato.representations.protocol import Representation
 from ostinato.sampling.diffusion.rolls import Rolls
@@ -12,10 +12,11 @@ KINDS: dict[str, Any] = {"tokens": Rolls, "mel": Sounds}  # by ArraySpec.kind
 class Sampler:
     """The sampler of a model by what its encoding holds.
 
-    tasks: all that one of them can do; its own `capabilities` say which.
+    tasks: all that one of them can do; `fewer` and its own `capabilities` say which.
     """
 
     tasks = Rolls.tasks
+    fewer: ClassVar = {"audio_ddpm": Sounds.tasks}  # of families that can do fewer
 
     def __new__(cls, model: Any, representation: Representation) -> Any:
         """An object of one of the KINDS."""
