@@ -10,6 +10,7 @@ from ostinato.models.diffusion.parts import noise
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec, ConditionSpec, Given
 from ostinato.representations.grid.grid import Grid
+from ostinato.sampling.diffusion.decoding import Decoding
 from ostinato.sampling.diffusion.rolls import Rolls
 from ostinato.sampling.diffusion.sampler import Sampler
 from ostinato.sampling.diffusion.schedulers import Known, denoised, levels_of, scheduler_of
@@ -20,7 +21,7 @@ BARS = Grid(lowest=36, highest=81, bars=True, end=True, meters=("3/4", "4/4"))
 CELLS = Grid(lowest=36, highest=81)
 HOLDS = Grid(lowest=36, highest=81, hold=True)
 TINY = {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.0}
-FEW = {"steps": 3}
+FEW = {"steps": 3, "restarts": 0}
 
 
 def spec_of(grid):
@@ -123,7 +124,7 @@ def test_a_model_of_four_bars_makes_them(chorale):
         (model.loss(batch) / batch["targets"].numel()).backward()
         optimizer.step()
     for scheduler in ("ddpm", "ddim", "dpm"):
-        options = {"scheduler": scheduler, "steps": 12}
+        options = {"scheduler": scheduler, "steps": 12, "restarts": 1}
         (made,) = Sampler(model, BARS).sample([Job(Request(bars=6, options=options), 0, 1)])
         assert made.tokens.shape == piece.shape
         assert (made.tokens == piece.numpy()).mean() > 0.95
@@ -133,7 +134,7 @@ def test_kept_cells_are_kept_whatever_is_asked(chorale):
     sampler, piece = Sampler(tiny(), BARS), chorale(2, bars=3)
     whole = BARS.encode(piece)[:-1]  # a prompt has no end
     for region in (Region(bars=(2, 3)), Region(roles=("alto",)), Region((1, 2), ("bass",))):
-        for options in (FEW, {"steps": 3, "resample": 3}, {"steps": 2, "scheduler": "dpm"}):
+        for options in ({"steps": 3}, FEW | {"resample": 3}, FEW | {"scheduler": "dpm"}):
             request = Request(task=Fill(piece, region), bars=3, options=options)
             (made,) = sampler.sample([Job(request, 0, 5)])
             free = BARS.cells(whole, region.bars, region.roles or BARS.voices)
@@ -164,13 +165,19 @@ def test_grids_without_bars_give_as_many_steps_as_asked(grid):
     grid.decode(made.tokens)
 
 
+def test_restarts_go_back_less_and_less_and_never_beyond_a_variation():
+    assert Decoding(steps=100, restarts=3, restart=0.6).counts(1.0) == [100, 60, 40, 20]
+    assert Decoding(steps=100, restarts=2, restart=0.6).counts(0.4) == [40, 40, 30]
+    assert Decoding(steps=100, restarts=2).counts(0.0) == []
+
+
 def test_variations_change_more_the_stronger_they_are(chorale):
     """With a network that copies what it can still see."""
     sampler, piece = Sampler(tiny(), BARS), chorale(3, bars=4)
     whole = BARS.encode(piece)[:-1]
     changed = []
     for strength in (0.0, 0.4, 0.6, 1.0):
-        request = Request(task=Vary(piece, strength), bars=4, options={"steps": 20})
+        request = Request(task=Vary(piece, strength), bars=4, options={"steps": 20, "restarts": 0})
         (made,) = sampler.sample([Job(request, 0, 1)])
         assert np.array_equal(made.tokens[:, 0], whole[:, 0])
         changed.append((made.tokens != whole)[:, 1:].mean())
@@ -223,6 +230,8 @@ def test_conditions_are_hidden_from_some_pieces_in_training(chorale):
         ({"steps": 1001}, "steps=1001 are more than the 1000 of the process"),
         ({"guidance": 2.0}, r"guidance=2.0 needs a model with conditions.*model.conditions=\[\]"),
         ({"guidance": -1.0}, "guidance=-1.0 cannot be negative"),
+        ({"restarts": -1}, "restarts=-1 cannot be negative"),
+        ({"restart": 1.5}, r"restart=1.5 must lie in \(0, 1\]"),
         ({"resample": 0}, "resample=0 must be at least 1"),
         ({"resample": 2, "scheduler": "dpm"}, "scheduler=ddpm or ddim, or resample=1"),
         ({"sharpness": 0.0}, "sharpness=0.0 must be above 0"),

@@ -12,6 +12,9 @@ class Decoding:
     scheduler: `ddpm` (ancestral), `ddim` or `dpm` (DPM-Solver++ 2M). steps: passes of the model, at
         most as many as its process has. guidance: 1 follows the conditions as learned, more
         exaggerates what they change (Ho & Salimans 2022, eq. 6), 0 ignores them.
+    restarts: how often the finished piece is noised again, up to the share `restart` of the
+        process, falling to nothing, and brought back, which mends what early steps got wrong
+        (Xu 2023).
     resample: in gaps and continuations, how often each step is taken, so that what is made agrees
         with what is kept (RePaint); not with dpm.
     sharpness: multiplies the logits of the keys: above 1 more predictable, below 1 more surprising;
@@ -19,8 +22,10 @@ class Decoding:
     """
 
     scheduler: str = "ddpm"
-    steps: int = 100
+    steps: int = 60
     guidance: float = 1.0
+    restarts: int = 8
+    restart: float = 0.6
     resample: int = 1
     sharpness: float = 1.0
 
@@ -28,6 +33,10 @@ class Decoding:
         check_steps(self.scheduler, self.steps)
         if self.guidance < 0:
             raise ValueError(f"guidance={self.guidance} cannot be negative")
+        if self.restarts < 0:
+            raise ValueError(f"restarts={self.restarts} cannot be negative")
+        if not 0 < self.restart <= 1:
+            raise ValueError(f"restart={self.restart} must lie in (0, 1], a share of the process")
         if self.resample < 1:
             raise ValueError(f"resample={self.resample} must be at least 1")
         if self.resample > 1 and self.scheduler == "dpm":
@@ -37,3 +46,11 @@ class Decoding:
             )
         if not self.sharpness > 0:
             raise ValueError(f"sharpness={self.sharpness} must be above 0")
+
+    def counts(self, strength: float) -> list[int]:
+        """How many steps of the process each pass from noise takes; the first begins at `strength`,
+        1 for pure noise.
+        """
+        again = (self.restart * (1 - number / self.restarts) for number in range(self.restarts))
+        shares = [strength, *(min(strength, share) for share in again)]
+        return [count for share in shares if (count := round(share * self.steps))]

@@ -121,21 +121,23 @@ def fill(
     rows_BTW = rows_BTW.to(device)
     frame = model.frame(rows_BTW, torch.zeros(len(lengths), dtype=torch.long, device=device), given)
     made_BTV = free_BTW[..., model.columns_W.cpu()].to(device) & frame.free_BTV
-    count = round(canvases[0].strength * decoding.steps)
-    if count:
-        generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
-        shape = (len(model.columns_W), model.symbols)
+    known = _known(model, rows_BTW, made_BTV, canvases[0].strength)
+    generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
+    levels_N = levels_of(model.log_snrs_S, decoding.steps)
+    shape = (len(model.columns_W), model.symbols)
+    for count in decoding.counts(canvases[0].strength):
         rolls_BTVS = denoised(
             lambda noisy, level_B: _clean(model, noisy, level_B, frame, decoding),
             lambda: _noise(generators, lengths, shape).to(device),
-            levels_of(model.log_snrs_S, decoding.steps)[:count],
+            levels_N[:count],
             scheduler=decoding.scheduler,
-            known=_known(model, rows_BTW, made_BTV, canvases[0].strength),
+            known=known,
             resample=decoding.resample,
         )
         cells_BTV, _ = model.voices(rows_BTW)
         cells_BTV = torch.where(made_BTV, model.cells(rolls_BTVS), cells_BTV)
         rows_BTW = rows_BTW.index_copy(2, model.columns_W, cells_BTV)
+        known = Known(model.rolls(rows_BTW), ~made_BTV[..., None])
     return [
         row_TW[:length].astype(np.int32)
         for row_TW, length in zip(rows_BTW.cpu().numpy(), lengths, strict=True)
