@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from ostinato.models.ensemble.parts.layout import BAR, END, WITH, Layout
 from ostinato.models.ensemble.parts.reading import Reading, header
 
+SCALE = 8.0  # of the logits: only crops with a piece's beginning teach them, so they learn faster
+
 
 class Names(nn.Module):
     """p(roles) = Π p(role plays or not) / p(any plays), given the conditions."""
@@ -24,7 +26,7 @@ class Names(nn.Module):
         Row 0: nothing is named yet; row r + 1: role r was the last. Column 0: the first bar; column
         r + 1: role r. Columns that may not follow have no meaning.
         """
-        logits_BR = self.plays(condition_BD)
+        logits_BR = SCALE * self.plays(condition_BD)
         silent = F.pad(F.softplus(logits_BR).cumsum(dim=1), (1, 0))  # no role before r, (B, R + 1)
         end = silent[:, None, -1:] - silent[:, :, None]
         more = silent[:, None, :-1] - silent[:, :, None] + F.softplus(-logits_BR)[:, None]
