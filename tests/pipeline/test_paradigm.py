@@ -38,12 +38,12 @@ def test_a_paradigm_is_added_by_its_files_alone(laboratory):
     assert ran == OWN | ALL
     assert "toy likelihood/test/nats_per_token: at most " in printed
     assert not stale(laboratory)
-    trained_sampled_evaluated(laboratory)
+    trained_sampled_evaluated(laboratory, printed)
     served(laboratory)
     without_a_likelihood(laboratory)
 
 
-def trained_sampled_evaluated(laboratory):
+def trained_sampled_evaluated(laboratory, table):
     card = json.loads((laboratory.root / "models/toy/model.json").read_text())
     assert (card["paradigm"], card["family"]) == ("toy", "frequencies")
     rows = json.loads((laboratory.root / "samples/toy/samples.json").read_text())["samples"]
@@ -57,7 +57,6 @@ def trained_sampled_evaluated(laboratory):
     assert found["is_bound"]
     nats = found["value"]
     assert nats == pytest.approx(found["beside"]["unigram"]["value"], abs=0.3)
-    table = laboratory.run("pipelines/compare.py")
     assert f"≤ {nats:.3f}" in table
     assert "toy" in (laboratory.root / "report/index.html").read_text()
 
@@ -67,7 +66,6 @@ def served(laboratory):
     printed = laboratory.run("pipelines/generate.py", weights, "bars=2", "n=2", "+options.heat=0.5")
     assert printed.count(".mid") == 2
     for arguments, words in (
-        (["+options.steps=3"], "toy has no option steps; its options: heat"),
         (
             ["prompt=samples/toy/unconditional-0.mid", "prompt_bars=1"],
             "'continue': it knows no past",
@@ -92,7 +90,6 @@ def without_a_likelihood(laboratory):
     assert "models of family frequencies have no likelihood" in printed
     details = json.loads((laboratory.root / "evaluation/toy/details.json").read_text())
     assert details["measures"]["likelihood"]["values"] == {}
-    table = laboratory.run("pipelines/compare.py")
-    (names,) = [line for line in table.splitlines() if line.startswith("system")]
-    (row,) = [line for line in table.splitlines() if "likelihood/test/nats_per_token" in line]
+    (names,) = [line for line in printed.splitlines() if line.startswith("system")]
+    (row,) = [line for line in printed.splitlines() if "likelihood/test/nats_per_token" in line]
     assert row.split()[1 + names.split()[1:].index("toy")] == "–"
