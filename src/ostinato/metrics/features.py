@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import Notes, Piece
+from ostinato.music.timing import round_half_up
 
 Ticks = npt.NDArray[np.int64]
 SIXTEENTHS = 4  # in a quarter
@@ -137,7 +138,7 @@ def groove(piece: Piece) -> float:
     bars = -(-reach // (width * tick)) - 1
     if bars < 2:
         return math.nan
-    steps = (2 * SIXTEENTHS * _onsets(piece.notes) + tick) // (2 * tick)
+    steps = round_half_up(piece.notes["onset"], SIXTEENTHS, tick)
     patterns = np.zeros(bars * width, dtype=bool)
     patterns[steps[steps < len(patterns)]] = True
     rows = patterns.reshape(bars, width)

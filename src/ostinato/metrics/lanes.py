@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import Piece
-from ostinato.music.timing import bar_onsets
+from ostinato.music.timing import bar_onsets, round_half_up
 
 STEPS_PER_QUARTER = 4
 PITCHES = 128
@@ -58,7 +58,7 @@ def lanes(piece: Piece) -> Lanes:
     heights = [column[column >= 0].mean() if (column >= 0).any() else 0 for column in pitch.T]
     order = np.argsort(-np.array(heights), kind="stable")
     bars = np.zeros(notes.steps, dtype=bool)
-    at = _steps(np.array(bar_onsets(piece), np.int64), piece.ticks_per_quarter)
+    at = round_half_up(np.array(bar_onsets(piece)), STEPS_PER_QUARTER, piece.ticks_per_quarter)
     bars[at[at < notes.steps]] = True
     return Lanes(pitch[:, order], begins[:, order], bars)
 
@@ -90,12 +90,8 @@ def _stepped(piece: Piece) -> _Stepped:
     drums = [number for number, track in enumerate(piece.tracks) if track.is_drum]
     notes = piece.notes[~np.isin(piece.notes["track"], drums)]
     onsets = notes["onset"].astype(np.int64)
-    tick = piece.ticks_per_quarter
-    first = _steps(onsets, tick)
-    last = np.maximum(_steps(onsets + notes["duration"], tick), first + 1)
+    scale = STEPS_PER_QUARTER, piece.ticks_per_quarter
+    first = round_half_up(onsets, *scale)
+    last = np.maximum(round_half_up(onsets + notes["duration"], *scale), first + 1)
     track, pitch = (notes[name].astype(np.int64) for name in ("track", "pitch"))
     return _Stepped(track, first, last, pitch, int(last.max(initial=0)))
-
-
-def _steps(ticks: Pitches, tick: int) -> Pitches:
-    return (2 * ticks * STEPS_PER_QUARTER + tick) // (2 * tick)

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import Piece
+from ostinato.music.timing import round_half_up
 
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
@@ -184,7 +185,7 @@ def _sonorities(piece: Piece) -> _Sonorities:
     below, beyond = (np.bitwise_or.reduceat(words, start) for words in bits)
     shape = _mixed(_mixed(below) ^ beyond)
     tick = piece.ticks_per_quarter
-    gaps = np.maximum((2 * np.diff(onset) * STEPS_PER_QUARTER + tick) // (2 * tick), 1)
+    gaps = round_half_up(np.diff(onset), STEPS_PER_QUARTER, tick).clip(1)
     common = np.gcd(gaps[1:], gaps[:-1])
     rhythm = np.zeros(len(onset), dtype=np.int64)
     rhythm[2:] = ((gaps[1:] // common) << 32) + gaps[:-1] // common

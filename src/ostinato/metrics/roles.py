@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ostinato.metrics.counts import Count
 from ostinato.metrics.steps import CLASSES, PER_QUARTER
 from ostinato.music.piece import Piece
+from ostinato.music.timing import round_half_up
 
 Values = npt.NDArray[np.float64]
 LAGS = (-2, -1, 0, 1, 2)  # steps between the onsets of two roles
@@ -34,14 +35,14 @@ class Part:
 
 def parts_of(piece: Piece) -> dict[str, Part]:
     """The roles of a piece that have notes."""
-    scale, found = 2 * piece.ticks_per_quarter, {}
+    found = {}
     length = -(-piece.length * PER_QUARTER // piece.ticks_per_quarter)
     for role in sorted({track.role for track in piece.tracks}):
         notes = piece.voice(role)
         if not len(notes):
             continue
         starts, ends = (
-            (2 * ticks.astype(np.int64) * PER_QUARTER + piece.ticks_per_quarter) // scale
+            round_half_up(ticks, PER_QUARTER, piece.ticks_per_quarter)
             for ticks in (notes["onset"], notes["onset"] + notes["duration"])
         )
         drums = all(track.is_drum for track in piece.tracks if track.role == role)

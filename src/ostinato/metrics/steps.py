@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import VOICES, Piece
-from ostinato.music.timing import bar_onsets
+from ostinato.music.timing import bar_onsets, round_half_up
 
 PER_QUARTER = 4  # steps
 REST = -1
@@ -86,8 +86,9 @@ def steps_of(piece: Piece) -> Steps:
     notes = piece.notes[~is_drum[piece.notes["track"]]]
     voice = (np.cumsum(~is_drum) - 1)[notes["track"]]
     pitch, onset = notes["pitch"].astype(np.int64), notes["onset"].astype(np.int64)
-    start = _nearest(onset, piece)
-    lasts = np.maximum(_nearest(onset + notes["duration"], piece), start + 1) - start
+    scale = PER_QUARTER, piece.ticks_per_quarter
+    start = round_half_up(onset, *scale)
+    lasts = np.maximum(round_half_up(onset + notes["duration"], *scale), start + 1) - start
     length = int((start + lasts).max(initial=0))
     # one entry for every step of every note; of repeated cells the last assignment stays
     step = np.repeat(start - np.cumsum(lasts) + lasts, lasts) + np.arange(lasts.sum())
@@ -101,7 +102,7 @@ def steps_of(piece: Piece) -> Steps:
     np.bitwise_or.at(classes, step, 1 << (sounds % CLASSES))
     bass = np.full(length, np.iinfo(np.int64).max)
     np.minimum.at(bass, step, sounds)
-    bars = np.unique(_nearest(np.array(bar_onsets(piece), dtype=np.int64), piece))
+    bars = np.unique(round_half_up(np.array(bar_onsets(piece)), *scale))
     shape = (len(roles), length)
     return Steps(
         pitches.reshape(shape),
@@ -116,8 +117,3 @@ def steps_of(piece: Piece) -> Steps:
         bars[bars < length],
         roles,
     )
-
-
-def _nearest(ticks: Numbers, piece: Piece) -> Numbers:
-    """The nearest step of times in ticks."""
-    return (2 * PER_QUARTER * ticks + piece.ticks_per_quarter) // (2 * piece.ticks_per_quarter)

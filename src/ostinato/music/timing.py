@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,11 @@ import numpy.typing as npt
 from ostinato.music.piece import Meter, Piece
 
 DEFAULT_QPM = 120.0  # the MIDI standard's tempo for files without one
+
+
+def round_half_up(ticks: npt.NDArray[Any], multiply: int, divide: int) -> npt.NDArray[np.int64]:
+    """The ticks * multiply / divide as the nearest whole numbers, halves up."""
+    return (2 * ticks.astype(np.int64) * multiply + divide) // (2 * divide)
 
 
 def seconds_at(piece: Piece, ticks: npt.ArrayLike) -> npt.NDArray[np.float64]:

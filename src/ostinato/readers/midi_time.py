@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ostinato.music.timing import round_half_up
 from ostinato.readers.midi_events import Ints
 
 LATEST_QUARTERS = 65536  # nine hours at 120 qpm; what comes later is damage
@@ -26,4 +27,4 @@ def rescale(ticks: Ints, resolution: Fraction, ticks_per_quarter: int) -> Ints:
     if resolution == ticks_per_quarter:
         return ticks
     multiply, divide = ticks_per_quarter * resolution.denominator, resolution.numerator
-    return (2 * ticks * multiply + divide) // (2 * divide)
+    return round_half_up(ticks, multiply, divide)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import Notes, Piece, Track
+from ostinato.music.timing import round_half_up
 from ostinato.representations.protocol import LONGEST_QUARTERS, Unencodable
 from ostinato.settings import checked
 
@@ -89,11 +90,6 @@ def to_steps(notes: Notes, ticks_per_quarter: int, steps_per_quarter: int) -> tu
         return out, 0.0
     moved = np.abs(starts / steps_per_quarter - onsets / ticks_per_quarter)
     return out, float(moved.mean())
-
-
-def round_half_up(ticks: npt.NDArray[Any], multiply: int, divide: int) -> npt.NDArray[np.int64]:
-    """The ticks * multiply / divide as the nearest whole numbers, halves up."""
-    return (2 * ticks.astype(np.int64) * multiply + divide) // (2 * divide)
 
 
 def one_line(notes: Notes, keep_highest: bool) -> tuple[Notes, int]:

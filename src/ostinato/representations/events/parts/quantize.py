@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ostinato.music.piece import Annotation, Meter, Notes, Piece
-from ostinato.representations.voice_lines import round_half_up
+from ostinato.music.timing import round_half_up
 
 BarSteps = Callable[[Meter], int]
 

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.music.piece import Annotation, Meter, Piece
-from ostinato.music.timing import bar_numbers, bar_onsets
+from ostinato.music.timing import bar_numbers, bar_onsets, round_half_up
 from ostinato.representations.protocol import Unencodable, read_meter
-from ostinato.representations.voice_lines import round_half_up
 
 Ints = npt.NDArray[np.int64]
 Cells = npt.NDArray[np.int32]
