@@ -27,6 +27,7 @@ from ostinato.training.module import Training, rate_at
 from ostinato.training.settings import Settings
 
 CLOSENESS = "distance"
+BAR_LINES = 10.0  # their rate, in multiples of optimizer.lr
 
 
 class Module(Training):
@@ -67,17 +68,13 @@ class Module(Training):
     def configure_optimizers(self) -> Any:
         """Adam for the generator (and the bar lines), Adam for the critic."""
         chosen, model = self.settings.optimizer, cast(Model, self.model)
-        made_by = [*model.generator.parameters(), *model.bar_lines.parameters()]
-        return [
-            torch.optim.AdamW(
-                parameters,
-                lr=chosen.lr,
-                betas=chosen.betas,
-                weight_decay=chosen.weight_decay,
-                fused=True,
-            )
-            for parameters in (made_by, list(model.critic.parameters()))
+        makers = [
+            {"params": list(model.generator.parameters()), "scale": 1.0},
+            {"params": list(model.bar_lines.parameters()), "scale": BAR_LINES},
         ]
+        critics = [{"params": list(model.critic.parameters()), "scale": model.config.critic_lr}]
+        options = {"betas": chosen.betas, "weight_decay": chosen.weight_decay, "fused": True}
+        return [torch.optim.AdamW(groups, lr=chosen.lr, **options) for groups in (makers, critics)]
 
     def on_fit_start(self) -> None:
         """Tell the model by how much the training pieces were moved to one key."""
@@ -182,11 +179,11 @@ class Module(Training):
             self._counts[name] = (before[0] + real[name], before[1] + made[name])
 
     def _set_rates(self, step: int) -> None:
-        chosen, config = self.settings.optimizer, cast(Model, self.model).config
+        chosen = self.settings.optimizer
         share = rate_at(step, self.settings.training.steps, chosen.warmup, chosen.final_lr_ratio)
-        for optimizer, scale in zip(self.trainer.optimizers, (1.0, config.critic_lr), strict=True):
+        for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = chosen.lr * scale * share
+                group["lr"] = chosen.lr * group["scale"] * share
 
 
 class Distance(Metric):

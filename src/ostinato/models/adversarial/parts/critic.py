@@ -1,8 +1,9 @@
 """The critic: a number for each strip of bars, higher for what looks real.
 
 Beside the planes it is shown what voices do to each other in any key: products of the Fourier
-transforms of two voices' pitch classes, which hold the same as the intervals modulo an octave, for
-each pair at a step (harmony) and for each voice and its step before (melody).
+transforms of two voices' pitches, which hold the same as their intervals. There is one for each
+pair of voices at a step (harmony), and for each voice and itself a step, a beat and a bar before
+(melody, repetition). Twelve numbers are of pitch classes; LOW more frequencies tell octaves apart.
 """
 
 # B batch, N bars of a strip, M = N - 2 inner bars, S steps of a bar, T = M * S, V voices, C symbols
@@ -18,6 +19,8 @@ from ostinato.models.adversarial.parts.generator import BEATS, EDGE, Strip, fold
 from ostinato.models.adversarial.parts.rolls import CLASSES, MARGIN, Form
 
 SLOPE = 0.2
+LOW = 3  # periods of 2, 4 and 8 octaves
+WAVES = CLASSES + 2 * LOW
 
 
 class Critic(nn.Module):
@@ -33,7 +36,8 @@ class Critic(nn.Module):
         pairs = list(combinations(range(form.count), 2))
         self.upper, self.lower = ([pair[side] for pair in pairs] for side in (0, 1))
         self.register_buffer("waves_CF", _waves(form.pitches), persistent=False)
-        products = CLASSES * (len(pairs) + form.count)
+        self.lags = (1, form.bar_steps // BEATS, form.bar_steps)
+        products = WAVES * (len(pairs) + form.count * len(self.lags))
         planes = form.count * (form.pitches + 2)
         steps, beats, bars = width // 2, width * 2 // 3, width
         self.from_planes = nn.Linear(planes, steps)
@@ -65,27 +69,31 @@ class Critic(nn.Module):
     def intervals(self, planes_BTVC: Tensor) -> Tensor:
         """Transforms of the intervals between voices and from step to step, (B, T, …)."""
         waves_BTVF = planes_BTVC[..., : self.form.pitches] @ self.waves_CF
-        before_BTVF = F.pad(waves_BTVF, (0, 0, 0, 0, 1, 0))[:, :-1]
-        above = torch.cat([waves_BTVF[:, :, self.upper], waves_BTVF], dim=2)
-        below = torch.cat([waves_BTVF[:, :, self.lower], before_BTVF], dim=2)
+        before = [F.pad(waves_BTVF, (0, 0, 0, 0, lag, 0))[:, :-lag] for lag in self.lags]
+        above = torch.cat([waves_BTVF[:, :, self.upper], *[waves_BTVF] * len(before)], dim=2)
+        below = torch.cat([waves_BTVF[:, :, self.lower], *before], dim=2)
         return _products(above, below).flatten(2)
 
 
 def _waves(pitches: int) -> Tensor:
-    """Cosines and sines of a pitch class, seven and five: its real Fourier transform, (C, 12)."""
-    classes_C1 = (torch.arange(pitches) % CLASSES)[:, None]
-    angles = 2 * math.pi / CLASSES * classes_C1 * torch.arange(CLASSES // 2 + 1)
-    return torch.cat([angles.cos(), angles[:, 1:-1].sin()], dim=1)
+    """Cosines, then sines of pitches, (C, 18): of pitch classes, which have a constant, five
+    periods and one without a sine, and of LOW longer periods.
+    """
+    numbers_C1 = torch.arange(pitches)[:, None]
+    periods = torch.cat([CLASSES / torch.arange(1, 6), CLASSES * 2.0 ** torch.arange(1, LOW + 1)])
+    angles = 2 * math.pi * numbers_C1 / periods
+    constant, fastest = torch.ones(pitches, 1), (math.pi * numbers_C1).cos()
+    return torch.cat([constant, fastest, angles.cos(), angles.sin()], dim=1)
 
 
 def _products(a: Tensor, b: Tensor) -> Tensor:
     """The transform of one times the conjugate of the other's, in the form of `_waves`."""
-    half = CLASSES // 2 + 1
-    cos_a, cos_b = a[..., :half], b[..., :half]
-    sin_a, sin_b = (F.pad(x[..., half:], (1, 1)) for x in (a, b))
-    real = cos_a * cos_b + sin_a * sin_b
-    imaginary = (sin_a * cos_b - cos_a * sin_b)[..., 1:-1]
-    return torch.cat([real, imaginary], dim=-1)
+    half = WAVES // 2 - 1  # sines
+    (flat_a, cos_a, sin_a), (flat_b, cos_b, sin_b) = (
+        x.split((2, half, half), dim=-1) for x in (a, b)
+    )
+    real, imaginary = cos_a * cos_b + sin_a * sin_b, sin_a * cos_b - cos_a * sin_b
+    return torch.cat([flat_a * flat_b, real, imaginary], dim=-1)
 
 
 def _leaky(x: Tensor) -> Tensor:
