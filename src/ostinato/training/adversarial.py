@@ -73,7 +73,11 @@ class Module(Training):
             {"params": list(model.bar_lines.parameters()), "scale": BAR_LINES},
         ]
         critics = [{"params": list(model.critic.parameters()), "scale": model.config.critic_lr}]
-        options = {"betas": chosen.betas, "weight_decay": chosen.weight_decay, "fused": True}
+        options: dict[str, Any] = {
+            "betas": chosen.betas,
+            "weight_decay": chosen.weight_decay,
+            "fused": True,
+        }
         return [torch.optim.AdamW(groups, lr=chosen.lr, **options) for groups in (makers, critics)]
 
     def on_fit_start(self) -> None:

@@ -89,9 +89,8 @@ def _waves(pitches: int) -> Tensor:
 def _products(a: Tensor, b: Tensor) -> Tensor:
     """The transform of one times the conjugate of the other's, in the form of `_waves`."""
     half = WAVES // 2 - 1  # sines
-    (flat_a, cos_a, sin_a), (flat_b, cos_b, sin_b) = (
-        x.split((2, half, half), dim=-1) for x in (a, b)
-    )
+    flat_a, cos_a, sin_a = torch.split(a, [2, half, half], dim=-1)
+    flat_b, cos_b, sin_b = torch.split(b, [2, half, half], dim=-1)
     real, imaginary = cos_a * cos_b + sin_a * sin_b, sin_a * cos_b - cos_a * sin_b
     return torch.cat([flat_a * flat_b, real, imaginary], dim=-1)
 
