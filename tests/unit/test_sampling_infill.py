@@ -16,7 +16,7 @@ from ostinato.representations.grid.grid import Grid
 from ostinato.representations.protocol import Extent
 from ostinato.sampling.autoregressive.decode import decode
 from ostinato.sampling.autoregressive.decoding import Decoding
-from ostinato.sampling.autoregressive.infill import Gaps, infill, systematic
+from ostinato.sampling.autoregressive.infill import Gaps, infill, kept_nats, systematic
 
 TWO = Grid(voices=("soprano", "bass"), lowest=60, highest=61)
 SHARED = {"width": 16, "voice_hidden": 8}
@@ -105,6 +105,22 @@ def test_many_particles_draw_from_the_distribution_given_what_is_kept(free):
     assert np.abs(prior / prior.sum() - exact).sum() / 2 > 0.4, "the suffix says too little"
     assert apart[64] < 0.08
     assert apart[64] < apart[1] / 2
+
+
+def test_what_is_kept_costs_what_the_model_says_whatever_is_in_the_gap():
+    """The probability of the kept cells is that of all ways to fill the gap, summed up."""
+    model, gaps = made(sharp=4.0), gaps_of(6, np.s_[1:3, 0])
+    ways = np.array(list(product(range(model.shape.vocabulary), repeat=2)))
+    tokens = np.repeat(gaps.tokens_TW[None], len(ways), axis=0)
+    tokens[:, 1:3, 0] = ways
+    with torch.inference_mode():
+        nats = model.score(torch.from_numpy(tokens).long()).double().numpy()
+    before = nats[0, :1].sum()
+    exact = -np.log(np.exp(-nats.sum(axis=(1, 2)) + before).sum())
+    for particles, apart in ((64, 0.06), (1, 0.5)):
+        found = kept_nats(model, TWO, gaps, range(200), Decoding(particles=particles))
+        assert -np.log(np.exp(-found).mean()) == pytest.approx(exact, abs=apart)
+        assert found.mean() > exact - 3 * found.std() / 200**0.5
 
 
 def test_more_particles_make_what_is_kept_likelier():

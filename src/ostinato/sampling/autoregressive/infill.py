@@ -55,7 +55,6 @@ class Gaps:
         return int(self.free_TW.any(axis=1).argmax())
 
 
-@torch.inference_mode()
 def infill(
     model: Autoregressive,
     representation: Representation,
@@ -68,6 +67,38 @@ def infill(
 
     A piece fails if the grammar allows the kept cells after none of its particles.
     """
+    swarm, lots = _filtered(model, representation, gaps, seeds, decoding, given)
+    return swarm.choose(lots)
+
+
+def kept_nats(
+    model: Autoregressive,
+    representation: Representation,
+    gaps: Gaps,
+    seeds: Sequence[int],
+    decoding: Decoding,
+    given: Given | None = None,
+) -> Weights:
+    """Nats of the kept cells from the first free one on, whatever is in the gaps; one estimate for
+    each seed.
+
+    exp(-nats) is an unbiased estimate of their probability where the free cells are drawn with the
+    model's own (no temperature, no truncation), so the nats are too high in expectation (Del Moral
+    2004, section 7.4).
+    """
+    return _filtered(model, representation, gaps, seeds, decoding, given)[0].kept_nats()
+
+
+@torch.inference_mode()
+def _filtered(
+    model: Autoregressive,
+    representation: Representation,
+    gaps: Gaps,
+    seeds: Sequence[int],
+    decoding: Decoding,
+    given: Given | None,
+) -> tuple["_Swarm", Uniforms]:
+    """The particles after the last position, and the random numbers that choose among them."""
     model.eval()
     particles = decoding.particles
     batch = len(seeds) * particles
@@ -88,7 +119,7 @@ def infill(
         if index is not None:
             model.select(state, torch.from_numpy(index))
             chooser.select(index)
-    return swarm.choose(lots)
+    return swarm, lots
 
 
 def _until_free(
@@ -139,6 +170,7 @@ class _Swarm:
         self.tokens_BTW = np.tile(gaps.tokens_TW, (len(costs_BTW), 1, 1))
         self._logs_GN = np.zeros((pieces, particles))
         self._dead_G = np.zeros(pieces, dtype=bool)
+        self._kept_G = np.zeros(pieces)  # nats of kept cells before the last resampling
 
     def weigh(self, nats_B: np.ndarray) -> None:
         """Account for the nats of a kept cell."""
@@ -155,10 +187,21 @@ class _Swarm:
         index_GN = np.tile(np.arange(count), (pieces, 1))
         for piece in np.flatnonzero(low_G).tolist():
             index_GN[piece] = systematic(weights_GN[piece], float(numbers_G[piece]))
+        self._kept_G[low_G] += self._mean_nats()[low_G]
         self._logs_GN[low_G] = 0.0
         index = (index_GN + count * np.arange(pieces)[:, None]).ravel()
         self.tokens_BTW, self.costs_BTW = self.tokens_BTW[index], self.costs_BTW[index]
         return index
+
+    def kept_nats(self) -> Weights:
+        """Estimates of the nats of all kept cells so far, one for each piece."""
+        return self._kept_G + self._mean_nats()
+
+    def _mean_nats(self) -> Weights:
+        """-log of the mean weight since the last resampling."""
+        top_G = self._logs_GN.max(axis=1)
+        means: Weights = -top_G - np.log(np.exp(self._logs_GN - top_G[:, None]).mean(axis=1))
+        return means
 
     def choose(self, lots: Uniforms) -> list[Made]:
         """One particle of each piece, by its weight."""
