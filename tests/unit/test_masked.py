@@ -9,6 +9,7 @@ import torch
 from ostinato.evaluation.likelihood.masked import Scorer
 from ostinato.models.layers.bar_lines import BarLines
 from ostinato.models.masked.absorbing import LAST_PLACE, Config, Model, hide
+from ostinato.models.masked.parts.blocks import EVERY, block_lots
 from ostinato.models.masked.parts.bound import bound_of
 from ostinato.models.masked.parts.intervals import Intervals
 from ostinato.models.masked.parts.neighbors import FARTHEST, nearest
@@ -17,7 +18,7 @@ from ostinato.models.spec import PAD, ArraySpec
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.masked.canvas import Canvas, notes_of
 from ostinato.sampling.masked.decoding import Decoding
-from ostinato.sampling.masked.sampler import Sampler, fill
+from ostinato.sampling.masked.sampler import Sampler, _Painter, fill
 from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
 from ostinato.sampling.sampler import Job
 
@@ -58,6 +59,22 @@ def test_so_many_cells_are_hidden_and_all_equally_often():
     assert not hidden[:, 2].any()
     shares = hidden.double().mean(dim=0).flatten()[[0, 1, 3, 4]]
     assert (shares - 0.75).abs().max() < 4 * (0.75 * 0.25 / 4000) ** 0.5
+
+
+def test_some_pieces_of_a_training_batch_hide_blocks():
+    torch.manual_seed(0)
+    lots = block_lots(EVERY * 40, 64, 4)
+    assert lots.min() >= 0
+    assert lots.max() < 1
+    hidden = hide(torch.ones(lots.shape, dtype=torch.bool), torch.full((len(lots),), 128), lots)
+    assert (hidden.sum(dim=(1, 2)) == 128).all()
+    alike = (hidden[:, 1:] == hidden[:, :-1]).double().mean(dim=(1, 2))
+    blocks = torch.arange(len(lots)) % EVERY == 0
+    assert alike[blocks].min() > 0.6 > alike[~blocks].max()
+    voices = hidden.double().mean(dim=1)
+    assert (voices.amax(dim=1) - voices.amin(dim=1))[blocks].max() > 0.7
+    shares = hidden.double().mean(dim=(0, 2))
+    assert (shares - 0.5).abs().max() < 0.15
 
 
 def test_an_untrained_output_costs_ln_v_for_each_cell(chorale):
@@ -144,12 +161,49 @@ def test_kept_cells_are_kept_whatever_is_asked(chorale):
     sampler, piece = Sampler(tiny(), BARS), chorale(2, bars=3)
     whole = BARS.encode(piece)[:-1]  # a prompt has no end
     for region in (Region(bars=(2, 3)), Region(roles=("alto",)), Region((1, 2), ("bass",))):
-        for options in ({"steps": 3}, {"steps": 3, "order": "confident"}, {"gibbs": 4, "steps": 2}):
+        for options in ({"order": "confident", "turns": 0}, {"order": "confident"}, {"turns": 3}):
+            options |= {"steps": 2, "gibbs": 2}
             request = Request(task=Fill(piece, region), bars=3, options=options)
             (made,) = sampler.sample([Job(request, 0, 5)])
             free = BARS.cells(whole, region.bars, region.roles or BARS.voices)
             assert np.array_equal(made.tokens[~free], whole[~free])
             assert not np.array_equal(made.tokens[free], whole[free])
+
+
+def test_turns_draw_no_two_cells_of_a_step_or_of_near_steps_of_a_voice_together(monkeypatch):
+    painter = _Painter(tiny(CELLS), np.zeros((1, 32, 4), np.int64), [np.random.default_rng(1)])
+    drawn = []
+    monkeypatch.setattr(
+        painter, "_fill", lambda values, chances, hidden, parts: drawn.extend(parts)
+    )
+    now = np.random.default_rng(2).random((1, 32, 4)) < 0.7
+    painter.reveal(now, now, turns=8, number=3)
+    assert np.array_equal(np.sum(drawn, axis=0), now)
+    for part in drawn:
+        assert part[0].sum(axis=1).max() == 1
+        for voice in range(4):
+            assert (np.diff(np.flatnonzero(part[0, :, voice])) >= 8).all()
+
+
+def test_later_turns_know_the_earlier_ones():
+    """Two voices that always agree do so where they are drawn in turns."""
+    grid = Grid(voices=("soprano", "alto"), lowest=60, highest=61)
+    model = tiny(grid)
+    with torch.no_grad():
+        for weight in (model.to_symbols.weight, model.to_copies.weight, model.to_copies.bias):
+            weight.zero_()
+        model.to_symbols.bias.copy_(torch.tensor([-50.0, 0.0, 0.0]))
+        kinds = model.intervals.near.view(2, 2, 2, -1, 3)
+        kinds[0, 1, 0, 0, 1] = kinds[1, 0, 0, 0, 1] = 40.0  # the pitch of the other voice now
+    agree = {}
+    for turns in (0, 2):
+        rows = np.full((1, 64, 2), 1, np.int64)
+        free = np.ones(rows.shape, bool)
+        painter = _Painter(model, rows, [np.random.default_rng(5)])
+        painter.reveal(free, free, turns, 1)
+        agree[turns] = (rows[..., 0] == rows[..., 1]).mean()
+    assert agree[0] < 0.8
+    assert agree[2] == 1
 
 
 def test_a_piece_depends_on_its_seed_alone(chorale):
@@ -190,7 +244,9 @@ def test_variations_take_notes_whole_where_holds_have_a_symbol():
 
 
 def test_samples_without_bar_lines_are_as_long_as_asked():
-    (made,) = Sampler(tiny(CELLS), CELLS).sample([Job(Request(bars=2, options={"steps": 2}), 0, 1)])
+    (made,) = Sampler(tiny(CELLS), CELLS).sample(
+        [Job(Request(bars=2, options={"steps": 2, "gibbs": 0}), 0, 1)]
+    )
     assert made.tokens.shape == (32, 4)
     assert not made.ended
 
@@ -200,7 +256,7 @@ def test_variations_keep_what_their_strength_says(chorale):
     whole = BARS.encode(piece)[:-1]
     changed = []
     for strength in (0.0, 0.5, 1.0):
-        request = Request(task=Vary(piece, strength), bars=4, options={"steps": 4})
+        request = Request(task=Vary(piece, strength), bars=4, options={"steps": 4, "gibbs": 2})
         (made,) = sampler.sample([Job(request, 0, 1)])
         assert np.array_equal(made.tokens[:, 0], whole[:, 0])
         changed.append((made.tokens != whole)[:, 1:].mean())
@@ -210,7 +266,7 @@ def test_variations_keep_what_their_strength_says(chorale):
 
 def test_continuations_begin_with_their_prompt(chorale):
     sampler, piece = Sampler(tiny(), BARS), chorale(4, bars=3)
-    request = Request(task=Continue(piece, 2), bars=4, options={"steps": 3})
+    request = Request(task=Continue(piece, 2), bars=4, options={"steps": 3, "gibbs": 1})
     (made,) = sampler.sample([Job(request, 0, 1)])
     assert np.array_equal(made.tokens[:32], BARS.encode(piece)[:32])
     assert len(made.tokens) > 33
@@ -221,7 +277,7 @@ def test_continuations_begin_with_their_prompt(chorale):
     [
         ({"order": "left"}, "'left' is none of random, confident"),
         ({"temperature": 0.0}, "temperature=0.0 must be above 0"),
-        ({"steps": -1}, "steps=-1 and gibbs=96 cannot be negative"),
+        ({"steps": -1}, "steps=-1, gibbs=96 and turns=4 cannot be negative"),
         ({"pace": 0.5}, "pace=0.5 must be at least 1"),
         ({"gibbs_share": 2.0}, "gibbs_share=2.0 must lie in"),
     ],
@@ -246,8 +302,8 @@ def test_other_encodings_are_refused_with_the_remedy():
 def test_intervals_say_the_same_in_every_key():
     torch.manual_seed(0)
     tables = Intervals(spec_of(CELLS).voices)
-    torch.nn.init.normal_(tables.table.weight)
-    torch.nn.init.normal_(tables.key)
+    for table in tables.parameters():
+        torch.nn.init.normal_(table)
     cells = torch.randint(10, 30, (1, 12, 4))
     hidden = torch.rand(cells.shape) < 0.5
     low, high = (

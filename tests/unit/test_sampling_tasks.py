@@ -36,7 +36,15 @@ from ostinato.sampling.tasks import (
 
 ABLE = Capabilities(tasks=("fill",), roles=VOICES)
 BARS = Grid(bars=True, end=True, meters=("3/4", "4/4"))
-TINY = {"width": 16, "voice_hidden": 8, "layers": 1, "heads": 2, "context": 24, "dropout": 0.0}
+TINY = {
+    "width": 24,
+    "critic_width": 24,
+    "voice_hidden": 8,
+    "layers": 1,
+    "heads": 2,
+    "context": 24,
+    "dropout": 0.0,
+}
 TINY |= {"max_distance": 8, "pitch_range": (1, 46)}
 QUICK = {"particles": 4, "steps": 3, "gibbs": 2}
 

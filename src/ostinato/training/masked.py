@@ -10,6 +10,7 @@ from torch import Tensor
 from ostinato.loading.bar_columns import WithBarColumns
 from ostinato.loading.batches import Batch, Crops, conditions_of, whole_pieces
 from ostinato.models.masked.absorbing import Model
+from ostinato.models.masked.parts.blocks import block_lots
 from ostinato.models.masked.parts.bound import bound_of
 from ostinato.seeds import seed_of
 from ostinato.training.data import EncodingModule
@@ -29,7 +30,8 @@ class Module(Training):
         spread_B = (torch.randperm(size) + torch.rand(size)) / size
         shares_B = (1 - spread_B).to(rows_BTW.device)
         given = model.given(batch["conditions"])
-        loss = model.bound(rows_BTW, shares_B, start_B, given).sum()
+        lots_BTW = block_lots(size, rows_BTW.shape[1], len(model.columns_W)).to(rows_BTW.device)
+        loss = model.bound(rows_BTW, shares_B, start_B, given, lots_BTW=lots_BTW).sum()
         return loss + model.bar_lines.nats(batch["bars"]).sum() if model.bar_lines else loss
 
     def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ filled given them.
 # B batch, T positions, W voices, S symbols of a voice, D width, H hidden width, M hidden cells
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +65,14 @@ class Config:
             raise ValueError(f"width={self.width} must be a multiple of twice heads={self.heads}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+
+
+class Seen(NamedTuple):
+    """Symbols of the cells, or that they are hidden; which are known; the nearest known ones."""
+
+    shown_BTW: Tensor
+    known_BTW: Tensor
+    around: Neighbors
 
 
 class Model(nn.Module):
@@ -137,11 +146,21 @@ class Model(nn.Module):
             rows_BTW: rows of the encoding; what hidden cells hold does not matter.
             hidden_BTW: which voices' cells are hidden. start_B: steps before the first row.
         """
-        cells_BTW, held_BT = rows_BTW[..., self.columns_W], rows_BTW[..., 0] != PAD
+        seen = self.seen(rows_BTW, hidden_BTW)
+        return self.cell_logits(self.trunk_out(rows_BTW, seen, start_B, given), seen, hidden_BTW)
+
+    def seen(self, rows_BTW: Tensor, hidden_BTW: Tensor) -> Seen:
+        """The known cells of the voices, and the nearest of them around every cell."""
+        cells_BTW = rows_BTW[..., self.columns_W]
         known_BTW = ~hidden_BTW & (cells_BTW != PAD)
         shown_BTW = torch.where(known_BTW, cells_BTW, self.symbols)
-        around = nearest(shown_BTW, known_BTW, self.symbols)
-        x_BTD = self.cells(shown_BTW, around).sum(dim=2) + self.clock(
+        return Seen(shown_BTW, known_BTW, nearest(shown_BTW, known_BTW, self.symbols))
+
+    def trunk_out(
+        self, rows_BTW: Tensor, seen: Seen, start_B: Tensor, given: Given | None = None
+    ) -> Tensor:
+        """What the trunk says of every cell, (B, T, W, H)."""
+        x_BTD = self.cells(seen.shown_BTW, seen.around).sum(dim=2) + self.clock(
             self._clock(rows_BTW, start_B)
         )
         if self.conditioning is not None:
@@ -149,14 +168,21 @@ class Model(nn.Module):
             if codes_BC is None:
                 codes_BC = self.conditioning.not_given(len(rows_BTW))
             x_BTD = x_BTD + self.conditioning(codes_BC)[:, None]
-        y_BTD = self.trunk(x_BTD, held_BT)
-        y_BTWH = self.to_voices(y_BTD).unflatten(-1, (len(self.columns_W), -1))
-        own_MH = self.own(shown_BTW, around, hidden_BTW)
-        y_MH = F.silu(self.norm(y_BTWH[hidden_BTW] + own_MH))
-        logits_MS = self._with_copies(y_MH, around, hidden_BTW)
+        y_BTD = self.trunk(x_BTD, rows_BTW[..., 0] != PAD)
+        return self.to_voices(y_BTD).unflatten(-1, (len(self.columns_W), -1))
+
+    def cell_logits(self, y_BTWH: Tensor, seen: Seen, chosen_BTW: Tensor) -> Tensor:
+        """Logits of chosen hidden cells, (M, S), given what is seen.
+
+        y_BTWH: of the trunk, which may have seen less: then what has been revealed since acts
+        through neighbors and intervals alone.
+        """
+        own_MH = self.own(seen.shown_BTW, seen.around, chosen_BTW)
+        y_MH = F.silu(self.norm(y_BTWH[chosen_BTW] + own_MH))
+        logits_MS = self._with_copies(y_MH, seen.around, chosen_BTW)
         if self.intervals is None:
             return logits_MS
-        fits_MP = self.intervals(shown_BTW, known_BTW, around, hidden_BTW)
+        fits_MP = self.intervals(seen.shown_BTW, seen.known_BTW, seen.around, chosen_BTW)
         lowest, pitches = self.intervals.lowest, self.intervals.pitches
         return logits_MS + F.pad(fits_MP, (lowest, self.symbols - lowest - pitches))
 
@@ -190,16 +216,27 @@ class Model(nn.Module):
         return nats_M.new_zeros(hidden_BTW.shape).masked_scatter(hidden_BTW, nats_M)
 
     def bound(
-        self, rows_BTW: Tensor, shares_B: Tensor, start_B: Tensor, given: Given | None = None
+        self,
+        rows_BTW: Tensor,
+        shares_B: Tensor,
+        start_B: Tensor,
+        given: Given | None = None,
+        within_BTW: Tensor | None = None,
+        lots_BTW: Tensor | None = None,
     ) -> Tensor:
         """An unbiased estimate of the nats of voices revealed in a random order, (B, T, W).
 
-        shares_B: in (0, 1], drawn uniformly: the share of cells that are hidden, rounded up. Which
-        ones is drawn from torch's generator. A hidden cell counts N / k times, of N cells k hidden.
+        shares_B: in (0, 1], drawn uniformly: the share of cells that are hidden, rounded up. A
+        hidden cell counts N / k times, of N cells k hidden. within_BTW: the N cells, given all
+        others; None: all of the voices. lots_BTW: cells with the lowest are hidden; None: drawn
+        from torch's generator. With others than independent lots it is no bound.
         """
         _, free_BTW = self.voices(rows_BTW)
+        if within_BTW is not None:
+            free_BTW = free_BTW & within_BTW
         counts_B = free_BTW.sum(dim=(1, 2))
-        hidden_BTW = hide(free_BTW, (shares_B * counts_B).ceil().clamp(min=1).long())
+        counts = (shares_B * counts_B).ceil().clamp(min=1).long()
+        hidden_BTW = hide(free_BTW, counts, lots_BTW)
         weights_B = counts_B / hidden_BTW.sum(dim=(1, 2)).clamp(min=1)
         return self.nats(rows_BTW, hidden_BTW, start_B, given) * weights_B[:, None, None]
 
@@ -238,9 +275,14 @@ class CellTable(nn.Module):
         return sums.view(*codes.shape[:-1], -1)
 
 
-def hide(free_BTW: Tensor, counts_B: Tensor) -> Tensor:
-    """As many of the free cells of each piece, drawn uniformly from torch's generator."""
-    lots = torch.rand(free_BTW.shape, device=free_BTW.device).masked_fill(~free_BTW, 2.0)
+def hide(free_BTW: Tensor, counts_B: Tensor, lots_BTW: Tensor | None = None) -> Tensor:
+    """As many of the free cells of each piece, those with the lowest lots in [0, 1).
+
+    lots_BTW: None draws them uniformly from torch's generator.
+    """
+    if lots_BTW is None:
+        lots_BTW = torch.rand(free_BTW.shape, device=free_BTW.device)
+    lots = lots_BTW.masked_fill(~free_BTW, 2.0)
     order = lots.flatten(1).argsort(dim=1)
     ranks = torch.empty_like(order).scatter_(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)

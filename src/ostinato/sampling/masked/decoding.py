@@ -18,20 +18,27 @@ class Decoding:
         (MaskGIT, Chang 2022).
     gibbs: passes after that, each of which hides some cells again and draws them anew; their share
         falls from `gibbs_share` to nearly none (Yao 2014, as in Coconet). They mend what cells that
-        were drawn together got wrong: triads on beats rise from 0.24 to 0.47 with the default size.
+        were drawn together got wrong; docs/families.md has what was measured.
+    turns: cells of one pass are drawn in so many turns, which keep those of one voice so many steps
+        apart and, where there are as many turns as voices, no two of one step together. Later turns
+        know the earlier ones as neighbors and by intervals, while the trunk runs once a pass. 0:
+        all at once.
     temperature: above 1 more surprising, below 1 more predictable.
     """
 
-    steps: int = 96
+    steps: int = 48
     pace: float = 3.0
     order: str = "random"
     gibbs: int = 96
     gibbs_share: float = 0.5
+    turns: int = 4
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.steps < 0 or self.gibbs < 0:
-            raise ValueError(f"steps={self.steps} and gibbs={self.gibbs} cannot be negative")
+        if self.steps < 0 or self.gibbs < 0 or self.turns < 0:
+            raise ValueError(
+                f"steps={self.steps}, gibbs={self.gibbs} and turns={self.turns} cannot be negative"
+            )
         if self.pace < 1:
             raise ValueError(f"pace={self.pace} must be at least 1")
         if self.order not in ORDERS:

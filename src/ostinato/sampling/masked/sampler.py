@@ -22,6 +22,8 @@ from ostinato.settings import checked
 
 BATCH = 16
 Flags = npt.NDArray[np.bool_]
+Cells = npt.NDArray[np.int64]
+Chances = npt.NDArray[np.float64]
 
 
 class Sampler:
@@ -102,7 +104,7 @@ def fill(
     for number in range(decoding.gibbs):
         share = decoding.gibbs_share * (1 - number / decoding.gibbs)
         again_BTW = free_BTW & (painter.lots() < share)
-        painter.take(again_BTW, painter.draw(again_BTW)[0])
+        painter.reveal(again_BTW, again_BTW, decoding.turns, number)
     return [
         rows[: len(canvas.rows)].astype(np.int32)
         for rows, canvas in zip(painter.rows_BTW, canvases, strict=True)
@@ -122,13 +124,17 @@ def _reveal(painter: "_Painter", free_BTW: Flags, decoding: Decoding) -> None:
         if decoding.steps:
             share = (number / passes) ** decoding.pace
             wanted_B = np.ceil(cells_B * share - 1e-9).astype(np.int64)
-        values, chances = painter.draw(hidden_BTW)
-        scores = chances if decoding.order == "confident" else order_BTW
+        scores = order_BTW
+        if decoding.order == "confident":
+            values, scores = painter.draw(hidden_BTW)
         counts_B = wanted_B - (cells_B - hidden_BTW.sum(axis=(1, 2)))
         ranked = np.where(hidden_BTW, scores, -np.inf).reshape(batch, -1)
         ranks = np.argsort(np.argsort(-ranked, axis=1, kind="stable"), axis=1, kind="stable")
         now_BTW = (ranks < counts_B[:, None]).reshape(free_BTW.shape) & hidden_BTW
-        painter.take(now_BTW, values)
+        if decoding.order == "confident":
+            painter.take(now_BTW, values)
+        else:
+            painter.reveal(hidden_BTW, now_BTW, decoding.turns, number)
         hidden_BTW &= ~now_BTW
 
 
@@ -140,8 +146,8 @@ class _Painter:
         model: Model,
         rows_BTW: npt.NDArray[np.int64],
         randoms: Sequence[np.random.Generator],
-        temperature: float,
-        given: Given | None,
+        temperature: float = 1.0,
+        given: Given | None = None,
     ) -> None:
         self.model, self.rows_BTW, self.given = model, rows_BTW, given
         self.randoms, self._temperature = randoms, temperature
@@ -155,22 +161,52 @@ class _Painter:
             out[number, :length] = random.random((length, self.rows_BTW.shape[-1]))
         return out
 
-    def draw(self, hidden_BTW: Flags) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    def draw(self, hidden_BTW: Flags) -> tuple[Cells, Chances]:
         """Values of the hidden cells, given all others, and their probabilities; (B, T, W)."""
-        lots, device = self.lots(), self.model.columns_W.device
         values, chances = self.rows_BTW.copy(), np.zeros(self.rows_BTW.shape)
-        if not hidden_BTW.any():
-            return values, chances
-        hidden = torch.from_numpy(hidden_BTW[..., self._columns]).to(device)
-        start_B = torch.zeros(len(hidden), dtype=torch.long, device=device)
-        rows = torch.from_numpy(self.rows_BTW).to(device)
-        logits_MS = self.model.logits(rows, hidden, start_B, self.given)
-        lots_M = torch.from_numpy(lots[hidden_BTW])
-        probs_MS = torch.softmax(logits_MS.double().cpu() / self._temperature, dim=1)
-        chosen_M = _inverted(probs_MS, lots_M)
-        values[hidden_BTW] = chosen_M.numpy()
-        chances[hidden_BTW] = probs_MS.gather(1, chosen_M[:, None])[:, 0].numpy()
+        self._fill(values, chances, hidden_BTW, [hidden_BTW])
         return values, chances
+
+    def reveal(self, hidden_BTW: Flags, now_BTW: Flags, turns: int, number: int) -> None:
+        """Draw some of the hidden cells and keep them, in turns, see Decoding.
+
+        number: of the pass; decides the order of the turns.
+        """
+        if turns < 1:
+            self._fill(self.rows_BTW, None, hidden_BTW, [now_BTW])
+            return
+        order, count = np.random.default_rng(number), len(self._columns)
+        shifts_W = np.zeros(self.rows_BTW.shape[2], np.int64)
+        shifts_W[self._columns] = order.permutation(count) * turns // count
+        turn_TW = (np.arange(self.rows_BTW.shape[1])[:, None] + shifts_W) % turns
+        parts = [now_BTW & (turn_TW == turn) for turn in order.permutation(turns).tolist()]
+        self._fill(self.rows_BTW, None, hidden_BTW, parts)
+
+    def _fill(
+        self, values: Cells, chances: Chances | None, hidden_BTW: Flags, parts: Sequence[Flags]
+    ) -> None:
+        """Draw parts of the hidden cells one after the other into `values`."""
+        lots, device = self.lots(), self.model.columns_W.device
+        parts = [part for part in parts if part.any()]
+        if not parts:
+            return
+        start_B = torch.zeros(len(values), dtype=torch.long, device=device)
+        rows = torch.from_numpy(self.rows_BTW).to(device)
+        hidden = torch.from_numpy(hidden_BTW[..., self._columns]).to(device)
+        seen = self.model.seen(rows, hidden)
+        y_BTWH = self.model.trunk_out(rows, seen, start_B, self.given)
+        for number, part in enumerate(parts):
+            if number:
+                rows = torch.from_numpy(values).to(device)
+                seen = self.model.seen(rows, hidden)
+            chosen = torch.from_numpy(part[..., self._columns]).to(device)
+            logits_MS = self.model.cell_logits(y_BTWH, seen, chosen)
+            probs_MS = torch.softmax(logits_MS.double().cpu() / self._temperature, dim=1)
+            chosen_M = _inverted(probs_MS, torch.from_numpy(lots[part]))
+            values[part] = chosen_M.numpy()
+            hidden = hidden & ~chosen
+            if chances is not None:
+                chances[part] = probs_MS.gather(1, chosen_M[:, None])[:, 0].numpy()
 
     def take(self, cells_BTW: Flags, values: npt.NDArray[np.int64]) -> None:
         """Keep the values of these cells."""
