@@ -1,11 +1,15 @@
 """Diffusion over spectrograms, from a training to sound files and their measures."""
 
+import base64
+import io
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from PIL import Image
 
 from ostinato.corpus.store import Entry
 from ostinato.evaluation.excerpts import common_quarters, cut_to, sample_excerpts
@@ -19,6 +23,8 @@ from ostinato.loading.tokens import open_tokens
 from ostinato.models.diffusion.parts.noise import signal, spread
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
+from ostinato.report.load import load_samples
+from ostinato.report.page import listen_page
 from ostinato.representations.mel.mel import Mel
 from ostinato.representations.store import write_encoding
 from ostinato.sampling.diffusion.sampler import Sampler
@@ -270,3 +276,22 @@ def test_recordings_are_cut_to_seconds(tokens):
     kept = cut_to(whole, 3)
     assert all(recording.seconds == pytest.approx(3, abs=0.02) for recording in kept)
     assert len(kept) == sum(recording.seconds >= 3 for recording in recordings)
+
+
+def test_the_page_has_a_player_and_a_spectrogram_for_every_sample(model_folder, tmp_path):
+    generator = Generator.load(model_folder)
+    write_samples(tmp_path / "samples" / "audio", "audio", generator.generate(
+        Request(n=2, options=OPTIONS)
+    ))  # fmt: skip
+    samples = load_samples("audio", tmp_path)
+    html = listen_page(samples, "audio")
+    assert html.count("<audio controls") == html.count('<img class="spectrogram"') == 2
+    assert "media-src data:" in html
+    assert listen_page(load_samples("audio", tmp_path), "audio") == html
+    found = base64.b64decode(re.search(r"data:image/png;base64,([\w+/=]+)", html)[1])
+    image = Image.open(io.BytesIO(found))
+    frames = samples[0].recording.frames
+    assert image.size == frames.shape
+    dark, bright = frames.argmin(), frames.argmax()
+    shown = np.asarray(image.convert("L"), float)[::-1].T.ravel()
+    assert shown[bright] > shown[dark]

@@ -1,11 +1,14 @@
 """One piece in several formats, each beside the others."""
 
+import numpy as np
 import pytest
+import soundfile
 
 from ostinato.audio.formats import FORMATS, check_formats, write_formats
 from ostinato.audio.render import RenderError
 from ostinato.music.piece import Piece, Track, make_notes
 from ostinato.readers.read import read_piece
+from ostinato.representations.mel.mel import Mel
 
 
 def test_every_format_holds_the_piece_under_one_name(chorale, tmp_path):
@@ -54,3 +57,18 @@ def test_what_has_no_sound_is_said_and_the_rest_is_written(chorale, tmp_path, mo
         *("rests.mid", "rests.musicxml", "rests.png"),
         "a.mid",
     }
+
+
+def test_a_recording_becomes_sound_and_a_picture_but_no_notes(tmp_path):
+    mel = Mel(bands=24, seconds=1.0, iterations=4)
+    recording = mel.recording(np.sin(np.arange(8000) * 0.3).astype(np.float32) / 2)
+    failed = write_formats(recording, tmp_path, "a", ["mid", "wav", "mp3", "png"])
+    assert list(failed) == ["mid"]
+    assert "formats=[wav]" in failed["mid"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp3", "a.png", "a.wav"]
+    sound, rate = soundfile.read(tmp_path / "a.wav")
+    assert rate == 8000
+    assert np.abs(sound).max() == pytest.approx(np.abs(recording.sound).max(), abs=1e-3)
+    write_formats(recording, tmp_path / "again", "a", ["wav", "mp3", "png"])
+    for path in (tmp_path / "again").iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()

@@ -11,7 +11,8 @@ from ostinato.corpus.store import Entry
 from ostinato.loading.tokens import open_tokens
 from ostinato.models.spec import ArraySpec
 from ostinato.music.piece import Tempo, Track
-from ostinato.representations.mel.mel import FLOOR, LATE, OFFSET, PEAK, Mel
+from ostinato.music.recording import OFFSET
+from ostinato.representations.mel.mel import FLOOR, LATE, PEAK, Mel
 from ostinato.representations.protocol import Extent, Sounding, Unencodable
 from ostinato.representations.registry import build
 from ostinato.representations.store import describe, write_encoding

@@ -81,4 +81,8 @@ def _write_recording(
             write_audio(folder / f"{name}.{kind}", recording.sound, recording.sample_rate)
         elif kind == "png":
             draw(recording, folder / f"{name}.png")
-    return {kind: "it is sound without notes" for kind in formats if kind not in (*SOUND, "png")}
+    return {
+        kind: "sound has no notes: give formats=[wav], mp3 or png"
+        for kind in formats
+        if kind not in (*SOUND, "png")
+    }

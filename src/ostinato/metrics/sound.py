@@ -4,9 +4,9 @@ The Fréchet audio distance is usually taken on embeddings of a trained network 
 must be downloaded and knows little of short piano chords. Two kinds of rows, one for every second,
 take its place, and the report gives both distances. `cepstra`: means and deviations of the first
 cepstral coefficients, the classic description of timbre, loudness and their changes (Davis &
-Mermelstein 1980; as rows of a distance: Logan & Salomon 2001). `random_rows`: what a fixed random
-layer makes of patches of 0.26 seconds, in which pitches and the order of frames count, too; random
-features keep distances between inputs (Johnson & Lindenstrauss 1984; Rahimi & Recht 2007).
+Mermelstein 1980; as rows of a distance: Logan & Salomon 2001). `random_rows`: means of random
+Fourier features of patches of 0.26 seconds, in which pitches and the order of frames count, too;
+they stand for the mean of a Gaussian kernel over all patches (Rahimi & Recht 2007, algorithm 1).
 """
 
 # R rows, T frames, M bands, K coefficients, U units, L positions of a passage, P passages
@@ -18,12 +18,12 @@ import numpy.typing as npt
 import torch
 from scipy.fft import dct
 
-from ostinato.music.recording import Recording
+from ostinato.music.recording import OFFSET, Recording
 
 Rows = npt.NDArray[np.float64]
 COEFFICIENTS = 16  # K
 UNITS, PATCH, HOP = 32, 8, 4  # U; frames of a patch and from patch to patch
-SEED = 0  # of the random layer
+SEED = 0  # of the random features
 DECIBELS = 20.0  # of one unit of a frame
 PASSAGE = 2.0  # seconds
 MERGED = (4, 2)  # so many frames and bands are averaged before passages are searched
@@ -45,18 +45,20 @@ def cepstra(recording: Recording) -> Rows:
 
 
 def random_rows(recording: Recording) -> Rows:
-    """Means of U random rectified units over the patches of every second, (R, U)."""
+    """Means of U random Fourier features over the patches of every second, (R, U)."""
     seconds = seconds_of(recording)
     patches = np.lib.stride_tricks.sliding_window_view(seconds, PATCH, axis=1)[:, ::HOP]
     size = PATCH * seconds.shape[2]
-    weights = np.random.default_rng(SEED).standard_normal((size, UNITS)) / np.sqrt(size)
+    random = np.random.default_rng(SEED)
+    weights = random.standard_normal((size, UNITS)) / np.sqrt(size)
+    phases = 2 * np.pi * random.random(UNITS)
     flat = patches.transpose(0, 1, 3, 2).reshape(*patches.shape[:2], size)
-    return np.asarray(np.maximum(flat @ weights, 0).mean(axis=1))
+    return np.asarray(np.cos(flat @ weights + phases).mean(axis=1))
 
 
 def level(recording: Recording) -> float:
-    """Mean loudness of the frames in dB: of the summed power of their bands."""
-    power = (10 ** (2 * recording.frames.astype(np.float64))).sum(axis=1)
+    """Mean loudness of the frames, in dB below full scale: of the summed power of their bands."""
+    power = (10 ** (2 * (recording.frames.astype(np.float64) - OFFSET))).sum(axis=1)
     return float(10 * np.log10(power).mean())
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Frames = npt.NDArray[np.float32]
 Sound = npt.NDArray[np.float32]
+OFFSET = 3.0  # of frames: log10 of a magnitude, plus this
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,14 +16,13 @@ from scipy.signal import resample_poly
 
 from ostinato.audio.render import RenderError, synthesize
 from ostinato.music.piece import Piece
-from ostinato.music.recording import Frames, Recording, Sound
+from ostinato.music.recording import OFFSET, Frames, Recording, Sound
 from ostinato.music.timing import seconds_at
 from ostinato.representations.mel.parts.spectrum import Spectrum
 from ostinato.representations.protocol import Extent, Grammar, Quantized, Tokens, Unencodable
 from ostinato.representations.voice_lines import options_from, settings_of
 
 FLOOR = -90.0  # dB
-OFFSET = 3.0
 OVERSAMPLED = 2  # pieces are rendered so many times as finely, as the synthesizer's pitches alias
 PEAK = 0.89  # of inverted sounds that would be louder, as in audio/render.py
 LATE = "begins after the first seconds that are kept"
