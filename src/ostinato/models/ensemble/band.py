@@ -23,8 +23,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.models.autoregressive import gpt
-from ostinato.models.ensemble.parts.hearing import Hearing, rolls_of
-from ostinato.models.ensemble.parts.layout import BAR, CLOSE, END, OPEN, WITH, Layout
+from ostinato.models.autoregressive.parts.musical_time import latest
+from ostinato.models.ensemble.parts.hearing import Hearing, rolls_of, sounding_at
+from ostinato.models.ensemble.parts.intervals import Intervals
+from ostinato.models.ensemble.parts.layout import (
+    BAR,
+    CLOSE,
+    END,
+    OPEN,
+    PITCH,
+    POSITION,
+    WITH,
+    Layout,
+)
 from ostinato.models.ensemble.parts.names import Names
 from ostinato.models.ensemble.parts.reading import Reading, read
 from ostinato.models.ensemble.parts.steps import Line, State
@@ -106,6 +117,7 @@ class Model(nn.Module):
         self.context = nn.ModuleList(
             nn.Linear(config.width, config.width, bias=False) for _ in range(roles)
         )
+        self.intervals = nn.ModuleList(Intervals(self.layout, role) for role in range(roles))
         self.hearing = Hearing(self.layout, config.hears, config.heard, config.width)
         self.place = nn.Embedding(self.layout.longest * 2, config.width)
         nn.init.normal_(self.place.weight, std=0.1)
@@ -210,11 +222,11 @@ class Model(nn.Module):
         slots_BIRD, structure = self._coordinate(reading, order_BR, condition_BD)
         nats_BN = reading.tokens.new_zeros(reading.tokens.shape, dtype=slots_BIRD.dtype)
         right_BN = torch.ones_like(reading.tokens, dtype=torch.bool)
-        rolls = rolls_of(self.layout, reading.notes, reading.ends)
-        vectors = self.hearing.vectors(rolls)
+        sounds = rolls_of(self.layout, reading.notes, reading.ends)
+        rolls = (sounds, self.hearing.vectors(sounds))
         slot_BR = order_BR.argsort(dim=1)
         for role in range(len(self.layout.blocks)):
-            self._role(role, reading, slots_BIRD, slot_BR, vectors, (nats_BN, right_BN))
+            self._role(role, reading, slots_BIRD, slot_BR, rolls, (nats_BN, right_BN))
         self._structure(reading, structure, (nats_BN, right_BN))
         named = self.names.nats(self.layout, reading, condition_BD)
         return nats_BN[:, 1:] + named, right_BN[:, 1:]
@@ -243,7 +255,7 @@ class Model(nn.Module):
         reading: Reading,
         slots_BIRD: Tensor,
         slot_BR: Tensor,
-        vectors: Tensor,
+        rolls: tuple[Tensor, Tensor],
         out: tuple[Tensor, Tensor],
     ) -> None:
         """Add the nats of one role's own symbols, each at the token that it is."""
@@ -270,9 +282,14 @@ class Model(nn.Module):
         now_BL = pick(reading.now)
         rows_B1 = torch.arange(len(at_BL), device=at_BL.device)[:, None]
         heard = slots_BIRD[rows_B1, bar_BL, slot_BR[:, role : role + 1]]
-        memory = self.memory(role, heard, now_BL, bounds, vectors, slot_BR)
+        memory = self.memory(role, heard, now_BL, bounds, rolls[1], slot_BR)
         voice = cast(Voice, self.voices[role])
         logits_BLV = voice.logits(*voice.contexts(inputs_BL, Given(memory_BSD=memory)))
+        kinds_BL, pitches_BL = pick(reading.kinds), self.layout.values[pick(reading.tokens)]
+        last_BL = latest(pitches_BL, (kinds_BL == PITCH) & inside_BL, -1)
+        chooses_BL = (kinds_BL == POSITION) & inside_BL
+        sounding = self.sounding(role, rolls[0], now_BL, bounds[0], slot_BR)
+        logits_BLV = self.intervals[role](logits_BLV, sounding, last_BL, chooses_BL)
         nats_BL = F.cross_entropy(
             logits_BLV.flatten(0, 1).float(),
             targets_BL.flatten(),
@@ -301,6 +318,14 @@ class Model(nn.Module):
         before_BR = slot_BR < slot_BR[:, role : role + 1]
         heard: Tensor = self.hearing(vectors, role, now, bounds, before_BR)
         return memory + self.context[role](context) + heard
+
+    def sounding(
+        self, role: int, rolls: Tensor, now: Tensor, starts: Tensor, slot_BR: Tensor
+    ) -> Tensor:
+        """What sounds in every role that a role hears at its present steps, (B, L, R, P)."""
+        before_BR = slot_BR < slot_BR[:, role : role + 1]
+        heard = sounding_at(rolls, now, starts, before_BR)
+        return torch.zeros_like(heard) if self.config.alone else heard
 
     def _structure(self, reading: Reading, logits_BIM: Tensor, out: tuple[Tensor, Tensor]) -> None:
         """Add the nats of meters and of the end."""

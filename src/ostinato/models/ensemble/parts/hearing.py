@@ -66,6 +66,19 @@ class Hearing(nn.Module):
         return out
 
 
+def sounding_at(rolls_3BRSP: Tensor, now: Tensor, starts: Tensor, before_BR: Tensor) -> Tensor:
+    """What a role hears at its present steps: 1 where a pitch sounds, (B, T, R, P).
+
+    Of the roles that come before it in the bar all that sounds; of the others what lasts from
+    earlier bars, in steps from `starts` (B, T) on.
+    """
+    rows = torch.arange(len(now), device=now.device)[:, None]
+    place = now.clamp(0, rolls_3BRSP.shape[3] - 1)
+    every, lasts = rolls_3BRSP[SOUNDS][rows, :, place], rolls_3BRSP[LASTS][rows, :, place]
+    inside = (now >= starts)[..., None, None] & ~before_BR[:, None, :, None]
+    return torch.where(inside, lasts, every)
+
+
 def rolls_of(layout: Layout, notes: Notes, ends_BI: Tensor) -> Tensor:
     """Rolls of what sounds, begins and lasts, (3, B, R, S, P): 1 where it does."""
     steps = int(ends_BI.max())

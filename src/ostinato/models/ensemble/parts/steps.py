@@ -60,6 +60,7 @@ class Line:
         self._coordinator = model.coordinator.begin(FORESEEN)
         self._caches: list[Any] = [None] * roles
         self._started = [False] * roles
+        self._lasts = [-1] * roles  # pitches
         self._rolls = torch.zeros(3, roles, 4 * self.layout.longest, self.layout.pitches)
         self._rolls = self._rolls.to(device)
         self._part_D = torch.zeros(model.config.width, device=device)
@@ -74,7 +75,7 @@ class Line:
     def copy(self) -> Line:
         """An independent line with the same past."""
         other = copy.copy(self)
-        for name in ("playing", "_caches", "_started", "_contexts"):
+        for name in ("playing", "_caches", "_started", "_lasts", "_contexts"):
             setattr(other, name, list(getattr(self, name)))
         other._rolls = self._rolls.clone()
         voices = cast("list[Voice]", list(self.model.voices))
@@ -130,12 +131,12 @@ class Line:
         if kind == POSITION:
             self._place = value
         elif kind == PITCH:
-            self._pitch = value
+            self._pitch = self._lasts[self._role] = value
         elif kind == DURATION:
             now = value
             if self._pitch >= 0:
                 self._strike(value)
-        self._read(symbol, now)
+        self._read(symbol, now, chooses=kind == POSITION)
 
     def close_part(self) -> None:
         """The open part is over: the coordinator hears of it."""
@@ -232,7 +233,7 @@ class Line:
             part_D = torch.zeros_like(part_D)
             self._slots += 1
             if place == len(self.order):
-                self._structure = structure[0]
+                self._structure = F.log_softmax(structure[0], dim=-1)
             else:
                 self._contexts.append(context_1D)
 
@@ -248,8 +249,11 @@ class Line:
         out: Tensor = (vector + summaries.next_RD[following])[None]
         return out
 
-    def _read(self, symbol: int, after: int = 0) -> None:
-        """Let the role's generator read a symbol, `after` steps after the present place."""
+    def _read(self, symbol: int, after: int = 0, *, chooses: bool = False) -> None:
+        """Let the role's generator read a symbol, `after` steps after the present place.
+
+        chooses: whether a pitch follows.
+        """
         role, model = self._role, self.model
         device = self._part_D.device
         self._structure = None
@@ -265,10 +269,16 @@ class Line:
             model.hearing.vectors(rolls),
             self._slot_1R,
         )
-        _, symbols = self._voice(role).step(
+        _, logits = self._voice(role).step(
             torch.tensor([symbol], device=device), memory_1LD[:, 0], self._caches[role]
         )
-        self._symbols_V = symbols[0]
+        if chooses:
+            sounding = model.sounding(role, rolls, steps[:, :1], steps[:, 1:2], self._slot_1R)
+            last = torch.tensor([[self._lasts[role]]], device=device)
+            logits = model.intervals[role](logits[:, None], sounding, last, torch.ones_like(last))[
+                :, 0
+            ]
+        self._symbols_V = F.log_softmax(logits[0], dim=-1)
 
     def _strike(self, duration: int) -> None:
         """Write the note that is complete into the rolls and into the part's sum."""

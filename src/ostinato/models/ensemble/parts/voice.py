@@ -8,7 +8,6 @@ import copy
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ostinato.models.autoregressive import gpt
 from ostinato.models.spec import PAD, ArraySpec, Given
@@ -50,9 +49,9 @@ class Voice(nn.Module):
         return other
 
     def step(self, symbol_B: Tensor, memory_BD: Tensor, cache: Any) -> tuple[Tensor, Tensor]:
-        """The trunk's output for one more symbol, (1, D), and log-probabilities of the next one."""
+        """The trunk's output for one more symbol, (1, D), and logits of the next one, (1, V)."""
         rows = symbol_B.masked_fill(symbol_B == PAD, self.vocabulary)[:, None]
         x_BD = self.body.step_input.step(rows, 0, rows) + memory_BD
         context_BD = self.body.trunk_step(x_BD, rows, cache)
         logits_BV = self.body.chain.step(self.body.chain.open(context_BD, rows), 0)
-        return context_BD, F.log_softmax(logits_BV.float(), dim=-1)
+        return context_BD, logits_BV.float()
