@@ -89,6 +89,13 @@ def test_what_only_one_side_has_deviates_and_a_count_of_samples_never_does():
     assert (found.committed, found.here) == ("30", "missing")
 
 
+def test_frames_of_sound_may_have_other_bytes_and_symbols_may_not():
+    here, there = ({"tokens_digest": digest, "samples": {"seconds": 8}} for digest in "ab")
+    assert not deviations("audio", here, there)
+    here, there = ({"tokens_digest": digest, "samples": {"quarters": 8}} for digest in "ab")
+    assert [found.figure for found in deviations("lstm", here, there)] == ["tokens_digest"]
+
+
 def test_the_documentation_states_every_tolerance():
     text = (ROOT / "docs" / "reproducibility.md").read_text(encoding="utf-8")
     for tolerance in TOLERANCES:
