@@ -15,6 +15,7 @@ from ostinato.models.diffusion.parts import noise
 from ostinato.models.diffusion.parts.bars import LAST_PLACE, NEAR, aligned, clocks
 from ostinato.models.diffusion.parts.bound import bound_of
 from ostinato.models.diffusion.parts.level import NoiseLevel
+from ostinato.models.diffusion.parts.nearby import FINEST, REACH, STAY, Nearby
 from ostinato.models.diffusion.parts.rolls import cells_of, rolls_of
 from ostinato.models.registry import build
 from ostinato.models.spec import PAD, ArraySpec
@@ -197,6 +198,25 @@ def test_what_lies_beside_a_piece_changes_nothing(chorale):
     )
     assert torch.allclose(short, long[:, : piece.shape[1]], atol=1e-5)
     assert (long[:, piece.shape[1] :] == 0).all()
+
+
+def test_nearby_steps_are_summed_as_a_convolution_does():
+    torch.manual_seed(0)
+    nearby = Nearby(3, 4)
+    torch.nn.init.normal_(nearby.taps.weight)
+    own, level = torch.randn(2, 21, 3, 7), torch.randn(2, 4)
+    taps = nearby.taps(level).view(2, 3, 2, -1)
+    faint = FINEST * torch.tanh((own - own.mean(dim=-1, keepdim=True)) / FINEST)
+    sure = torch.log1p(STAY * own.softmax(dim=-1))
+    sure = sure - sure.mean(dim=-1, keepdim=True)
+    found = nearby(own, level)
+    for piece in range(2):
+        for voice in range(3):
+            planes = torch.stack([faint[piece, :, voice], sure[piece, :, voice]])[None]
+            kernel = taps[piece, voice][None, :, :, None]
+            wanted = torch.nn.functional.conv2d(planes, kernel, padding=(REACH, 0))[0, 0]
+            assert torch.allclose(found[piece, :, voice], wanted, atol=1e-4)
+    assert nearby(own[:, :5], level).shape == (2, 5, 3, 7)  # fewer steps than are reached
 
 
 def test_crops_begin_with_their_first_bar_line(chorale):
