@@ -8,13 +8,12 @@ from typing import Any
 from ostinato.files import sha256_json
 from ostinato.music.piece import Piece
 from ostinato.sampling.load import Trained, load_trained
-from ostinato.sampling.prompts import check_alike, with_pieces
+from ostinato.sampling.prompts import with_pieces
 from ostinato.sampling.registry import families_that, sampler_of
 from ostinato.sampling.request import (
     Capabilities,
     Continue,
     EncodedPiece,
-    Interpolate,
     Request,
 )
 from ostinato.sampling.sampler import Job, Made, Session
@@ -87,12 +86,7 @@ class Generator:
                 raise
             able = ", ".join(families_that(request.task.name)) or "none yet"
             raise ValueError(f"{error}; families that can, on some encodings: {able}") from error
-        heard = with_pieces(request, self.representation, self.trained.card["codec"])
-        if isinstance(task := heard.task, Interpolate):
-            assert isinstance(task.start, Piece)
-            assert isinstance(task.end, Piece)
-            check_alike(self.representation, task.start, task.end, request.bars)
-        return heard
+        return with_pieces(request, self.representation, self.trained.card["codec"])
 
     def _job(self, request: Request, index: int) -> Job:
         return Job(request, index, seed_of(request.seed, self.system, request.task.name, index))

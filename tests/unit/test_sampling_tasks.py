@@ -1,17 +1,14 @@
 """Tasks by name: what each takes, contradictions, melodies to harmonize, and kept cells kept."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from ostinato.models.registry import build, settings_for
 from ostinato.models.spec import ArraySpec
-from ostinato.music.piece import VOICES, Meter, Piece, Track, make_notes
+from ostinato.music.piece import VOICES, Piece, Track, make_notes
 from ostinato.representations.grid.grid import Grid
 from ostinato.representations.roll.roll import Roll
-from ostinato.sampling.prompts import check_alike
 from ostinato.sampling.registry import families_that, sampler_of
 from ostinato.sampling.request import (
     Capabilities,
@@ -144,17 +141,6 @@ def test_a_prompt_that_is_too_short_or_too_long_is_named(chorale):
     for task in (vary, fill):
         assert check_prompt(BARS, task, 2)[0].endswith("has 3 bars; bars=2 takes the first 2")
     assert check_prompt(BARS, Unconditional(), 1) == []
-
-
-def test_ends_of_an_interpolation_have_the_same_bars(chorale):
-    check_alike(BARS, chorale(1), chorale(2), 4)
-    check_alike(BARS, chorale(1), chorale(2, bars=6), 4)
-    words = r"1\.mid has 4 bars and .*2\.mid has 6, of at most bars=8: give bars=4, which"
-    with pytest.raises(ValueError, match=words):
-        check_alike(BARS, chorale(1), chorale(2, bars=6), 8)
-    waltz = replace(chorale(2, bars=3), meters=(Meter(0, 3, 4),))
-    with pytest.raises(ValueError, match=r"bar 1 has 16 steps in .* and 12 in .*same meter"):
-        check_alike(BARS, chorale(1), waltz, 4)
 
 
 def sampler_for(family):

@@ -67,34 +67,6 @@ def prompt_of(representation: Representation, piece: Piece, bars: float) -> Toke
         raise Unencodable(error.reason, f"{error}: {REMEDIES[error.reason]}") from error
 
 
-def check_alike(representation: Representation, start: Piece, end: Piece, limit: int) -> None:
-    """Raise ValueError where the first `limit` bars of two pieces differ in number or in length.
-
-    Bars are those of the encoding.
-    """
-    names, bars = [], []
-    for piece in (start, end):
-        tokens = prompt_of(representation, piece, limit)
-        starts = representation.bar_starts(tokens)
-        rows = [*sorted(starts.values()), len(tokens)]
-        bars.append({n: b - a for n, a, b in zip(sorted(starts), rows, rows[1:], strict=False)})
-        names.append(piece.source or piece.id)
-    counts = [max(lengths, default=0) for lengths in bars]
-    if counts[0] != counts[1]:
-        raise ValueError(
-            f"{names[0]} has {counts[0]} bars and {names[1]} has {counts[1]}, of at most "
-            f"bars={limit}: give bars={min(counts)}, which takes so many of both, or pieces of one "
-            "length"
-        )
-    for number in sorted(bars[0].keys() | bars[1].keys()):
-        lengths = [one.get(number, 0) for one in bars]
-        if lengths[0] != lengths[1]:
-            raise ValueError(
-                f"bar {number} has {lengths[0]} steps in {names[0]} and {lengths[1]} in "
-                f"{names[1]}: give pieces of the same meter that begin alike (bar 0 is a pickup)"
-            )
-
-
 def check_tokens(representation: Representation, tokens: Tokens) -> None:
     """Raise ValueError where tokens have another shape, or lie outside the vocabulary."""
     width, size = representation.width, len(representation.vocabulary)
