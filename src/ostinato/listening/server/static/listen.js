@@ -9,6 +9,7 @@ const switches = [...document.querySelectorAll(".switch")];
 const form = find("answer");
 const FADE = 0.015; // seconds of a crossfade between two sounds
 const LOGGED = 2000;
+const SILENT = 4000; // milliseconds
 const opened = performance.now();
 
 let context = null, out = null, buffers = [], nodes = [], gains = [];
@@ -71,7 +72,15 @@ function start() {
   playing = true;
   counted = started;
   note("play");
+  setTimeout(check, SILENT, started);
   tick();
+}
+
+// without a sound device the clock of the sound card stands still
+function check(since) {
+  if (!playing || started !== since || context.currentTime >= since) return;
+  status.textContent = status.dataset.silent;
+  status.hidden = false;
 }
 
 function silence() {
