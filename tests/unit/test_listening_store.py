@@ -54,7 +54,8 @@ def test_the_first_answer_stays(store):
     key = store.current(token).key
     assert store.answer(token, key, {"liking": "a"}, [], 1)
     assert not store.answer(token, key, {"liking": "b"}, [], 1)
-    assert [row["answer"] for row in rows(store.engine, "tones")] == ["a"]
+    found = [(row["answer"], row["repeats"]) for row in rows(store.engine, "tones")]
+    assert found == [("a", 1)]
 
 
 def test_many_tabs_at_once_store_one_answer(store):
@@ -236,6 +237,24 @@ def test_stores_of_other_programs_and_versions_are_refused(tmp_path):
         with pytest.raises(ValueError, match="store="):
             database.open_engine(url)
     assert "secret" not in database.shown("postgresql://me:secret@host/x")
+
+
+def test_an_old_store_is_upgraded_and_copied_first(tmp_path):
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    database._migrate(database.connect(url), "0001")
+    with database.connect(url).begin() as connection:
+        connection.exec_driver_sql(
+            "insert into listening_studies values ('old', 'd', '{}', 's', false, false, 3)"
+        )
+    with pytest.raises(database.OldStore, match="mode=upgrade"):
+        database.open_engine(url)
+    assert "0001 → 0002" in database.upgrade(url)
+    assert (tmp_path / "old.db.0001").exists()
+    engine = database.open_engine(url)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("select id, withdrawn from listening_studies").all()
+    assert [tuple(row) for row in found] == [("old", 3)]
+    assert "already" in database.upgrade(url)
 
 
 def test_the_migrations_make_the_tables_of_the_code(store):

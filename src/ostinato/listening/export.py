@@ -38,6 +38,7 @@ CODEBOOK = {
     "heard_ms": "milliseconds played by role, as JSON",
     "response_ms": "milliseconds from the page to the answer, as the browser measured",
     "server_ms": "milliseconds from the first view of the page to the answer, on the server",
+    "repeats": "how often the answer was sent again (double click, second tab, lost connection)",
     "views": "how often the page was opened (more than 1: reloaded, or left and resumed)",
 }
 Row = dict[str, Any]
@@ -83,6 +84,7 @@ def _answers(trial: TrialRow, answer: AnswerRow) -> list[Row]:
         "expected": spec.expected,
         "response_ms": answer.response_ms,
         "server_ms": round(1000 * (answer.received_at - (trial.shown_at or answer.received_at))),
+        "repeats": answer.repeats,
         "views": trial.views,
         **_played(log),
     }

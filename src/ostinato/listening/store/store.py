@@ -244,41 +244,52 @@ class Store:
         Raises:
             Refused: no such trial of this listener, not shown yet, or an invalid answer.
         """
-        now = self._clock()
         try:
-            with Session(self._writing) as session, session.begin():
-                row = session.scalar(
-                    select(TrialRow)
-                    .join(ListenerRow)
-                    .where(
-                        TrialRow.key == key,
-                        ListenerRow.token_hash == _hash(token),
-                        ListenerRow.study == self.plan.study.id,
-                    )
-                )
-                if row is None or row.shown_at is None:
-                    raise Refused("no such trial of this listener")
-                if session.get(AnswerRow, row.id) is not None:
-                    return False
-                roles = [role for role, _ in trial_of(json.loads(row.spec)).sounds]
-                try:
-                    checked = check_answer(self.plan.study, roles, given)
-                    rows, spent = check_log(roles, log), check_milliseconds(milliseconds)
-                except ValueError as error:
-                    raise Refused(str(error)) from error
-                session.add(
-                    AnswerRow(
-                        trial=row.id,
-                        answer=json.dumps(checked),
-                        log=json.dumps(rows),
-                        received_at=now,
-                        response_ms=spent,
-                    )
-                )
-                session.flush()
-                self._finish(session, row.listener, now)
+            is_new = self._answer(token, key, given, log, milliseconds)
         except IntegrityError:  # another tab was faster
-            return False
+            is_new = False
+        if not is_new:
+            trial = select(TrialRow.id).where(TrialRow.key == key).scalar_subquery()
+            again = update(AnswerRow).where(AnswerRow.trial == trial)
+            with self._writing.begin() as connection:
+                connection.execute(again.values(repeats=AnswerRow.repeats + 1))
+        return is_new
+
+    def _answer(
+        self, token: str, key: str, given: object, log: object, milliseconds: object
+    ) -> bool:
+        now = self._clock()
+        with Session(self._writing) as session, session.begin():
+            row = session.scalar(
+                select(TrialRow)
+                .join(ListenerRow)
+                .where(
+                    TrialRow.key == key,
+                    ListenerRow.token_hash == _hash(token),
+                    ListenerRow.study == self.plan.study.id,
+                )
+            )
+            if row is None or row.shown_at is None:
+                raise Refused("no such trial of this listener")
+            if session.get(AnswerRow, row.id) is not None:
+                return False
+            roles = [role for role, _ in trial_of(json.loads(row.spec)).sounds]
+            try:
+                checked = check_answer(self.plan.study, roles, given)
+                rows, spent = check_log(roles, log), check_milliseconds(milliseconds)
+            except ValueError as error:
+                raise Refused(str(error)) from error
+            session.add(
+                AnswerRow(
+                    trial=row.id,
+                    answer=json.dumps(checked),
+                    log=json.dumps(rows),
+                    received_at=now,
+                    response_ms=spent,
+                )
+            )
+            session.flush()
+            self._finish(session, row.listener, now)
         return True
 
     def _finish(self, session: Session, listener: int, now: float) -> None:

@@ -77,3 +77,4 @@ class AnswerRow(Base):
     log: Mapped[str] = mapped_column(Text)
     received_at: Mapped[float]
     response_ms: Mapped[int]
+    repeats: Mapped[int] = mapped_column(default=0)
