@@ -22,7 +22,7 @@ class Decoding:
     """
 
     scheduler: str = "ddpm"
-    steps: int = 60
+    steps: int = 40
     guidance: float = 1.0
     restarts: int = 8
     restart: float = 0.6
