@@ -23,7 +23,16 @@ SPLITS = ("train",) * 7 + ("valid",) * 2 + ("test",) * 2
 
 
 # fixtures that train a model or start processes, which `make test-fast` does without
-STARTS = {"train", "model_folder", "script", "run_script", "built", "laboratory", "fitted"}
+STARTS = {
+    "train",
+    "model_folder",
+    "script",
+    "run_script",
+    "built",
+    "laboratory",
+    "fitted",
+    "overfitted",
+}
 settings.register_profile("fast", max_examples=5)  # of `make test-fast`
 
 

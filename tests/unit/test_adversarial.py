@@ -296,6 +296,7 @@ def test_distances_are_nothing_for_the_same_music_and_ln_2_for_none_in_common(ch
     assert int(first["intervals"].sum()) == 6 * 64
 
 
+@pytest.mark.starts
 def test_a_game_about_four_bars_ends_with_these_four_bars(chorale):
     model = tiny(width=48, critic_width=48)
     framed, _ = frame_all([rows(chorale(1))], model.form, 4)

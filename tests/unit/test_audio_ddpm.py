@@ -135,6 +135,7 @@ def test_the_beginning_of_a_piece_is_known():
     assert not torch.allclose(begins, later)
 
 
+@pytest.mark.starts
 def test_a_model_that_knows_one_spectrogram_makes_it():
     torch.manual_seed(0)
     clip = torch.randn(1, 16, 24).cumsum(dim=1).div(3).clamp(-1.5, 2.5)

@@ -109,6 +109,7 @@ def test_kept_values_follow_the_forward_process_of_their_truth():
         assert abs(standardized.std() - 1) < 4.5 / 8000**0.5
 
 
+@pytest.mark.starts
 def test_a_model_of_four_bars_makes_them(chorale):
     model = tiny(widths=(32, 32), depths=(1, 1), level_width=16, intervals=False).train()
     piece = rows(chorale, bars=4)
