@@ -84,7 +84,9 @@ class Decoder(nn.Module):
             seen_NLV = cells_NLV.masked_fill(lost_NLV, PAD)
         y_NLD, _ = self.rnn(self.rows(last_NLV) + led.inputs, led.state[None])
         held_NL = cells_NLV[..., 0] != PAD
-        logits_MVS = self.logits(y_NLD[held_NL], last_NLV[held_NL], seen_NLV[held_NL])
+        logits_MVS = self.logits(
+            y_NLD[held_NL], last_NLV[held_NL], seen_NLV[held_NL], self.tables()
+        )
         cells_MV = cells_NLV[held_NL]
         nats_MV = F.cross_entropy(
             logits_MVS.float().flatten(0, 1), cells_MV.flatten(), reduction="none"
@@ -106,23 +108,29 @@ class Decoder(nn.Module):
         kept_NLV: cells that are given, PAD where one is to be picked from its logits, (N, S).
         """
         cells_NLV = kept_NLV.clone()
-        state, last_NV = led.state, before_NV
+        state, last_NV, tables = led.state, before_NV, self.tables()
         for place in range(int(length_N.max())):
             y_ND, state = self.step(last_NV, led.inputs[:, place], state)
             row_NV = cells_NLV[:, place]
             for voice in self.order_V.tolist():
                 free_N = (row_NV[:, voice] == PAD) & (place < length_N)
                 if free_N.any():
-                    logits_NS = self.logits(y_ND, last_NV, row_NV)[:, voice]
+                    logits_NS = self.logits(y_ND, last_NV, row_NV, tables)[:, voice]
                     picked_N = pick(logits_NS, place, voice)
                     row_NV[:, voice] = torch.where(free_N, picked_N, row_NV[:, voice])
             last_NV = row_NV
         return cells_NLV
 
-    def logits(self, y_MD: Tensor, last_MV: Tensor, seen_MV: Tensor) -> Tensor:
+    def tables(self) -> Tensor | None:
+        """What `logits` needs of the intervals, the same for all rows."""
+        return None if self.intervals is None else self.intervals.rows()
+
+    def logits(
+        self, y_MD: Tensor, last_MV: Tensor, seen_MV: Tensor, tables: Tensor | None
+    ) -> Tensor:
         """Of every voice, (M, V, S), given the row before and the voices chosen before it.
 
-        seen_MV: the row; a voice sees only those that are chosen before it.
+        seen_MV: the row; a voice sees only those that are chosen before it. tables: of `tables`.
         """
         voices, last_MV = last_MV.shape[1], last_MV[:, self.order_V]
         beside_MVV = torch.where(self.below_VV, seen_MV[:, None, self.order_V], PAD)
@@ -135,8 +143,8 @@ class Decoder(nn.Module):
         logits = F.pad(self.to_symbols(y_MVH), (0, 1))  # the last one: the cell before is unknown
         index = torch.where(last_MV == PAD, self.symbols, last_MV)[..., None]
         logits = logits.scatter_add(2, index, self.to_copy(y_MVH).to(logits.dtype))[..., :-1]
-        if self.intervals is not None:
-            fits = self.intervals(last_MV, beside_MVV)
+        if self.intervals is not None and tables is not None:
+            fits = self.intervals(tables, last_MV, beside_MVV)
             lowest, pitches = self.intervals.lowest, self.intervals.pitches
             logits = logits + F.pad(fits, (lowest, self.symbols - lowest - pitches))
         return logits[:, self.back_V]

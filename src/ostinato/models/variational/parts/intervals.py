@@ -60,13 +60,12 @@ class Intervals(nn.Module):
         )
         return torch.cat([part.reshape(-1, P) for part in parts]) * SPEED
 
-    def forward(self, last_MV: Tensor, beside_MVV: Tensor) -> Tensor:
+    def forward(self, rows_RP: Tensor, last_MV: Tensor, beside_MVV: Tensor) -> Tensor:
         """Values for every candidate pitch of every voice, (M, V, P).
 
-        last_MV: the row before. beside_MVV: for each voice, the row as far as it is chosen. Symbols
-        that are no pitches say nothing.
+        rows_RP: of `rows`. last_MV: the row before. beside_MVV: for each voice, the row as far as
+        it is chosen. Symbols that are no pitches say nothing.
         """
-        rows_RP = self.rows()
         known_MVX = self._known(self._pitch(last_MV), self._pitch(beside_MVV), len(rows_RP) - 1)
         sums = F.embedding_bag(known_MVX.flatten(0, 1), rows_RP, mode="sum")
         return sums.view(*last_MV.shape, self.pitches)
