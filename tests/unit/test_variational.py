@@ -91,7 +91,6 @@ def test_what_a_crop_does_not_show_is_unknown(chorale):
     assert segments.since.tolist() == [FAR, FAR, 0, 1]
     assert segments.until.tolist() == [1, 0, FAR, FAR]
     assert segments.to_end.tolist() == [FAR] * 4
-    assert segments.begins.tolist() == [False]
 
 
 def test_segments_without_bar_lines_lie_on_a_grid_of_the_whole_piece(chorale):
@@ -114,17 +113,18 @@ def test_an_untrained_output_costs_ln_v_for_each_cell(chorale):
 
 @torch.no_grad()
 def test_a_bound_lies_above_the_likelihood_and_weights_tighten_it(chorale):
-    """Segments of a beat with one number each: the likelihood is an integral over a line."""
-    model = tiny(latent=1)
-    model.to_context[0].weight[:, 0] = 3 * torch.randn(16)  # so that the number matters
+    """Segments with two numbers each: the likelihood is an integral over a plane."""
+    model = tiny(latent=2)
+    model.to_context[0].weight[:, :2] = 2 * torch.randn(16, 2)  # so that the numbers matter
     segments = model.segments(rows(chorale, bars=1)[None])
     before, *_ = model.encoded(segments)
-    grid = torch.linspace(-9, 9, 601)
+    line = torch.linspace(-6, 6, 49)
+    grid = torch.cartesian_prod(line, line)
     index = torch.arange(len(before)).repeat_interleave(len(grid))  # every point for each segment
-    z = grid.repeat(len(before))[:, None]
+    z = grid.repeat(len(before), 1)
     logs = model.prior(before[index]).log_density(z)
     logs = logs - model.decoded(chosen(segments, index), before[index], z).sum(dim=(1, 2))
-    truth = -float((logs.view(len(before), -1).logsumexp(dim=1) + math.log(18 / 600)).sum())
+    truth = -float((logs.view(len(before), -1).logsumexp(dim=1) + 2 * math.log(12 / 48)).sum())
     torch.manual_seed(0)
     nats, said = elbo(model, segments, None, draws=100)
     plain = float(nats.sum() + said.sum())
@@ -235,7 +235,7 @@ def test_the_ends_of_an_interpolation_are_its_pieces(overfitted, chorale):
 def test_pieces_of_different_lengths_are_not_interpolated(chorale):
     model = tiny()
     long, short = chorale(1, bars=5), chorale(2, bars=3)
-    words = "chorale-1.mid has 5 bars and chorale-2.mid has 3 .*give bars=3"
+    words = "chorale-1.mid has 5 bars and chorale-2.mid has 3.*give bars=3"
     with pytest.raises(ValueError, match=words):
         sampled(model, Request(task=Interpolate(long, short), bars=8))
     (made,) = sampled(model, Request(task=Interpolate(long, short), bars=3))
@@ -277,16 +277,17 @@ def test_samples_without_bar_lines_are_as_long_as_asked():
     assert (made.tokens.shape, made.ended) == ((32, 4), False)
 
 
-def test_directions_move_vectors_as_far_as_they_say(chorale):
-    model = tiny()
-    torch.nn.init.zeros_(model.attributes.weight)
-    plain, same = sampled(
-        model, Request(bars=2), Request(bars=2, options={"density": 2.0, "register": -1.0})
-    )
-    assert np.array_equal(plain.tokens, same.tokens)
-    torch.nn.init.normal_(model.attributes.weight, std=3.0)
-    (moved,) = sampled(model, Request(bars=2, options={"density": 2.0}))
-    assert not np.array_equal(plain.tokens, moved.tokens)
+def test_attributes_move_the_music_as_they_say(overfitted, chorale):
+    segments = overfitted.segments(rows(chorale, bars=4)[None])
+    wanted = attributes_of(segments, overfitted.shape.voices)
+    mean = overfitted.encoded(segments)[1].mean[:, :2]
+    assert ((mean - wanted) ** 2).mean() < 0.3 * wanted.var()
+    task, found = Vary(chorale(1, bars=4), 0.3), []
+    for register in (-4.0, 4.0):
+        (made,) = sampled(overfitted, Request(task=task, bars=4, options={"register": register}))
+        segments = overfitted.segments(torch.from_numpy(made.tokens.astype(np.int64))[None])
+        found.append(float(attributes_of(segments, overfitted.shape.voices)[:, 1].mean()))
+    assert found[0] < found[1]
 
 
 def test_attributes_are_density_and_register():
@@ -365,12 +366,11 @@ def test_the_measure_tells_a_collapsed_model_from_one_that_uses_its_vectors(toke
         )
         return measure(context).values
 
-    collapsed, used = found(0.0), found(5.0)
+    collapsed, used = found(0.0), found(40.0)
     assert collapsed["test/active_units"].value == 0
     assert collapsed["test/said"].value == pytest.approx(0, abs=1e-6)
     assert used["test/active_units"].value > 0
     assert used["test/said"].value > 0.001
-    assert 0 <= used["test/reconstruction"].value < 0.5
     assert measure(SimpleNamespace(scorer=None)).values == {}
 
 

@@ -43,8 +43,8 @@ class Scorer:
         with torch.random.fork_rng(devices=[batch_BTW.device] if batch_BTW.is_cuda else []):
             torch.manual_seed(SEED)
             nats_NLV, said_NZ = elbo(model, segments, picked, draws=1)
-        before_ND, posterior, _ = model.encoded(segments, picked)
-        led = model.led(posterior.mean, before_ND, segments.length)
+        posterior = model.encoded(segments, picked)[1]
+        led = model.led(posterior.mean, model.alone(segments), segments.length)
         nothing = torch.full_like(segments.cells, PAD)
         written_NLV = model.decoder.write(
             led, segments.before, nothing, segments.length, lambda x, place, voice: x.argmax(dim=1)

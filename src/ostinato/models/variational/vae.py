@@ -2,7 +2,8 @@
 
 Every segment of a bar, a beat by default, has a latent vector. A conductor, which is recurrent over
 segments, carries what was before; given it, a prior says which vectors may come next. A decoder
-writes the segment row by row. Its state begins anew with every segment:
+writes the segment row by row. Its state begins anew with every segment, and half of the time in
+training it is not told what was before: vectors must say what they stand for by themselves.
 
     p(x | bar lines) = Π_s ∫ p(z_s | x_<s) p(x_s | z_s, x_<s) dz_s
 
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from ostinato.models.layers.bar_lines import BarLines
 from ostinato.models.layers.conditions import ConditionInput
 from ostinato.models.spec import ArraySpec, ConditionSpec, Given
-from ostinato.models.variational.parts.attributes import ATTRIBUTES, attributes_of
+from ostinato.models.variational.parts.attributes import attributes_of
 from ostinato.models.variational.parts.config import Config
 from ostinato.models.variational.parts.decoder import Decoder, Led
 from ostinato.models.variational.parts.gaussian import Gaussian
@@ -63,6 +64,7 @@ class Model(nn.Module):
             else None
         )
         self.begin = nn.Embedding(2, width)
+        self.unheard = nn.Parameter(torch.zeros(width))
         self.conductor = nn.GRU(width, width, batch_first=True)
         self.length = nn.Embedding(config.span + 1, width)
         self.counts = nn.ModuleList(nn.Embedding(FAR + 1, width) for _ in COUNTS)
@@ -73,7 +75,6 @@ class Model(nn.Module):
         self.decoder = Decoder(
             config, self.symbols, _order(config.order, len(columns)), spec.voices
         )
-        self.attributes = nn.Linear(len(ATTRIBUTES), latent)
         for table in (self.begin, self.length, *self.counts):
             nn.init.normal_(table.weight, std=0.1)
 
@@ -134,12 +135,16 @@ class Model(nn.Module):
         """p(z | what was before), (N, Z)."""
         return Gaussian.of(self.to_prior(before_ND))
 
-    def posterior(self, codes_ND: Tensor, before_ND: Tensor) -> Gaussian:
-        """q(z | the segment, what was before), (N, Z)."""
-        return Gaussian.of(self.to_posterior(torch.cat([codes_ND, before_ND], dim=1)))
+    def alone(self, segments: Segments) -> Tensor:
+        """Where every segment lies, without what was before, (N, D)."""
+        return self.placed(self.unheard.expand(len(segments.length), -1), segments)
+
+    def posterior(self, codes_ND: Tensor, alone_ND: Tensor) -> Gaussian:
+        """q(z | the segment and where it lies), (N, Z)."""
+        return Gaussian.of(self.to_posterior(torch.cat([codes_ND, alone_ND], dim=1)))
 
     def led(self, z_NZ: Tensor, before_ND: Tensor, length_N: Tensor) -> Led:
-        """What the decoder is told."""
+        """What the decoder is told. before_ND: of `before`, or of `alone`."""
         context_ND = self.to_context(torch.cat([z_NZ.to(before_ND.dtype), before_ND], dim=1))
         return self.decoder.lead(context_ND, length_N)
 
@@ -154,24 +159,27 @@ class Model(nn.Module):
         """What was before every segment, (N, D), its posterior and its prior."""
         codes_ND = self.encoder(segments.cells, segments.before)
         before_ND = self.before(segments, codes_ND, given)
-        return before_ND, self.posterior(codes_ND, before_ND), self.prior(before_ND)
+        return before_ND, self.posterior(codes_ND, self.alone(segments)), self.prior(before_ND)
 
     def loss(
         self, rows_BTW: Tensor, start_B: Tensor, step: int, given: Given | None = None
     ) -> Tensor:
         """What is learned from, summed over the batch: nats of the cells, nats of the vectors
-        beyond those that are free, and the squared error of what attributes say about vectors.
+        beyond those that are free, and by how much their first numbers miss the attributes (Pati &
+        Lerch 2021, here with the attributes themselves instead of their order).
         """
         segments = self.segments(rows_BTW, start_B)
         before_ND, posterior, prior = self.encoded(segments, given)
         z_NZ = posterior.sample()
-        nats = self.decoded(segments, before_ND, z_NZ).sum()
+        forgets_N1 = torch.rand(len(z_NZ), 1, device=z_NZ.device) < self.config.forget
+        context_ND = torch.where(forgets_N1, self.alone(segments), before_ND)
+        nats = self.decoded(segments, context_ND, z_NZ).sum()
         cells = segments.length.sum() * len(self.columns_V)
         said, free = posterior.kl(prior).sum(), self.config.free_nats / 64 * cells
         weight = min(1.0, step / self.config.kl_warmup) if self.config.kl_warmup else 1.0
         known_NA = attributes_of(segments, self.shape.voices)
-        apart = (self.attributes(known_NA) - z_NZ.detach()) ** 2
-        return nats + weight * torch.maximum(said, free) + apart.mean(dim=1).sum()
+        apart = ((z_NZ[:, : known_NA.shape[1]] - known_NA) ** 2).sum()
+        return nats + weight * torch.maximum(said, free) + self.config.attribute_weight * apart
 
     def bar_nats(self, rows_BTW: Tensor) -> Tensor | None:
         """Exact nats of the bar column of whole pieces, (B, T); None for a grid without."""

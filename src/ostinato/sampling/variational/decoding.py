@@ -9,8 +9,8 @@ class Decoding:
 
     temperature: of cells; above 1 more surprising, below 1 more predictable, 0 takes the likeliest.
     latent_temperature: how far vectors of the prior lie from its mean, 1 as it says.
-    density, register: in standard deviations of the training pieces, how much more moves, and how
-        much higher the music lies.
+    density, register: in standard deviations over beats of the training pieces, about how much more
+        moves, and how much higher the music lies.
     """
 
     temperature: float = 1.0

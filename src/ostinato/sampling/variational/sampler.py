@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ostinato.models.spec import PAD, Given
 from ostinato.models.variational.parts.attributes import ATTRIBUTES
+from ostinato.models.variational.parts.gaussian import Gaussian
 from ostinato.models.variational.parts.segments import Segments
 from ostinato.models.variational.vae import Model, chosen
 from ostinato.representations.protocol import Representation
@@ -142,8 +143,8 @@ class _Painter:
         codes = segments.rows[is_kept]
         flat[codes] = segments.cells.flatten(0, 1)[codes]
         moves = [getattr(decoding, name) for name in ATTRIBUTES]
-        weight = model.attributes.weight
-        self.shift_Z = weight @ weight.new_tensor(moves)
+        self.tilt_Z = torch.zeros(model.config.latent, device=kept_B.device)
+        self.tilt_Z[: len(moves)] = torch.tensor(moves)
 
     def next(self, number: int, heard_BD: Tensor) -> Tensor:
         """Draw the segments of this number; returns the conductor's states after them."""
@@ -154,9 +155,13 @@ class _Painter:
         if number:
             last_NV = self.cells_NLV[now_N - 1, segments.length[now_N - 1] - 1]
         kept_NLV = self.cells_NLV[now_N]
-        before_ND = model.placed(heard_BD[pieces_N], chosen(segments, now_N))
-        z_NZ = self._vectors(number, pieces_N.tolist(), before_ND, kept_NLV, last_NV)
-        led = model.led(z_NZ, before_ND, length_N)
+        here = chosen(segments, now_N)
+        before_ND, alone_ND = model.placed(heard_BD[pieces_N], here), model.alone(here)
+        heard = model.posterior(model.encoder(kept_NLV, last_NV), alone_ND)
+        z_NZ, strength_N1 = self._vectors(number, pieces_N.tolist(), before_ND, kept_NLV, heard)
+        # what vectors of other pieces stand for does not depend on what was drawn before them
+        context_ND = torch.where(strength_N1 < 1, alone_ND, before_ND)
+        led = model.led(z_NZ, context_ND, length_N)
         lots_NLV = torch.from_numpy(
             np.stack([self.randoms[b].random(kept_NLV.shape[1:]) for b in pieces_N.tolist()])
         )
@@ -173,17 +178,18 @@ class _Painter:
         return heard_BD.index_copy(0, pieces_N, heard_N1D[:, 0])
 
     def _vectors(
-        self, number: int, pieces: list[int], before_ND: Tensor, kept_NLV: Tensor, last_NV: Tensor
-    ) -> Tensor:
-        """A vector for each segment, (N, Z): of the plan, of the rows that are kept of it, or of
-        the prior; as far from the first two as the plan's strength says.
+        self, number: int, pieces: list[int], before_ND: Tensor, kept_NLV: Tensor, heard: Gaussian
+    ) -> tuple[Tensor, Tensor]:
+        """A vector for each segment, (N, Z): of the plan, of the rows that are kept of it, which
+        are `heard`, or of the prior; and how far from the first two it goes, (N, 1).
 
         With a target t and the prior N(m, s²), m + √(1 − a²) (t − m) + a s ε keeps the prior's
         distribution for a target of the prior and any strength a, as in preconditioned
-        Crank-Nicolson proposals.
+        Crank-Nicolson proposals. Asking for λ more of an attribute adds λ to its number of a
+        target, and tilts the prior by exp(λ z), which moves its mean by λ s². A stationary series
+        whose correlation from beat to beat is φ then lies λ (1 + φ) of its deviations higher.
         """
         prior = self.model.prior(before_ND)
-        heard = self.model.posterior(self.model.encoder(kept_NLV, last_NV), before_ND)
         noise = np.stack([self.randoms[b].standard_normal(prior.mean.shape[1]) for b in pieces])
         noise_NZ = torch.from_numpy(noise).to(prior.mean)
         target_NZ = heard.mean.clone()
@@ -194,7 +200,9 @@ class _Painter:
                 target_NZ[row], strength_N1[row] = plan.wanted[number], plan.strength
         apart_NZ = strength_N1 * self.decoding.latent_temperature * prior.log_std.exp() * noise_NZ
         near_N1 = (1 - strength_N1**2).sqrt()
-        return prior.mean + near_N1 * (target_NZ - prior.mean) + apart_NZ + self.shift_Z
+        tilt_NZ = self.tilt_Z * (near_N1**2 + (strength_N1 * prior.log_std.exp()) ** 2)
+        z_NZ = prior.mean + near_N1 * (target_NZ - prior.mean) + apart_NZ + tilt_NZ
+        return z_NZ, strength_N1
 
     def _pick(self, logits_NS: Tensor, lots_N: Tensor) -> Tensor:
         """The symbols at which cumulative distributions pass numbers in [0, 1)."""

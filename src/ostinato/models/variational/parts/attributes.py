@@ -1,4 +1,7 @@
-"""Attributes that vectors can be moved along: how much moves, and how high the music lies."""
+"""Attributes that vectors can be moved along: how much moves, and how high the music lies.
+
+The first numbers of a vector are trained to be them, in standard deviations from their means.
+"""
 
 # N segments, L places, V voices, A attributes
 
