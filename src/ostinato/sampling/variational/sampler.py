@@ -159,8 +159,8 @@ class _Painter:
         before_ND, alone_ND = model.placed(heard_BD[pieces_N], here), model.alone(here)
         heard = model.posterior(model.encoder(kept_NLV, last_NV), alone_ND)
         z_NZ, strength_N1 = self._vectors(number, pieces_N.tolist(), before_ND, kept_NLV, heard)
-        # what vectors of other pieces stand for does not depend on what was drawn before them
-        context_ND = torch.where(strength_N1 < 1, alone_ND, before_ND)
+        # what a given vector stands for does not depend on what was drawn before it
+        context_ND = torch.where(strength_N1 == 0, alone_ND, before_ND)
         led = model.led(z_NZ, context_ND, length_N)
         lots_NLV = torch.from_numpy(
             np.stack([self.randoms[b].random(kept_NLV.shape[1:]) for b in pieces_N.tolist()])
