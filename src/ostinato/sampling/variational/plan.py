@@ -3,8 +3,10 @@
 # T positions, W columns, S segments, Z dimensions
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -12,11 +14,12 @@ from ostinato.models.variational.vae import Model
 from ostinato.music.piece import Piece
 from ostinato.representations.protocol import Extent, Representation, Tokens
 from ostinato.sampling.bar_lines import REST, blank_rows
-from ostinato.sampling.prompts import check_alike, prompt_of
+from ostinato.sampling.prompts import prompt_of
 from ostinato.sampling.request import Continue, Interpolate, Prompt, Vary
 from ostinato.sampling.sampler import Job
 
 Random = np.random.Generator
+Key = tuple[int, int]  # number of a score bar, and which segment of it
 
 
 @dataclass(frozen=True)
@@ -65,22 +68,28 @@ def plan_of(job: Job, model: Model, representation: Representation, random: Rand
 def between(
     model: Model, representation: Representation, task: Interpolate, limit: int, share: float
 ) -> Plan:
-    """A piece `share` of the way from one to the other: vectors of segments that begin with the
-    same row are mixed. Bar lines and the end are those of the nearer piece.
+    """A piece `share` of the way from one to the other: vectors of bars with the same number are
+    mixed. Bar lines are those of the nearer piece; where only that has a segment, such as a pickup,
+    its vector is taken as it is.
 
     Raises:
-        ValueError: pieces that have different numbers of bars, or bars of different lengths.
+        ValueError: pieces that have different numbers of bars; it names both.
     """
-    assert isinstance(task.start, Piece)
-    assert isinstance(task.end, Piece)
-    check_alike(representation, task.start, task.end, limit)
     pieces = [_opening(representation, piece, limit) for piece in (task.start, task.end)]
+    keys = [_keys(model, representation, rows) for rows in pieces]
+    counts = [max(bar for bar, _ in of_piece) for of_piece in keys]
+    if counts[0] != counts[1]:
+        raise ValueError(
+            f"{_name(task.start)} has {counts[0]} bars and {_name(task.end)} has {counts[1]} (of "
+            f"the first bars={limit}); give bars={min(counts)} to take the first ones of both"
+        )
+    vectors = [vectors_of(model, rows) for rows in pieces]
     near, far = (0, 1) if share <= 0.5 else (1, 0)
-    weight, wanted = min(share, 1 - share), vectors_of(model, pieces[near])
-    others = dict(zip(_firsts(model, pieces[far]), vectors_of(model, pieces[far]), strict=True))
-    for place, first in enumerate(_firsts(model, pieces[near])):
-        if first in others:  # a bar that a repeat sign splits in one piece may not be in the other
-            wanted[place] = wanted[place].lerp(others[first], weight)
+    places = {key: place for place, key in enumerate(keys[far])}
+    weight, wanted = share if near == 0 else 1 - share, vectors[near].clone()
+    for place, key in enumerate(keys[near]):
+        if key in places:
+            wanted[place] = wanted[place].lerp(vectors[far][places[key]], weight)
     return Plan(pieces[near], wanted=wanted, strength=0.0)
 
 
@@ -91,10 +100,19 @@ def vectors_of(model: Model, rows: Tokens) -> Tensor:
     return model.encoded(segments)[1].mean
 
 
-def _firsts(model: Model, rows: Tokens) -> list[int]:
-    """The first row of every segment."""
-    codes_T = model.segments(_batch(model, rows)).rows[0]
-    return ((codes_T >= 0) & (codes_T % model.config.span == 0)).nonzero()[:, 0].tolist()
+def _keys(model: Model, representation: Representation, rows: Tokens) -> list[Key]:
+    """Which part of which score bar every segment is."""
+    segments = model.segments(_batch(model, rows))
+    span, codes = model.config.span, segments.rows[0].cpu().numpy()
+    firsts = np.flatnonzero((codes >= 0) & (codes % span == 0))
+    starts = representation.bar_starts(rows)
+    numbers: npt.NDArray[np.int64] = np.array(sorted(starts))
+    bars = numbers[np.searchsorted([starts[n] for n in numbers], firsts, side="right") - 1]
+    keys, part = [(int(bars[0]), 0)], 0
+    for before, bar in pairwise(bars.tolist()):
+        part = part + 1 if bar == before else 0
+        keys.append((bar, part))
+    return keys
 
 
 def _opening(representation: Representation, prompt: Prompt, limit: int) -> Tokens:
