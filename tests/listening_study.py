@@ -2,6 +2,8 @@
 
 import json
 import re
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import soundfile
 from sqlalchemy import event
 
 from ostinato.listening.plan import prepare
-from ostinato.listening.store.database import open_engine
+from ostinato.listening.store.database import connect, open_engine
 from ostinato.listening.store.store import Store
 from ostinato.listening.study import study_of
 
@@ -67,11 +69,28 @@ def plan_of(root: Path, design="ab", **changes):
     return prepare(study_of(settings(design, **changes)), tones(root))
 
 
+@cache
+def known_plan(root, design, changes):
+    """The plan of tones that no test changes."""
+    return plan_of(root, design, **json.loads(changes))
+
+
+@cache
+def empty_database():
+    """The bytes of a store without studies: running the migrations takes longer than a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        open_engine(f"sqlite:///{path}").dispose()
+        return path.read_bytes()
+
+
 def store_of(root, folder, design="ab", *, simulated=False, **changes):
     """A registered store in a new SQLite file; the tones are below `root`."""
-    plan = plan_of(root, design, **changes)
-    engine = open_engine(f"sqlite:///{folder / 'answers.db'}")
-    engine.dispose()  # connections that wait for the disk; tests are faster without
+    plan = known_plan(root, design, json.dumps(changes))
+    path = folder / "answers.db"
+    if not path.exists():
+        path.write_bytes(empty_database())
+    engine = connect(f"sqlite:///{path}")
 
     @event.listens_for(engine, "connect")
     def hurry(connection, _):
