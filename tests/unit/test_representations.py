@@ -50,12 +50,8 @@ VOICES_OF["roles_any"] = SETTINGS["roles_any"]["roles"]
 VOICES_OF["roll"] = []  # it reads all tracks, whatever their roles
 each = pytest.mark.parametrize("name", ALL)
 each_event = pytest.mark.parametrize("name", EVENTS)
-few = settings(
-    max_examples=min(20, settings.default.max_examples),
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+tried = {"max_examples": min(20, settings.default.max_examples), "derandomize": True}
+few = settings(**tried, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @st.composite
