@@ -113,6 +113,7 @@ def fitted(chosen, folder, out, at=0, **options):
     )
 
 
+@pytest.mark.starts
 @pytest.mark.parametrize("neurons", ["deterministic", "stochastic", "none"])
 def test_a_training_that_broke_goes_on_to_the_very_same_model(folder, tmp_path, neurons):
     chosen = settings({"neurons": neurons})
