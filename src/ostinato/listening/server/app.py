@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.requests import ClientDisconnect
 
 from ostinato.listening.server import admin, entrance, leaving, pages, trials
 from ostinato.listening.server.guard import HEADERS, Limits, Rate, client_hash, is_own_origin
@@ -39,6 +40,8 @@ def build(store: Store, *, admin_secret: str, limits: Limits | None = None) -> F
                 response = await call_next(request)
             except TooLarge:
                 response = _too_large()
+            except ClientDisconnect:  # nobody is there to read it; the browser sends again
+                response = Response(status_code=400)
         for name, value in HEADERS.items():
             response.headers[name] = value
         return response
