@@ -67,7 +67,8 @@ def test_two_folders_end_with_the_same_bytes(built, laboratory):
     }
     assert list(part) == sorted(part)
     before = checksums(laboratory.root / "report")
-    shutil.rmtree(laboratory.root / "report")
+    for path in (laboratory.root / "report").glob("[!.]*"):  # .gitignore is DVC's
+        path.unlink()
     laboratory.run("pipelines/compare.py")
     assert checksums(laboratory.root / "report") == before
 
@@ -259,7 +260,7 @@ def test_importing_everything_and_asking_for_help_concerns_nothing(laboratory):
     everything = (
         "import importlib, pkgutil, ostinato\n"
         "for module in pkgutil.walk_packages(ostinato.__path__, 'ostinato.'):\n"
-        "    if not module.name.endswith('__main__'):\n"
+        "    if '__main__' not in module.name and '.migrations.' not in module.name:\n"
         "        importlib.import_module(module.name)\n"
     )
     laboratory.run("-c", everything)
@@ -349,7 +350,7 @@ def test_a_lost_input_is_named_with_the_command_that_makes_it(laboratory, lost, 
     assert remedy in printed
 
 
-def test_tracking_holds_one_run_of_a_tracked_system(built, store_uri, monkeypatch):
+def test_tracking_holds_one_run_of_each_system(built, store_uri, monkeypatch):
     """That it changes no byte is known already: only the first of the two builds was tracked."""
     from ostinato.tracking import open_store
 
@@ -357,7 +358,9 @@ def test_tracking_holds_one_run_of_a_tracked_system(built, store_uri, monkeypatc
     monkeypatch.setenv("OSTINATO_TRACKING", "on")
     store = open_store()
     runs = store.client.search_runs([store.experiment], "tags.family = 'gpt'")
-    assert len(store.client.search_runs([store.experiment])) == len(runs) == 1
+    found = store.client.search_runs([store.experiment])
+    assert len(found) == len(SYSTEMS)  # the page of tiny-lstm restored its run
+    assert ["restored" in run.data.tags for run in found].count(True) == 1
     (run,) = runs
     assert (run.info.status, run.info.run_name) == ("FINISHED", "tiny-gpt")
     assert run.data.tags["dvc.stage"] == "train@tiny-gpt"
