@@ -13,7 +13,7 @@ from ostinato.evaluation.excerpts import (
     sample_excerpts,
 )
 from ostinato.evaluation.measures.protocol import Context, Excerpts, Figure, Result
-from ostinato.evaluation.measures.registry import SHARED, found
+from ostinato.evaluation.measures.registry import SHARED, found, unfit
 from ostinato.evaluation.system import checked, piece_rows
 from ostinato.files import MissingInput
 from ostinato.metrics.bootstrap import Interval
@@ -43,6 +43,14 @@ def test_every_file_of_the_folder_is_a_measure():
     names = set(found())
     assert not names & set(SHARED)
     assert list(found()) == sorted(names)
+
+
+def test_measures_of_notes_apply_to_notes_and_those_of_sound_to_sound():
+    """A name of a module's own must not be taken for the kinds that it applies to."""
+    assert {name for name in found() if unfit(name, "tokens")} == {"sound"}
+    assert not {name for name in found() if unfit(name, "roll")} - {"sound"}
+    of_sound = {name for name in found() if not unfit(name, "mel")}
+    assert of_sound == {"learning", "likelihood", "sound"}
 
 
 def test_the_common_length_is_what_nine_in_ten_reach_and_samples_may_have(chorale):

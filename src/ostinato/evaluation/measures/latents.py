@@ -63,8 +63,8 @@ def measure(context: Context) -> Result:
         note="Only of families that have any. A dimension is active where the mean of its "
         "posterior has a variance above 0.01 over held-out music (Burda 2016). Collapsed ones say "
         "nothing: few active dimensions and no KL mean that the decoder ignores its vectors. "
-        "Reconstruction takes the mean of the posterior and the likeliest symbol each time, given "
-        "the true bars before.",
+        "Reconstruction takes the mean of the posterior and the likeliest symbol each time; every "
+        "beat is given the true step before it.",
         order=15,
     )
 

@@ -22,7 +22,7 @@ def measure(context: Context) -> Result:
         view="curve",
         series={name: points.reshape(-1, 2) for name, points in series.items()},
         title="Learning",
-        note="Nats per token by optimizer step, on a logarithmic axis: solid for validation, "
-        "dashed for training.",
+        note=f"Loss by optimizer step ({context.card.get('loss_unit', 'nats per token')}), on a "
+        "logarithmic axis: solid for validation, dashed for training.",
         order=90,
     )

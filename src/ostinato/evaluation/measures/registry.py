@@ -9,6 +9,7 @@ from ostinato.evaluation import measures
 
 SHARED = ("protocol", "registry")
 NOTES = ("tokens", "roll")  # kinds of arrays that decode to notes
+KNOWN = (*NOTES, "mel")
 
 
 @cache
@@ -16,7 +17,7 @@ def found() -> dict[str, ModuleType]:
     """Every measure by name, sorted.
 
     Raises:
-        AttributeError: a file without a function `measure`.
+        AttributeError: a file without a function `measure`, or of an unknown kind of arrays.
     """
     names = sorted(m.name for m in pkgutil.iter_modules(measures.__path__) if not m.ispkg)
     modules = {
@@ -27,6 +28,11 @@ def found() -> dict[str, ModuleType]:
     for name, module in modules.items():
         if not hasattr(module, "measure"):
             raise AttributeError(f"evaluation/measures/{name}.py has no function measure(context)")
+        if unknown := sorted(set(getattr(module, "KINDS", NOTES)) - set(KNOWN)):
+            raise AttributeError(
+                f"evaluation/measures/{name}.py: KINDS names {', '.join(unknown)}; known are "
+                f"{', '.join(KNOWN)}"
+            )
     return modules
 
 

@@ -9,7 +9,7 @@ from ostinato.evaluation.measures.protocol import Array, Context, Corpus, Excerp
 from ostinato.metrics.counts import Counted, Counts
 from ostinato.metrics.tracks import TRACK_MEASURES, tonal_distances, track_measures
 
-KINDS = {
+DISTANCES = {
     "tonal_distance": ("Tonal distance", {}),
     "shuffled_distance": ("Tonal distance, tracks of different pieces", {"shuffled": True}),
     "released_distance": ("Tonal distance, MuseGAN's code", {"released": True}),
@@ -58,13 +58,13 @@ def _pairs(roles: list[str]) -> Counting:
     pairs = list(combinations(roles, 2))
     texts = {
         f"{kind}_{a}_{b}": Counted(f"{label}, {a} and {b}", "distance")
-        for kind, (label, _) in KINDS.items()
+        for kind, (label, _) in DISTANCES.items()
         for a, b in pairs
     }
 
     def counts(excerpts: Excerpts) -> dict[str, Counts]:
         found = {}
-        for kind, (_, options) in KINDS.items():
+        for kind, (_, options) in DISTANCES.items():
             distances = tonal_distances(excerpts, roles, **options)
             for a, b in pairs:
                 rows = np.array(distances[a, b], dtype=np.float64).reshape(-1, 2)
