@@ -23,7 +23,8 @@ FOLDER = Path(__file__).parents[2] / "conf" / "representation"
 ALL = {
     path.stem: build(yaml.safe_load(path.read_text()))
     for path in sorted(FOLDER.glob("*.yaml"))
-    if path.stem not in ("trio", "pop", "lead")  # `band` stands for them
+    if path.stem
+    not in ("trio", "pop", "lead", "mel")  # `band` stands for them; sound has no grammar
 } | {
     "pitch_all": build({"kind": "pitch", "roles": []}),
     "grid_triplets": build({"kind": "grid", "steps_per_quarter": 3, "hold": True}),
