@@ -30,7 +30,9 @@ from ostinato.representations.registry import build, form_of
 
 MOST_FILES, MOST_PIECES = 60, 20  # of a folder, and of one file that holds many
 LIMITS = Limits(seconds=30, megabytes=2048)
-NOT_OFFERED = ("pitch",)  # keeps no durations, which a count of notes does not show
+# `pitch` keeps no durations and `mel` no notes, which a count of notes does not show; `roles_…` are
+# for one kind of corpus each
+NOT_OFFERED = ("pitch", "mel", "roles_band", "roles_choir", "roles_pop", "roles_trio")
 USUAL = ("tracks", "events")
 SHOWN = 5  # representations, and reasons of each
 
