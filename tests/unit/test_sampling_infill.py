@@ -6,9 +6,9 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-import psutil
 import pytest
 import torch
+from torch import nn
 
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
@@ -176,24 +176,44 @@ def test_gaps_without_a_free_cell_are_refused():
         Gaps(np.zeros((4, 2), np.int32), np.ones((3, 2), bool))
 
 
+def bytes_of_tensors(thing):
+    """Bytes of the storages that a state holds, each counted once."""
+    found, seen, queue = {}, set(), [thing]
+    while queue:
+        one = queue.pop()
+        if id(one) in seen or isinstance(one, (nn.Module, type)):
+            continue
+        seen.add(id(one))
+        if isinstance(one, torch.Tensor):
+            found[one.untyped_storage().data_ptr()] = one.untyped_storage().nbytes()
+        elif isinstance(one, dict):
+            queue += one.values()
+        elif isinstance(one, (list, tuple)):
+            queue += one
+        elif hasattr(one, "__dict__") or hasattr(one, "__slots__"):
+            names = getattr(one, "__slots__", ()) or vars(one)
+            queue += [getattr(one, name, None) for name in names]
+    return sum(found.values())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["gpt", "gpt2", "music_transformer"])
 def test_many_positions_take_no_more_memory_than_the_context(family, monkeypatch):
-    """Keys and values of the last 1,000 positions would be 8 MiB."""
+    """What a state holds stops growing at the context; 128 keys and values of it are 1 MiB."""
     grid = Grid(voices=("soprano",))
     sizes = {"width": 512, "layers": 2, "heads": 4, "context": 128, "expansion": 1}
     torch.manual_seed(0)
     model = build(family, sizes, ArraySpec(width=1, vocabulary=len(grid.vocabulary)))
-    used, process, push = [], psutil.Process(), model.push
+    held, push = {}, model.push
 
     def pushing(state, chosen):
         push(state, chosen)
-        if state.position in (500, 1_500):
-            used.append(process.memory_info().rss)
+        held[int(state.position)] = bytes_of_tensors(state)
 
     monkeypatch.setattr(model, "push", pushing)
     torch.set_num_threads(1)
     (sample,) = decode(model, grid, [np.zeros((0, 1), np.int32)], [1], Extent(94), Decoding())
     assert len(sample.tokens) == 1_504
     assert sample.failed is None
-    assert used[1] - used[0] < 4 << 20
+    assert held[500] >= 128 * 2 * 2 * 512 * 4  # positions, layers, keys and values, width, bytes
+    assert held[1_500] == held[500] < 2 * held[128]
