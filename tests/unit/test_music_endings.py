@@ -71,3 +71,23 @@ def test_with_all_repeats_nothing_of_the_page_is_left_out(tmp_path, name):
     (tmp_path / name).write_text(text)
     result = read(tmp_path / name, "", ReadOptions(expand_repeats=True))
     assert (dict(result.dropped), len(result.piece.notes)) == ({}, sounding)
+
+
+TIE = '<tie type="start"/>'
+FIRST = ENDING.format("left", 1, "start", "") + "{}" + ENDING.format("right", 1, "stop", BACK)
+SECOND = ENDING.format("left", 2, "start", "") + "{}" + ENDING.format("right", 2, "stop", "")
+
+
+def test_a_note_that_a_tie_leads_into_an_ending_not_played_is_no_note_of_it(tmp_path):
+    """As in Beethoven's quartet op. 18 no. 5, whose file does not mark the ends of such ties."""
+    tied = NOTE.format("D").replace("</note>", TIE + "<voice>1</voice></note>")
+    after = NOTE.format("D").replace("</note>", "<voice>1</voice></note>")
+    measures = [HEAD + NOTE.format("C") + tied, FIRST.format(after + NOTE.format("E") * 2),
+                SECOND.format(after + NOTE.format("F"))]  # fmt: skip
+    page = "".join(f"<measure>{measure}</measure>" for measure in measures)
+    path = tmp_path / "score.xml"
+    path.write_text(f'<score-partwise><part id="P1">{page}</part></score-partwise>')
+    result = read(path, "", ReadOptions(ticks_per_quarter=1, expand_repeats=False))
+    assert result.dropped == {NOT_PLAYED: 2}
+    assert result.piece.notes["pitch"].tolist() == [60, 62, 65]
+    assert result.piece.notes["duration"].tolist() == [1, 2, 1]

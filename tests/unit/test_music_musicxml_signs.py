@@ -81,6 +81,12 @@ def test_repeats_and_endings(tmp_path, signs, expected):
             "AABAAB",
         ),
         (["", WORDS.format("Fine"), "", WORDS.format("D.C. al Fine")], "ABCDAB"),
+        (["", WORDS.format("Fine"), WORDS.format("Da Capo")], "ABCAB"),
+        (["", WORDS.format("D.C.")], "ABAB"),
+        (["", WORDS.format("Fine"), WORDS.format("D.C.") + WORDS.format("al Fine")], "ABCAB"),
+        (["", WORDS.format("To Coda &#x1D10C;"), WORDS.format("D.C. alla Coda"),
+          WORDS.format("CODA")], "ABCABD"),
+        (["", SIGN.format("segno"), WORDS.format("Fine"), WORDS.format("Dal Segno")], "ABCDBC"),
         (["", SIGN.format("segno"), WORDS.format("Fine"), WORDS.format("D.S. al Fine.")], "ABCDBC"),
         (
             [SIGN.format("segno"), SIGN.format("coda"), WORDS.format("D.S.\nal Coda"),

@@ -66,6 +66,7 @@ def test_octaves_clefs_and_voices_with_a_shift(tmp_path):
         ("D dorian", 0, "dorian", ""), ("Amix", 2, "mixolydian", "FC"),
         ("E Phr", 0, "phrygian", ""),
         ("HP", 2, "", "FC"), ("none", 0, "", ""), ("D exp _b ^f", 0, "", "BF"),
+        ("D exp ^c_b", 0, "", "CB"),
         ("C#", 7, "major", "FCGDAEB"),
     ],
 )  # fmt: skip

@@ -6,7 +6,8 @@ import pytest
 
 from ostinato.music.piece import Key, Meter, Tempo
 from ostinato.readers.abc_fields import qpm_of, shifts_of
-from ostinato.readers.abc_texts import direction_of, is_chord
+from ostinato.readers.abc_texts import is_chord
+from ostinato.readers.directions import direction_of
 from ostinato.readers.read import ReadOptions, read
 from ostinato.readers.repeat_tree import Jump
 

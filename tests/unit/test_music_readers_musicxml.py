@@ -118,6 +118,12 @@ def harmony(root, kind, extra="", offset=""):
     )
 
 
+def test_a_chord_without_a_note_before_it_in_its_bar_is_a_note_of_its_own(tmp_path, score):
+    bars = [HEAD.format(1) + note("C4", 2, "<chord/>") + note("D4"), note("E4", 1, "<chord/>")]
+    result = reading(tmp_path, score([("Alto", "", bars)]), ticks_per_quarter=1)
+    assert rows(result) == [(0, 2, 60), (2, 1, 62), (3, 1, 64)]
+
+
 def test_chord_symbols_are_text_where_they_sound_and_repeat_with_their_bar(tmp_path, score):
     bass = "<bass><bass-step>E</bass-step><bass-alter>-1</bass-alter></bass>"
     degree = (
@@ -353,6 +359,16 @@ def test_files_are_read_by_what_they_hold_not_by_their_suffix(tmp_path, score):
     piece = read(tmp_path / "zipped.musicxml").piece
     assert len(piece.notes) == 1
     assert piece.warnings == ("META-INF/container.xml is missing; took the only score",)
+
+
+@pytest.mark.parametrize("path_in_container", ["a/b.xml", "./a/b.xml", "a\\b.xml"])
+def test_a_score_is_found_as_archives_of_other_systems_name_it(tmp_path, score, path_in_container):
+    with zipfile.ZipFile(tmp_path / "song.mxl", "w") as archive:
+        archive.writestr("META-INF\\container.xml", CONTAINER.format(path_in_container))
+        archive.writestr("a\\b.xml", "\n  " + score([("Alto", "", [HEAD.format(1) + note()])]))
+        archive.writestr("other.xml", "<x/>")
+    piece = read(tmp_path / "song.mxl").piece
+    assert (len(piece.notes), piece.warnings) == (1, ())
 
 
 CONTAINER = "<container><rootfiles><rootfile full-path='{}'/></rootfiles></container>"

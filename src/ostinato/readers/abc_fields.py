@@ -48,7 +48,7 @@ def key_of(text: str) -> KeySign | None:
     if explicit := re.match(r"\s*(?:exp|Exp)\b", text[found.start(3) :]):
         rest, fifths, mode = text[found.start(3) + explicit.end() :], 0, ""
     alters = dict(_alters(fifths))
-    for sign, letter in re.findall(r"(\^\^|\^|__|_|=)([A-Ga-g])\b", rest):
+    for sign, letter in re.findall(r"(\^\^|\^|__|_|=)([A-Ga-g])(?![A-Za-z])", rest):
         alters[letter.upper()] = ACCIDENTALS[sign]
     return KeySign(fifths, mode, alters)
 

@@ -11,8 +11,9 @@ from ostinato.music.piece import Annotation, Key, Meter, Tempo
 from ostinato.readers import abc_fields
 from ostinato.readers.abc_bars import BarSigns
 from ostinato.readers.abc_fields import KeySign, factor
-from ostinato.readers.abc_texts import direction_of, is_chord
+from ostinato.readers.abc_texts import is_chord
 from ostinato.readers.abc_tokens import AbcNote, chord_parts, count_notes, note_of, tokens_of
+from ostinato.readers.directions import direction_of
 from ostinato.readers.repeat_tree import MOST_BARS
 from ostinato.readers.score import Mark, Written
 

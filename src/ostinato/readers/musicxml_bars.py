@@ -67,6 +67,7 @@ class PartWalk:
         leads: which of `key` and `time` this part gives for the whole score.
         """
         self._start = self.position = self._previous = self._sounding = start
+        self._is_begun = False  # a chord of no note before is a note of its own
         self._leads = leads
         self.score.mark(start, Annotation(0, "bar"))
         end = start
@@ -151,7 +152,8 @@ class PartWalk:
             self.score.dropped["grace note"] += 1
             return
         duration = self._length(element)
-        is_chord = element.find("chord") is not None
+        is_chord = element.find("chord") is not None and self._is_begun
+        self._is_begun = True
         onset = self._previous if is_chord else self.position
         if not is_chord:
             self._previous, self.position = onset, onset + duration

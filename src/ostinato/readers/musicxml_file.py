@@ -2,7 +2,7 @@
 
 import zipfile
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, parse
+from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring
 
 _CONTAINER = "META-INF/container.xml"
 
@@ -14,9 +14,9 @@ def root_of(path: Path, warnings: list[str]) -> Element:
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            root = fromstring(archive.read(_inner_name(archive, warnings)))
+            root = fromstring(archive.read(_inner_name(archive, warnings)).lstrip())
     else:
-        root = parse(path).getroot()
+        root = fromstring(path.read_bytes().lstrip())  # some have empty lines first
     for element in root.iter():
         if isinstance(element.tag, str):
             element.tag = element.tag.rpartition("}")[2]
@@ -25,17 +25,19 @@ def root_of(path: Path, warnings: list[str]) -> Element:
 
 def _inner_name(archive: zipfile.ZipFile, warnings: list[str]) -> str:
     """Name of the score in a zip archive: as its container says, else the only score in it."""
-    names = archive.namelist()
+    names = {name.replace("\\", "/"): name for name in archive.namelist()}
     try:
-        rootfile = fromstring(archive.read(_CONTAINER)).find("{*}rootfiles/{*}rootfile")
+        container = archive.read(names[_CONTAINER])
+        rootfile = fromstring(container).find("{*}rootfiles/{*}rootfile")
         name = "" if rootfile is None else rootfile.get("full-path", "")
+        name = name.replace("\\", "/").removeprefix("./")
         problem = "" if name in names else f"{_CONTAINER} names no score in the archive"
     except ParseError as error:
         problem = f"{_CONTAINER} is malformed ({error})"
     except KeyError:
         problem = f"{_CONTAINER} is missing"
     if not problem:
-        return name
+        return names[name]
     outside = ("META-INF/", "__MACOSX/")
     scores = [
         name for name in sorted(names)
@@ -44,7 +46,7 @@ def _inner_name(archive: zipfile.ZipFile, warnings: list[str]) -> str:
     if len(scores) != 1:
         raise ParseError(f"{problem}, and the archive holds {len(scores)} scores, not one")
     warnings.append(f"{problem}; took the only score")
-    return scores[0]
+    return names[scores[0]]
 
 
 def _partwise(root: Element) -> Element:

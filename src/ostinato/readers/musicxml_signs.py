@@ -6,11 +6,8 @@ from dataclasses import replace
 from itertools import zip_longest
 from xml.etree.ElementTree import Element
 
+from ostinato.readers.directions import direction_of
 from ostinato.readers.repeat_tree import Bar, Jump
-
-_JUMP = re.compile(
-    r"(D\.? ?C\.?|da capo|D\.? ?S\.?|dal segno) ?al(?:la)? ?(fine|coda)\W*", re.IGNORECASE
-)
 
 
 def bars_of(parts: Sequence[Element], warnings: list[str]) -> list[Bar]:
@@ -34,7 +31,8 @@ def bars_of(parts: Sequence[Element], warnings: list[str]) -> list[Bar]:
     )
     if not jumps:
         return bars
-    if all(has_fine if jump.until == "fine" else has_coda for jump in jumps):
+    has = {"fine": has_fine, "coda": has_coda, "": True}
+    if all(has[jump.until] for jump in jumps):
         return [_merged([bar, signs]) for bar, signs in zip(bars, printed, strict=True)]
     warnings.append("a printed D.C. or D.S. has no Fine or Coda to lead to; it is not followed")
     return bars
@@ -157,15 +155,11 @@ def _printed(part: Element) -> list[Bar]:
         if measure.find("direction/direction-type/segno") is not None:
             bar = replace(bar, segno="")
         for text in _words(measure):
-            if jump := _JUMP.fullmatch(text):
-                segno = None if "c" in jump[1].lower()[:4] else ""
-                bar = replace(bar, jump=Jump(segno, jump[2].lower()))
-            elif re.fullmatch(r"\W*fine\W*", text, re.IGNORECASE):
-                bar = replace(bar, fine=True)
-            elif re.fullmatch(r"\W*to coda\W*", text, re.IGNORECASE):
-                bar = replace(bar, to_coda="")
-            elif re.fullmatch(r"\W*coda\W*", text, re.IGNORECASE):
-                bar = replace(bar, coda="")
+            sign = direction_of(text)
+            if isinstance(sign, Jump):
+                bar = replace(bar, jump=replace(sign, until=sign.until or _until(measure)))
+            elif sign:
+                bar = replace(bar, **{sign: True if sign == "fine" else ""})  # type: ignore[arg-type]
         bars.append(bar)
     signs = [
         number for number, measure in enumerate(measures)

@@ -213,9 +213,9 @@ def _played(events: Sequence[Event], spans: Sequence[Span]) -> list[Event]:
 
 
 def _unplayed(notes: Sequence[Written], spans: Sequence[Span]) -> int:
-    """Number of struck notes that no span plays; a chain of tied notes is one."""
-    left_out = [note for note in notes if not _is_played(note, spans)]
-    return sum(not note.tied_in for note in join_ties(left_out))
+    """Number of struck notes that no span plays; a chain of tied notes on the page is one."""
+    left_out = (note for note in join_ties(notes) if not _is_played(note, spans))
+    return sum(not note.tied_in for note in left_out)
 
 
 def _is_played(note: Written, spans: Sequence[Span]) -> bool:
