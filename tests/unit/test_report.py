@@ -12,6 +12,7 @@ import pytest
 from ostinato.files import DamagedFile, MissingInput
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.write import write_midi
+from ostinato.player.recorded import PITCHES, _note, instruments, recordings
 from ostinato.report.data import ReportData, StoredSample
 from ostinato.report.leaderboard import (
     differences,
@@ -22,7 +23,6 @@ from ostinato.report.leaderboard import (
 )
 from ostinato.report.load import load, load_samples
 from ostinato.report.page import build_page, listen_page
-from ostinato.report.player import PITCHES, instrument
 from ostinato.report.scales import Scale, number
 
 SYSTEMS = {
@@ -227,7 +227,7 @@ def test_pages_repeat_their_bytes(root, data, page):
     ]  # of one build, not of the systems
     write_csv(root / "docs" / "build_times.csv", ("stage", "seconds", "machine"), rows)
     again = load(SYSTEMS, root, title=data.title, evaluation={"resamples": 50, "seed": 1})
-    instrument.cache_clear()
+    _note.cache_clear()
     assert build_page(again) == page
     assert str(root) not in page
 
@@ -250,10 +250,14 @@ def test_the_page_draws_every_measure_by_its_view(page):
     assert "a1a1a1a1a1a1a1a1" in page
 
 
-def test_the_instrument_is_small_and_whole():
-    recorded = json.loads(instrument())
-    assert sorted(map(int, recorded)) == list(PITCHES)
-    assert len(instrument()) < 400_000
+def test_recorded_notes_are_small_and_whole():
+    drums = Track(is_drum=True)
+    piece = Piece("kit", 480, make_notes([(0, 0, 9, 38, 80), (0, 0, 9, 36, 80)]), (drums,))
+    found = recordings({"19": set()} | instruments([piece]))
+    assert sorted(map(int, found["19"]["notes"])) == list(PITCHES)
+    assert list(found["drums"]["notes"]) == ["36", "38"]
+    assert (found["19"]["loop"], found["drums"]["loop"]) == (True, False)
+    assert len(json.dumps(found)) < 450_000
 
 
 def test_a_listening_page_holds_its_samples_alone(data):

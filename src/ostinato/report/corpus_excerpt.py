@@ -11,8 +11,9 @@ from markupsafe import Markup
 from ostinato.audio.render import PEAK, RenderError, synthesize
 from ostinato.music.piece import Piece, cut
 from ostinato.music.timing import bar_onsets, seconds_at
+from ostinato.player.recorded import mp3
 from ostinato.report.corpus_data import Excerpt
-from ostinato.report.player import DRUMS, NUM_COLORS, as_json, mp3, roll_of
+from ostinato.report.player import DRUMS, NUM_COLORS, as_json, roll_of
 
 SAMPLE_RATE = 32000
 AUDIBLE = 0.01
@@ -79,13 +80,13 @@ def colors_of(piece: Piece, preferred: dict[str, int]) -> list[int]:
 def _recording(excerpt: Excerpt, preferred: dict[str, int]) -> Recording:
     piece = excerpt.piece
     colors = colors_of(piece, preferred)
-    data, failed = roll_of(piece, colors), ""
+    names = voice_names(piece)
+    data, failed = roll_of(piece, colors, names), ""
     try:
         data |= _sound(piece)
     except (RenderError, ValueError) as error:  # the page is useful without this sound
         failed = str(error)
     heard = np.unique(piece.notes["track"]).tolist()
-    names = voice_names(piece)
     legend = dict.fromkeys((colors[track], names[track]) for track in heard)
     return Recording(excerpt, as_json(data), tuple(legend), failed)
 

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from ostinato.player.recorded import sounding
 from ostinato.report import charts, player, sections
 from ostinato.report.data import ReportData, StoredSample
 from ostinato.report.leaderboard import differences, overviews
@@ -24,12 +25,15 @@ def build_page(data: ReportData) -> str:
         }
         for overview, found in zip(overviews(data), differences(data).values(), strict=True)
     ]
-    return render("page.html", data=data, encodings=encodings)
+    shown = [sample for system in data.systems for sample in system.samples]
+    shown += [pair.beside for system in data.systems for pair in system.pairs if pair.beside]
+    return render("page.html", data=data, encodings=encodings, recorded=player.recorded(shown))
 
 
 def listen_page(samples: Sequence[StoredSample], title: str) -> str:
     """The players of one system, without charts; works in a sandboxed frame that allows scripts."""
-    return render("listen.html", samples=tuple(samples), title=title)
+    recorded = player.recorded(samples)
+    return render("listen.html", samples=tuple(samples), title=title, recorded=recorded)
 
 
 def breakable(text: str) -> Markup:
@@ -65,7 +69,7 @@ def _environment() -> Environment:
     environment.filters |= {"sound": player.sound, "spectrogram": player.spectrogram}
     environment.globals |= {
         "asset": lambda name: Markup((folder / name).read_text(encoding="utf-8")),  # noqa: S704 - ours
-        "instrument": player.instrument,
+        "sounding": lambda: Markup(sounding()),  # noqa: S704 - ours
         "voices": player.voices,
         "num_colors": charts.NUM_COLORS,
     }

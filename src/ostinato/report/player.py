@@ -1,59 +1,27 @@
-"""Data of the page's player: the notes of a sample, and recorded notes of an instrument."""
+"""Data of the page's player: notes and voices of a sample, recorded notes of instruments."""
 
 import base64
-import io
 import json
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from markupsafe import Markup
 
 from ostinato.audio.pianoroll import voice_name, voice_number
-from ostinato.audio.render import synthesize
 from ostinato.audio.spectrogram import picture
-from ostinato.music.piece import Piece, Tempo, Track, make_notes
+from ostinato.music.piece import Piece
 from ostinato.music.timing import bar_onsets, duration_seconds, numbered_bars, seconds_at
+from ostinato.player.recorded import instruments, mp3, recordings
 from ostinato.report.data import StoredSample
 
-CHURCH_ORGAN = 19
-PITCHES = range(36, 85, 4)
-NOTE_SECONDS = 2.5
-SAMPLE_RATE = 24000
 NUM_COLORS = 8
 DRUMS = 8  # colour number of drums, after those of the voices
 
 
-@lru_cache(maxsize=1)
-def instrument() -> Markup:
-    """A church organ's note every four semitones: pitch → MP3 in base64, as JSON; about 260 KB.
-
-    An organ sustains evenly, so the player can loop the middle of a recording for long notes.
-    """
-    return as_json({str(pitch): _recording(pitch) for pitch in PITCHES})
-
-
-def _recording(pitch: int) -> str:
-    note = Piece(
-        id=f"organ-{pitch}",
-        ticks_per_quarter=480,
-        notes=make_notes([(0, 0, round(480 * (NOTE_SECONDS + 0.1)), pitch, 90)]),
-        tracks=(Track(program=CHURCH_ORGAN),),
-        tempos=(Tempo(0, 60.0),),
-    )
-    sound = synthesize(note, sample_rate=SAMPLE_RATE)[: round(NOTE_SECONDS * SAMPLE_RATE)]
-    return mp3(sound.mean(axis=1), SAMPLE_RATE)
-
-
-def mp3(sound: npt.NDArray[np.float32], sample_rate: int) -> str:
-    """Sound as MP3 in base64, the same bytes every time."""
-    import soundfile
-
-    file = io.BytesIO()
-    soundfile.write(file, sound, sample_rate, format="MP3")
-    return base64.b64encode(file.getvalue()).decode()
+def recorded(samples: Iterable[StoredSample]) -> Markup:
+    """Recorded notes of all instruments that samples sound with, as JSON."""
+    return as_json(recordings(instruments(sample.piece for sample in samples if sample.piece)))
 
 
 def sound(sample: StoredSample) -> str:
@@ -75,30 +43,35 @@ def as_json(value: Any) -> Markup:
 
 
 def roll(sample: StoredSample) -> Markup:
-    """The player's data of a sample; drums are drawn but not played."""
+    """The player's data of a sample."""
     piece = sample.piece
     assert piece is not None
     bars = sample.prompt_bars if sample.prompt else -1
     prompt = next((onset for onset, number in numbered_bars(piece) if number > bars), piece.length)
     colors = [color_of(piece, track) for track in range(len(piece.tracks))]
-    return as_json(roll_of(piece, colors) | {"prompt": int(milliseconds(piece, prompt))})
+    names = [voice_name(piece, track) for track in range(len(piece.tracks))]
+    rolled = roll_of(piece, colors, names)
+    return as_json(rolled | {"prompt": int(milliseconds(piece, prompt))})
 
 
-def roll_of(piece: Piece, colors: Sequence[int]) -> dict[str, Any]:
+def roll_of(piece: Piece, colors: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
     """Notes and bars of a piece in milliseconds, as the player reads them.
 
-    `notes` is flat: onset, duration, pitch and colour of each note in turn. colors: one per track.
+    `notes` is flat: onset, duration, pitch and voice of each note in turn. colors, names: one for
+    each track; tracks are the voices.
     """
     onsets = milliseconds(piece, piece.notes["onset"])
     ends = milliseconds(piece, piece.notes["onset"] + piece.notes["duration"])
-    voices = np.array(colors, dtype=int)
-    columns = (onsets, ends - onsets, piece.notes["pitch"], voices[piece.notes["track"]])
+    columns = (onsets, ends - onsets, piece.notes["pitch"], piece.notes["track"])
     return {
         "notes": np.stack(columns, axis=1).ravel().tolist(),
         "bars": milliseconds(piece, bar_onsets(piece)).tolist(),
         "length": round(duration_seconds(piece) * 1000),
         "prompt": 0,
-        "drums": [DRUMS],
+        "voices": [
+            {"name": name, "color": color, "program": track.program, "drum": track.is_drum}
+            for track, name, color in zip(piece.tracks, names, colors, strict=True)
+        ],
     }
 
 

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ostinato.audio.formats import write_formats
 from ostinato.audio.render import soundfont_path
+from ostinato.player.recorded import DRUM_KEYS, DRUMS, recordings, sounding
 from ostinato.readers.base import MIDI_SUFFIXES
 from ostinato.readers.read import XML_SUFFIXES, read_piece
 from ostinato.studio.asked import Asked, fitted, make
@@ -24,6 +25,7 @@ from ostinato.studio.music import from_json, to_json
 STATIC = Path(__file__).parent / "static"
 UPLOAD = 4_000_000  # bytes of a file
 BODY = 8_000_000  # bytes of a request
+PROGRAMS = 128
 EXPORTS = {
     "mid": "audio/midi",
     "musicxml": "application/vnd.recordare.musicxml+xml",
@@ -63,6 +65,10 @@ def create_app(models: Models, hosts: tuple[str, ...] = ("127.0.0.1", "localhost
     async def page() -> FileResponse:
         return FileResponse(STATIC / "studio.html")
 
+    @app.get("/sounding.js", include_in_schema=False)
+    async def script() -> Response:
+        return Response(sounding(), media_type="text/javascript")
+
     _add_api(app, models)
     return app
 
@@ -100,6 +106,13 @@ def _add_api(app: FastAPI, models: Models) -> None:
             raise HTTPException(404, f"no format {kind!r}; there are: {', '.join(EXPORTS)}")
         data = await run_in_threadpool(_exported, piece, kind)
         return Response(data, media_type=EXPORTS[kind])
+
+    @app.get("/api/recorded/{name}", include_in_schema=False)
+    def recorded(name: str) -> dict[str, Any]:
+        if name != DRUMS and not (name.isdecimal() and int(name) < PROGRAMS):
+            raise HTTPException(404, f"no instrument {name!r}; programs are 0 to 127, or {DRUMS}")
+        found: dict[str, Any] = recordings({name: DRUM_KEYS})[name]
+        return found
 
     @app.get("/api/soundfont", include_in_schema=False)
     def soundfont() -> FileResponse:

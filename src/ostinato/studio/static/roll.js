@@ -1,4 +1,5 @@
 // Draws a piece as a piano roll, and says where a pointer is in it.
+import { picture } from "/sounding.js";
 
 export const COLORS = ["#0b6fa4", "#c4511a", "#2e7d4f", "#7b4fa3", "#a3264f", "#6b6b12", "#00767a", "#8a5a2b"];
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
@@ -42,13 +43,6 @@ export class Roll {
 }
 
 export function small(canvas, piece) { // a picture of a take
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = 240 * ratio; canvas.height = 48 * ratio;
-  const pen = canvas.getContext("2d"), all = piece.tracks.flatMap((track) => track.notes);
-  const low = Math.min(...all.map((n) => n[2]), 60), high = Math.max(...all.map((n) => n[2]), 61), span = high - low + 1;
-  piece.tracks.forEach((track, number) => {
-    pen.fillStyle = COLORS[number % COLORS.length];
-    for (const [onset, duration, pitch] of track.notes)
-      pen.fillRect((onset / piece.length) * canvas.width, ((high - pitch) / span) * canvas.height, Math.max(1, (duration / piece.length) * canvas.width - 1), Math.max(2, canvas.height / span));
-  });
+  const notes = piece.tracks.flatMap(({ notes }, voice) => notes.map(([onset, duration, pitch]) => ({ onset, end: onset + duration, pitch, voice })));
+  picture(canvas, 240, 48, { notes, length: piece.length, color: (voice) => COLORS[voice % COLORS.length] });
 }

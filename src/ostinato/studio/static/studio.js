@@ -1,12 +1,12 @@
 // The studio's page: what is shown, what is asked of the server, what can be undone.
 import { COLORS, Roll, small } from "/static/roll.js";
-import { Sound } from "/static/sound.js";
+import { sound, warm } from "/static/sound.js";
 import { Recorder } from "/static/record.js";
 import { score } from "/static/score.js";
 
 const find = (id) => document.getElementById(id);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
-const roll = new Roll(find("roll")), sound = new Sound();
+const roll = new Roll(find("roll"));
 const state = { about: null, piece: null, free: new Set(), request: null, takes: [], past: [], future: [] };
 window.studio = state; // for tests and the curious
 
@@ -77,7 +77,7 @@ function show() {
     for (const [letter, set, long] of [["M", sound.muted, "Mute"], ["S", sound.solo, "Solo"]]) {
       const button = document.createElement("button"); button.textContent = letter; button.setAttribute("aria-label", `${long} ${track.role}`);
       button.setAttribute("aria-pressed", set.has(track.role));
-      button.onclick = () => { set.has(track.role) ? set.delete(track.role) : set.add(track.role); show(); };
+      button.onclick = () => { set.has(track.role) ? set.delete(track.role) : set.add(track.role); if (sound.playing) sound.level(); show(); };
       who.append(button);
     }
     const gone = document.createElement("button"); gone.textContent = "×"; gone.setAttribute("aria-label", `Remove ${track.role}`);
@@ -201,7 +201,7 @@ function edit(tick, pitch) {
   const hit = track.notes.find(([onset, duration, key]) => key === pitch && onset <= tick && tick < onset + duration);
   const onset = Math.floor(tick / sixteenth) * sixteenth;
   let notes = track.notes.filter((note) => note !== hit);
-  if (!hit) { notes = [...notes, [onset, grid, pitch, 80]].sort((a, b) => a[0] - b[0]); sound.strike(track.program, track.drum, pitch).catch(() => {}); }
+  if (!hit) { notes = [...notes, [onset, grid, pitch, 80]].sort((a, b) => a[0] - b[0]); sound.strike(track, pitch).catch(() => {}); }
   const tracks = piece.tracks.map((one, index) => (index === number ? { ...one, notes } : one));
   const length = Math.max(0, ...tracks.flatMap((one) => one.notes.map((note) => note[0] + note[1])));
   remember(() => { state.piece = { ...piece, tracks, length }; state.request = null; });
@@ -220,9 +220,14 @@ function blank(bars = Number(find("bars").value) || 8) {
 
 // ---- playing
 
+function sounding(piece) { // notes in seconds, in the order of their onsets
+  const notes = piece.tracks.flatMap(({ notes }, voice) => notes.map(([onset, duration, pitch, velocity]) => ({ onset: secondsAt(onset), end: secondsAt(onset + duration), pitch, velocity, voice })));
+  return notes.sort((a, b) => a.onset - b.onset);
+}
+
 function follow() {
   if (!sound.playing) { roll.at = null; find("play").textContent = "Play"; show(); return; }
-  roll.at = tickAt(sound.seconds); roll.draw(state.piece, ends(), css);
+  roll.at = tickAt(sound.position); roll.draw(state.piece, ends(), css);
   requestAnimationFrame(follow);
 }
 
@@ -231,8 +236,8 @@ async function play() {
   if (!state.piece?.length) throw new Error("there is nothing to play yet");
   find("play").textContent = "Stop";
   const from = roll.cursor ? secondsAt(roll.cursor[0]) : 0;
-  await sound.play(state.piece, secondsAt, from, () => {});
-  requestAnimationFrame(follow);
+  sound.load(sounding(state.piece), state.piece.tracks.map(({ role, program, drum }) => ({ name: role, program, drum })), secondsAt(state.piece.length));
+  if (await sound.play(from)) requestAnimationFrame(follow);
 }
 
 // ---- the score
@@ -283,7 +288,7 @@ find("link").onclick = () => guarded(null, async () => {
   history.replaceState(null, "", `#make=${encode(state.request)}`); // no hashchange: the piece is there already
   try { await navigator.clipboard.writeText(location.href); say("the link is copied; it makes this piece again with the same weights"); } catch { say("the link is in the address bar"); }
 });
-const recorder = new Recorder((pitch) => sound.strike(0, false, pitch));
+const recorder = new Recorder((pitch) => sound.strike({ program: 0, drum: false }, pitch).catch(() => {}));
 find("record").onclick = () => guarded(null, async () => {
   if (!recorder.on) { await recorder.start(); find("record").setAttribute("aria-pressed", "true"); say(`recording: play a MIDI keyboard or the keys A to K; press the button again to stop${recorder.midi ? "" : " (no MIDI keyboard found)"}`); return; }
   const notes = recorder.stop(Number(find("qpm").value));
@@ -327,4 +332,5 @@ guarded(null, async () => {
   await choose();
   await followLink();
   document.body.dataset.ready = "1";
+  warm();
 });
