@@ -53,6 +53,7 @@ def our_rows(
     for (family, size, _), scores in groups.items():
         row = {"kind": "ours", "model": f"{family} {size}", "known": "measured"}
         seeds = " ".join(str(score["seed"]) for score in scores)
+        row["bound"] = scores[0].get("bound", "")
         row |= averaged(scores, columns) | {"parameters": scores[0]["parameters"], "seeds": seeds}
         rows.append(row)
     return rows + missing

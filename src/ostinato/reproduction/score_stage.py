@@ -8,8 +8,10 @@ import torch
 
 from ostinato.evaluation.autoregressive.exact import check_exact, extreme_pieces
 from ostinato.evaluation.autoregressive.mixture import Mixture, Predictor
-from ostinato.evaluation.likelihood.autoregressive import Scorer
+from ostinato.evaluation.likelihood.autoregressive import Scorer as ExactScorer
+from ostinato.evaluation.registry import scorer_of
 from ostinato.evaluation.scored import score_split
+from ostinato.evaluation.scorer import Scorer
 from ostinato.files import write_json
 from ostinato.loading.tokens import TokenSet, open_tokens
 from ostinato.models.autoregressive.parts.base import Autoregressive
@@ -17,21 +19,30 @@ from ostinato.reproduction.folder import FORMAT, SPLITS, entry, read_params, run
 from ostinato.reproduction.protocol import Protocol, ProtocolOf, check_units, figures
 from ostinato.sampling.load import check_trained_on, load_trained
 
+BOUND = "<="
 DESCRIBED = ("system", "family", "size", "encoding", "seed", "parameters", "best_step")
 
 
 def score_model(model: Predictor, tokens: TokenSet, protocol: Protocol) -> dict[str, Any]:
-    """The figures of every split, after checking that it is the official split and that the model's
-    likelihood is exact.
+    """The figures of every split, after checking that the model's likelihood is exact.
 
     Raises:
         InexactLikelihood: says which check failed.
     """
-    check_units(tokens, protocol)
     for split in SPLITS:
         for piece_TW in extreme_pieces(tokens, split):
             check_exact(model, piece_TW[: protocol.checked or None])
-    scorer = model if isinstance(model, Mixture) else Scorer(model)
+    scorer = model if isinstance(model, Mixture) else ExactScorer(model)
+    return all_figures(scorer, tokens, protocol)
+
+
+def all_figures(scorer: Scorer, tokens: TokenSet, protocol: Protocol) -> dict[str, Any]:
+    """The figures of every split, after checking that it is the official one.
+
+    Raises:
+        InexactLikelihood: it is another one.
+    """
+    check_units(tokens, protocol)
     return {
         split: figures(
             score_split(scorer, tokens, split, given=protocol.given), tokens, split, protocol
@@ -45,7 +56,19 @@ def score_system(system: str, protocol_of: ProtocolOf) -> None:
     params = read_params()
     model, card, tokens = _trained_on(system, params)
     torch.set_num_threads(card["training"]["threads"])
-    _write(system, model, tokens, {key: card[key] for key in DESCRIBED}, protocol_of, params)
+    protocol = protocol_of(params["protocol"], card["encoding"])
+    described = {key: card[key] for key in DESCRIBED}
+    if isinstance(model, Autoregressive):
+        _write(system, described, score_model(model, tokens, protocol), protocol)
+        return
+    scorer = scorer_of(model, card["family"])
+    if scorer is None or scorer.kind != "bound":
+        raise ValueError(
+            f"models/{system} is of family {card['family']}, whose likelihood is neither exact, "
+            "step by step, nor bounded: score another system"
+        )
+    found = all_figures(scorer, tokens, protocol)
+    _write(system, described | {"bound": BOUND}, found, protocol)
 
 
 def score_mixture(mixture: str, protocol_of: ProtocolOf) -> None:
@@ -71,43 +94,37 @@ def score_mixture(mixture: str, protocol_of: ProtocolOf) -> None:
         "parameters": sum(card["parameters"] for card in cards),
         "members": list(item["members"]),
     }
-    model = Mixture([model for model, _, _ in members])
-    _write(mixture, model, members[0][2], described, protocol_of, params)
+    model = Mixture([_exact(model, card) for model, card, _ in members])
+    protocol = protocol_of(params["protocol"], described["encoding"])
+    _write(mixture, described, score_model(model, members[0][2], protocol), protocol)
 
 
 def _trained_on(
     system: str, params: dict[str, Any]
-) -> tuple[Autoregressive, dict[str, Any], TokenSet]:
-    """A trained model, its `model.json`, and the tokens it was trained on.
-
-    Raises:
-        ValueError: a model whose likelihood cannot be checked step by step.
-    """
+) -> tuple[torch.nn.Module, dict[str, Any], TokenSet]:
+    """A trained model in evaluation mode, its `model.json`, and the tokens it was trained on."""
     encoding = entry(params["systems"] | params["frozen"], system)["encoding"]
     tokens = open_tokens(Path("data/tokens") / encoding)
     trained = load_trained(Path("models") / system)
     check_trained_on(trained, tokens)
-    if not isinstance(trained.model, Autoregressive):
+    return trained.model.eval(), trained.card, tokens
+
+
+def _exact(model: torch.nn.Module, card: dict[str, Any]) -> Autoregressive:
+    """The same; raises ValueError for a model whose likelihood cannot be checked step by step."""
+    if not isinstance(model, Autoregressive):
         raise ValueError(
-            f"models/{system} is of family {trained.card['family']}; only autoregressive "
-            "families have an exact likelihood: score one of them"
+            f"member {card['system']} is of family {card['family']}; only autoregressive families "
+            "have an exact likelihood: leave it out of the mixture"
         )
-    return trained.model, trained.card, tokens
+    return model
 
 
-def _write(
-    name: str,
-    model: Predictor,
-    tokens: TokenSet,
-    described: dict[str, Any],
-    protocol_of: ProtocolOf,
-    params: dict[str, Any],
-) -> None:
-    protocol = protocol_of(params["protocol"], described["encoding"])
-    found = score_model(model, tokens, protocol)
+def _write(name: str, described: dict[str, Any], found: dict[str, Any], protocol: Protocol) -> None:
+    sign = described.get("bound", "")
     for split in SPLITS:
         value = found[split]["all"]["token_weighted"]["value"]
-        print(f"{name} {split}: {value:.4f} nats per {protocol.unit}")  # noqa: T201
+        print(f"{name} {split}: {sign}{value:.4f} nats per {protocol.unit}")  # noqa: T201
     write_json(Path("scores") / f"{name}.json", {"format": FORMAT, **described, **found})
 
 

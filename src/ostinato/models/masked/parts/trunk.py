@@ -76,5 +76,8 @@ class Block(nn.Module):
         qk, v = torch.split(qkv, [2 * self.heads, self.heads], dim=2)
         q, k = torch.split(rotate(qk, rotation), self.heads, dim=2)
         q_BNTE, k_BNTE, v_BNTE = (part.transpose(1, 2) for part in (q, k, v))
-        y_BNTE = F.scaled_dot_product_attention(q_BNTE, k_BNTE, v_BNTE, attn_mask=mask)
+        with torch.autocast("cpu", enabled=False):  # half precision: five times as slow backward
+            y_BNTE = F.scaled_dot_product_attention(
+                q_BNTE.float(), k_BNTE.float(), v_BNTE.float(), attn_mask=mask
+            ).to(q_BNTE.dtype)
         return y_BNTE.transpose(1, 2).reshape(batch, length, width) @ self.out
