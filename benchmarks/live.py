@@ -23,7 +23,7 @@ async def requests(folder: Path, count: int, bars: int) -> dict[str, list[float]
     from ostinato.live.ratings import Ratings
     from ostinato.live.server import Server, Settings
 
-    ratings = Ratings(Path("unused"))
+    ratings = Ratings("sqlite://")
     server = Server(Composer(folder), Settings(port=0, to="reply"), Delivery(), ratings)
     port = await server.start()
     times: dict[str, list[float]] = {"first bar": [], "whole piece": []}

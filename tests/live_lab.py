@@ -50,7 +50,7 @@ class Studio:
     def __init__(self, composer, tmp_path, *, live=True, player=None, loss=0.0, **settings):
         self.reply_port = free_port()
         self.fake = FakeAbleton(self.reply_port, loss=loss) if live else None
-        self.ratings = Ratings(tmp_path / "ratings.jsonl")
+        self.ratings = Ratings(f"sqlite:///{tmp_path}/answers.db")
         self.composer, self.player = composer, player
         self.settings = Settings(port=0, **settings)
 

@@ -1,6 +1,7 @@
 """The OSC server without Live: replies, errors, the queue."""
 
 import asyncio
+import csv
 import os
 import shutil
 
@@ -8,10 +9,13 @@ import pytest
 from live_lab import Studio, alike, run
 
 from ostinato.generator import Generator
+from ostinato.listening.store import rated
+from ostinato.listening.store.database import open_engine
 from ostinato.live.clips import clips_of, notes_from
 from ostinato.live.composer import Composer
 from ostinato.live.server import Settings
 from ostinato.music.piece import cut
+from ostinato.readers.read import read_piece
 from ostinato.sampling.request import Request
 
 
@@ -101,19 +105,38 @@ def test_errors_are_answered_and_the_server_goes_on(composer, tmp_path):
         assert part in text
 
 
-def test_ratings_are_on_disk_before_they_are_answered(composer, tmp_path):
+def test_ratings_are_in_the_listeners_store_before_they_are_answered(composer, tmp_path):
+    prompt = (60, 0.0, 4.0, 80, 0)
+
     async def asked():
         async with Studio(composer, tmp_path, live=False, to="reply") as studio:
-            studio.client.send("/ostinato/generate", "bars", 1)
-            piece = (await studio.client.until("done"))[-1][1][1]
-            studio.client.send("/ostinato/rate", "id", piece, "rating", 4.0, "comment", "calm")
-            await studio.client.until("rated")
-            return piece, studio.ratings.path.read_text()
+            client, pieces = studio.client, []
+            client.send("/ostinato/generate", "bars", 1)
+            pieces.append((await client.until("done"))[-1][1][1])
+            client.send("/ostinato/continue", "bars", 1, "role", "soprano", "notes", *prompt)
+            pieces.append((await client.until("done"))[-1][1][1])
+            for piece, rating in ((pieces[0], 2), (pieces[0], 4.0), (pieces[1], 5)):
+                client.send("/ostinato/rate", "id", piece, "rating", rating, "comment", "calm")
+                assert (await client.until("rated"))[-1] == ("rated", [piece, rating])
+            client.send("/ostinato/rate", "id", pieces[0], "rating", 3.5)
+            assert "whole number from 1 to 5" in (await client.until("rated"))[-1][1][1]
+            return pieces
 
-    piece, text = run(asked())
-    assert piece in text
-    assert '"rating": 4.0' in text
-    assert '"seed": 1' in text
+    pieces = run(asked())
+    engine = open_engine(f"sqlite:///{tmp_path}/answers.db")
+    found = rated.rows(engine)  # the later rating of a piece replaced the first
+    assert [(row["sounds"], row["answer"]) for row in found] == [
+        (f"a={pieces[0]}", 4),
+        (f"a={pieces[1]}", 5),
+    ]
+    assert found[0]["item"] == "none" != found[1]["item"]
+    rated.write(engine, tmp_path / "export")
+    made = csv.DictReader((tmp_path / "export" / "pieces.csv").read_text().splitlines())
+    (row,) = [row for row in made if row["piece"] == pieces[0]]
+    assert (row["seed"], row["task"], row["comment"]) == ("1", "generate", "calm")
+    again = Generator.load(composer.folder).generate(Request(bars=1, seed=1))[0].piece
+    written = read_piece(tmp_path / "export" / "midi" / f"{pieces[0]}.mid")
+    assert sorted(written.notes["pitch"]) == sorted(again.notes["pitch"])
 
 
 def test_a_full_queue_drops_the_oldest_or_refuses_the_new_one(composer, tmp_path):

@@ -46,7 +46,7 @@ PACKAGES = {
     "sampling": {"audio", "models", "loading", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
     "serving": {"generator", "music", "readers", "sampling"},
-    "live": {"generator", "music", "representations", "sampling"},
+    "live": {"generator", "listening", "music", "representations", "sampling"},
     "studio": {"audio", "live", "music", "player", "readers", "sampling"},
     "evaluation": {
         "audio",

@@ -14,6 +14,7 @@ from ostinato.settings import checked
 
 Config = Mapping[str, Any]
 ANSWERS = ("real", "simulated")
+LIVE = "live"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ def url_of(config: Config, root: Path, *, simulated: bool = False) -> str:
         return str(config["store"])
     name = "simulated.db" if simulated else "answers.db"
     return f"sqlite:///{(root / FOLDER / str(config['listening']['id']) / name).resolve()}"
+
+
+def live_url(root: Path) -> str:
+    """The store of ratings of pieces made live, where no other is given."""
+    return f"sqlite:///{(root / FOLDER / LIVE / 'answers.db').resolve()}"
 
 
 def ready(config: Config, root: Path) -> Plan:
@@ -110,9 +116,19 @@ def analyse(config: Config, root: Path) -> Results:
 
 
 def export(config: Config, root: Path) -> None:
-    """Write answers.csv, codebook.csv and codes.csv into listening/<id>/export."""
+    """Write answers.csv, codebook.csv and codes.csv into listening/<id>/export.
+
+    answers=live: the ratings of pieces made live, with the pieces, into listening/live/export.
+    """
     from ostinato.listening.export import files
 
+    if config["answers"] == LIVE:
+        from ostinato.listening.store.rated import write
+
+        engine = database.open_engine(config["store"] or live_url(root))
+        for path in write(engine, root / FOLDER / LIVE / "export"):
+            print(path)  # noqa: T201
+        return
     study = study_of(config["listening"]).id
     folder = root / FOLDER / study / "export"
     for name, text in files(database.open_engine(url_of(config, root)), study).items():

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -143,9 +143,9 @@ def codes(engine: Engine, study: str) -> str:
     return table([{"code": code} for code in found], ["code"])
 
 
-def codebook() -> str:
+def codebook(meanings: Mapping[str, str] = CODEBOOK) -> str:
     """What every column means, as CSV."""
-    listed = [{"column": name, "meaning": text} for name, text in CODEBOOK.items()]
+    listed = [{"column": name, "meaning": text} for name, text in meanings.items()]
     return table(listed, ["column", "meaning"])
 
 

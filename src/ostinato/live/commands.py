@@ -84,7 +84,7 @@ KNOWN: dict[str, dict[str, Kind]] = {
     "model": {"folder": Kind(str, about="of model.json")},
     "rate": {
         "id": Kind(str, about="the id in a reply"),
-        "rating": Kind(float, 1, 5, about="from 1 to 5"),
+        "rating": Kind(int, 1, 5, about="from 1 to 5"),
         "comment": Kind(str),
     },
     "cancel": {"request": Kind(int, 0, about="default: all requests")},

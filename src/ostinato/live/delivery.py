@@ -27,6 +27,13 @@ class Source:
     meter: tuple[int, int] = (4, 4)
     remarks: tuple[str, ...] = ()
 
+    @property
+    def digest(self) -> str:
+        """A name for the prompt, the same for the same notes; "none" without one."""
+        if self.prompt is None:
+            return "none"
+        return hashlib.sha256(self.prompt.notes.tobytes()).hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Made:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ostinato.listening.commands import live_url
 from ostinato.live.ableton import Ableton, NoLive
 from ostinato.live.composer import Composer
 from ostinato.live.delivery import Delivery
@@ -51,7 +52,7 @@ async def serve(folder: Path, config: Mapping[str, Any]) -> None:
             if player is not None:
                 with contextlib.suppress(NoLive):  # Live may start later
                     await live.follow(player.tempo)
-        ratings = Ratings(Path(config["ratings"]))
+        ratings = Ratings(config["store"] or live_url(Path()))
         server = Server(composer, settings, Delivery(live, player), ratings)
         port = await server.start()
         print(  # noqa: T201

@@ -173,8 +173,8 @@ class Server:
         values = command.values
         if not {"id", "rating"} <= set(values):
             raise ValueError("/ostinato/rate needs id, from a reply, and rating, from 1 to 5")
-        self._ratings.add(values["id"], values["rating"], values.get("comment", ""))
-        self._say(peer, "rated", values["id"], float(values["rating"]))
+        self._ratings.add(peer[0], values["id"], values["rating"], values.get("comment", ""))
+        self._say(peer, "rated", values["id"], values["rating"])
 
     async def _work(self) -> None:
         while True:
@@ -206,7 +206,7 @@ class Server:
             if step is None:
                 return
             made = self._made(waiting, values, source, step, index)
-            self._ratings.know(made.id, made.row)
+            self._ratings.know(made.id, made.piece, made.row)
             for remark in await self._delivery.put(made, lambda *a: self._say(peer, *a)):
                 self._say(peer, "remark", waiting.number, remark)
             spent = time.perf_counter() - begun
@@ -246,6 +246,7 @@ class Server:
             "task": waiting.command.name,
             "seed": values["seed"],
             "index": index,
+            "prompt": source.digest,
         }
         return Made(waiting.number, step.piece, source, dict(values), row)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-HEAD = "0002"
+HEAD = "0003"
 VERSION_TABLE = "listening_version"
 BUSY_SECONDS = 30
 SCHEMES = ("sqlite", "postgresql")

@@ -1,6 +1,6 @@
 """Tables of the store. Times are seconds since 1970; JSON is stored as text."""
 
-from sqlalchemy import ForeignKey, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -78,3 +78,18 @@ class AnswerRow(Base):
     received_at: Mapped[float]
     response_ms: Mapped[int]
     repeats: Mapped[int] = mapped_column(default=0)
+
+
+class RatingRow(Base):
+    """One listener's rating of one piece that was made live. made: what made it, as JSON."""
+
+    __tablename__ = "listening_ratings"
+    __table_args__ = (UniqueConstraint("listener", "piece"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    listener: Mapped[str]
+    piece: Mapped[str]
+    made: Mapped[str] = mapped_column(Text)
+    midi: Mapped[bytes] = mapped_column(LargeBinary)
+    rating: Mapped[int]
+    comment: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[float]
