@@ -30,9 +30,15 @@ class Clip:
 
 
 class FakeAbleton:
-    """Tracks × scenes of slots. loss: the share of datagrams that never arrive, both ways."""
+    """Tracks × scenes of slots. loss: the share of datagrams that never arrive, both ways.
 
-    def __init__(self, reply_port, *, tracks=4, scenes=4, tick=0.01, loss=0.0, seed=1):
+    arranges: whether it has the arrangement of pull request 195, whose messages are answered.
+    """
+
+    def __init__(
+        self, reply_port, *, tracks=4, scenes=4, tick=0.01, loss=0.0, seed=1, arranges=False
+    ):
+        self.arranged = [[] for _ in range(tracks)] if arranges else None  # (start, clip)
         self.slots = {(t, s): None for t in range(tracks) for s in range(scenes)}
         self.scenes, self.tempo, self.meter, self.selected = scenes, 120.0, [4, 4], (0, 0)
         self.log, self.seen, self.listening = [], [], False
@@ -103,6 +109,8 @@ class FakeAbleton:
             return self._song(rest, args)
         if address == "/live/view/get/selected_clip":
             return self.selected
+        if room == "arrangement" and self.arranged is not None:
+            return self._arrangement(rest, args)
         place = (int(args[0]), int(args[1]))
         if room == "clip_slot":
             return self._slot(rest, place, args[2:])
@@ -174,6 +182,23 @@ class FakeAbleton:
             case _:
                 raise KeyError("Unknown OSC address")
         return None
+
+    def _arrangement(self, rest, args):
+        track, clips = int(args[0]), self.arranged[int(args[0])]
+        match rest:
+            case ["create_midi_clip"]:
+                start, length = float(args[1]), float(args[2])
+                clips[:] = [
+                    (s, c) for s, c in clips if s + c.length <= start or s >= start + length
+                ]
+                clips.append((start, Clip(length)))
+                clips.sort(key=lambda pair: pair[0])
+                return (track, start, length)
+            case ["get", "clips"]:
+                return (track, *(x for s, c in clips for x in (c.name, s, c.length, 1)))
+        number, clip = int(args[1]), clips[int(args[1])][1]
+        found = self._clip(rest, (track, number), clip, args[2:])
+        return (track, number) if found is None else found
 
     @staticmethod
     def _add(clip, new):

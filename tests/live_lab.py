@@ -47,9 +47,9 @@ class Client:
 class Studio:
     """Server, stand-in and client of one test."""
 
-    def __init__(self, composer, tmp_path, *, live=True, player=None, loss=0.0, **settings):
+    def __init__(self, composer, tmp_path, *, live=True, player=None, fake=(), **settings):
         self.reply_port = free_port()
-        self.fake = FakeAbleton(self.reply_port, loss=loss) if live else None
+        self.fake = FakeAbleton(self.reply_port, **dict(fake)) if live else None
         self.ratings = Ratings(f"sqlite:///{tmp_path}/answers.db")
         self.composer, self.player = composer, player
         self.settings = Settings(port=0, **settings)

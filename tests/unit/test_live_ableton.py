@@ -24,7 +24,7 @@ def test_a_clip_of_live_holds_what_generate_writes(composer, model_folder, tmp_p
     """Also where one datagram of five is lost on its way."""
 
     async def asked():
-        async with Studio(composer, tmp_path, loss=loss) as studio:
+        async with Studio(composer, tmp_path, fake={"loss": loss}) as studio:
             studio.fake.selected = (1, 2)
             studio.client.send(
                 "/ostinato/generate", "bars", 4, "seed", 5, "fire", 1, "name", "eight"

@@ -80,7 +80,11 @@ def test_other_things_are_not_notes(values, wrong):
         ("/ostinato/generate", ["bars", 2.5], "bars=2.5 must be a whole number"),
         ("/ostinato/generate", ["bars", "8"], "bars='8' must be a whole number"),
         ("/ostinato/generate", ["bars", True], "bars=True must be a whole number"),
-        ("/ostinato/generate", ["to", "tape"], "to='tape' must be one of: clip, reply, port"),
+        (
+            "/ostinato/generate",
+            ["to", "tape"],
+            "to='tape' must be one of: clip, arrangement, reply, port",
+        ),
         ("/ostinato/generate", ["notes", 60], "'notes' where a name"),
         ("/ostinato/status", ["bars", 8], "its names: none"),
         ("/ostinato/vary", ["strength", 2.0], "strength=2.0 must be a number from 0 to 1"),

@@ -23,10 +23,11 @@ class NoLive(ValueError):
 
 @dataclass(frozen=True)
 class Slot:
-    """A clip slot of the session view; indices from 0."""
+    """A clip slot of the session view; indices from 0. room: of the addresses of its notes."""
 
     track: int
     slot: int
+    room: str = "clip"
 
     def __str__(self) -> str:
         return f"track {self.track + 1}, slot {self.slot + 1}"
@@ -72,14 +73,14 @@ class Ableton:
 
     async def set_song(self, qpm: float, meter: tuple[int, int]) -> None:
         """Give Live a tempo and a meter."""
-        self._send("/live/song/set/tempo", float(qpm))
-        self._send("/live/song/set/signature_numerator", meter[0])
-        self._send("/live/song/set/signature_denominator", meter[1])
+        self.send("/live/song/set/tempo", float(qpm))
+        self.send("/live/song/set/signature_numerator", meter[0])
+        self.send("/live/song/set/signature_denominator", meter[1])
 
     async def follow(self, heard: Callable[[float], None]) -> None:
         """Call `heard` with Live's tempo, now and whenever it changes."""
         self._heard["/live/song/get/tempo"] = lambda values: heard(float(values[0]))
-        self._send("/live/song/start_listen/tempo")
+        self.send("/live/song/start_listen/tempo")
 
     async def has_clip(self, slot: Slot) -> bool:
         """Whether a slot holds a clip."""
@@ -106,6 +107,10 @@ class Ableton:
         if not (await self.ask("/live/clip/get/is_midi_clip", slot.track, slot.slot))[2]:
             raise ValueError(f"{slot} holds a clip of audio; notes are in MIDI clips only")
         length = float((await self.ask("/live/clip/get/length", slot.track, slot.slot))[2])
+        return await self.read_notes(slot, length)
+
+    async def read_notes(self, slot: Slot, length: float) -> list[ClipNote]:
+        """The notes of a clip of so many beats that is known to be there."""
         notes: list[ClipNote] = []
         start, step = 0.0, 4.0
         while start < length:
@@ -128,37 +133,51 @@ class Ableton:
                 raise ValueError(
                     f"{slot} has {len(there)} notes; take an empty slot, or say overwrite 1"
                 )
-            self._clear(slot, *ALL_TIMES)
+            self.clear(slot)
         else:
             await self._create(slot, beats)
-        self._send("/live/clip/set/loop_end", slot.track, slot.slot, beats)
-        self._send("/live/clip/set/end_marker", slot.track, slot.slot, beats)
+        self.send("/live/clip/set/loop_end", slot.track, slot.slot, beats)
+        self.send("/live/clip/set/end_marker", slot.track, slot.slot, beats)
+        await self.write_notes(slot, notes)
+
+    async def write_notes(self, slot: Slot, notes: Sequence[ClipNote]) -> None:
+        """Add notes to an empty clip, and check that they are there.
+
+        Raises:
+            NoLive: the notes do not arrive.
+        """
         wanted = sorted(notes)
         for chunk in _chunks(wanted, SPLIT):
             self._add(slot, chunk)
         for chunk in _windows(wanted, READ):
             await self._ensure(slot, chunk)
 
+    def clear(self, slot: Slot) -> None:
+        """Remove all notes of a clip."""
+        self._clear(slot, *ALL_TIMES)
+
     async def name(self, slot: Slot, name: str) -> None:
         """Give a clip a name."""
-        self._send("/live/clip/set/name", slot.track, slot.slot, name)
+        self.send("/live/clip/set/name", slot.track, slot.slot, name)
 
     async def fire(self, slot: Slot) -> None:
         """Start a clip."""
-        self._send("/live/clip/fire", slot.track, slot.slot)
+        self.send("/live/clip/fire", slot.track, slot.slot)
 
-    async def ask(self, address: str, *arguments: Any) -> list[Any]:
+    async def ask(self, address: str, *arguments: Any, tries: int | None = None) -> list[Any]:
         """The answer to a question; the answer to another one is not taken for it.
+
+        tries: how often it is asked, where that is not as often as others.
 
         Raises:
             NoLive: none came.
         """
         about = tuple(arguments[:2])
-        for _ in range(self._tries):
+        for _ in range(tries or self._tries):
             waiting = (address, about, asyncio.get_running_loop().create_future())
             self._waiting.append(waiting)
             try:
-                self._send(address, *arguments)
+                self.send(address, *arguments)
                 return await asyncio.wait_for(waiting[2], self._timeout)
             except TimeoutError:
                 continue
@@ -173,7 +192,7 @@ class Ableton:
 
     async def _create(self, slot: Slot, beats: float) -> None:
         for _ in range(self._tries):
-            self._send("/live/clip_slot/create_clip", slot.track, slot.slot, float(beats))
+            self.send("/live/clip_slot/create_clip", slot.track, slot.slot, float(beats))
             for _ in range(3):
                 if await self.has_clip(slot):
                     return
@@ -203,18 +222,17 @@ class Ableton:
 
     def _add(self, slot: Slot, notes: Sequence[ClipNote]) -> None:
         values = [value for note in notes for value in note.values()]
-        self._send("/live/clip/add/notes", slot.track, slot.slot, *values)
+        self.send(f"/live/{slot.room}/add/notes", slot.track, slot.slot, *values)
 
     def _clear(self, slot: Slot, start: float, span: float) -> None:
-        self._send(
-            "/live/clip/remove/notes", slot.track, slot.slot, *ALL_PITCHES, float(start), span
-        )
+        span_of = (*ALL_PITCHES, float(start), span)
+        self.send(f"/live/{slot.room}/remove/notes", slot.track, slot.slot, *span_of)
 
     async def _window(self, slot: Slot, start: float, span: float) -> list[ClipNote]:
         """Notes that begin in a span of beats; halved where a reply would be too large."""
         asked = (slot.track, slot.slot, *ALL_PITCHES, float(start), float(span))
         try:
-            answer = await self.ask("/live/clip/get/notes", *asked)
+            answer = await self.ask(f"/live/{slot.room}/get/notes", *asked)
         except NoLive:
             if span <= 0.25:
                 raise
@@ -237,7 +255,8 @@ class Ableton:
         if address in self._heard:
             self._heard[address](values)
 
-    def _send(self, address: str, *arguments: Any) -> None:
+    def send(self, address: str, *arguments: Any) -> None:
+        """Send a message without waiting for an answer."""
         assert self._endpoint is not None, "open() comes first"
         self._endpoint.send(address, arguments, self.peer)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ostinato.live.clips import ClipNote, notes_from
 
-OUTPUTS = ("clip", "reply", "port")
+OUTPUTS = ("clip", "arrangement", "reply", "port")
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,10 @@ MUSIC = {
     "bars": Kind(int, 1, 256, about="new bars; default 8"),
     "seed": Kind(int, 0, 2**31 - 1, about="default: one more than the last; replies say which"),
     "n": Kind(int, 1, 16, about="pieces, in slots one below the other"),
-    "to": Kind(str, among=OUTPUTS, about="a clip of Live, a reply, or the MIDI port"),
+    "to": Kind(str, among=OUTPUTS, about="a clip, the arrangement, a reply, or a port"),
     "track": SLOT,
     "slot": SLOT,
+    "at": Kind(float, 0, 1e6, about="beat of the arrangement; default: after its last clip"),
     "tracks": Kind(str, about="one track for each role, as `soprano:0,alto:1`"),
     "overwrite": Kind(int, 0, 1, about="1: replace the notes of a clip that has some"),
     "fire": Kind(int, 0, 1, about="1: start the clip"),
@@ -64,6 +65,7 @@ MUSIC = {
 PROMPT = {
     "from_track": SLOT,
     "from_slot": SLOT,
+    "from_at": Kind(float, 0, 1e6, about="beat at which a clip of the arrangement begins"),
     "from_tracks": Kind(str, about="one track for each role, as `soprano:0,alto:1`"),
     "role": Kind(str, about="of inline notes; default: the model finds voices"),
     "qpm": Kind(float, 1, 999, about="tempo of inline notes"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ostinato.live import arrangement
 from ostinato.live.ableton import Ableton, Slot
 from ostinato.live.clips import ClipNote, beats_of, clips_of, merged, piece_of
 from ostinato.live.commands import PROMPTED, Command, meter_of, places
@@ -15,6 +16,7 @@ from ostinato.music.piece import Piece
 from ostinato.music.timing import numbered_bars
 
 QPM = 120.0
+CLIP, ARRANGEMENT = "clip", "arrangement"
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,12 @@ class Delivery:
         if values["to"] == "port" and values.get("n", 1) > 1:
             raise ValueError(f"n={values['n']}: the MIDI port plays one piece; leave n out")
         wants_clip = command.name in PROMPTED and not command.notes
-        if wants_clip or values["to"] == "clip":
+        if wants_clip or values["to"] in (CLIP, ARRANGEMENT):
             live = self._need_live("to put a piece into a clip" if not wants_clip else "to read it")
             qpm, meter = await live.song()
             slot = await self._from_slot(live, values)
+            if values["to"] == ARRANGEMENT or "from_at" in values:
+                await _refuse_old(live)
         else:
             live, slot = None, None
             qpm = values.get("qpm", QPM)
@@ -113,7 +117,12 @@ class Delivery:
             assert live is not None
             assert slot is not None
             tracks = places(values["from_tracks"]) if "from_tracks" in values else {"": slot.track}
-            clips = {r: await live.read(Slot(track, slot.slot)) for r, track in tracks.items()}
+            clips = {
+                role: await arrangement.read(live, track, values["from_at"])
+                if "from_at" in values
+                else await live.read(Slot(track, slot.slot))
+                for role, track in tracks.items()
+            }
         prompt, left_out = piece_of(clips, qpm, meter)
         remark = f"left out of the prompt, muted or before the clip's start: {left_out} notes"
         return Source(prompt, slot, qpm, meter, (remark,) if left_out else ())
@@ -127,7 +136,7 @@ class Delivery:
         if made.values["to"] == "reply":
             self._reply(made, say)
             return []
-        return await self._clip(made) if made.values["to"] == "clip" else []
+        return await self._clips(made) if made.values["to"] in (CLIP, ARRANGEMENT) else []
 
     def play(self, number: int, piece: Piece, skip: int) -> None:
         """Give the notes of a piece so far, from bar `skip` + 1 on, to the player."""
@@ -146,25 +155,11 @@ class Delivery:
         chosen = await live.selected()
         return Slot(values.get("from_track", chosen.track), values.get("from_slot", chosen.slot))
 
-    async def _clip(self, made: Made) -> list[str]:
+    async def _clips(self, made: Made) -> list[str]:
         """Write clips: one of all roles, or one for each role on its track."""
         live, values = self._need_live("to write a clip"), made.values
         assert made.source.slot is not None
-        target = await self._target(live, made)
-        beats, remarks = beats_of(made.piece, made.skip), []
-        if values.get("song"):
-            meter = made.piece.first_meter()
-            qpm = made.piece.tempos[0].qpm if made.piece.tempos else QPM
-            await live.set_song(qpm, (meter.numerator, meter.denominator))
-        elif (meter := made.piece.first_meter()) and made.source.meter != (
-            meter.numerator,
-            meter.denominator,
-        ):
-            above, below = made.source.meter
-            remarks.append(
-                f"the piece is in {meter.numerator}/{meter.denominator}, Live in {above}/{below}; "
-                "song 1 gives Live the piece's meter and tempo"
-            )
+        remarks = await _song(live, made)
         if "tracks" in values:
             tracks = places(values["tracks"])
             if unknown := sorted(set(tracks) - set(made.clips)):
@@ -172,20 +167,30 @@ class Delivery:
                     f"the piece has no role {', '.join(unknown)}; its roles: "
                     f"{', '.join(made.clips)}"
                 )
-            slots = {Slot(track, target.slot): made.clips[role] for role, track in tracks.items()}
+            clips = {track: made.clips[role] for role, track in tracks.items()}
         else:
             notes, joined = merged(made.clips)
-            slots = {target: notes}
+            clips = {values.get("track", made.source.slot.track): notes}
             if joined:
                 remarks.append(f"{joined} notes share a key in one clip and were joined or cut")
-        overwrite = bool(values.get("overwrite"))
-        for slot, notes in slots.items():
+        if values["to"] == ARRANGEMENT:
+            return remarks + await _arranged(live, made, clips)
+        await self._into_slots(live, made, clips)
+        return remarks
+
+    async def _into_slots(
+        self, live: Ableton, made: Made, clips: Mapping[int, list[ClipNote]]
+    ) -> None:
+        """Clips by track into slots of one row."""
+        values, row = made.values, await self._target(live, made)
+        beats, overwrite = beats_of(made.piece, made.skip), bool(values.get("overwrite"))
+        for track, notes in clips.items():
+            slot = Slot(track, row.slot)
             await live.write(slot, notes, beats, overwrite=overwrite)
             await live.name(slot, values.get("name", f"{made.row['system']} {made.row['seed']}"))
         if values.get("fire"):
-            for slot in slots:
-                await live.fire(slot)
-        return remarks
+            for track in clips:
+                await live.fire(Slot(track, row.slot))
 
     async def _target(self, live: Ableton, made: Made) -> Slot:
         values, source = made.values, made.source.slot
@@ -213,3 +218,42 @@ class Delivery:
                 values = [value for note in notes[at : at + SPLIT] for value in note.values()]
                 say("notes", made.request, role, *values)
         say("length", made.request, beats_of(made.piece, made.skip), made.count)
+
+
+async def _song(live: Ableton, made: Made) -> list[str]:
+    """Give Live the piece's meter and tempo where that was asked; else say that they differ."""
+    meter = made.piece.first_meter()
+    own = (meter.numerator, meter.denominator)
+    if made.values.get("song"):
+        await live.set_song(made.piece.tempos[0].qpm if made.piece.tempos else QPM, own)
+    elif made.source.meter != own:
+        above, below = made.source.meter
+        return [
+            f"the piece is in {own[0]}/{own[1]}, Live in {above}/{below}; song 1 gives Live the "
+            "piece's meter and tempo"
+        ]
+    return []
+
+
+async def _refuse_old(live: Ableton) -> None:
+    if not await arrangement.supported(live):
+        raise ValueError(
+            "this AbletonOSC has no addresses for the arrangement (pull request 195, Live 12.2 or "
+            "later); use clips of the session view, or install that version"
+        )
+
+
+async def _arranged(live: Ableton, made: Made, clips: Mapping[int, list[ClipNote]]) -> list[str]:
+    """Clips by track into the arrangement, pieces one after another."""
+    values, beats = made.values, beats_of(made.piece, made.skip)
+    if "at" in values:
+        start = values["at"] + made.row["index"] * beats
+    else:
+        start = await arrangement.end(live, list(clips))
+    for track, notes in clips.items():
+        await arrangement.write(
+            live, track, start, notes, beats, overwrite=bool(values.get("overwrite"))
+        )
+    ignored = [name for name in ("fire", "name", "slot") if values.get(name)]
+    said = f"the clip begins at beat {start:g} of the arrangement"
+    return [said + (f", where {', '.join(ignored)} has no meaning" if ignored else "")]

@@ -15,8 +15,8 @@ from ostinato.listening.export import CODEBOOK, Row, codebook, table
 from ostinato.listening.store.tables import RatingRow
 
 STUDY, QUESTION = "live", "rating"
-COLUMNS = ("study", "simulated", "listener", "finished", "kind", "item", "sounds", "question")
-COLUMNS += ("system", "answer")
+COLUMNS = ["study", "simulated", "listener", "finished", "kind", "item", "sounds", "question"]
+COLUMNS += ["system", "answer"]
 MADE = ("piece", "system", "weights", "task", "seed", "index", "prompt", "comment")
 
 
