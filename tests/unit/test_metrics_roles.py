@@ -11,6 +11,7 @@ from ostinato.metrics.roles import (
     FEATURES,
     chance_of_one_piece,
     features_of,
+    on_the_kick,
     onsets_together,
     pair_features,
     pairs_of,
@@ -42,6 +43,24 @@ def test_onsets_together_are_shares_of_the_second_roles_onsets():
     assert onsets_together(parts["bass"], parts["drums"]) == (1.0, 1.0)
     assert parts["drums"].chroma.sum() == 0
     assert "melody" not in parts
+
+
+def test_the_kick_is_the_bass_drum_alone():
+    rows = [(0, 0, 4, 40, 80), (0, 8, 4, 43, 80), (0, 12, 4, 43, 80)]
+    assert on_the_kick(piece_of(rows), "bass") == (0.0, 0.0)
+    hits = [(2, 0, 1, 36, 80), (2, 8, 1, 38, 80), (2, 12, 1, 35, 80)]
+    assert on_the_kick(piece_of(rows + hits), "bass") == (2.0, 3.0)
+
+
+def test_the_mean_over_pairs_is_of_the_pairs_that_a_piece_has():
+    rows = [np.array([0.25, np.nan, np.nan]), np.array([0.75, 0.5, np.nan])]
+    assert measure._mean(rows)[:2].tolist() == [0.5, 0.5]
+    assert np.isnan(measure._mean(rows)[2])
+
+
+def test_drums_come_first_in_their_pairs():
+    pieces = [piece_of([(0, 0, 4, 40, 80)])]
+    assert measure._pairs(pieces) == [("drums", "bass"), ("drums", "melody"), ("bass", "melody")]
 
 
 def test_features_of_a_pair_say_intervals_lags_and_densities():

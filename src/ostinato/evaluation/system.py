@@ -110,6 +110,7 @@ def run_measures(
         scorer=scorer,
         card=trained.card,
         history=rows,
+        requests={row["id"]: row for row, _ in samples},
     )
     results = {}
     kind = ArraySpec.of(tokens.codec).kind

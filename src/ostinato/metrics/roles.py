@@ -19,6 +19,7 @@ from ostinato.music.piece import Piece
 from ostinato.music.timing import round_half_up
 
 Values = npt.NDArray[np.float64]
+KICKS = (35, 36)  # General MIDI's bass drums
 LAGS = (-2, -1, 0, 1, 2)  # steps between the onsets of two roles
 FEATURES = CLASSES + len(LAGS) + 2
 
@@ -61,6 +62,19 @@ def onsets_together(first: Part, second: Part) -> Count:
     length = min(len(first.onsets), len(second.onsets))
     a, b = first.onsets[:length], second.onsets[:length]
     return Count(float((a * b).sum()), float(b.sum()))
+
+
+def on_the_kick(piece: Piece, role: str) -> Count:
+    """How many onsets of a role fall on a bass drum, of how many; undefined without bass drums."""
+    drums = [number for number, track in enumerate(piece.tracks) if track.is_drum]
+    struck = np.isin(piece.notes["track"], drums) & np.isin(piece.notes["pitch"], KICKS)
+    kicks, onsets = (
+        np.unique(round_half_up(notes["onset"], PER_QUARTER, piece.ticks_per_quarter))
+        for notes in (piece.notes[struck], piece.voice(role))
+    )
+    if not len(kicks):
+        return Count(0.0, 0.0)
+    return Count(float(np.isin(onsets, kicks).sum()), float(len(onsets)))
 
 
 def pair_features(first: Part, second: Part) -> Values:

@@ -195,7 +195,9 @@ class Context:
     and each is its own group. Of an encoding of sound these are recordings in place of pieces, and
     `quarters` are seconds. reference: what the measure's own `reference` returned. scorer: of
     the system's likelihood, None where it has none. groups: as in Corpus. card: its model.json.
-    history: rows of its learning curve.
+    history: rows of its learning curve. requests: what each sample was asked for, by its id: its
+    row of samples.json, with `conditions`, `bars`, `min_bars` and, where chords were given,
+    `chords`, a list of [onset in quarters, [pitch classes]].
     """
 
     samples: Excerpts
@@ -213,6 +215,7 @@ class Context:
     scorer: Scorer | None
     card: Mapping[str, Any]
     history: Sequence[Mapping[str, str]]
+    requests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def sets(self) -> dict[str, Sequence[str]]:
         """Names of the pieces of every set that `per_piece` may name."""

@@ -5,7 +5,7 @@ different pieces (metrics/roles.py). Held-out pairs and held-out pairs of differ
 beside it: these are the best and the worst that can be expected.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -19,14 +19,17 @@ from ostinato.metrics.counts import Counted, Counts
 from ostinato.metrics.roles import (
     chance_of_one_piece,
     features_of,
+    on_the_kick,
     onsets_together,
     pairs_of,
     parts_of,
 )
 from ostinato.models.spec import Given
 from ostinato.music.piece import Piece
+from ostinato.music.roles import DRUMS
 
 Pair = tuple[str, str]
+KICKED = (DRUMS, "bass")
 MOST_ROLES = 6  # pairs of more would be a page
 
 
@@ -47,6 +50,7 @@ def measure(context: Context) -> Result:
     """Nats a note of each role, where tokens say whose they are; and of each pair of roles."""
     pairs = _pairs(context.held_out)
     values, per_piece, weights = figures(context, _onsets(pairs))
+    ones: dict[str, list[Array]] = {"samples": [], "held_out": [], "apart": []}
     chance = {"seed": context.seed, "resamples": context.resamples}
     parts = [parts_of(piece) for piece in context.samples]
     for pair in pairs:
@@ -72,17 +76,49 @@ def measure(context: Context) -> Result:
             beside={"of different pieces": mean_interval(others, groups=held_out, **chance)},
         )
         per_piece |= {f"samples/{key}": mine, f"held_out/{key}": theirs}
+        for kind, values_P in zip(ones, (mine, theirs, others), strict=True):
+            ones[kind].append(values_P)
+    together = _over_pairs(context, ones, chance)
     return Result(
-        _costs(context) | values,
+        _costs(context) | together | values,
         view="table",
         per_piece=per_piece,
         weights=weights,
         title="Roles together",
         note="Like one piece: by a classifier of real pairs of roles against pairs of different "
         "pieces. Onsets together: the share of the second role's onsets on which the first begins, "
-        "too.",
+        "too; on the kick: on which a bass drum is struck.",
         order=41,
     )
+
+
+def _over_pairs(
+    context: Context, ones: Mapping[str, Sequence[Array]], chance: Mapping[str, int]
+) -> dict[str, Figure]:
+    """The mean over all pairs of roles of each piece."""
+    if not ones["samples"]:
+        return {}
+    counts = {kind: _mean(rows) for kind, rows in ones.items()}
+    held_out = context.held_out.groups
+    apart = mean_interval(counts["apart"], groups=held_out, **chance)
+    return {
+        "one_piece": Figure.of(
+            mean_interval(counts["samples"], groups=context.samples.groups, **chance),
+            unit="probability",
+            label="Like one piece, all pairs of roles",
+            reference=mean_interval(counts["held_out"], groups=held_out, **chance),
+            beside={"of different pieces": apart},
+            is_headline=True,
+        )
+    }
+
+
+def _mean(rows: Sequence[Array]) -> Array:
+    """Of the pairs that a piece has; NaN where it has none."""
+    table = np.stack(rows)
+    known = ~np.isnan(table)
+    sums, counts = np.where(known, table, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
 
 
 def _costs(context: Context) -> dict[str, Figure]:
@@ -127,7 +163,9 @@ def _owner(name: str, roles: Sequence[str]) -> int:
 
 
 def _pairs(held_out: Excerpts) -> list[Pair]:
-    roles = sorted({track.role for piece in held_out for track in piece.tracks if track.role})
+    """Drums first, so that the onsets of others are looked for among theirs."""
+    found = {track.role for piece in held_out for track in piece.tracks if track.role}
+    roles = sorted(found, key=lambda role: (role != DRUMS, role))
     return list(combinations(roles, 2)) if len(roles) <= MOST_ROLES else []
 
 
@@ -140,6 +178,8 @@ def _onsets(pairs: Sequence[Pair]) -> Counting:
         for kind, shuffled in kinds.items()
         for pair in pairs
     }
+    if KICKED in pairs:
+        texts |= {"on_the_kick_bass": Counted("Onsets on the kick, bass")}
 
     def counts(excerpts: Sequence[Piece]) -> dict[str, Counts]:
         parts, found = [parts_of(piece) for piece in excerpts], {}
@@ -149,6 +189,9 @@ def _onsets(pairs: Sequence[Pair]) -> Counting:
                 rows = [(0.0, 0.0) if two is None else onsets_together(*two) for two in both]
                 columns = np.array(rows, dtype=np.float64).reshape(-1, 2)
                 found[f"{kind}_{'_'.join(pair)}"] = Counts(columns[:, 0], columns[:, 1])
+        if KICKED in pairs:
+            kicks = np.array([on_the_kick(piece, "bass") for piece in excerpts], np.float64)
+            found["on_the_kick_bass"] = Counts(*kicks.reshape(-1, 2).T)
         return found
 
     return Counting(texts, counts)
