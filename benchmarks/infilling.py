@@ -151,7 +151,7 @@ def bound(model: Masked, case: Case, seed: int) -> float:
     torch.manual_seed(seed)
     rows_BTW = torch.from_numpy(case.rows).long()[None].expand(DRAWS, -1, -1)
     shares_B = 1 - (torch.arange(DRAWS) + torch.rand(DRAWS)) / DRAWS
-    within = torch.from_numpy(case.free)[:, model.columns_W].expand(DRAWS, -1, -1)
+    within = torch.from_numpy(case.free)[:, model.columns_V].expand(DRAWS, -1, -1)
     start_B = torch.zeros(DRAWS, dtype=torch.long)
     return float(model.bound(rows_BTW, shares_B, start_B, None, within).sum() / DRAWS)
 

@@ -12,11 +12,12 @@ from hypothesis.extra.numpy import arrays
 from ostinato.evaluation.likelihood.diffusion import Scorer
 from ostinato.models.diffusion.ddpm import Config, Model
 from ostinato.models.diffusion.parts import noise
-from ostinato.models.diffusion.parts.bars import LAST_PLACE, NEAR, aligned, clocks
+from ostinato.models.diffusion.parts.bars import NEAR, aligned
 from ostinato.models.diffusion.parts.bound import bound_of
 from ostinato.models.diffusion.parts.level import NoiseLevel
 from ostinato.models.diffusion.parts.nearby import FINEST, REACH, STAY, Nearby
 from ostinato.models.diffusion.parts.rolls import cells_of, rolls_of
+from ostinato.models.grids.parts.voices import LAST_PLACE
 from ostinato.models.registry import build
 from ostinato.models.spec import PAD, ArraySpec
 from ostinato.representations.grid.grid import Grid
@@ -231,12 +232,13 @@ def test_crops_begin_with_their_first_bar_line(chorale):
 
 
 def test_clocks_tell_the_place_in_the_bar_and_the_ends(chorale):
-    piece, structure = rows(chorale, bars=4)[None], spec_of(BARS).structure
-    place, since, left = clocks(piece, torch.tensor([0]), structure, 16)[:, 0].tolist()
+    piece, model = rows(chorale, bars=4)[None], tiny()
+    place, since, left = model.frame(piece, torch.tensor([0])).clocks_3BT[:, 0].tolist()
     assert place[:18] == [*range(16), 0, 1]
     assert since[:3] == [0, 1, 2] and since[40] == NEAR
     assert left[-3:] == [2, 1, 0] and left[0] == NEAR
-    place, since, left = clocks(piece[:, 3:40], torch.tensor([3]), structure, 16)[:, 0].tolist()
+    crop = piece[:, 3:40]
+    place, since, left = model.frame(crop, torch.tensor([3])).clocks_3BT[:, 0].tolist()
     assert place[:14] == [LAST_PLACE + 1] * 13 + [0]
     assert since[0] == 3 and set(left) == {NEAR}
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from ostinato.evaluation.likelihood.masked import Scorer
+from ostinato.models.grids.parts.voices import LAST_PLACE
 from ostinato.models.layers.bar_lines import BarLines
-from ostinato.models.masked.absorbing import LAST_PLACE, Config, Model, hide
+from ostinato.models.masked.absorbing import Config, Model, hide
 from ostinato.models.masked.parts.blocks import EVERY, block_lots
 from ostinato.models.masked.parts.bound import bound_of
 from ostinato.models.masked.parts.intervals import Intervals
@@ -149,7 +150,7 @@ def test_a_model_of_two_bars_fills_them_in(chorale):
     for _ in range(120):
         optimizer.zero_grad()
         loss = model.bound(batch, torch.rand(4), start).sum() / batch.numel()
-        (loss + model.bar_nats(batch).mean()).backward()
+        (loss + model.bar_lines.nats(batch[..., 0]).mean()).backward()
         optimizer.step()
     piece = chorale(1, bars=2)
     request = Request(task=Fill(piece, Region(bars=(1, 2))), bars=2, options={"temperature": 0.1})
@@ -230,7 +231,7 @@ def test_a_longer_piece_beside_it_changes_nothing(chorale):
 
 def test_the_place_in_the_bar_is_unknown_before_the_first_line_of_a_crop(chorale):
     model, crop = tiny(), rows(chorale, bars=2)[None, 5:30]
-    clock = model._clock(crop, torch.tensor([5]))[0].tolist()
+    clock = model.places(crop, torch.tensor([5]))[0].tolist()
     assert clock[:11] == [LAST_PLACE + 1] * 11
     assert clock[11:] == list(range(14))
 

@@ -64,6 +64,7 @@ PACKAGES = {
     | {"music", "normalization"},
 }
 ENSEMBLE = SOURCE / "ostinato/models/ensemble/parts/borrowed.json"
+ENSEMBLE_SAMPLING = SOURCE / "ostinato/sampling/ensemble/borrowed.json"
 BASE = {"files", "seeds", "execution", "settings"}
 ALONE = {
     "files",
@@ -158,6 +159,8 @@ def test_packages_for_bare_machines_import_little(own):
 def test_what_a_paradigm_borrows_from_another_one_is_written_down():
     found = code_deps.loans(ROOT)
     assert "models/autoregressive/gpt.py" in found[ENSEMBLE]
+    assert "sampling/autoregressive/decode.py" in found[ENSEMBLE_SAMPLING]
+    assert not set(found[ENSEMBLE]) & set(found[ENSEMBLE_SAMPLING])
     assert not code_deps.stale_loans(ROOT), "python -m ostinato.execution.code_deps --write"
 
 

@@ -34,6 +34,7 @@ TEMPLATES = (".html", ".css", ".js")
 PACKAGE = Path("src/ostinato")
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that the package lies in
 SHARED_MODELS = "layers"
+BORROWED = "borrowed.json"
 FORM_DEPTH = 2  # representations/<form>/<file>: what lies deeper than the shared files
 
 
@@ -51,6 +52,13 @@ def family_files(root: Path) -> dict[str, str]:
         for file in files
         if file.parent.name != SHARED_MODELS and file.stem != "__init__"
     }
+
+
+@cache
+def paradigms(root: Path) -> frozenset[str]:
+    """The paradigms, and names of what only some of them share, such as `grids`."""
+    files = (root / PACKAGE / "models").glob("*/__init__.py")
+    return frozenset(file.parent.name for file in files) - {SHARED_MODELS}
 
 
 @cache
@@ -130,54 +138,61 @@ def as_dependency(path: Path, root: Path, folder: Path, each: str) -> str:
         up = "../" * len(folder.relative_to(root).parts)
         return up + path.relative_to(root).as_posix()
     parts = path.relative_to(root / PACKAGE).with_suffix("").parts
-    paradigms = set(family_files(root).values())
+    known = paradigms(root)
     paradigm = "${item.paradigm}" if each == "${systems}" else None
-    if parts[0] == "models" and parts[1] in paradigms:
+    if parts[0] == "models" and parts[1] in known:
         own = [paradigm or parts[1]]
         if parts[2] == "parts":
             return f"{PACKAGE}/models/{own[0]}/parts"
         family = "${item.family}" if paradigm else parts[2]
         return f"{PACKAGE}/models/{own[0]}/{family}.py"
-    if parts[0] == "sampling" and parts[1] in paradigms:
+    if parts[0] == "sampling" and parts[1] in known:
         return f"{PACKAGE}/sampling/{paradigm or parts[1]}"
     if parts[0] == "representations" and len(parts) > FORM_DEPTH:
         form = "${item.form}" if each in ("${systems}", "${encodings}") else parts[1]
         return f"{PACKAGE}/representations/{form}"
-    if parts[-1] in paradigms and parts[0] in ("training", "evaluation"):
+    if parts[-1] in known and parts[0] in ("training", "evaluation"):
         name = f"{paradigm or parts[-1]}.py"
         return "/".join([str(PACKAGE), *parts[:-1], name])
     return f"{PACKAGE}/{'/'.join(parts)}{path.suffix}"
 
 
-def borrowed(paradigm: str, root: Path) -> dict[str, str]:
-    """SHA-256 of the files of other paradigms that the files of one import, by their names."""
-    package, others = root / PACKAGE, set(family_files(root).values()) - {paradigm}
-    own = [
-        package / "training" / f"{paradigm}.py",
-        package / "evaluation" / "likelihood" / f"{paradigm}.py",
-        *(package / "models" / paradigm).rglob("*.py"),
-        *(package / "sampling" / paradigm).rglob("*.py"),
-    ]
-    found = {path for file in own for path in reached(file, {}, root / "src")}
+def _lent(files: Iterable[Path], paradigm: str, root: Path) -> dict[str, str]:
+    """SHA-256 of the files of other paradigms that files of one import, by their names."""
+    package, others = root / PACKAGE, paradigms(root) - {paradigm}
+    found = {path for file in files for path in reached(file, {}, root / "src")}
     names = {path: path.relative_to(package).with_suffix("").parts for path in found}
     lent = sorted(path for path, parts in names.items() if others & set(parts))
     return {path.relative_to(package).as_posix(): sha256_file(path) for path in lent}
 
 
 def loans(root: Path) -> dict[Path, dict[str, str]]:
-    """What each paradigm's borrowed.json must hold; nothing for those that borrow nothing."""
-    found = {p: borrowed(p, root) for p in sorted(set(family_files(root).values()))}
-    models = root / PACKAGE / "models"
-    return {models / p / "parts" / "borrowed.json": files for p, files in found.items() if files}
+    """What each borrowed.json must hold: that in models/<paradigm>/parts what the paradigm's
+    models, training and scorer borrow, that in sampling/<paradigm> what only its sampler borrows.
+
+    There is none where nothing is borrowed.
+    """
+    package, found = root / PACKAGE, {}
+    for paradigm in sorted(paradigms(root)):
+        models, sampling = package / "models" / paradigm, package / "sampling" / paradigm
+        alone = (package / "training", package / "evaluation" / "likelihood")
+        learns = [file for folder in alone if (file := folder / f"{paradigm}.py").is_file()]
+        learned = _lent([*learns, *models.rglob("*.py")], paradigm, root)
+        made = _lent(sampling.rglob("*.py"), paradigm, root)
+        found[models / "parts" / BORROWED] = learned
+        found[sampling / BORROWED] = {k: v for k, v in made.items() if k not in learned}
+    return {path: files for path, files in found.items() if files}
 
 
 def stale_loans(root: Path) -> list[Path]:
-    """The files borrowed.json that are missing or hold other checksums."""
-    return [
-        path
-        for path, files in loans(root).items()
-        if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != files
-    ]
+    """The files borrowed.json that are missing, hold other checksums, or have nothing to hold."""
+    right = loans(root)
+    there = set((root / PACKAGE).rglob(BORROWED))
+    stale = there - right.keys()
+    for path, files in right.items():
+        if path not in there or json.loads(path.read_text(encoding="utf-8")) != files:
+            stale.add(path)
+    return sorted(stale)
 
 
 def templates_of(found: Iterable[Path]) -> set[Path]:
@@ -249,9 +264,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="rewrite dvc.yaml")
     writes, root, status = parser.parse_args().write, repository(), 0
+    right = loans(root)
     for path in stale_loans(root):
-        if writes:
-            write_json(path, loans(root)[path])
+        if writes and path in right:
+            write_json(path, right[path])
+        elif writes:
+            path.unlink()
         else:
             status = 1
             print(f"{path.relative_to(root)} is out of date: --write updates it")  # noqa: T201

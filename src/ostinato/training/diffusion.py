@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from ostinato.loading.bar_columns import WithBarColumns
-from ostinato.loading.batches import Batch, Crops, conditions_of, whole_pieces
+from ostinato.loading.batches import Batch, Crops
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.likelihood_metrics import NatsPerToken
 from ostinato.models.spec import ArraySpec
-from ostinato.seeds import seed_of
-from ostinato.training.data import EncodingModule
+from ostinato.training.grids import Data as Grids
 from ostinato.training.module import Training
 from ostinato.training.settings import Settings
 
@@ -45,30 +43,20 @@ class Module(Training):
         return cast(Any, self.average).validate(batch)
 
 
-class Data(EncodingModule):
+class Data(Grids):
     """Crops for training, whole pieces for validation."""
 
     def training_set(self, rank: int, world: int, parts: int) -> torch.utils.data.Dataset[Batch]:
-        """Random crops, see loading/batches.py; with whole bar columns where there are any, which
-        are other ones for another number of ranks or parts.
-        """
-        kind = Spectrograms if ArraySpec.of(self.tokens.codec).kind == "mel" else Crops
-        crops = kind(self.tokens, self.crops, rank=rank, world=world, parts=parts)
-        structure = self.tokens.codec.get("structure")
-        if not structure:
-            return crops
-        split, column = self.tokens.splits["train"], structure["bar_column"]
-        return WithBarColumns(crops, split, column, seed_of(self.crops.seed, rank))
+        """Random crops, of grids with whole bar columns."""
+        if ArraySpec.of(self.tokens.codec).kind == "mel":
+            return Spectrograms(self.tokens, self.crops, rank=rank, world=world, parts=parts)
+        return super().training_set(rank, world, parts)
 
     def validation_set(self) -> list[Any]:
         """Padded batches of whole pieces: with the codes of their conditions, or frames."""
         if ArraySpec.of(self.tokens.codec).kind == "mel":
             return whole_spectrograms(self.tokens, "valid")
-        part = self.tokens.splits["valid"]
-        return [
-            (batch, conditions_of(part, numbers))
-            for numbers, batch in whole_pieces(self.tokens, "valid")
-        ]
+        return super().validation_set()
 
 
 class Spectrograms(Crops):

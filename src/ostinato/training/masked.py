@@ -7,14 +7,14 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ostinato.loading.bar_columns import WithBarColumns
-from ostinato.loading.batches import Batch, Crops, conditions_of, whole_pieces
+from ostinato.loading.batches import Batch
 from ostinato.models.masked.absorbing import Model
 from ostinato.models.masked.parts.blocks import block_lots
 from ostinato.models.masked.parts.bound import bound_of
-from ostinato.seeds import seed_of
-from ostinato.training.data import EncodingModule
+from ostinato.training.grids import Data
 from ostinato.training.module import Training
+
+__all__ = ("Data", "Module")
 
 DRAWS = 4  # of a validation
 
@@ -30,9 +30,9 @@ class Module(Training):
         spread_B = (torch.randperm(size) + torch.rand(size)) / size
         shares_B = (1 - spread_B).to(rows_BTW.device)
         given = model.given(batch["conditions"])
-        lots_BTW = block_lots(size, rows_BTW.shape[1], len(model.columns_W)).to(rows_BTW.device)
+        lots_BTW = block_lots(size, rows_BTW.shape[1], len(model.columns_V)).to(rows_BTW.device)
         loss = model.bound(rows_BTW, shares_B, start_B, given, lots_BTW=lots_BTW).sum()
-        return loss + model.bar_lines.nats(batch["bars"]).sum() if model.bar_lines else loss
+        return loss + model.bar_loss(batch)
 
     def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """The bound of whole pieces, under their conditions."""
@@ -40,26 +40,3 @@ class Module(Training):
         average = cast(Model, self.average)
         nats = bound_of(average, rows_BTW, average.given(codes_BK), draws=DRAWS)
         return {"nats": nats, "target": rows_BTW}
-
-
-class Data(EncodingModule):
-    """Crops for training, whole pieces for validation."""
-
-    def training_set(self, rank: int, world: int, parts: int) -> torch.utils.data.Dataset[Batch]:
-        """Random crops, see loading/batches.py; with whole bar columns where there are any, which
-        are other ones for another number of ranks or parts.
-        """
-        crops = Crops(self.tokens, self.crops, rank=rank, world=world, parts=parts)
-        structure = self.tokens.codec.get("structure")
-        if not structure:
-            return crops
-        split, column = self.tokens.splits["train"], structure["bar_column"]
-        return WithBarColumns(crops, split, column, seed_of(self.crops.seed, rank))
-
-    def validation_set(self) -> list[tuple[Tensor, Tensor]]:
-        """Padded batches of whole pieces with the codes of their conditions."""
-        part = self.tokens.splits["valid"]
-        return [
-            (batch, conditions_of(part, numbers))
-            for numbers, batch in whole_pieces(self.tokens, "valid")
-        ]

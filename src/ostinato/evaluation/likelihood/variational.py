@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ostinato.evaluation.latents import Latents
+from ostinato.models.grids.parts.voices import fixed_draws
 from ostinato.models.spec import PAD, Given
-from ostinato.models.variational.parts.bound import SEED, bound_of, elbo
+from ostinato.models.variational.parts.bound import bound_of, elbo
 from ostinato.models.variational.vae import Model
 
 DRAWS = 16  # importance weights of every segment
@@ -40,8 +41,7 @@ class Scorer:
         model = self.model
         segments = model.segments(batch_BTW)
         picked = model.given(given.codes_BC if given else None)
-        with torch.random.fork_rng(devices=[batch_BTW.device] if batch_BTW.is_cuda else []):
-            torch.manual_seed(SEED)
+        with fixed_draws(batch_BTW.device):
             nats_NLV, said_NZ = elbo(model, segments, picked, draws=1)
         posterior = model.encoded(segments, picked)[1]
         led = model.led(posterior.mean, model.alone(segments), segments.length)

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from ostinato.models.diffusion.parts import noise
 from ostinato.models.diffusion.parts.level import NoiseLevel
-from ostinato.models.diffusion.parts.unet import UNet
+from ostinato.models.diffusion.parts.unet import UNet, UNetConfig
 from ostinato.models.spec import ArraySpec
 
 DRAWS = 2  # of a validation
@@ -30,21 +30,16 @@ FADES = (4.0, 64.0)  # frames over which the beginning of a piece is forgotten
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """Settings of the family.
+class Config(UNetConfig):
+    """Settings of the family, besides those of UNetConfig.
 
-    patch: frames in one position. widths, depths: of the levels of the U-Net, positions first, then
-    pairs of them; see parts/unet.py. level_width: of the vector of the noise level. context: how
-    many positions of the last level one sees to each side. schedule, shift: see noise.log_snrs.
+    patch: frames in one position of the first level. schedule, shift: see noise.log_snrs.
     diffusion_steps: S, of the process. grain: s, in units of a frame's values.
     """
 
     patch: int = 4
     widths: tuple[int, ...] = (256, 384)
     depths: tuple[int, ...] = (1, 3)
-    level_width: int = 128
-    heads: int = 4
-    context: int = 16
     dropout: float = 0.0
     schedule: str = "cosine"
     shift: float = 0.0
@@ -52,21 +47,9 @@ class Config:
     grain: float = 0.15
 
     def __post_init__(self) -> None:
-        if len(self.widths) != len(self.depths) or not self.widths:
-            raise ValueError(
-                f"widths={list(self.widths)} and depths={list(self.depths)} must name as many "
-                "levels"
-            )
-        for name in ("patch", "heads", "context", "level_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if min(*self.widths, *self.depths) < 1 or self.widths[-1] % (2 * self.heads):
-            raise ValueError(
-                f"widths={list(self.widths)} and depths={list(self.depths)} must be at least 1, "
-                f"the last width a multiple of twice heads={self.heads}"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+        UNetConfig.__post_init__(self)
+        if self.patch < 1:
+            raise ValueError(f"patch={self.patch} must be at least 1")
         if not 0 < self.grain <= 1:
             raise ValueError(f"grain={self.grain} must lie in (0, 1]")
         noise.log_snrs(self.schedule, self.diffusion_steps, self.shift)
@@ -95,14 +78,7 @@ class Model(nn.Module):
         self.level = NoiseLevel(config.level_width)
         self.read = nn.Linear(config.patch * spec.width, width, bias=False)
         self.place = nn.Linear(len(FADES), width)
-        self.unet = UNet(
-            config.widths,
-            config.depths,
-            level_width=config.level_width,
-            heads=config.heads,
-            context=config.context,
-            dropout=config.dropout,
-        )
+        self.unet = UNet(config)
         self.write = nn.Linear(width, config.patch * spec.width)
         nn.init.zeros_(self.write.weight)
         nn.init.zeros_(self.write.bias)

@@ -22,114 +22,65 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.models.diffusion.parts import noise
-from ostinato.models.diffusion.parts.bars import Frame, aligned, clock_sizes, clocks
+from ostinato.models.diffusion.parts.bars import NEAR, Frame, aligned, distances
 from ostinato.models.diffusion.parts.bound import bound_of
 from ostinato.models.diffusion.parts.intervals import Intervals
 from ostinato.models.diffusion.parts.level import NoiseLevel
 from ostinato.models.diffusion.parts.nearby import Nearby
 from ostinato.models.diffusion.parts.rolls import cells_of, rolls_of
-from ostinato.models.diffusion.parts.unet import UNet
-from ostinato.models.layers.bar_lines import BarLines
-from ostinato.models.layers.conditions import ConditionInput
-from ostinato.models.spec import PAD, ArraySpec, ConditionSpec, Given
+from ostinato.models.diffusion.parts.unet import UNet, UNetConfig
+from ostinato.models.grids.parts.voices import GridConfig, GridModel
+from ostinato.models.spec import ArraySpec, Given
 
-MOST_VOICES = 16
 CELLS = "cells"
 DRAWS = 4  # of a validation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """Settings of the family.
+class Config(GridConfig, UNetConfig):
+    """Settings of the family, besides those of GridConfig and UNetConfig.
 
-    widths, depths: of the levels of the U-Net, sixteenths first; see parts/unet.py. level_width: of
-    the vector of the noise level. context: how many positions of the last level one sees to each
-    side. schedule, shift: see noise.log_snrs. diffusion_steps: S, of the process. prediction:
-    `noise`, `velocity`, `clean` or `cells`. intervals: whether logits of cells are told what the
-    other voices say through intervals, see parts/intervals.py. period: a clock for grids without
-    bar lines, such as 16. conditions: names of the encoding's conditions that are seen.
-    condition_dropout: how often each is hidden in training, as a share of the pieces.
+    schedule, shift: see noise.log_snrs. diffusion_steps: S, of the process. prediction: `noise`,
+    `velocity`, `clean` or `cells`. intervals: whether logits of cells are told what the other
+    voices say through intervals, see parts/intervals.py.
     """
 
     widths: tuple[int, ...] = (128, 192, 256)
     depths: tuple[int, ...] = (1, 1, 3)
-    level_width: int = 128
-    heads: int = 4
-    context: int = 16
-    dropout: float = 0.1
     schedule: str = "log_linear"
     shift: float = 0.0
     diffusion_steps: int = 1000
     prediction: str = CELLS
     intervals: bool = True
-    period: int = 16
-    conditions: tuple[str, ...] = ()
-    condition_dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if len(self.widths) != len(self.depths) or not self.widths:
-            raise ValueError(
-                f"widths={list(self.widths)} and depths={list(self.depths)} must name as many "
-                "levels"
-            )
-        for name in ("heads", "context", "period", "level_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if min(*self.widths, *self.depths) < 1 or self.widths[-1] % (2 * self.heads):
-            raise ValueError(
-                f"widths={list(self.widths)} and depths={list(self.depths)} must be at least 1, "
-                f"the last width a multiple of twice heads={self.heads}"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+        GridConfig.__post_init__(self)
+        UNetConfig.__post_init__(self)
         if self.prediction != CELLS:
             noise.check_prediction(self.prediction)
         noise.log_snrs(self.schedule, self.diffusion_steps, self.shift)
 
 
-class Model(nn.Module):
-    """The clean rolls of noisy ones, given bar lines and conditions.
+class Model(GridModel):
+    """The clean rolls of noisy ones, given bar lines and conditions."""
 
-    Raises:
-        ValueError: an encoding that is not a grid with a column for each voice.
-    """
-
-    columns_W: Tensor
+    makes = "family ddpm makes piano rolls"
+    config: Config
     log_snrs_S: Tensor
 
     def __init__(self, config: Config, spec: ArraySpec) -> None:
-        super().__init__()
-        structure = spec.structure
-        columns = structure.voice_columns if structure else tuple(range(spec.width))
-        self.symbols = min(structure.structural) if structure else spec.vocabulary
-        _check(spec, columns, self.symbols)
-        self.config, self.shape, self.structure = config, spec, structure
+        super().__init__(config, spec)
         self.hold = spec.voices.hold if spec.voices else -1
-        self.register_buffer("columns_W", torch.tensor(columns), persistent=False)
         levels_S = noise.log_snrs(config.schedule, config.diffusion_steps, config.shift)
         self.register_buffer("log_snrs_S", levels_S, persistent=False)
-        voices, width = len(columns), config.widths[0]
-        self.bar_lines = BarLines(structure) if structure else None
+        voices, width = len(self.columns_V), config.widths[0]
         self.clocks = nn.ModuleList(
-            nn.Embedding(size, width) for size in clock_sizes(structure, config.period)
+            nn.Embedding(size, width) for size in (self.place_count, NEAR + 1, NEAR + 1)
         )
-        self.conditioning = (
-            ConditionInput(
-                config.conditions, spec.conditions, config.level_width, config.condition_dropout
-            )
-            if config.conditions
-            else None
-        )
+        self.conditioning = self.condition_on(config.level_width)
         self.level = NoiseLevel(config.level_width)
         self.read = nn.Linear(voices * self.symbols, width, bias=False)
-        self.unet = UNet(
-            config.widths,
-            config.depths,
-            level_width=config.level_width,
-            heads=config.heads,
-            context=config.context,
-            dropout=config.dropout,
-        )
+        self.unet = UNet(config)
         self.write = nn.Linear(width, voices * self.symbols)
         self.nearby = Nearby(voices, config.level_width) if config.prediction == CELLS else None
         self.intervals = (
@@ -142,31 +93,12 @@ class Model(nn.Module):
         for clock in self.clocks:
             nn.init.normal_(clock.weight, std=0.1)  # type: ignore[arg-type]
 
-    @property
-    def conditions(self) -> tuple[ConditionSpec, ...]:
-        """Those that the model uses."""
-        return self.conditioning.specs if self.conditioning else ()
-
-    def given(self, codes_BK: Tensor | None) -> Given | None:
-        """Of the codes of all conditions of an encoding, those that the model uses."""
-        if self.conditioning is None or codes_BK is None:
-            return None
-        return Given(self.conditioning.pick(codes_BK))
-
-    def voices(self, rows_BTW: Tensor) -> tuple[Tensor, Tensor]:
-        """The voices' cells, (B, T, V), and which of them are music: neither PAD nor in the end."""
-        cells_BTV = rows_BTW[..., self.columns_W]
-        free_BTV = cells_BTV != PAD
-        if self.structure and self.structure.end is not None:
-            ends_BT = rows_BTW[..., self.structure.bar_column] == self.structure.end
-            free_BTV = free_BTV & ~ends_BT[..., None]
-        return cells_BTV, free_BTV
-
     def frame(self, rows_BTW: Tensor, start_B: Tensor, given: Given | None = None) -> Frame:
         """Of rows of the encoding, of which only the bar column matters; start_B: steps before."""
         _, free_BTV = self.voices(rows_BTW)
-        clocks_3BT = clocks(rows_BTW, start_B, self.structure, self.config.period)
-        return Frame(free_BTV, clocks_3BT, given)
+        places_BT = self.places(rows_BTW, start_B)
+        ends = (places_BT, *distances(rows_BTW, start_B, self.structure))
+        return Frame(free_BTV, torch.stack(ends), given)
 
     def rolls(self, rows_BTW: Tensor) -> Tensor:
         """Clean rolls of rows of the encoding, (B, T, V, S)."""
@@ -180,13 +112,7 @@ class Model(nn.Module):
         """What the network predicts of noisy rolls, (B, T, V, S): logits of cells, or values."""
         free_BTV1 = frame.free_BTV[..., None]
         noisy_BTVS = noisy_BTVS * free_BTV1
-        level_BC = self.level(log_snr_B)
-        if self.conditioning is not None:
-            codes_BC = frame.given.codes_BC if frame.given else None
-            if codes_BC is None:
-                codes_BC = self.conditioning.not_given(len(noisy_BTVS))
-            level_BC = level_BC + self.conditioning(codes_BC)
-        level_BC = F.silu(level_BC)
+        level_BC = F.silu(self.conditioned(self.level(log_snr_B), frame.given))
         x_BTD = self.read(noisy_BTVS.flatten(2))
         for clock, codes_BT in zip(self.clocks, frame.clocks_3BT, strict=True):
             x_BTD = x_BTD + clock(codes_BT)
@@ -232,26 +158,10 @@ class Model(nn.Module):
         else:
             wanted = noise.target_of(self.config.prediction, rolls_BTVS, fresh_BTVS, level_B)
             loss = F.mse_loss(out_BTVS[free_BTV].float(), wanted[free_BTV], reduction="sum")
-        return loss + self.bar_lines.nats(batch["bars"]).sum() if self.bar_lines else loss
+        return loss + self.bar_loss(batch)
 
     def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """The bound of whole pieces without conditions, so that it compares with other models'."""
         rows_BTW, _ = batch
         nats_BTW = bound_of(self, rows_BTW, None, draws=DRAWS)
         return {"nats": nats_BTW, "target": rows_BTW}
-
-    def bar_nats(self, rows_BTW: Tensor) -> Tensor | None:
-        """Exact nats of the bar column of whole pieces, (B, T); None for a grid without."""
-        if self.bar_lines is None or self.structure is None:
-            return None
-        return self.bar_lines.nats(rows_BTW[..., self.structure.bar_column])
-
-
-def _check(spec: ArraySpec, columns: tuple[int, ...], symbols: int) -> None:
-    wanted = "family ddpm makes piano rolls of a grid with one column for each voice"
-    if spec.kind != "tokens" or spec.timing is not None or len(columns) > MOST_VOICES:
-        raise ValueError(f"{wanted}; choose an encoding of form grid (encoding=…)")
-    if spec.structure and spec.structure.bar_column in columns:
-        raise ValueError(f"{wanted}, and bars in a column of their own; grid_flat has neither")
-    if spec.structure and sorted(spec.structure.structural)[0] != symbols:
-        raise ValueError(f"{wanted}; its structural symbols must be the last ones")

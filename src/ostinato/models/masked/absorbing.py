@@ -23,27 +23,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.layers.bar_lines import BarLines, places
-from ostinato.models.layers.conditions import ConditionInput
+from ostinato.models.grids.parts.voices import GridConfig, GridModel
 from ostinato.models.masked.parts.intervals import Intervals
 from ostinato.models.masked.parts.neighbors import FARTHEST, Neighbors, nearest
 from ostinato.models.masked.parts.trunk import Trunk
-from ostinato.models.spec import PAD, ArraySpec, ConditionSpec, Given
-
-REST = 0
-MOST_VOICES = 16
-LAST_PLACE = 62  # in a bar, in steps; later ones look alike
+from ostinato.models.spec import PAD, ArraySpec, Given
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """Settings of the family.
+class Config(GridConfig):
+    """Settings of the family, besides those of GridConfig.
 
     width: D. voice_hidden: H, of the predictor of a cell. context: how many steps away a position
-    sees others. expansion: inner width of a feed-forward, in widths. period: a clock for grids
-    without bar lines, such as 16; with bar lines the place in the bar is seen. conditions: names of
-    the encoding's conditions that are seen. condition_dropout: how often each is hidden in
-    training, as a share of the pieces.
+    sees others. expansion: inner width of a feed-forward, in widths.
     """
 
     width: int = 160
@@ -52,19 +44,12 @@ class Config:
     heads: int = 4
     context: int = 128
     expansion: int = 4
-    dropout: float = 0.1
-    period: int = 16
-    conditions: tuple[str, ...] = ()
-    condition_dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("layers", "heads", "expansion", "context", "period", "voice_hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        GridConfig.__post_init__(self)
+        self.check_at_least(1, "layers", "heads", "expansion", "context", "voice_hidden")
         if self.width % (2 * self.heads):
             raise ValueError(f"width={self.width} must be a multiple of twice heads={self.heads}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
 
 
 class Seen(NamedTuple):
@@ -75,33 +60,19 @@ class Seen(NamedTuple):
     around: Neighbors
 
 
-class Model(nn.Module):
-    """p(hidden cell | known cells, bar lines, conditions).
+class Model(GridModel):
+    """p(hidden cell | known cells, bar lines, conditions)."""
 
-    Raises:
-        ValueError: an encoding that is not a grid with a column for each voice.
-    """
-
-    columns_W: Tensor
+    makes = "family absorbing fills cells"
+    config: Config
 
     def __init__(self, config: Config, spec: ArraySpec) -> None:
-        super().__init__()
-        structure = spec.structure
-        columns = structure.voice_columns if structure else tuple(range(spec.width))
-        self.symbols = min(structure.structural) if structure else spec.vocabulary
-        _check(spec, columns, self.symbols)
-        self.config, self.shape, self.structure = config, spec, structure
-        self.register_buffer("columns_W", torch.tensor(columns), persistent=False)
-        count, width, hidden = len(columns), config.width, config.voice_hidden
-        self.bar_lines = BarLines(structure) if structure else None
-        self.clock = nn.Embedding(LAST_PLACE + 2 if structure else config.period, width)
+        super().__init__(config, spec)
+        count, width, hidden = len(self.columns_V), config.width, config.voice_hidden
+        self.clock = nn.Embedding(self.place_count, width)
         self.cells = CellTable(count, self.symbols, width)
         self.own = CellTable(count, self.symbols, hidden)
-        self.conditioning = (
-            ConditionInput(config.conditions, spec.conditions, width, config.condition_dropout)
-            if config.conditions
-            else None
-        )
+        self.conditioning = self.condition_on(width)
         self.trunk = Trunk(
             width,
             layers=config.layers,
@@ -117,26 +88,6 @@ class Model(nn.Module):
         self.intervals = Intervals(spec.voices) if spec.voices else None
         nn.init.normal_(self.clock.weight, std=0.1)
 
-    @property
-    def conditions(self) -> tuple[ConditionSpec, ...]:
-        """Those that the model uses."""
-        return self.conditioning.specs if self.conditioning else ()
-
-    def given(self, codes_BK: Tensor | None) -> Given | None:
-        """Of the codes of all conditions of an encoding, those that the model uses."""
-        if self.conditioning is None or codes_BK is None:
-            return None
-        return Given(self.conditioning.pick(codes_BK))
-
-    def voices(self, rows_BTW: Tensor) -> tuple[Tensor, Tensor]:
-        """The voices' cells, (B, T, W), and which of them are music: neither PAD nor in the end."""
-        cells_BTW = rows_BTW[..., self.columns_W]
-        free_BTW = cells_BTW != PAD
-        if self.structure and self.structure.end is not None:
-            ends_BT = rows_BTW[..., self.structure.bar_column] == self.structure.end
-            free_BTW = free_BTW & ~ends_BT[..., None]
-        return cells_BTW, free_BTW
-
     def logits(
         self, rows_BTW: Tensor, hidden_BTW: Tensor, start_B: Tensor, given: Given | None = None
     ) -> Tensor:
@@ -151,7 +102,7 @@ class Model(nn.Module):
 
     def seen(self, rows_BTW: Tensor, hidden_BTW: Tensor) -> Seen:
         """The known cells of the voices, and the nearest of them around every cell."""
-        cells_BTW = rows_BTW[..., self.columns_W]
+        cells_BTW = rows_BTW[..., self.columns_V]
         known_BTW = ~hidden_BTW & (cells_BTW != PAD)
         shown_BTW = torch.where(known_BTW, cells_BTW, self.symbols)
         return Seen(shown_BTW, known_BTW, nearest(shown_BTW, known_BTW, self.symbols))
@@ -160,16 +111,10 @@ class Model(nn.Module):
         self, rows_BTW: Tensor, seen: Seen, start_B: Tensor, given: Given | None = None
     ) -> Tensor:
         """What the trunk says of every cell, (B, T, W, H)."""
-        x_BTD = self.cells(seen.shown_BTW, seen.around).sum(dim=2) + self.clock(
-            self._clock(rows_BTW, start_B)
-        )
-        if self.conditioning is not None:
-            codes_BC = given.codes_BC if given else None
-            if codes_BC is None:
-                codes_BC = self.conditioning.not_given(len(rows_BTW))
-            x_BTD = x_BTD + self.conditioning(codes_BC)[:, None]
+        x_BTD = self.cells(seen.shown_BTW, seen.around).sum(dim=2)
+        x_BTD = self.conditioned(x_BTD + self.clock(self.places(rows_BTW, start_B)), given)
         y_BTD = self.trunk(x_BTD, rows_BTW[..., 0] != PAD)
-        return self.to_voices(y_BTD).unflatten(-1, (len(self.columns_W), -1))
+        return self.to_voices(y_BTD).unflatten(-1, (len(self.columns_V), -1))
 
     def cell_logits(self, y_BTWH: Tensor, seen: Seen, chosen_BTW: Tensor) -> Tensor:
         """Logits of chosen hidden cells, (M, S), given what is seen.
@@ -195,23 +140,12 @@ class Model(nn.Module):
             logits_MS = logits_MS.scatter_add(1, index_M1, gate_M[:, None].to(logits_MS.dtype))
         return logits_MS[:, :-1]
 
-    def _clock(self, rows_BTW: Tensor, start_B: Tensor) -> Tensor:
-        """The place in the bar, (B, T), or that it is unknown."""
-        if self.structure:
-            unknown, column_BT = LAST_PLACE + 1, rows_BTW[..., self.structure.bar_column]
-            places_BT = places(column_BT, self.structure, LAST_PLACE)
-            # a crop may begin inside a bar
-            begun_BT = (column_BT != self.structure.inside).cumsum(dim=1) > 0
-            return torch.where(begun_BT | (start_B == 0)[:, None], places_BT, unknown)
-        steps_T = torch.arange(rows_BTW.shape[1], device=rows_BTW.device)
-        return (start_B[:, None] + steps_T) % self.config.period
-
     def nats(
         self, rows_BTW: Tensor, hidden_BTW: Tensor, start_B: Tensor, given: Given | None = None
     ) -> Tensor:
         """Nats of the hidden cells, each given the known ones, (B, T, W), 0 elsewhere."""
         logits_MS = self.logits(rows_BTW, hidden_BTW, start_B, given)
-        cells_M = rows_BTW[..., self.columns_W][hidden_BTW]
+        cells_M = rows_BTW[..., self.columns_V][hidden_BTW]
         nats_M = F.cross_entropy(logits_MS.float(), cells_M, reduction="none")
         return nats_M.new_zeros(hidden_BTW.shape).masked_scatter(hidden_BTW, nats_M)
 
@@ -239,12 +173,6 @@ class Model(nn.Module):
         hidden_BTW = hide(free_BTW, counts, lots_BTW)
         weights_B = counts_B / hidden_BTW.sum(dim=(1, 2)).clamp(min=1)
         return self.nats(rows_BTW, hidden_BTW, start_B, given) * weights_B[:, None, None]
-
-    def bar_nats(self, rows_BTW: Tensor) -> Tensor | None:
-        """Exact nats of the bar column of whole pieces, (B, T); None for a grid without."""
-        if self.bar_lines is None or self.structure is None:
-            return None
-        return self.bar_lines.nats(rows_BTW[..., self.structure.bar_column])
 
 
 class CellTable(nn.Module):
@@ -288,13 +216,3 @@ def hide(free_BTW: Tensor, counts_B: Tensor, lots_BTW: Tensor | None = None) -> 
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
     )
     return (ranks < counts_B[:, None]).view_as(free_BTW) & free_BTW
-
-
-def _check(spec: ArraySpec, columns: tuple[int, ...], symbols: int) -> None:
-    wanted = "family absorbing fills cells of a grid with one column for each voice"
-    if spec.kind != "tokens" or spec.timing is not None or len(columns) > MOST_VOICES:
-        raise ValueError(f"{wanted}; choose an encoding of form grid (encoding=…)")
-    if spec.structure and spec.structure.bar_column in columns:
-        raise ValueError(f"{wanted}, and bars in a column of their own; grid_flat has neither")
-    if spec.structure and sorted(spec.structure.structural)[0] != symbols:
-        raise ValueError(f"{wanted}; its structural symbols must be the last ones")

@@ -20,9 +20,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ostinato.models.layers.bar_lines import BarLines
-from ostinato.models.layers.conditions import ConditionInput
-from ostinato.models.spec import ArraySpec, ConditionSpec, Given
+from ostinato.models.grids.parts.voices import GridModel
+from ostinato.models.spec import ArraySpec, Given
 from ostinato.models.variational.parts.attributes import attributes_of
 from ostinato.models.variational.parts.config import Config
 from ostinato.models.variational.parts.decoder import Decoder, Led
@@ -32,37 +31,22 @@ from ostinato.models.variational.parts.segments import FAR, Segments, segments_o
 
 __all__ = ("Config", "Model")
 
-MOST_VOICES = 16
 COUNTS = ("to_end", "since", "until")  # of segments; see Segments
 
 
-class Model(nn.Module):
-    """Prior, posterior and decoder of bars.
+class Model(GridModel):
+    """Prior, posterior and decoder of bars."""
 
-    Raises:
-        ValueError: an encoding that is not a grid with a column for each voice.
-    """
-
-    columns_V: Tensor
+    makes = "family vae makes bars"
+    config: Config
 
     def __init__(self, config: Config, spec: ArraySpec) -> None:
-        super().__init__()
-        structure = spec.structure
-        columns = structure.voice_columns if structure else tuple(range(spec.width))
-        self.symbols = min(structure.structural) if structure else spec.vocabulary
-        _check(spec, columns, self.symbols)
-        self.config, self.shape, self.structure = config, spec, structure
-        self.register_buffer("columns_V", torch.tensor(columns), persistent=False)
-        width, latent = config.width, config.latent
-        self.bar_lines = BarLines(structure) if structure else None
+        super().__init__(config, spec)
+        width, latent, count = config.width, config.latent, len(self.columns_V)
         self.encoder = SegmentEncoder(
-            len(columns), self.symbols, width, config.encoder_hidden, config.span
+            count, self.symbols, width, config.encoder_hidden, config.span
         )
-        self.conditioning = (
-            ConditionInput(config.conditions, spec.conditions, width, config.condition_dropout)
-            if config.conditions
-            else None
-        )
+        self.conditioning = self.condition_on(width)
         self.begin = nn.Embedding(2, width)
         self.unheard = nn.Parameter(torch.zeros(width))
         self.conductor = nn.GRU(width, width, batch_first=True)
@@ -72,22 +56,9 @@ class Model(nn.Module):
         self.to_posterior = _two_layers(2 * width, width, 2 * latent)
         self.to_context = _two_layers(width + latent, width, width)
         self.dropout = nn.Dropout(config.dropout)
-        self.decoder = Decoder(
-            config, self.symbols, _order(config.order, len(columns)), spec.voices
-        )
+        self.decoder = Decoder(config, self.symbols, _order(config.order, count), spec.voices)
         for table in (self.begin, self.length, *self.counts):
             nn.init.normal_(table.weight, std=0.1)
-
-    @property
-    def conditions(self) -> tuple[ConditionSpec, ...]:
-        """Those that the model uses."""
-        return self.conditioning.specs if self.conditioning else ()
-
-    def given(self, codes_BK: Tensor | None) -> Given | None:
-        """Of the codes of all conditions of an encoding, those that the model uses."""
-        if self.conditioning is None or codes_BK is None:
-            return None
-        return Given(self.conditioning.pick(codes_BK))
 
     def segments(self, rows_BTW: Tensor, start_B: Tensor | None = None) -> Segments:
         """The segments of whole pieces, or of crops that begin after `start_B` rows."""
@@ -104,13 +75,7 @@ class Model(nn.Module):
 
     def first(self, begins_B: Tensor, given: Given | None = None) -> Tensor:
         """The conductor's state before the first segment, (B, D)."""
-        state: Tensor = self.begin(begins_B.long())
-        if self.conditioning is None:
-            return state
-        codes_BC = given.codes_BC if given else None
-        if codes_BC is None:
-            codes_BC = self.conditioning.not_given(len(state))
-        return state + self.conditioning(codes_BC)
+        return self.conditioned(self.begin(begins_B.long()), given)
 
     def before(self, segments: Segments, codes_ND: Tensor, given: Given | None = None) -> Tensor:
         """What was before every segment, and where it lies, (N, D).
@@ -181,12 +146,6 @@ class Model(nn.Module):
         apart = ((z_NZ[:, : known_NA.shape[1]] - known_NA) ** 2).sum()
         return nats + weight * torch.maximum(said, free) + self.config.attribute_weight * apart
 
-    def bar_nats(self, rows_BTW: Tensor) -> Tensor | None:
-        """Exact nats of the bar column of whole pieces, (B, T); None for a grid without."""
-        if self.bar_lines is None or self.structure is None:
-            return None
-        return self.bar_lines.nats(rows_BTW[..., self.structure.bar_column])
-
 
 def chosen(segments: Segments, index_N: Tensor) -> Segments:
     """These segments of a batch, in this order; one may be named twice. `rows` stay as they are."""
@@ -204,13 +163,3 @@ def _order(order: tuple[int, ...], voices: int) -> tuple[int, ...]:
 
 def _two_layers(inputs: int, hidden: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
-
-
-def _check(spec: ArraySpec, columns: tuple[int, ...], symbols: int) -> None:
-    wanted = "family vae makes bars of a grid with one column for each voice"
-    if spec.kind != "tokens" or spec.timing is not None or len(columns) > MOST_VOICES:
-        raise ValueError(f"{wanted}; choose an encoding of form grid (encoding=…)")
-    if spec.structure and spec.structure.bar_column in columns:
-        raise ValueError(f"{wanted}, and bars in a column of their own; grid_flat has neither")
-    if spec.structure and sorted(spec.structure.structural)[0] != symbols:
-        raise ValueError(f"{wanted}; its structural symbols must be the last ones")

@@ -82,7 +82,7 @@ class Rolls:
             return None
         able = self.capabilities()
         codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
-        return Given(codes_BC.to(self.model.columns_W.device))
+        return Given(codes_BC.to(self.model.columns_V.device))
 
     def _decoding(self, job: Job) -> Decoding:
         decoding = checked(Decoding, "sampling", job.request.options)
@@ -111,7 +111,7 @@ def fill(
 ) -> list[Tokens]:
     """The rows of canvases of one strength with their free cells made; all others stay."""
     model.eval()
-    device = model.columns_W.device
+    device = model.columns_V.device
     lengths = [len(canvas.rows) for canvas in canvases]
     rows_BTW = torch.full((len(lengths), max(lengths), canvases[0].rows.shape[1]), PAD)
     free_BTW = torch.zeros(rows_BTW.shape, dtype=torch.bool)
@@ -120,11 +120,11 @@ def fill(
         free_BTW[number, : lengths[number]] = torch.from_numpy(canvas.free)
     rows_BTW = rows_BTW.to(device)
     frame = model.frame(rows_BTW, torch.zeros(len(lengths), dtype=torch.long, device=device), given)
-    made_BTV = free_BTW[..., model.columns_W.cpu()].to(device) & frame.free_BTV
+    made_BTV = free_BTW[..., model.columns_V.cpu()].to(device) & frame.free_BTV
     known = _known(model, rows_BTW, made_BTV, canvases[0].strength)
     generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
     levels_N = levels_of(model.log_snrs_S, decoding.steps)
-    shape = (len(model.columns_W), model.symbols)
+    shape = (len(model.columns_V), model.symbols)
     for count in decoding.counts(canvases[0].strength):
         rolls_BTVS = denoised(
             lambda noisy, level_B: _clean(model, noisy, level_B, frame, decoding),
@@ -136,7 +136,7 @@ def fill(
         )
         cells_BTV, _ = model.voices(rows_BTW)
         cells_BTV = torch.where(made_BTV, model.cells(rolls_BTVS), cells_BTV)
-        rows_BTW = rows_BTW.index_copy(2, model.columns_W, cells_BTV)
+        rows_BTW = rows_BTW.index_copy(2, model.columns_V, cells_BTV)
         known = Known(model.rolls(rows_BTW), ~made_BTV[..., None])
     return [
         row_TW[:length].astype(np.int32)

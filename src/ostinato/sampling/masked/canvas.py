@@ -84,7 +84,7 @@ def blank(prompt: Tokens, model: Model, grammar: Grammar, random: Random) -> Can
 @torch.inference_mode()
 def _next_symbol(column: list[int], model: Model, grammar: Grammar, random: Random) -> int:
     assert model.bar_lines is not None
-    device = model.columns_W.device
+    device = model.columns_V.device
     column_1T = torch.tensor([column], dtype=torch.long, device=device)
     logits_K = model.bar_lines.logits(column_1T)[0, -1].double().cpu().numpy()
     symbols_K = model.bar_lines.symbols_K.cpu().numpy()
@@ -98,9 +98,9 @@ def _next_symbol(column: list[int], model: Model, grammar: Grammar, random: Rand
 
 def voices_of(model: Model, rows: Tokens) -> Mask:
     """Which cells are voices, neither bar lines nor the end, (T, W)."""
-    _, free = model.voices(torch.from_numpy(rows.astype(np.int64))[None].to(model.columns_W.device))
+    _, free = model.voices(torch.from_numpy(rows.astype(np.int64))[None].to(model.columns_V.device))
     mask: Mask = np.zeros(rows.shape, dtype=bool)
-    mask[:, model.columns_W.cpu().numpy()] = free[0].cpu().numpy()
+    mask[:, model.columns_V.cpu().numpy()] = free[0].cpu().numpy()
     return mask
 
 

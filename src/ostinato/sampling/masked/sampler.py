@@ -77,7 +77,7 @@ class Sampler:
             return None
         able = self.capabilities()
         codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
-        return Given(codes_BC.to(self.model.columns_W.device))
+        return Given(codes_BC.to(self.model.columns_V.device))
 
 
 @torch.inference_mode()
@@ -152,7 +152,7 @@ class _Painter:
         self.model, self.rows_BTW, self.given = model, rows_BTW, given
         self.randoms, self._temperature = randoms, temperature
         self._lengths = (rows_BTW[..., 0] != PAD).sum(axis=1).tolist()
-        self._columns = model.columns_W.cpu().numpy()
+        self._columns = model.columns_V.cpu().numpy()
 
     def lots(self) -> npt.NDArray[np.float64]:
         """A number in [0, 1) for each cell; a piece's do not depend on the others' lengths."""
@@ -186,7 +186,7 @@ class _Painter:
         self, values: Cells, chances: Chances | None, hidden_BTW: Flags, parts: Sequence[Flags]
     ) -> None:
         """Draw parts of the hidden cells one after the other into `values`."""
-        lots, device = self.lots(), self.model.columns_W.device
+        lots, device = self.lots(), self.model.columns_V.device
         parts = [part for part in parts if part.any()]
         if not parts:
             return

@@ -7,18 +7,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ostinato.models.layers.bar_lines import places
 from ostinato.models.spec import PAD, Given, Structure
 
-LAST_PLACE = 62  # in a bar, in steps; later ones look alike
 NEAR = 32  # steps from the beginning or to the end; farther ones look alike
 
 
 class Frame(NamedTuple):
     """What is known of pieces besides their voices.
 
-    free_BTV: which cells are music, neither PAD nor in the end. clocks_3BT: see `clocks`. given:
-    codes of the conditions that the model uses.
+    free_BTV: which cells are music, neither PAD nor in the end. clocks_3BT: the
+    place in the bar, and `distances`. given: codes of the conditions that the model uses.
     """
 
     free_BTV: Tensor
@@ -26,32 +24,22 @@ class Frame(NamedTuple):
     given: Given | None = None
 
 
-def clock_sizes(structure: Structure | None, period: int) -> tuple[int, int, int]:
-    """How many values each of the three `clocks` has."""
-    return (LAST_PLACE + 2 if structure else period, NEAR + 1, NEAR + 1)
+def distances(
+    rows_BTW: Tensor, start_B: Tensor, structure: Structure | None
+) -> tuple[Tensor, Tensor]:
+    """Steps since the beginning and steps to the end, (B, T) each, at most NEAR.
 
-
-def clocks(rows_BTW: Tensor, start_B: Tensor, structure: Structure | None, period: int) -> Tensor:
-    """Place in the bar, steps since the beginning, steps to the end: (3, B, T).
-
-    The place is unknown, the last value, before the first bar line of a crop; so is the end where
-    it is not among the rows. Without bars the place is that in `period`.
+    The end is at NEAR where it is not among the rows, as in grids without bars.
     """
     length = rows_BTW.shape[1]
     steps_T = torch.arange(length, device=rows_BTW.device)
     since_BT = (start_B[:, None] + steps_T).clamp(max=NEAR)
     if structure is None:
-        return torch.stack(
-            [(start_B[:, None] + steps_T) % period, since_BT, torch.full_like(since_BT, NEAR)]
-        )
+        return since_BT, torch.full_like(since_BT, NEAR)
     column_BT = rows_BTW[..., structure.bar_column]
-    begun_BT = (column_BT != structure.inside).cumsum(dim=1) > 0
-    places_BT = places(column_BT, structure, LAST_PLACE)
-    places_BT = torch.where(begun_BT | (start_B == 0)[:, None], places_BT, LAST_PLACE + 1)
     ends_BT = column_BT == (PAD if structure.end is None else structure.end)
     found_B = torch.where(ends_BT.any(dim=1), ends_BT.int().argmax(dim=1), length + NEAR)
-    left_BT = (found_B[:, None] - steps_T).clamp(0, NEAR)
-    return torch.stack([places_BT, since_BT, left_BT])
+    return since_BT, (found_B[:, None] - steps_T).clamp(0, NEAR)
 
 
 def aligned(

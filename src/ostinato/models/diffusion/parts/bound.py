@@ -13,7 +13,7 @@ levels drawn as densely as the schedule has them.
 
 # B batch, T positions, W columns, V voices, S symbols
 
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,36 +21,14 @@ from torch.nn import functional as F
 
 from ostinato.models.diffusion.parts import noise
 from ostinato.models.diffusion.parts.bars import Frame
-from ostinato.models.spec import Given, Structure
+from ostinato.models.grids.parts.voices import SEED
+from ostinato.models.spec import Given
 
-SEED = 1
-
-
-class OverRolls(Protocol):
-    """What the bound needs of a model; see ddpm.Model."""
-
-    columns_W: Tensor
-    log_snrs_S: Tensor
-    structure: Structure | None
-
-    def voices(self, rows_BTW: Tensor) -> tuple[Tensor, Tensor]:
-        """The voices' cells, and which of them are music."""
-
-    def rolls(self, rows_BTW: Tensor) -> Tensor:
-        """Clean rolls."""
-
-    def frame(self, rows_BTW: Tensor, start_B: Tensor, given: Given | None) -> Frame:
-        """What is known besides the voices."""
-
-    def clean(self, noisy_BTVS: Tensor, log_snr_B: Tensor, frame: Frame) -> Tensor:
-        """The expected clean rolls."""
-
-    def bar_nats(self, rows_BTW: Tensor) -> Tensor | None:
-        """Exact nats of the bar column."""
+Model = Any  # of ddpm.py, which imports this file
 
 
 def bound_of(
-    model: OverRolls, rows_BTW: Tensor, given: Given | None, *, draws: int, seed: int = SEED
+    model: Model, rows_BTW: Tensor, given: Given | None, *, draws: int, seed: int = SEED
 ) -> Tensor:
     """Nats of every column of whole pieces, (B, T, W), 0 where it is PAD; differentiable.
 
@@ -73,13 +51,8 @@ def bound_of(
         errors_BTV = (rolls_BTVS - clean).float().square().sum(dim=-1)
         weights_B = 0.5 * level_B.exp() * slope_B / draws
         total_BTV = total_BTV + errors_BTV * weights_B[:, None, None]
-    total_BTV = total_BTV * frame.free_BTV
-    nats_BTW = torch.zeros(rows_BTW.shape, device=device).index_add(2, model.columns_W, total_BTV)
-    bars_BT = model.bar_nats(rows_BTW)
-    if bars_BT is None or model.structure is None:
-        return nats_BTW
-    column = torch.tensor([model.structure.bar_column], device=device)
-    return nats_BTW.index_add(2, column, bars_BT.float()[..., None])
+    nats_BTW: Tensor = model.with_bars(total_BTV * frame.free_BTV, rows_BTW)
+    return nats_BTW
 
 
 def _level(log_snrs_S: Tensor, shares_B: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ are over the channels of one position, so what lies beside a piece in a batch ch
 
 # B batch, T positions, D width, N heads, E width of a head, C width of the noise level's vector
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,28 +20,49 @@ KERNEL = 7  # positions
 EXPANSION = 2
 
 
-class UNet(nn.Module):
-    """`widths` of the levels, each half as long as the one before; `depths`: blocks of each level
-    on the way down, and again on the way up; the last level has them once, with attention.
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig:
+    """Settings of a U-Net and of the vector that tells it the noise level.
 
-    heads: of attention. context: how many positions of the last level one sees to each side.
+    widths: of the levels, each half as long as the one before; depths: blocks of each level on the
+    way down, and again on the way up; the last level has them once, with attention. level_width: of
+    the vector of the noise level. heads: of attention. context: how many positions of the last
+    level one sees to each side.
     """
 
-    def __init__(
-        self,
-        widths: Sequence[int],
-        depths: Sequence[int],
-        *,
-        level_width: int,
-        heads: int,
-        context: int,
-        dropout: float,
-    ) -> None:
+    widths: tuple[int, ...]
+    depths: tuple[int, ...]
+    level_width: int = 128
+    heads: int = 4
+    context: int = 16
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        sizes = f"widths={list(self.widths)} and depths={list(self.depths)}"
+        if len(self.widths) != len(self.depths) or not self.widths:
+            raise ValueError(f"{sizes} must name as many levels")
+        for name in ("heads", "context", "level_width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if min(*self.widths, *self.depths) < 1 or self.widths[-1] % (2 * self.heads):
+            raise ValueError(
+                f"{sizes} must be at least 1, the last width a multiple of twice heads={self.heads}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+
+
+class UNet(nn.Module):
+    """Levels of blocks; see UNetConfig."""
+
+    def __init__(self, config: UNetConfig) -> None:
         super().__init__()
+        widths, depths = config.widths, config.depths
         self.step = 2 ** (len(widths) - 1)
 
         def blocks(number: int) -> nn.ModuleList:
-            made = (Block(widths[number], level_width, dropout) for _ in range(depths[number]))
+            width, count = widths[number], depths[number]
+            made = (Block(width, config.level_width, config.dropout) for _ in range(count))
             return nn.ModuleList(made)
 
         above = range(len(widths) - 1)
@@ -51,7 +72,7 @@ class UNet(nn.Module):
         )
         self.middle = blocks(-1)
         self.attend = nn.ModuleList(
-            Attention(widths[-1], heads, context, dropout) for _ in self.middle
+            Attention(widths[-1], config.heads, config.context, config.dropout) for _ in self.middle
         )
         self.split = nn.ParameterList(
             matrix(widths[number + 1], 2 * widths[number]) for number in above

@@ -1,18 +1,17 @@
 """The bound of whole pieces, with fixed draws."""
 
-# B batch, T positions, W columns
+# B batch, T positions, W columns, V voices
 
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from ostinato.models.grids.parts.voices import SEED, fixed_draws
 from ostinato.models.spec import Given
 
 if TYPE_CHECKING:
     from ostinato.models.masked.absorbing import Model
-
-SEED = 1
 
 
 def bound_of(
@@ -23,17 +22,11 @@ def bound_of(
     The mean of `draws` estimates whose shares of hidden cells are spread evenly over (0, 1]. The
     bar column is exact. The same pieces in the same batch always get the same number.
     """
-    batch = len(rows_BTW)
-    start_B = torch.zeros(batch, dtype=torch.long, device=rows_BTW.device)
-    total = torch.zeros(rows_BTW.shape, device=rows_BTW.device)
-    with torch.random.fork_rng(devices=[rows_BTW.device] if rows_BTW.is_cuda else []):
-        torch.manual_seed(seed)
+    batch, device = len(rows_BTW), rows_BTW.device
+    start_B = torch.zeros(batch, dtype=torch.long, device=device)
+    total_BTV = torch.zeros(*rows_BTW.shape[:2], len(model.columns_V), device=device)
+    with fixed_draws(device, seed):
         for draw in range(draws):
-            shares_B = 1 - (draw + torch.rand(batch, device=rows_BTW.device)) / draws
-            nats = model.bound(rows_BTW, shares_B, start_B, given)
-            total = total.index_add(2, model.columns_W, nats.float() / draws)
-    bars_BT = model.bar_nats(rows_BTW)
-    if bars_BT is None or model.structure is None:
-        return total
-    column = torch.tensor([model.structure.bar_column], device=rows_BTW.device)
-    return total.index_add(2, column, bars_BT.float()[..., None])
+            shares_B = 1 - (draw + torch.rand(batch, device=device)) / draws
+            total_BTV = total_BTV + model.bound(rows_BTW, shares_B, start_B, given).float() / draws
+    return model.with_bars(total_BTV, rows_BTW)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ostinato.models.grids.parts.voices import SEED, fixed_draws
 from ostinato.models.spec import Given
 from ostinato.models.variational.parts.segments import Segments
 
 if TYPE_CHECKING:
     from ostinato.models.variational.vae import Model
-
-SEED = 1
 
 
 def elbo(
@@ -58,19 +57,12 @@ def bound_of(
     The same pieces in the same batch always get the same number.
     """
     segments = model.segments(rows_BTW)
-    with torch.random.fork_rng(devices=[rows_BTW.device] if rows_BTW.is_cuda else []):
-        torch.manual_seed(seed)
+    with fixed_draws(rows_BTW.device, seed):
         if weighted:
             nats_N = importance_weighted(model, segments, given, draws=draws)
         else:
             cells, said = elbo(model, segments, given, draws=draws)
             nats_N = cells.sum(dim=(1, 2)) + said.sum(dim=1)
-    voices = len(model.columns_V)
-    each_NLV = (nats_N / (segments.length * voices))[:, None, None].expand_as(segments.cells)
-    total = torch.zeros(rows_BTW.shape, device=rows_BTW.device)
-    total = total.index_add(2, model.columns_V, segments.to_rows(each_NLV).float())
-    bars_BT = model.bar_nats(rows_BTW)
-    if bars_BT is None or model.structure is None:
-        return total
-    column = torch.tensor([model.structure.bar_column], device=rows_BTW.device)
-    return total.index_add(2, column, bars_BT.float()[..., None])
+    each_N = nats_N / (segments.length * len(model.columns_V))
+    each_NLV = each_N[:, None, None].expand_as(segments.cells)
+    return model.with_bars(segments.to_rows(each_NLV).float(), rows_BTW)
