@@ -23,8 +23,10 @@ from ostinato.report.leaderboard import (
 )
 from ostinato.report.load import load, load_samples
 from ostinato.report.page import build_page, listen_page
+from ostinato.report.player import DRUMS, color_of, roll_of, voices
 from ostinato.report.scales import Scale, number
 
+BAND = (("bass", 33), ("piano", 0), ("guitar", 25), ("strings", 48))
 SYSTEMS = {
     "lstm": {"family": "lstm", "size": "small", "encoding": "bach-grid", "seed": 1},
     "gpt": {"family": "gpt", "size": "small", "encoding": "bach-grid", "seed": 1},
@@ -248,6 +250,21 @@ def test_the_page_draws_every_measure_by_its_view(page):
     assert "near &lt;it&gt;" in page
     assert "dvc repro evaluate@lstm" in page
     assert "a1a1a1a1a1a1a1a1" in page
+
+
+def test_a_bands_voices_have_colours_and_lanes_of_their_own():
+    """The bass of a band must not have the colour of a choir's bass, which a fourth track has."""
+    tracks = [Track("", role, program) for role, program in BAND] + [Track(is_drum=True)]
+    rows = [(track, 0, 480, 60, 80) for track in range(5)]
+    piece = Piece("band", 480, make_notes(rows), tuple(tracks))
+    assert [color_of(piece, track) for track in range(5)] == [0, 1, 2, 3, DRUMS]
+    colors = [color for color, _ in voices((StoredSample("a", "", 1, 0, 1.0, piece=piece),))]
+    assert colors == [0, 1, 2, 3, DRUMS]
+    assert roll_of(piece, [0] * 5, [""] * 5)["lanes"]
+    singers = tuple(Track("", role, 19) for role in ("bass", "soprano"))
+    choir = replace(piece, tracks=singers, notes=make_notes(rows[:2]))
+    assert [color_of(choir, track) for track in range(2)] == [3, 0]
+    assert not roll_of(choir, [0] * 2, [""] * 2)["lanes"]
 
 
 def test_recorded_notes_are_small_and_whole():

@@ -152,21 +152,31 @@ function blend(buffer) {
   }
 }
 
-// Draw notes into a canvas of width × height CSS pixels. color(voice); lines: seconds of bar lines; shade: seconds at the start that are given
-export function picture(canvas, width, height, { notes, length, color, lines = [], shade = 0, line = "#ccc" }) {
+// Draw notes into a canvas of width × height CSS pixels. color(voice); lines: seconds of bar lines; shade: seconds at the start that
+// are given; lanes: number of voices, each drawn by itself, 0: all in one; faint(voice): drawn pale
+export function picture(canvas, width, height, { notes, length, color, lines = [], shade = 0, line = "#ccc", lanes = 0, faint = () => false }) {
   const density = Math.min(window.devicePixelRatio || 1, 3);
   canvas.width = width * density; canvas.height = height * density;
   if (!notes.length) return;
-  const pen = canvas.getContext("2d"), pitches = notes.map((note) => note.pitch);
+  const pen = canvas.getContext("2d"), x = (seconds) => (seconds / length) * width;
   pen.scale(density, density);
-  const low = Math.min(...pitches) - 2, high = Math.max(...pitches) + 3, row = height / (high - low), thick = Math.max(row * 0.9, 2.5);
-  const x = (seconds) => (seconds / length) * width;
   pen.fillStyle = line;
   if (shade) pen.fillRect(0, 0, x(shade), height);
   lines.forEach((bar) => pen.fillRect(Math.round(x(bar)), 0, 1, height));
-  for (const { onset, end, pitch, voice } of notes) {
-    const long = x(end - onset), gap = Math.min(1, long / 4);
-    pen.fillStyle = color(voice);
-    pen.fillRect(x(onset), height - (pitch - low + 0.5) * row - thick / 2, Math.max(long - gap, 1.5), thick);
-  }
+  const parts = lanes ? Array.from({ length: lanes }, (_, lane) => notes.filter(({ voice }) => voice === lane)) : [notes];
+  const tall = height / parts.length;
+  parts.forEach((part, lane) => {
+    const pitches = part.map((note) => note.pitch), top = lane * tall;
+    const low = Math.min(...pitches) - 2, high = Math.max(...pitches) + 3, row = tall / (high - low);
+    const thick = Math.min(Math.max(row * 0.9, 2.5), tall / 6);
+    pen.fillStyle = line;
+    if (lane) pen.fillRect(0, Math.round(top), width, 1);
+    for (const { onset, end, pitch, voice } of part) {
+      const long = x(end - onset), gap = Math.min(1, long / 4);
+      pen.fillStyle = color(voice);
+      pen.globalAlpha = faint(voice) ? 0.25 : 1;
+      pen.fillRect(x(onset), top + tall - (pitch - low + 0.5) * row - thick / 2, Math.max(long - gap, 1.5), thick);
+    }
+    pen.globalAlpha = 1;
+  });
 }

@@ -109,6 +109,12 @@ class System:
         """Samples without music."""
         return sum(sample.failed is not None for sample in self.samples)
 
+    @property
+    def has_roles(self) -> bool:
+        """Whether each role has tokens of its own, and so a lane of its own in rolls."""
+        figures = [name for m in self.measures if m.name == "roles" for name in m.figures]
+        return any(name.startswith("nats_per_note_") for name in figures)
+
     def figure(self, measure: str, name: str) -> Figure | None:
         """One figure; None where the system has none."""
         found = [m.figures.get(name) for m in self.measures if m.name == measure]

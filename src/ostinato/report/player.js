@@ -62,7 +62,10 @@ class Card {
       this.notes.push({ onset: onset / 1000, end: (onset + duration) / 1000, pitch, voice });
     }
     this.transport = new Transport(data.sound ? new Recording(data) : instrument);
-    this.transport.load(this.notes, this.voices, this.length);
+    // names tell the transport which voice is muted, and two voices may share one
+    this.transport.load(this.notes, this.voices.map((voice, number) => ({ ...voice, name: String(number) })), this.length);
+    this.lanes = data.lanes || card.hasAttribute("data-lanes");
+    if (this.voices.length > 1) this.roll.after(this.mixer(Boolean(data.sound)));
     this.roll.setAttribute("aria-valuemax", this.length.toFixed(1));
     this.listen();
     this.show();
@@ -82,6 +85,43 @@ class Card {
       else return;
       event.preventDefault();
     });
+  }
+
+  // Mute and solo of every voice, unless one recording holds them all; and whether each has a lane of its own
+  mixer(recorded) {
+    const row = document.createElement("div");
+    row.className = "mixer";
+    if (!recorded) for (const [number, { name, color }] of this.voices.entries()) {
+      const voice = row.appendChild(document.createElement("span")), { muted, solo } = this.transport;
+      voice.style.setProperty("--c", `var(--v${color})`);
+      voice.append(this.choice(name, `Mute ${name}`, muted, number), this.choice("S", `Solo ${name}`, solo, number));
+    }
+    const lanes = this.choice("Lanes", "A lane for each voice", null, 0);
+    lanes.addEventListener("click", () => { this.lanes = !this.lanes; this.shape(lanes); });
+    row.append(lanes);
+    this.shape(lanes);
+    return row;
+  }
+
+  // A button that puts a voice into a set of the transport, or takes it out
+  choice(text, label, set, number) {
+    const button = document.createElement("button"), name = String(number);
+    Object.assign(button, { type: "button", textContent: text, title: label });
+    button.setAttribute("aria-label", label);
+    button.setAttribute("aria-pressed", "false");
+    if (set) button.addEventListener("click", () => {
+      if (!set.delete(name)) set.add(name);
+      button.setAttribute("aria-pressed", String(set.has(name)));
+      if (this.transport.playing) this.transport.level();
+      this.draw();
+    });
+    return button;
+  }
+
+  shape(button) {
+    button.setAttribute("aria-pressed", String(this.lanes));
+    this.roll.style.height = this.lanes ? `${Math.max(150, 44 * this.voices.length)}px` : "";
+    if (visible.has(this.card)) this.draw();
   }
 
   toggle() {
@@ -143,15 +183,15 @@ class Card {
   draw() {
     const { notes, length, bars, prompt, voices } = this, color = (voice) => css(`--v${voices[voice].color}`);
     const about = { notes, length, color, lines: bars.slice(1), shade: prompt, line: css("--line") };
+    Object.assign(about, { lanes: this.lanes ? voices.length : 0, faint: (voice) => !this.transport.heard(voice) });
     picture(this.canvas, this.roll.clientWidth, this.roll.clientHeight, about);
   }
 
   erase() { this.canvas.width = this.canvas.height = 0; }
 }
 
-const cards = new Map();
+const visible = new Set(), cards = new Map();
 for (const card of document.querySelectorAll(".sample")) if (card.querySelector(".roll")) cards.set(card, new Card(card));
-const visible = new Set();
 // rolls are drawn only near the screen: a phone has no memory for hundreds of canvases
 const observer = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => {
   visible[isIntersecting ? "add" : "delete"](target);

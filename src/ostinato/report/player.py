@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ostinato.audio.pianoroll import voice_name, voice_number
 from ostinato.audio.spectrogram import picture
-from ostinato.music.piece import Piece
+from ostinato.music.piece import VOICES, Piece
 from ostinato.music.timing import bar_onsets, duration_seconds, numbered_bars, seconds_at
 from ostinato.player.recorded import instruments, mp3, recordings
 from ostinato.report.data import StoredSample
@@ -57,8 +57,9 @@ def roll(sample: StoredSample) -> Markup:
 def roll_of(piece: Piece, colors: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
     """Notes and bars of a piece in milliseconds, as the player reads them.
 
-    `notes` is flat: onset, duration, pitch and voice of each note in turn. colors, names: one for
-    each track; tracks are the voices.
+    `notes` is flat: onset, duration, pitch and voice of each note in turn. `lanes`: voices are of
+    different instruments and have a lane each at first. colors, names: one for each track; tracks
+    are the voices.
     """
     onsets = milliseconds(piece, piece.notes["onset"])
     ends = milliseconds(piece, piece.notes["onset"] + piece.notes["duration"])
@@ -68,6 +69,7 @@ def roll_of(piece: Piece, colors: Sequence[int], names: Sequence[str]) -> dict[s
         "bars": milliseconds(piece, bar_onsets(piece)).tolist(),
         "length": round(duration_seconds(piece) * 1000),
         "prompt": 0,
+        "lanes": len({(track.program, track.is_drum) for track in piece.tracks}) > 1,
         "voices": [
             {"name": name, "color": color, "program": track.program, "drum": track.is_drum}
             for track, name, color in zip(piece.tracks, names, colors, strict=True)
@@ -76,8 +78,14 @@ def roll_of(piece: Piece, colors: Sequence[int], names: Sequence[str]) -> dict[s
 
 
 def color_of(piece: Piece, track: int) -> int:
-    """The colour of a track: drums have their own."""
-    return DRUMS if piece.tracks[track].is_drum else voice_number(piece, track) % NUM_COLORS
+    """The colour of a track: drums have their own, voices of a choir the same in every piece."""
+    return DRUMS if piece.tracks[track].is_drum else _place(piece, track) % NUM_COLORS
+
+
+def _place(piece: Piece, track: int) -> int:
+    """Place in the legend. The bass of a band is no voice of a choir, and comes in its order."""
+    choir = all(about.role in VOICES for about in piece.tracks)
+    return voice_number(piece, track) if choir else track
 
 
 def milliseconds(piece: Piece, ticks: Any) -> Any:
@@ -90,7 +98,7 @@ def voices(samples: tuple[StoredSample, ...]) -> list[tuple[int, str]]:
     found: dict[tuple[bool, int], tuple[int, str]] = {}
     for piece in (sample.piece for sample in samples if sample.piece):
         for track, about in enumerate(piece.tracks):
-            place = (about.is_drum, voice_number(piece, track))
+            place = (about.is_drum, _place(piece, track))
             found.setdefault(place, (color_of(piece, track), voice_name(piece, track)))
     return [voice for _, voice in sorted(found.items())]
 
