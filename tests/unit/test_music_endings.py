@@ -91,3 +91,25 @@ def test_a_note_that_a_tie_leads_into_an_ending_not_played_is_no_note_of_it(tmp_
     assert result.dropped == {NOT_PLAYED: 2}
     assert result.piece.notes["pitch"].tolist() == [60, 62, 65]
     assert result.piece.notes["duration"].tolist() == [1, 2, 1]
+
+
+def part(name, divisions, step, length, ties=("", "")):
+    """Two bars of 3/8 of one note each."""
+    head = (
+        f"<attributes><divisions>{divisions}</divisions>"
+        "<time><beats>3</beats><beat-type>8</beat-type></time></attributes>"
+    )
+    note = NOTE.format(step).replace("<duration>1<", f"<duration>{length}<")
+    bars = [head + note.replace("</note>", ties[0] + "</note>"),
+            note.replace("</note>", ties[1] + "</note>")]  # fmt: skip
+    return f'<part id="{name}">' + "".join(map(BAR.format, bars, "  ", "  ")) + "</part>"
+
+
+@pytest.mark.parametrize(("length", "lengths"), [(25, [6]), (22, [3, 3])])
+def test_a_tie_crosses_what_rounding_leaves_of_a_bar_but_no_rest(tmp_path, length, lengths):
+    """In Schumann's quartet op. 41 no. 1 dotted quarters are 25 of 17 parts, for 25.5."""
+    rounded = part("A", 17, "C", length, (TIE, TIE.replace("start", "stop")))
+    path = tmp_path / "score.xml"
+    path.write_text(f"<score-partwise>{rounded}{part('B', 2, 'E', 3)}</score-partwise>")
+    notes = read(path, "", ReadOptions(ticks_per_quarter=2)).piece.notes
+    assert notes["duration"][notes["pitch"] == 60].tolist() == lengths

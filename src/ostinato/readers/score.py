@@ -29,6 +29,7 @@ from ostinato.music.piece import (
 from ostinato.readers.base import Reading
 
 NOT_PLAYED = "ending or section not played"
+ROUNDED = Fraction(1, 12)  # of a quarter: the most that files leave between notes by rounding
 
 Span = tuple[Fraction, Fraction]
 
@@ -130,15 +131,16 @@ def ticks(onset: Fraction, ticks_per_quarter: int) -> int:
 def join_ties(notes: Iterable[Written]) -> list[Written]:
     """Make one note of every chain of tied notes.
 
-    A tie joins notes of one pitch that follow each other without a gap: within a named voice, or
-    into a note that is marked as tied to the one before. A marked note also ends a tie that is
-    still sounding, in a bar that is filled wrongly. A tie to no note is ignored.
+    A tie joins notes of one pitch that follow each other without a gap, up to `ROUNDED`: within a
+    named voice, or into a note that is marked as tied to the one before. A marked note also ends a
+    tie that is still sounding, in a bar that is filled wrongly. A tie to no note is ignored.
     """
     joined: list[Written] = []
     open_ties: dict[int, list[int]] = defaultdict(list)  # by pitch: numbers of notes in `joined`
     for note in sorted(notes, key=lambda note: note.onset):
-        waiting = [n for n in open_ties[note.pitch] if _end(joined[n]) >= note.onset]
-        ending = [n for n in waiting if _end(joined[n]) == note.onset]
+        gaps = {n: note.onset - _end(joined[n]) for n in open_ties[note.pitch]}
+        waiting = [n for n, gap in gaps.items() if gap <= ROUNDED]
+        ending = sorted((n for n in waiting if gaps[n] >= 0), key=gaps.__getitem__)
         sounding = [n for n in waiting if joined[n].onset < note.onset] if note.tied_in else []
         found = [
             *(n for n in ending if note.voice and joined[n].voice == note.voice),
