@@ -8,12 +8,16 @@ from ostinato.settings import described, fits, refuse_unknown
 
 PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
 OPEN = ("conditions", "options", "taste")  # sections that take any key; what a model has decides
+SWEEP = ("-m", "--multirun")
 QUOTES = ("'", '"')
 
 
 def prepared(arguments: Sequence[str]) -> list[str]:
-    """Arguments as Hydra's grammar wants them: file names quoted, keys of open sections added."""
-    return [_added(_quoted(argument)) for argument in arguments]
+    """Arguments as Hydra wants them: the flag of a sweep first (argparse takes no settings after it
+    where others stand before it), file names quoted, keys of open sections added.
+    """
+    settings = [_added(_quoted(argument)) for argument in arguments if argument not in SWEEP]
+    return [argument for argument in arguments if argument in SWEEP] + settings
 
 
 def _quoted(argument: str) -> str:
@@ -46,9 +50,7 @@ def check(overrides: Sequence[Any], base: Mapping[str, Any], groups: Sequence[st
         parent, name = _place(base, key)
         if override.is_delete():
             continue
-        refuse_unknown(
-            f"the setting {parent}" if parent else "the command", [name], _keys(base, parent)
-        )
+        _refuse_unknown(base, parent, name)
         default = _value(base, key)
         for value in _values(override):
             if default is None or isinstance(default, dict):
@@ -56,6 +58,16 @@ def check(overrides: Sequence[Any], base: Mapping[str, Any], groups: Sequence[st
             plain, kind = _plain(value), type(default)
             if not fits(plain, kind) and not _names_something(kind, plain):
                 raise ValueError(f"{key}={plain!r} must be {described(kind)}, such as {default!r}")
+
+
+def _refuse_unknown(base: Mapping[str, Any], parent: str, name: str) -> None:
+    """As `refuse_unknown`; a name that another section has is named with it."""
+    keys, section = _keys(base, parent), f"the setting {parent}" if parent else "the command"
+    elsewhere = [f"{key}.{name}" for key, values in base.items()
+                 if isinstance(values, dict) and name in values and key != "hydra"]  # fmt: skip
+    if name not in keys and elsewhere:
+        raise ValueError(f"{section} has no setting {name}; did you mean {' or '.join(elsewhere)}?")
+    refuse_unknown(section, [name], keys)
 
 
 def check_sweep(overrides: Sequence[Any]) -> None:

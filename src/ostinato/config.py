@@ -133,7 +133,7 @@ def _check_arguments(config_name: str, conf: Path) -> None:
     if base is not None:
         groups = [path.name for path in conf.iterdir() if path.is_dir()]
         arguments.check(overrides, base, groups)
-    if {"-m", "--multirun"} & set(sys.argv[1:]):
+    if set(arguments.SWEEP) & set(sys.argv[1:]):
         arguments.check_sweep(overrides)
 
 
@@ -220,6 +220,10 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
     group.
     """
     chosen = [arg.lstrip("+") for arg in sys.argv[1:] if "=" in arg]
+    for group, _, name in (arg.partition("=") for arg in chosen if arg.startswith("hydra/")):
+        options = _hydra_options(conf, group)
+        if name not in options:
+            return [f"valid names of {group}: {', '.join(options)}"]
     for group, _, name in (
         arg.partition("=") for arg in chosen if (conf / arg.split("=")[0]).is_dir()
     ):
@@ -234,6 +238,16 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
         names = ", ".join(sorted(key for key in base if key != "hydra"))
         lines = [f"valid names at the top: {names}"]
     return lines
+
+
+def _hydra_options(conf: Path, group: str) -> list[str]:
+    """The names of one of Hydra's own groups, such as `hydra/sweeper`."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        return GlobalHydra.instance().config_loader().get_group_options(group)
 
 
 def _unique(lines: Sequence[str]) -> list[str]:

@@ -43,10 +43,13 @@ def test_what_is_quoted_or_no_file_name_stays():
         "prompt='a b'",
         "out=${hydra:runtime.output_dir}/model",
         "model=gpt/small",
-        "-m",
         "bars=2",
     ]
     assert prepared(kept) == kept
+
+
+def test_the_flag_of_a_sweep_may_stand_anywhere():
+    assert prepared(["model=gpt/small", "-m", "seed=1,2"]) == ["-m", "model=gpt/small", "seed=1,2"]
 
 
 def test_keys_of_open_sections_are_added():
@@ -57,6 +60,7 @@ def test_keys_of_open_sections_are_added():
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
+        ("+particles=9", r"the command has no setting particles; did you mean infill\.particles\?"),
         ("barz=2", r"has no setting barz \(did you mean bars\?\); its settings are bars, "),
         ("+lr=0.5", "the command has no setting lr; its settings are "),
         ("infill.voice=[a]", r"setting infill has no setting voice \(did you mean voices\?\)"),
