@@ -85,3 +85,36 @@ def sounding(clip):
 
 def alike(found, wanted):
     return len(found) == len(wanted) and all(a.like(b) for a, b in zip(found, wanted, strict=True))
+
+
+def band_folder(folder):
+    """A folder of a tiny band with three roles and a style, as training writes it, untrained."""
+    import torch
+    from safetensors.torch import save_file
+
+    from ostinato.files import sha256_file, write_json
+    from ostinato.models.registry import build
+    from ostinato.models.spec import ArraySpec
+    from ostinato.representations.registry import build as representation_of
+    from ostinato.representations.store import codec_of
+
+    registers = {"melody": [60, 84], "bass": [36, 60], "drums": [35, 50]}
+    about = {"kind": "roles", "roles": ["melody", "bass", "drums"], "meters": ["3/4", "4/4"]}
+    about |= {"order": ["drums", "bass", "melody"], "several": "merge", "registers": registers}
+    style = {"name": "style", "values": ["jazz", "rock"], "pieces": [3, 2]}
+    codec = codec_of(representation_of(about)) | {"conditions": [style]}
+    settings = {"width": 16, "layers": 1, "heads": 2, "coordinator_layers": 1, "heard": 4}
+    settings |= {"memory": 24, "coordinator_memory": 12, "dropout": 0.0, "conditions": ["style"]}
+    torch.manual_seed(1)
+    model = build("band", settings, ArraySpec.of(codec))
+    with torch.no_grad():  # away from the zeros that some weights begin with
+        for weight in model.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    folder.mkdir(parents=True)
+    save_file(model.state_dict(), folder / "weights.safetensors")
+    names = {"system": "tiny", "family": "band", "paradigm": "ensemble", "size": "tiny"}
+    names |= {"encoding": "tiny", "dataset": "tiny", "loss_unit": "nats per token", "seed": 1}
+    card = {"format": 1, "model": settings, "codec": codec, "tokens_digest": "", "origin": {}}
+    digest = sha256_file(folder / "weights.safetensors")
+    write_json(folder / "model.json", names | card | {"weights_sha256": digest})
+    return folder

@@ -12,7 +12,7 @@ from ostinato.generator import Generator
 from ostinato.listening.store import rated
 from ostinato.listening.store.database import open_engine
 from ostinato.live.clips import clips_of, notes_from
-from ostinato.live.composer import Composer
+from ostinato.live.composer import USUAL, Composer
 from ostinato.live.server import Settings
 from ostinato.music.piece import cut
 from ostinato.readers.read import read_piece
@@ -134,7 +134,9 @@ def test_ratings_are_in_the_listeners_store_before_they_are_answered(composer, t
     made = csv.DictReader((tmp_path / "export" / "pieces.csv").read_text().splitlines())
     (row,) = [row for row in made if row["piece"] == pieces[0]]
     assert (row["seed"], row["task"], row["comment"]) == ("1", "generate", "calm")
-    again = Generator.load(composer.folder).generate(Request(bars=1, seed=1))[0].piece
+    again = (
+        Generator.load(composer.folder).generate(Request(bars=1, seed=1, options=USUAL))[0].piece
+    )
     written = read_piece(tmp_path / "export" / "midi" / f"{pieces[0]}.mid")
     assert sorted(written.notes["pitch"]) == sorted(again.notes["pitch"])
 

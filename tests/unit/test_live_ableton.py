@@ -9,7 +9,7 @@ from live_lab import Studio, alike, free_port, run, sounding
 from ostinato.generator import Generator
 from ostinato.live.ableton import Ableton, NoLive, Slot
 from ostinato.live.clips import ClipNote, beats_of, clips_of, merged
-from ostinato.live.composer import Composer
+from ostinato.live.composer import USUAL, Composer
 from ostinato.music.piece import cut
 from ostinato.sampling.request import Request
 
@@ -35,7 +35,7 @@ def test_a_clip_of_live_holds_what_generate_writes(composer, model_folder, tmp_p
             return studio.fake.slots
 
     slots = run(asked())
-    sample = Generator.load(model_folder).generate(Request(bars=4, seed=5))[0]
+    sample = Generator.load(model_folder).generate(Request(bars=4, seed=5, options=USUAL))[0]
     wanted, _ = merged(clips_of(sample.piece))
     clip = slots[1, 2]
     assert alike(sounding(clip), wanted)
@@ -56,7 +56,7 @@ def test_a_band_has_a_clip_on_every_track(composer, model_folder, tmp_path):
             return studio.fake.slots
 
     slots = run(asked())
-    sample = Generator.load(model_folder).generate(Request(bars=2, seed=2))[0]
+    sample = Generator.load(model_folder).generate(Request(bars=2, seed=2, options=USUAL))[0]
     for track, (role, notes) in enumerate(clips_of(sample.piece).items()):
         assert alike(sounding(slots[track, 0]), notes), role
 

@@ -6,7 +6,7 @@ from live_lab import Studio, alike, run, sounding
 
 from ostinato.generator import Generator
 from ostinato.live.clips import beats_of, clips_of, merged
-from ostinato.live.composer import Composer
+from ostinato.live.composer import USUAL, Composer
 from ostinato.music.piece import cut
 from ostinato.sampling.request import Request
 
@@ -41,7 +41,7 @@ def test_a_band_stands_in_the_arrangement_after_its_last_clip(
             return studio.fake
 
     fake = run(asked())
-    piece = Generator.load(model_folder).generate(Request(bars=2, seed=2))[0].piece
+    piece = Generator.load(model_folder).generate(Request(bars=2, seed=2, options=USUAL))[0].piece
     for track, (role, notes) in enumerate(clips_of(piece).items()):
         start, clip = fake.arranged[track][-1]
         assert alike(sounding(clip), notes), role

@@ -47,7 +47,7 @@ PACKAGES = {
     "generator": {"sampling", "models", "representations", "music"},
     "serving": {"generator", "music", "readers", "sampling"},
     "live": {"generator", "listening", "music", "representations", "sampling"},
-    "studio": {"audio", "live", "music", "player", "readers", "sampling"},
+    "studio": {"audio", "live", "music", "player", "readers", "representations", "sampling"},
     "evaluation": {
         "audio",
         "corpus",

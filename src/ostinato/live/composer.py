@@ -9,7 +9,7 @@ from typing import Any
 from ostinato.files import model_made_by, require
 from ostinato.generator import Generator
 from ostinato.music.piece import Piece
-from ostinato.representations.protocol import Representation
+from ostinato.representations.protocol import Representation, Sounding
 from ostinato.sampling.by_hand import remarks, voiced
 from ostinato.sampling.request import (
     Capabilities,
@@ -23,6 +23,8 @@ from ostinato.sampling.request import (
 )
 
 Stamp = tuple[int, int]
+ROLES = "roles"
+USUAL = {"top_p": 0.95}  # options of conf/generate.yaml that differ from those of samplers
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Composer:
 
     Raises:
         MissingInput, DamagedFile: the folder is not one of a trained model.
+        ValueError: the model makes sound without notes.
     """
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
@@ -59,6 +62,11 @@ class Composer:
         require(folder / "model.json", model_made_by(folder))
         stamp = _stamp(folder)
         generator = Generator.load(folder, self._device)
+        if isinstance(generator.representation, Sounding):
+            raise ValueError(
+                f"{generator.system} makes sound without notes, which have no place in a clip or a "
+                "piano roll; take a model of notes, or: ostinato generate"
+            )
         with self._lock:
             self.folder, self._generator, self._stamp = folder, generator, stamp
 
@@ -91,6 +99,14 @@ class Composer:
         """What the model can do."""
         return self._generator.capabilities()
 
+    def options(self) -> dict[str, Any]:
+        """The model's options with the values that they have unless a request says otherwise.
+
+        They are those of `generate`, so that the same seed makes the same piece.
+        """
+        own = self.capabilities().options
+        return {key: USUAL.get(key, value) for key, value in own.items()}
+
     def prepare(self, task: str, values: Mapping[str, Any], prompt: Piece | None) -> Prepared:
         """A request from plain values.
 
@@ -106,13 +122,19 @@ class Composer:
         made, bars = _task(task, values, heard)
         conditions = {spec.name for spec in able.conditions}
         own = [key for key in values if key in able.options and key not in conditions]
+        if task != "generate" and ROLES in own:
+            own.remove(ROLES)  # of the region, or those of the prompt
         request = Request(
             task=made,
             bars=bars,
+            min_bars=bars
+            if ROLES in able.options
+            else 1,  # as generate.py: a band never ends early
             seed=values.get("seed", 1),
             first=values.get("first_piece", 0),
             conditions={key: values[key] for key in values if key in conditions},
-            options={key: _like(able.options[key], key, values[key]) for key in own},
+            options={key: USUAL[key] for key in USUAL if key in able.options}
+            | {key: _like(able.options[key], key, values[key]) for key in own},
         )
         able.check(request, generator.system)
         said = remarks(prompt, request, able, representation) if prompt is not None else []
@@ -124,12 +146,11 @@ class Composer:
         It is the piece that `generate` makes of the same request.
         """
         generator = self._generator
-        if not generator.capabilities().streams or isinstance(request.task, Fill):
+        if not _streams(generator.capabilities(), request):
             sample = generator.generate(replace(request, n=1))[0]
-            piece, failed = sample.piece, sample.row["failed"]
-            if piece is not None and not isinstance(piece, Piece):
-                piece, failed = None, f"{generator.system} makes sound without notes"
-            yield Step(piece, request.bars, True, failed)
+            piece = sample.piece
+            assert piece is None or isinstance(piece, Piece)  # prepare refuses those of sound
+            yield Step(piece, request.bars, True, sample.row["failed"])
             return
         session, before, bars = generator.session(replace(request, n=1)), -1, 0
         while True:
@@ -146,6 +167,12 @@ class Composer:
             if done:
                 return
             before = len(made.tokens)
+
+
+def _streams(able: Capabilities, request: Request) -> bool:
+    """Whether a model makes a piece bar by bar: not where bars are filled or chords are given."""
+    is_given = isinstance(request.task, Fill) or bool(request.options.get("chords"))
+    return able.streams and not is_given
 
 
 def _task(name: str, values: Mapping[str, Any], prompt: Piece | None) -> tuple[Task, int]:
@@ -175,7 +202,15 @@ def _region(values: Mapping[str, Any], length: int) -> Region:
 
 
 def _like(default: Any, key: str, value: Any) -> Any:
-    """A value of the type of its default: programs that send all numbers as floats are common."""
+    """A value of the type of its default: programs that send all numbers as floats are common.
+
+    A list is also a text with commas.
+    """
+    if isinstance(default, tuple | list):
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, tuple | list) or not all(isinstance(x, str) for x in parts):
+            raise ValueError(f"{key}={value!r} must be names with commas, such as piano,bass")
+        return tuple(part.strip() for part in parts if part.strip())
     if isinstance(default, str) and isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):

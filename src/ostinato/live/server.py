@@ -152,7 +152,12 @@ class Server:
             "status",
             *("model", self.composer.system, "weights", self.composer.weights[:12]),
             *("tasks", ",".join(able.tasks), "roles", ",".join(able.roles)),
-            *("options", ",".join(able.options), "busy", busy, "waiting", len(self._queue)),
+            *(
+                "options",
+                ",".join(f"{k}={'' if v == () else v}" for k, v in self.composer.options().items()),
+            ),
+            *("conditions", ",".join(map(_named, able.conditions))),
+            *("busy", busy, "waiting", len(self._queue)),
         )
 
     def _cancel(self, command: Command, peer: Peer) -> None:
@@ -261,6 +266,11 @@ class Server:
     def _error(self, peer: Peer, number: int, error: Exception) -> None:
         with contextlib.suppress(ValueError):
             self._say(peer, "error", number, str(error)[:4000])
+
+
+def _named(spec: Any) -> str:
+    """A condition with its values: style=jazz|rock."""
+    return f"{spec.name}={'|'.join(spec.values)}"
 
 
 def _needed(values: Mapping[str, Any], key: str) -> str:

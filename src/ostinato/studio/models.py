@@ -7,6 +7,8 @@ from typing import Any
 
 from ostinato.files import DamagedFile, read_json
 from ostinato.live.composer import Composer
+from ostinato.representations.protocol import Sounding
+from ostinato.representations.registry import build
 from ostinato.sampling.load import FORMAT
 
 
@@ -39,12 +41,15 @@ class Models:
         self.turn = Lock()  # one request computes at a time
 
     def names(self) -> list[dict[str, Any]]:
-        """Name, family and the start of the weights' hash of every model."""
+        """Name, family and the start of the weights' hash of every model of notes."""
         rows = []
         for name, folder in self._folders.items():
             try:
                 card = read_json(folder / "model.json", expect_format=FORMAT, made_by="")
+                kind = build(card["codec"]["representation"])
             except (DamagedFile, OSError, ValueError):
+                continue
+            if isinstance(kind, Sounding):
                 continue
             weights = str(card["weights_sha256"])[:12]
             rows.append({"name": name, "family": card["family"], "weights": weights})
@@ -77,6 +82,11 @@ class Models:
             "missing": dict(able.missing),
             "roles": list(able.roles),
             "streams": able.streams,
-            "options": {key: value for key, value in able.options.items() if value is not None},
+            "options": {key: _shown(value) for key, value in composer.options().items()},
             "conditions": conditions,
         }
+
+
+def _shown(value: Any) -> Any:
+    """An option's value for a field of the page; several names are one text."""
+    return ",".join(value) if isinstance(value, tuple) else value
