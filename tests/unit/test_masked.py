@@ -17,7 +17,8 @@ from ostinato.models.masked.parts.neighbors import FARTHEST, nearest
 from ostinato.models.registry import build
 from ostinato.models.spec import PAD, ArraySpec
 from ostinato.representations.grid.grid import Grid
-from ostinato.sampling.masked.canvas import Canvas, notes_of
+from ostinato.sampling.grids.opening import Canvas
+from ostinato.sampling.masked.canvas import notes_of
 from ostinato.sampling.masked.decoding import Decoding
 from ostinato.sampling.masked.sampler import Sampler, _Painter, fill
 from ostinato.sampling.request import Continue, Fill, Region, Request, Vary

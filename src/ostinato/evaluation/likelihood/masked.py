@@ -2,30 +2,18 @@
 
 # B batch, T positions, W columns
 
-from typing import Literal
-
 from torch import Tensor
 
-from ostinato.models.masked.absorbing import Model
+from ostinato.evaluation.scorer import Bound
 from ostinato.models.masked.parts.bound import bound_of
 from ostinato.models.spec import Given
 
 DRAWS = 16  # estimates of every piece
 
 
-class Scorer:
+class Scorer(Bound):
     """Bounds the nats of pieces with one model."""
-
-    kind: Literal["exact", "bound"] = "bound"
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
 
     def score(self, batch_BTW: Tensor, given: Given | None = None) -> Tensor:
         """Nats of every column of whole pieces, (B, T, W), 0 where it is PAD."""
-        picked = self.model.given(given.codes_BC if given else None)
-        return bound_of(self.model, batch_BTW, picked, draws=DRAWS)
-
-    def predict(self, batch_BTW: Tensor, given: Given | None = None) -> tuple[Tensor, None]:
-        """As `score`; nothing is predicted."""
-        return self.score(batch_BTW, given), None
+        return bound_of(self.model, batch_BTW, self._given(given), draws=DRAWS)

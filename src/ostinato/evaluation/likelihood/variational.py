@@ -2,12 +2,11 @@
 
 # B batch, T positions, W columns, N segments, Z dimensions
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from ostinato.evaluation.latents import Latents
+from ostinato.evaluation.scorer import Bound
 from ostinato.models.grids.parts.voices import fixed_draws
 from ostinato.models.spec import PAD, Given
 from ostinato.models.variational.parts.bound import bound_of, elbo
@@ -16,31 +15,21 @@ from ostinato.models.variational.vae import Model
 DRAWS = 16  # importance weights of every segment
 
 
-class Scorer:
+class Scorer(Bound):
     """Bounds the nats of pieces with one model."""
-
-    kind: Literal["exact", "bound"] = "bound"
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
 
     def score(self, batch_BTW: Tensor, given: Given | None = None) -> Tensor:
         """Nats of every column of whole pieces, (B, T, W), 0 where it is PAD: the bound of Burda
         (2016) with DRAWS importance weights for every segment.
         """
-        picked = self.model.given(given.codes_BC if given else None)
-        return bound_of(self.model, batch_BTW, picked, draws=DRAWS, weighted=True)
-
-    def predict(self, batch_BTW: Tensor, given: Given | None = None) -> tuple[Tensor, None]:
-        """As `score`; nothing is predicted."""
-        return self.score(batch_BTW, given), None
+        return bound_of(self.model, batch_BTW, self._given(given), draws=DRAWS, weighted=True)
 
     @torch.inference_mode()
     def latents(self, batch_BTW: Tensor, given: Given | None = None) -> Latents:
         """What the vectors of whole pieces say, and how well pieces come back from them."""
-        model = self.model
+        model: Model = self.model
         segments = model.segments(batch_BTW)
-        picked = model.given(given.codes_BC if given else None)
+        picked = self._given(given)
         with fixed_draws(batch_BTW.device):
             nats_NLV, said_NZ = elbo(model, segments, picked, draws=1)
         posterior = model.encoded(segments, picked)[1]

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ostinato.models.adversarial.gan import Model
-from ostinato.music.piece import Piece
 from ostinato.representations.protocol import (
-    Extent,
     Grammar,
     Mask,
     Representation,
@@ -17,13 +15,10 @@ from ostinato.representations.protocol import (
     Tokens,
     read_meter,
 )
-from ostinato.sampling.bar_lines import blank_rows
 from ostinato.sampling.gaps import free_cells
-from ostinato.sampling.prompts import prompt_of
-from ostinato.sampling.request import Continue, Fill
+from ostinato.sampling.grids.opening import Random, opening_of
+from ostinato.sampling.request import Fill
 from ostinato.sampling.sampler import Job
-
-Random = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -44,26 +39,21 @@ def canvas_of(job: Job, model: Model, representation: Representation, random: Ra
     Raises:
         ValueError: a prompt that holds no music, or a region outside the piece.
     """
-    task, limit = job.request.task, job.request.bars
-    none = np.zeros((0, representation.width), np.int32)
+    task = job.request.task
     if isinstance(task, Fill):
-        rows, free = free_cells(representation, task, limit)
-        return Canvas(rows, free, True, none)
-    prompt, least = none, job.request.min_bars
-    if isinstance(task, Continue):
-        assert isinstance(task.prompt, Piece)
-        prompt = prompt_of(representation, task.prompt, task.bars)
-        if not len(prompt):
-            name = task.prompt.source or task.prompt.id
-            raise ValueError(f"prompt {name} holds no music to continue")
-        least = max(least, int(task.bars) + 1)
-    grammar = Short(
-        representation.grammar(Extent(limit, min(limit, least)), [prompt]), model, representation
+        rows, free = free_cells(representation, task, job.request.bars)
+        return Canvas(rows, free, True, rows[:0])
+    opening = opening_of(
+        job,
+        model.bar_lines,
+        representation,
+        random,
+        lambda grammar: Short(grammar, model, representation),
     )
-    rows, ended = blank_rows(prompt, model.bar_lines, grammar, random)
+    rows, ended = opening.rows, opening.ended
     free = np.ones(rows.shape, dtype=bool)
     free[:, model.form.structure.bar_column] = False
-    free[: len(prompt)] = False
+    free[: opening.kept] = False
     last = len(rows) - ended
     return Canvas(rows[:last], free[:last], ended, rows[last:])
 

@@ -3,7 +3,8 @@
 # T positions, N bars, S steps of a frame, V voices, W columns, C symbols
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,50 +27,41 @@ from ostinato.models.adversarial.parts.rolls import (
 from ostinato.models.adversarial.parts.statistics import roll_from
 from ostinato.models.adversarial.parts.strips import framed_of
 from ostinato.models.spec import PAD
-from ostinato.representations.protocol import Representation, Tokens
+from ostinato.representations.protocol import Tokens
 from ostinato.sampling.adversarial.canvas import Canvas, canvas_of
 from ostinato.sampling.adversarial.decoding import Decoding
-from ostinato.sampling.request import Capabilities, Continue, Fill, Interpolate, Unconditional, Vary
-from ostinato.sampling.sampler import Job, Made, Session
-from ostinato.settings import checked
+from ostinato.sampling.grids.opening import Random
+from ostinato.sampling.grids.whole import Whole
+from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
+from ostinato.sampling.sampler import Job
+
+UNKNOWN = "a generator cannot tell which latent numbers would make a given piece"
 
 
-class Sampler:
+class Sampler(Whole[Decoding]):
     """Pieces from nothing, after a prompt, and in the gaps of a piece."""
 
     tasks = (Unconditional.name, Continue.name, Fill.name)
+    missing: ClassVar = {Interpolate.name: UNKNOWN, Vary.name: UNKNOWN}
+    session_error = "adversarial families make whole pieces, not bar by bar: sample them"
+    decoding = Decoding
 
-    def __init__(self, model: Model, representation: Representation) -> None:
-        self.model, self.representation = model, representation
+    def _plan(self, job: Job, random: Random) -> Canvas:
+        return canvas_of(job, self.model, self.representation, random)
 
-    def capabilities(self) -> Capabilities:
-        """All options of Decoding."""
-        unknown = "a generator cannot tell which latent numbers would make a given piece"
-        return Capabilities(
-            tasks=self.tasks,
-            missing={Interpolate.name: unknown, Vary.name: unknown},
-            options=asdict(Decoding()),
-            roles=tuple(getattr(self.representation, "voices", ())),
-        )
-
-    def session(self, job: Job) -> Session:
-        """There are none: all bars are made at once.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("adversarial families make whole pieces, not bar by bar: sample them")
-
-    def sample(self, jobs: Sequence[Job]) -> list[Made]:
+    def _draw(
+        self,
+        plans: Sequence[Canvas],
+        jobs: Sequence[Job],
+        randoms: Sequence[Random],
+        decoding: Decoding,
+    ) -> list[Tokens]:
         """One piece after the other; the candidates of each are a batch."""
-        return [self._piece(job) for job in jobs]
-
-    def _piece(self, job: Job) -> Made:
-        decoding = checked(Decoding, "sampling", job.request.options)
-        random = np.random.default_rng(job.seed)
-        canvas = canvas_of(job, self.model, self.representation, random)
-        rows = fill(self.model, canvas, decoding, int(random.integers(1 << 62)))
-        return Made(np.concatenate([rows, canvas.end]), ended=canvas.ended)
+        seeds = [int(random.integers(1 << 62)) for random in randoms]
+        return [
+            np.concatenate([fill(self.model, canvas, decoding, seed), canvas.end])
+            for canvas, seed in zip(plans, seeds, strict=True)
+        ]
 
 
 @torch.inference_mode()

@@ -3,8 +3,6 @@
 # B batch, T positions, W columns, V voices, S symbols of a voice
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -13,79 +11,37 @@ from torch import Tensor
 from ostinato.models.diffusion.ddpm import CELLS, Model
 from ostinato.models.diffusion.parts.bars import Frame
 from ostinato.models.spec import PAD, Given
-from ostinato.representations.protocol import Representation, Tokens
-from ostinato.sampling.diffusion.canvas import Canvas, canvas_of
+from ostinato.representations.protocol import Tokens
 from ostinato.sampling.diffusion.decoding import Decoding
 from ostinato.sampling.diffusion.schedulers import Known, check_steps, denoised, levels_of
-from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional, Vary
-from ostinato.sampling.sampler import Job, Made, Session
-from ostinato.settings import checked
+from ostinato.sampling.grids.opening import Canvas, Random, canvas_of
+from ostinato.sampling.grids.whole import Whole
+from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
+from ostinato.sampling.sampler import Job
 
-BATCH = 16
 
-
-class Rolls:
+class Rolls(Whole[Decoding]):
     """Makes all steps and voices of a piece at once; keeps any cells, and makes the others."""
 
     tasks = (Unconditional.name, Continue.name, Fill.name, Vary.name)
+    session_error = "diffusion makes whole pieces, not bar by bar: sample them"
+    decoding = Decoding
 
-    def __init__(self, model: Model, representation: Representation) -> None:
-        self.model, self.representation = model, representation
+    def _plan(self, job: Job, random: Random) -> Canvas:
+        return canvas_of(job, self.model.bar_lines, self.representation, random)
 
-    def capabilities(self) -> Capabilities:
-        """All options of Decoding."""
-        return Capabilities(
-            tasks=self.tasks,
-            conditions=self.model.conditions,
-            options=asdict(Decoding()),
-            roles=tuple(getattr(self.representation, "voices", ())),
-        )
-
-    def session(self, job: Job) -> Session:
-        """There are none: all steps are made at once.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("diffusion makes whole pieces, not bar by bar: sample them")
-
-    def sample(self, jobs: Sequence[Job]) -> list[Made]:
-        """Neighbouring jobs with the same options and strength share batches.
-
-        Raises:
-            ValueError: options that this model cannot follow.
-        """
-        decodings = [self._decoding(job) for job in jobs]
-        randoms = [np.random.default_rng(job.seed) for job in jobs]
-        canvases = [
-            canvas_of(job, self.model, self.representation, random)
-            for job, random in zip(jobs, randoms, strict=True)
-        ]
-        alike = zip(decodings, canvases, jobs, strict=True)
-        made: list[Made] = []
-        for (decoding, _), group in groupby(alike, key=lambda one: (one[0], one[1].strength)):
-            part = list(group)
-            for start in range(0, len(part), BATCH):
-                batch = part[start : start + BATCH]
-                made += self._batch([(canvas, job) for _, canvas, job in batch], decoding)
-        return made
-
-    def _batch(self, batch: Sequence[tuple[Canvas, Job]], decoding: Decoding) -> list[Made]:
-        canvases = [canvas for canvas, _ in batch]
-        seeds = [job.seed for _, job in batch]
-        made = fill(self.model, canvases, seeds, decoding, self._given([job for _, job in batch]))
-        return [Made(rows, ended=canvas.ended) for rows, canvas in zip(made, canvases, strict=True)]
-
-    def _given(self, jobs: Sequence[Job]) -> Given | None:
-        """The conditions of the jobs; None for a model without any."""
-        if not self.model.conditions:
-            return None
-        able = self.capabilities()
-        codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
-        return Given(codes_BC.to(self.model.columns_V.device))
+    def _draw(
+        self,
+        plans: Sequence[Canvas],
+        jobs: Sequence[Job],
+        randoms: Sequence[Random],
+        decoding: Decoding,
+    ) -> list[Tokens]:
+        seeds = [job.seed for job in jobs]
+        return fill(self.model, plans, seeds, decoding, self._given(jobs))
 
     def _decoding(self, job: Job) -> Decoding:
-        decoding = checked(Decoding, "sampling", job.request.options)
+        decoding = super()._decoding(job)
         check_steps(decoding.scheduler, decoding.steps, len(self.model.log_snrs_S))
         if decoding.guidance != 1 and not self.model.conditions:
             raise ValueError(

@@ -3,22 +3,18 @@
 # B batch, T frames, W bands
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import groupby
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.models.diffusion.audio_ddpm import Model
 from ostinato.models.diffusion.parts.noise import clean_of
-from ostinato.representations.protocol import Sounding
 from ostinato.sampling.diffusion.schedulers import check_steps, denoised, levels_of
-from ostinato.sampling.request import Capabilities, Unconditional
-from ostinato.sampling.sampler import Job, Made, Session
-from ostinato.settings import checked
+from ostinato.sampling.grids.whole import Whole
+from ostinato.sampling.request import Unconditional
+from ostinato.sampling.sampler import Job, Made
 
-BATCH = 16
 MISSING = "a spectrogram has no notes or bars to keep"
 
 
@@ -38,35 +34,13 @@ class Decoding:
         check_steps(self.scheduler, self.steps)
 
 
-class Sounds:
+class Sounds(Whole[Decoding]):
     """Makes sounds from nothing."""
 
     tasks = (Unconditional.name,)
-
-    def __init__(self, model: Model, representation: Sounding) -> None:
-        self.model, self.representation = model, representation
-
-    def capabilities(self) -> Capabilities:
-        """All options of Decoding."""
-        missing = dict.fromkeys(("continue", "fill", "interpolate", "vary"), MISSING)
-        return Capabilities(tasks=self.tasks, missing=missing, options=asdict(Decoding()))
-
-    def session(self, job: Job) -> Session:
-        """There are none: all frames are made at once.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("spectrograms are made whole, not bar by bar: sample them")
-
-    def sample(self, jobs: Sequence[Job]) -> list[Made]:
-        """Neighbouring jobs with the same options share batches."""
-        made: list[Made] = []
-        for decoding, group in groupby(jobs, key=_decoding):
-            part = list(group)
-            for start in range(0, len(part), BATCH):
-                made += self._batch(part[start : start + BATCH], decoding)
-        return made
+    missing = dict.fromkeys(("continue", "fill", "interpolate", "vary"), MISSING)
+    session_error = "spectrograms are made whole, not bar by bar: sample them"
+    decoding = Decoding
 
     def _batch(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
         check_steps(decoding.scheduler, decoding.steps, len(self.model.log_snrs_S))
@@ -89,7 +63,3 @@ class Sounds:
         )
         arrays = frames_BTW.cpu().numpy().astype(np.float16)
         return [Made(array, ended=False) for array in arrays]
-
-
-def _decoding(job: Job) -> Decoding:
-    return checked(Decoding, "sampling", job.request.options)

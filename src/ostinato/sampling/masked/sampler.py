@@ -3,8 +3,6 @@
 # B batch, T positions, W columns, M hidden cells, S symbols
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -13,81 +11,47 @@ from torch import Tensor
 
 from ostinato.models.masked.absorbing import Model
 from ostinato.models.spec import PAD, Given
-from ostinato.representations.protocol import Representation
-from ostinato.sampling.masked.canvas import Canvas, canvas_of
+from ostinato.representations.protocol import Tokens
+from ostinato.sampling.grids.opening import Canvas, Random
+from ostinato.sampling.grids.whole import Whole
+from ostinato.sampling.masked.canvas import canvas_of
 from ostinato.sampling.masked.decoding import Decoding
-from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional, Vary
-from ostinato.sampling.sampler import Job, Made, Session
-from ostinato.settings import checked
+from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
+from ostinato.sampling.sampler import Job
 
-BATCH = 16
 Flags = npt.NDArray[np.bool_]
 Cells = npt.NDArray[np.int64]
 Chances = npt.NDArray[np.float64]
 
 
-class Sampler:
+class Sampler(Whole[Decoding]):
     """Keeps any cells, and fills all others: from nothing, after a prompt, in gaps."""
 
     tasks = (Unconditional.name, Continue.name, Fill.name, Vary.name)
+    session_error = "masked families fill whole pieces, not bar by bar: sample them"
+    decoding = Decoding
 
-    def __init__(self, model: Model, representation: Representation) -> None:
-        self.model, self.representation = model, representation
+    def _plan(self, job: Job, random: Random) -> Canvas:
+        return canvas_of(job, self.model, self.representation, random)
 
-    def capabilities(self) -> Capabilities:
-        """All options of Decoding."""
-        return Capabilities(
-            tasks=self.tasks,
-            conditions=self.model.conditions,
-            options=asdict(Decoding()),
-            roles=tuple(getattr(self.representation, "voices", ())),
-        )
-
-    def session(self, job: Job) -> Session:
-        """There are none: cells are filled in any order.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("masked families fill whole pieces, not bar by bar: sample them")
-
-    def sample(self, jobs: Sequence[Job]) -> list[Made]:
-        """Neighbouring jobs with the same options share batches."""
-        made: list[Made] = []
-        for decoding, group in groupby(jobs, key=_decoding):
-            part = list(group)
-            for start in range(0, len(part), BATCH):
-                made += self._batch(part[start : start + BATCH], decoding)
-        return made
-
-    def _batch(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
-        randoms = [np.random.default_rng(job.seed) for job in jobs]
-        canvases = [
-            canvas_of(job, self.model, self.representation, random)
-            for job, random in zip(jobs, randoms, strict=True)
-        ]
-        filled = fill(self.model, canvases, randoms, decoding, self._given(jobs))
-        return [
-            Made(rows, ended=canvas.ended) for rows, canvas in zip(filled, canvases, strict=True)
-        ]
-
-    def _given(self, jobs: Sequence[Job]) -> Given | None:
-        """The conditions of the jobs; None for a model without any."""
-        if not self.model.conditions:
-            return None
-        able = self.capabilities()
-        codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
-        return Given(codes_BC.to(self.model.columns_V.device))
+    def _draw(
+        self,
+        plans: Sequence[Canvas],
+        jobs: Sequence[Job],
+        randoms: Sequence[Random],
+        decoding: Decoding,
+    ) -> list[Tokens]:
+        return fill(self.model, plans, randoms, decoding, self._given(jobs))
 
 
 @torch.inference_mode()
 def fill(
     model: Model,
     canvases: Sequence[Canvas],
-    randoms: Sequence[np.random.Generator],
+    randoms: Sequence[Random],
     decoding: Decoding,
     given: Given | None = None,
-) -> list[npt.NDArray[np.int32]]:
+) -> list[Tokens]:
     """The rows of every canvas with its free cells filled; all others stay as they are."""
     model.eval()
     longest = max(len(canvas.rows) for canvas in canvases)
@@ -145,7 +109,7 @@ class _Painter:
         self,
         model: Model,
         rows_BTW: npt.NDArray[np.int64],
-        randoms: Sequence[np.random.Generator],
+        randoms: Sequence[Random],
         temperature: float = 1.0,
         given: Given | None = None,
     ) -> None:
@@ -220,7 +184,3 @@ def _inverted(probs_MS: Tensor, lots_M: Tensor) -> Tensor:
     return torch.searchsorted(cumulative_MS, points_M1, right=True)[:, 0].clamp(
         max=probs_MS.shape[1] - 1
     )
-
-
-def _decoding(job: Job) -> Decoding:
-    return checked(Decoding, "sampling", job.request.options)

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from ostinato.models.variational.vae import Model
 from ostinato.music.piece import Piece
-from ostinato.representations.protocol import Extent, Representation, Tokens
-from ostinato.sampling.bar_lines import REST, blank_rows
+from ostinato.representations.protocol import Representation, Tokens
+from ostinato.sampling.grids.opening import REST, Random, opening_of
 from ostinato.sampling.prompts import prompt_of
-from ostinato.sampling.request import Continue, Interpolate, Prompt, Vary
+from ostinato.sampling.request import Interpolate, Prompt, Vary
 from ostinato.sampling.sampler import Job
 
-Random = np.random.Generator
 Key = tuple[int, int]  # number of a score bar, and which segment of it
 
 
@@ -52,16 +51,8 @@ def plan_of(job: Job, model: Model, representation: Representation, random: Rand
     if isinstance(task, Interpolate):
         share = (job.index - job.request.first + 1) / (job.request.n + 1)
         return between(model, representation, task, limit, share)
-    prompt, least = np.zeros((0, representation.width), np.int32), job.request.min_bars
-    if isinstance(task, Continue):
-        assert isinstance(task.prompt, Piece)
-        prompt = prompt_of(representation, task.prompt, task.bars)
-        if not len(prompt):
-            raise ValueError(f"prompt {_name(task.prompt)} holds no music to continue")
-        least = max(least, int(task.bars) + 1)
-    grammar = representation.grammar(Extent(limit, min(limit, least)), [prompt])
-    rows, ended = blank_rows(prompt, model.bar_lines, grammar, random)
-    return Plan(rows, kept=len(prompt), ended=ended)
+    opening = opening_of(job, model.bar_lines, representation, random)
+    return Plan(opening.rows, kept=opening.kept, ended=opening.ended)
 
 
 @torch.inference_mode()

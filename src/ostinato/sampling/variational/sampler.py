@@ -3,11 +3,9 @@
 # B batch, T positions, W columns, V voices, N segments, L places, D width, Z dimensions, S symbols
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import groupby
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,91 +14,51 @@ from ostinato.models.variational.parts.attributes import ATTRIBUTES
 from ostinato.models.variational.parts.gaussian import Gaussian
 from ostinato.models.variational.parts.segments import Segments
 from ostinato.models.variational.vae import Model, chosen
-from ostinato.representations.protocol import Representation
-from ostinato.sampling.request import (
-    Capabilities,
-    Continue,
-    Fill,
-    Interpolate,
-    Unconditional,
-    Vary,
-)
-from ostinato.sampling.sampler import Job, Made, Session
+from ostinato.representations.protocol import Tokens
+from ostinato.sampling.grids.opening import Random
+from ostinato.sampling.grids.whole import Whole
+from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
+from ostinato.sampling.sampler import Job
 from ostinato.sampling.variational.decoding import Decoding
 from ostinato.sampling.variational.plan import Plan, plan_of
-from ostinato.settings import checked
-
-BATCH = 32
 
 
-class Sampler:
+class Sampler(Whole[Decoding]):
     """Draws a vector for every bar, and the bar from it."""
 
     tasks = (Unconditional.name, Continue.name, Interpolate.name, Vary.name)
+    missing: ClassVar = {
+        Fill.name: "its bars are drawn from left to right, each from its vector, and what comes "
+        "after a gap has no say in it"
+    }
+    session_error = (
+        "variational families draw all bar lines and the end first, and no player's bars fit in "
+        "between: sample whole pieces"
+    )
+    decoding = Decoding
+    batch = 32
 
-    def __init__(self, model: Model, representation: Representation) -> None:
-        self.model, self.representation = model, representation
+    def _plan(self, job: Job, random: Random) -> Plan:
+        return plan_of(job, self.model, self.representation, random)
 
-    def capabilities(self) -> Capabilities:
-        """All options of Decoding."""
-        return Capabilities(
-            tasks=self.tasks,
-            missing={
-                Fill.name: "its bars are drawn from left to right, each from its vector, and what "
-                "comes after a gap has no say in it"
-            },
-            conditions=self.model.conditions,
-            options=asdict(Decoding()),
-            roles=tuple(getattr(self.representation, "voices", ())),
-        )
-
-    def session(self, job: Job) -> Session:
-        """There are none: bars are told how far the end is.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            "variational families draw all bar lines and the end first, and no player's bars fit "
-            "in between: sample whole pieces"
-        )
-
-    def sample(self, jobs: Sequence[Job]) -> list[Made]:
-        """Neighbouring jobs with the same options share batches."""
-        made: list[Made] = []
-        for decoding, group in groupby(jobs, key=_decoding):
-            part = list(group)
-            for start in range(0, len(part), BATCH):
-                made += self._batch(part[start : start + BATCH], decoding)
-        return made
-
-    def _batch(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
-        self.model.eval()
-        randoms = [np.random.default_rng(job.seed) for job in jobs]
-        plans = [
-            plan_of(job, self.model, self.representation, random)
-            for job, random in zip(jobs, randoms, strict=True)
-        ]
-        drawn = draw(self.model, plans, randoms, decoding, self._given(jobs))
-        return [Made(rows, ended=plan.ended) for rows, plan in zip(drawn, plans, strict=True)]
-
-    def _given(self, jobs: Sequence[Job]) -> Given | None:
-        """The conditions of the jobs; None for a model without any."""
-        if not self.model.conditions:
-            return None
-        able = self.capabilities()
-        codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
-        return Given(codes_BC.to(self.model.columns_V.device))
+    def _draw(
+        self,
+        plans: Sequence[Plan],
+        jobs: Sequence[Job],
+        randoms: Sequence[Random],
+        decoding: Decoding,
+    ) -> list[Tokens]:
+        return draw(self.model, plans, randoms, decoding, self._given(jobs))
 
 
 @torch.inference_mode()
 def draw(
     model: Model,
     plans: Sequence[Plan],
-    randoms: Sequence[np.random.Generator],
+    randoms: Sequence[Random],
     decoding: Decoding,
     given: Given | None = None,
-) -> list[npt.NDArray[np.int32]]:
+) -> list[Tokens]:
     """The rows of every plan with all that is not kept drawn anew."""
     rows_BTW = np.full((len(plans), max(len(p.rows) for p in plans), plans[0].rows.shape[1]), PAD)
     for number, plan in enumerate(plans):
@@ -129,7 +87,7 @@ class _Painter:
         self,
         model: Model,
         plans: Sequence[Plan],
-        randoms: Sequence[np.random.Generator],
+        randoms: Sequence[Random],
         decoding: Decoding,
         segments: Segments,
     ) -> None:
@@ -212,7 +170,3 @@ class _Painter:
         total_NS = probs_NS.cumsum(dim=1)
         picked_N1 = torch.searchsorted(total_NS, (lots_N * total_NS[:, -1])[:, None], right=True)
         return picked_N1[:, 0].clamp(max=probs_NS.shape[1] - 1).to(logits_NS.device)
-
-
-def _decoding(job: Job) -> Decoding:
-    return checked(Decoding, "sampling", job.request.options)

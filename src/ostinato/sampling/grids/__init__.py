@@ -1,0 +1,1 @@
+"""What samplers share that make whole pieces at once."""
