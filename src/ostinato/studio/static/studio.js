@@ -7,7 +7,7 @@ import { score } from "/static/score.js";
 const find = (id) => document.getElementById(id);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 const roll = new Roll(find("roll"));
-const state = { about: null, piece: null, free: new Set(), request: null, takes: [], past: [], future: [] };
+const state = { sound, about: null, piece: null, free: new Set(), request: null, takes: [], past: [], future: [] };
 window.studio = state; // for tests and the curious
 
 // ---- the server
@@ -124,17 +124,24 @@ function step(from, to) {
 
 // ---- what is asked
 
+// options that musicians ask for first, with what may be said
+const FIRST = { roles: "such as piano,bass", chords: "such as Dm7 G7 | Cmaj7", key: "such as D or F#m", meter: "such as 3/4", temperature: "" };
+
+function option(name, value) {
+  const label = document.createElement("label"), input = document.createElement("input");
+  label.textContent = name; input.name = name; input.value = value ?? ""; input.dataset.usual = input.value; input.placeholder = FIRST[name] ?? "";
+  if (name === "roles" && state.about.roles.length) input.title = `of ${state.about.roles.join(", ")}; empty: the model chooses`;
+  if (typeof value === "number") { input.type = "number"; input.step = "any"; }
+  label.append(input); return label;
+}
+
 async function choose() {
   const about = await (await ask(`/api/models/${encodeURIComponent(find("model").value)}`)).json();
   state.about = about;
   find("about").textContent = `${about.system}, weights ${about.weights}, roles ${about.roles.join(", ") || "its own"}`;
-  find("options").replaceChildren(...Object.entries(about.options).map(([name, value]) => {
-    const label = document.createElement("label"), input = document.createElement("input");
-    label.textContent = name; input.name = name; input.value = value; input.dataset.usual = value;
-    if (typeof value === "number") { input.type = "number"; input.step = "any"; }
-    label.append(input); return label;
-  }));
-  find("conditions").replaceChildren(...about.conditions.map(({ name, values }) => {
+  const fields = Object.entries(about.options).map(([name, value]) => [name, option(name, value)]);
+  find("options").replaceChildren(...fields.filter(([name]) => !(name in FIRST)).map(([, label]) => label));
+  find("conditions").replaceChildren(...fields.filter(([name]) => name in FIRST).map(([, label]) => label), ...about.conditions.map(({ name, values }) => {
     const label = document.createElement("label"), choice = document.createElement("select");
     label.textContent = name; choice.name = name; choice.append(new Option("any", ""), ...values.map((value) => new Option(value, value)));
     label.append(choice); return label;
@@ -153,11 +160,11 @@ function task() {
   if (!can) find("cannot").textContent = `${about.system} cannot do this${about.missing[NAMES[chosen]] ? `: ${about.missing[NAMES[chosen]]}` : ""}. Its tasks: ${about.tasks.join(", ")}.`;
 }
 
-function typed(input) { const { value, dataset } = input; if (value === "true" || value === "false") return value === "true"; return input.type === "number" ? Number(value) : (dataset.usual === value ? value : value); }
+function typed({ type, value }) { if (value === "true" || value === "false") return value === "true"; return type === "number" ? Number(value) : value; }
 
 function request() {
   const chosen = find("task").value, options = {}, conditions = {};
-  for (const input of find("options").querySelectorAll("input")) if (input.value !== input.dataset.usual) options[input.name] = typed(input);
+  for (const input of document.querySelectorAll("#options input, #conditions input")) if (input.value !== input.dataset.usual) options[input.name] = typed(input);
   for (const choice of find("conditions").querySelectorAll("select")) if (choice.value) conditions[choice.name] = choice.value;
   const asked = { model: find("model").value, task: chosen, bars: Number(find("bars").value), seed: Number(find("seed").value), n: Number(find("count").value), qpm: Number(find("qpm").value), options, conditions };
   if (chosen === "vary") asked.strength = Number(find("strength").value);
@@ -189,6 +196,7 @@ async function followLink() {
   asked.n = index + 1;
   find("model").value = asked.model; find("task").value = asked.task; find("seed").value = asked.seed; find("bars").value = asked.bars; find("qpm").value = asked.qpm ?? 84;
   await choose();
+  for (const [name, value] of Object.entries({ ...asked.options, ...asked.conditions })) for (const field of document.querySelectorAll("#options [name], #conditions [name]")) if (field.name === name) field.value = value;
   await make(asked);
   if (index) remember(() => put(state.takes.at(-1).piece, state.takes.at(-1).request));
 }
