@@ -10,6 +10,8 @@ PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are
 OPEN = ("conditions", "options", "taste")  # sections that take any key; what a model has decides
 SWEEP = ("-m", "--multirun")
 QUOTES = ("'", '"')
+LEAST = {"seed": 0, "model.width": 1, "model.voice_hidden": 0, "model.periods": 1}
+MOST = {"seed": 2**32 - 1}
 
 
 def prepared(arguments: Sequence[str]) -> list[str]:
@@ -58,6 +60,18 @@ def check(overrides: Sequence[Any], base: Mapping[str, Any], groups: Sequence[st
             plain, kind = _plain(value), type(default)
             if not fits(plain, kind) and not _names_something(kind, plain):
                 raise ValueError(f"{key}={plain!r} must be {described(kind)}, such as {default!r}")
+            _check_range(key, plain)
+
+
+def _check_range(key: str, value: Any) -> None:
+    """Refuse numbers on which torch or Lightning stumble without naming the setting; all other
+    ranges are checked where a setting is used.
+    """
+    numbers = [n for n in (value if isinstance(value, list) else [value]) if isinstance(n, int)]
+    if numbers and min(numbers) < LEAST.get(key, min(numbers)):
+        raise ValueError(f"{key}={value} must be at least {LEAST[key]}")
+    if numbers and max(numbers) > MOST.get(key, max(numbers)):
+        raise ValueError(f"{key}={value} must be at most {MOST[key]}")
 
 
 def _refuse_unknown(base: Mapping[str, Any], parent: str, name: str) -> None:

@@ -91,6 +91,21 @@ def test_what_is_valid_passes(argument):
     check(parsed(argument), BASE, ["model"])
 
 
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("seed=-1", "seed=-1 must be at least 0"),
+        ("seed=4294967296", "must be at most 4294967295"),
+        ("seed=1,-2", "seed=-2 must be at least 0"),
+        ("model.width=0", r"model\.width=0 must be at least 1"),
+        ("model.periods=[16,0]", r"model\.periods=\[16, 0\] must be at least 1"),
+    ],
+)
+def test_numbers_that_libraries_stumble_over_are_refused(argument, words):
+    with pytest.raises(ValueError, match=words):
+        check(parsed(argument), BASE | {"seed": 1, "model": {"width": 8, "periods": [16]}}, [])
+
+
 def test_one_folder_for_all_jobs_of_a_sweep_is_refused():
     with pytest.raises(ValueError, match="out=X is one folder for all jobs"):
         check_sweep(parsed("seed=1,2", "out=X"))
