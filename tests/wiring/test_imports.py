@@ -43,7 +43,7 @@ PACKAGES = {
     "player": {"audio", "music"},
     "report": {"audio", "corpus", "metrics", "music", "normalization", "player", "readers"},
     "training": {"models", "loading", "metrics"},
-    "sampling": {"audio", "models", "loading", "representations", "music"},
+    "sampling": {"audio", "metrics", "models", "loading", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
     "serving": {"generator", "music", "readers", "sampling"},
     "live": {"generator", "listening", "music", "representations", "sampling"},

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ostinato.metrics.closing import closing_of
 from ostinato.metrics.counts import Count, Counted
 from ostinato.metrics.keys import key_of, keys_by_windows
 from ostinato.metrics.sonorities import IS_DOMINANT, IS_ROOT_TRIAD, above_bass
@@ -57,16 +58,13 @@ def form(piece: Piece) -> dict[str, Count]:
 def endings(piece: Piece) -> dict[str, Count]:
     """Counts of ENDINGS for one whole piece; nothing for a piece without pitched notes."""
     steps = steps_of(piece)
-    starts, lasts = _changes(steps)
-    if not len(starts):
+    closing = closing_of(steps)
+    if closing is None:
         return {}
-    at = starts[-1:]
-    rests = bool(lasts[-1] >= PER_QUARTER and steps.on_beat()[at[0]])
-    is_triad = bool(IS_ROOT_TRIAD[above_bass(steps.classes_T[at], steps.bass_T[at])][0])
     return {
-        "last_sonority": Count(float(rests and is_triad), 1.0),
-        "last_cadence": Count(float(arrivals(steps, starts, lasts)[-1]), 1.0),
-        "last_tonic": Count(float(steps.bass_T[at][0] % CLASSES == key_of(steps) % CLASSES), 1.0),
+        "last_sonority": Count(float(closing.is_triad), 1.0),
+        "last_cadence": Count(float(arrivals(steps, *_changes(steps))[-1]), 1.0),
+        "last_tonic": Count(float(closing.is_tonic), 1.0),
     }
 
 

@@ -34,7 +34,7 @@ OPTIONS = {"infill.particles": "particles"} | {
     key: key
     for key in (
         *("temperature", "top_k", "top_p", "min_p", "split"),
-        *("no_parallels", "best_of", "no_repeat"),
+        *("no_parallels", "end_on", "best_of", "no_repeat"),
     )
 }
 
@@ -106,7 +106,7 @@ def request_of(
     )
     files = [key for key in ("prompt", "end") if getattr(asked, key) is not None]
     task = task_of(named(config, files), asked, able)
-    options = {key: config[key] for key in able.options if key in config}
+    options = {key: config[key] for key in able.options if config.get(key) is not None}
     if isinstance(task, Fill) and "particles" in able.options and gap["particles"] is not None:
         options["particles"] = gap["particles"]
     given = {key: config[key] for key in ("bars", "min_bars", "n", "seed", "conditions")}

@@ -29,6 +29,7 @@ from ostinato.representations.protocol import (
 )
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
+from ostinato.sampling.autoregressive.ends import Ends
 from ostinato.sampling.autoregressive.lines import Lines, draw_split
 from ostinato.sampling.autoregressive.recorded import stepper
 from ostinato.sampling.autoregressive.repeats import NoRepeat
@@ -36,6 +37,7 @@ from ostinato.sampling.prompts import check_tokens
 from ostinato.sampling.sampler import Made
 
 POSITIONS_PER_QUARTER = 32
+END_COLUMN = 0  # that of a grid with an end, or of a stream of events
 
 
 class Chooser:
@@ -51,9 +53,11 @@ class Chooser:
         uniforms: Uniforms,
         decoding: Decoding,
         batch: int,
+        ends: Ends | None = None,
     ) -> None:
         width, voices = model.shape.width, model.shape.voices
         self.grammar, self.uniforms, self.decoding = grammar, uniforms, decoding
+        self.ends = ends
         self.row_BW = np.zeros((batch, width), np.int32)
         self.order, self._last = model.order, model.order[-1]
         self.lines = Lines(voices, batch, width) if voices and decoding.split else None
@@ -67,6 +71,22 @@ class Chooser:
         if mask_BV is not None and not mask_BV.all():
             forbidden = torch.from_numpy(~mask_BV).to(logits_BV.device)
             logits_BV = logits_BV.masked_fill(forbidden, -torch.inf)
+        drawn_B = self._drawn(logits_BV, column, drawing_B)
+        if not self.ends or column != END_COLUMN:
+            return drawn_B
+        refused_B = torch.from_numpy(self.ends.refused(drawn_B.cpu().numpy(), drawing_B))
+        if not refused_B.any():
+            return drawn_B
+        refused_B = refused_B.to(logits_BV.device)
+        others_BV = logits_BV.clone()
+        others_BV[refused_B, self.ends.symbol] = -torch.inf
+        refused_B &= ~others_BV.isneginf().all(dim=1)  # at the limit there is nothing but the end
+        others_BV = torch.where(refused_B[:, None], others_BV, logits_BV)
+        again_B = self._drawn(others_BV, column, refused_B.cpu().numpy())
+        return torch.where(refused_B, again_B, drawn_B)
+
+    def _drawn(self, logits_BV: Tensor, column: int, drawing_B: Mask) -> Tensor:
+        """A sub-token by the logits, which are of what is allowed."""
         device = logits_BV.device
         numbers_B = torch.from_numpy(self.uniforms.next(drawing_B)).to(device)
         if not self.lines or not self.lines.has(column):
@@ -95,17 +115,17 @@ class Chooser:
 
     def follow(self, row_BW: Tokens) -> None:
         """Let a whole row be the latest one."""
-        if self.repeats:
-            self.repeats.push(row_BW)
-        if self.lines:
-            self.lines.push(row_BW)
+        for part in self._followers():
+            part.push(row_BW)
 
     def select(self, index: npt.NDArray[np.int64]) -> None:
         """Keep these sequences between two rows, in this order."""
         self.grammar.select(index)
-        for part in (self.repeats, self.lines):
-            if part:
-                part.select(index)
+        for part in self._followers():
+            part.select(index)
+
+    def _followers(self) -> list[NoRepeat | Lines | Ends]:
+        return [part for part in (self.repeats, self.lines, self.ends) if part]
 
     def _mask(self, column: int, drawing_B: Mask, size: int) -> Mask | None:
         """What may be drawn, (B, V): by the grammar and, if anything is left, without a passage
@@ -150,7 +170,9 @@ class Stream:
             quarters = (extent.bars or 0) * extent.bar_quarters()
             limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * self._prompts.longest + 1)
         model.eval()
-        self._chooser = Chooser(model, self._grammar, Uniforms(seeds), decoding, len(prompts))
+        ends = Ends(representation, decoding.end_on) if decoding.end_on != "any" else None
+        uniforms = Uniforms(seeds)
+        self._chooser = Chooser(model, self._grammar, uniforms, decoding, len(prompts), ends)
         self._steps, self._limit = stepper(model), limit
         self._rank_W = np.argsort(model.order)
         with torch.inference_mode():

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+END_ON = ("any", "triad", "tonic")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
@@ -19,6 +21,9 @@ class Decoding:
     they choose among all symbols). no_parallels: no two voices that move keep a fifth or an octave
     between them, unless nothing else is left; only with split, since alone it makes drones.
 
+    end_on: what the last sonority must be where a piece ends itself, see metrics/closing.py:
+    "triad", "tonic" (a triad on the tonic) or "any". Not for gaps.
+
     best_of: how many pieces are made for each one; the one with the fewest nats a note is kept.
     """
 
@@ -30,6 +35,7 @@ class Decoding:
     particles: int = 64
     split: float = 0.0
     no_parallels: bool = False
+    end_on: str = "any"
     best_of: int = 1
 
     def __post_init__(self) -> None:
@@ -52,6 +58,8 @@ class Decoding:
             raise ValueError(
                 "no_parallels=true needs split, such as split=0.6: otherwise voices stop moving"
             )
+        if self.end_on not in END_ON:
+            raise ValueError(f"end_on={self.end_on} is none of {', '.join(END_ON)}")
         for name in ("particles", "best_of"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")

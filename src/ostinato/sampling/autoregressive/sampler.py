@@ -11,10 +11,11 @@ import torch
 
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.spec import Given
-from ostinato.music.piece import Piece
+from ostinato.music.piece import VOICES, Piece
 from ostinato.representations.protocol import Extent, Fillable, Representation, Tokens
 from ostinato.sampling.autoregressive.decode import Stream, decode
 from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.ends import has_end
 from ostinato.sampling.autoregressive.infill import Gaps, infill
 from ostinato.sampling.autoregressive.session import BarSession
 from ostinato.sampling.gaps import free_cells
@@ -57,11 +58,13 @@ class Sampler:
     def _defaults(self) -> dict[str, Any]:
         """The options with their defaults: on grids, decoding is split."""
         options = asdict(Decoding())
+        if not has_end(self.representation):
+            del options["end_on"]
+        elif getattr(self.representation, "voices", ()) == VOICES:
+            options["end_on"] = "tonic"
         if self.model.shape.voices:
             return options | {"split": SPLIT}
-        return {
-            key: value for key, value in options.items() if key not in ("split", "no_parallels")
-        }
+        return {k: v for k, v in options.items() if k not in ("split", "no_parallels")}
 
     def sample(self, jobs: Sequence[Job]) -> list[Made]:
         """Neighbouring jobs of one length and options share batches."""
