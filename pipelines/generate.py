@@ -28,7 +28,7 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.sampling.request import Request
 
     # or refused, before anything is loaded
-    Request(**{key: config[key] for key in ("bars", "min_bars", "n", "seed")})
+    Request(**{key: config[key] for key in ("bars", "n", "seed")})
     files = [key for key in ("prompt", "end") if config[key]]
     by_hand.named(config, files)
     from ostinato.generator import Generator

@@ -7,6 +7,7 @@ from typing import Any
 from ostinato.settings import described, fits, refuse_unknown
 
 PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
+TEXTS = ("chords", "key")  # settings whose values have signs that Hydra reads as its own
 OPEN = ("conditions", "options", "taste")  # sections that take any key; what a model has decides
 SWEEP = ("-m", "--multirun")
 QUOTES = ("'", '"')
@@ -16,7 +17,7 @@ MOST = {"seed": 2**32 - 1}
 
 def prepared(arguments: Sequence[str]) -> list[str]:
     """Arguments as Hydra wants them: the flag of a sweep first (argparse takes no settings after it
-    where others stand before it), file names quoted, keys of open sections added.
+    where others stand before it), file names and texts quoted, keys of open sections added.
     """
     settings = [_added(_quoted(argument)) for argument in arguments if argument not in SWEEP]
     return [argument for argument in arguments if argument in SWEEP] + settings
@@ -24,7 +25,7 @@ def prepared(arguments: Sequence[str]) -> list[str]:
 
 def _quoted(argument: str) -> str:
     key, found, value = argument.partition("=")
-    if not found or key not in PATHS or not value or value[0] in QUOTES or "${" in value:
+    if not found or key not in (*PATHS, *TEXTS) or not value or value[0] in QUOTES or "${" in value:
         return argument
     return f"{key}='" + re.sub(r"(\\*)('|$)", _escaped, value) + "'"
 

@@ -16,7 +16,7 @@ from ostinato.sampling.request import (
     EncodedPiece,
     Request,
 )
-from ostinato.sampling.sampler import Job, Made, Session
+from ostinato.sampling.sampler import Finishing, Job, Made, Session
 from ostinato.sampling.write import Sample
 from ostinato.seeds import seed_of
 
@@ -96,6 +96,8 @@ class Generator:
         if failed is None:
             try:
                 piece = self.representation.decode(made.tokens)
+                if isinstance(self._sampler, Finishing):
+                    piece = self._sampler.finish(job, piece)
             except (ValueError, IndexError, KeyError) as error:
                 failed = f"does not decode: {error}"
         request, defaults = job.request, self._able.options

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ostinato.music.chords import KINDS, Chord, parse_chord
 from ostinato.music.piece import Annotation, Key, Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.write_musicxml import spelled, write_musicxml
 from ostinato.readers.read import ReadOptions, read_piece
@@ -52,6 +53,15 @@ def test_notes_of_any_length_and_overlap_survive(tmp_path_factory, piece):
     assert [t.is_drum for t in back.tracks] == [False, True]
     assert back.tracks[0].program == 3
     assert back.warnings == ()
+
+
+def test_chord_symbols_survive(tmp_path, chorale):
+    symbols = [Chord(n % 12, kind, n % 12).name for n, kind in enumerate(KINDS)] + ["Dm7/G", "N.C."]
+    marks = [Annotation(120 * n, "chord", name) for n, name in enumerate([*symbols, "unknown"])]
+    back = there_and_back(tmp_path, replace(chorale(3), annotations=tuple(marks)))
+    found = [a.value for a in back.annotations if a.kind == "chord"]
+    assert list(map(parse_chord, found)) == list(map(parse_chord, symbols))
+    assert [a.onset for a in back.annotations if a.kind == "chord"] == [a.onset for a in marks[:-1]]
 
 
 def test_a_pickup_bars_tempos_fermatas_and_changes_survive(tmp_path, chorale):

@@ -14,12 +14,32 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from ostinato.files import atomic_file
+from ostinato.music.chords import parse_chord
 from ostinato.music.piece import Piece
 from ostinato.music.timing import bar_onsets
 
 FLATTEST = -3  # a pitch is spelled within twelve fifths, from here beside the key's own
 MIDDLE_C, DRUM_CHANNEL = 60, 10
 NAMES = ("whole", "half", "quarter", "eighth", "16th", "32nd", "64th")
+SYMBOLS = {  # MusicXML's names of kinds of chords
+    "": "major",
+    "m": "minor",
+    "7": "dominant",
+    "maj7": "major-seventh",
+    "m7": "minor-seventh",
+    "6": "major-sixth",
+    "m6": "minor-sixth",
+    "dim": "diminished",
+    "dim7": "diminished-seventh",
+    "m7b5": "half-diminished",
+    "mmaj7": "major-minor",
+    "aug": "augmented",
+    "aug7": "augmented-seventh",
+    "sus4": "suspended-fourth",
+    "sus2": "suspended-second",
+    "7sus4": "suspended-fourth",
+    "5": "power",
+}
 PLAIN = {Fraction(4, 2**n): name for n, name in enumerate(NAMES)}
 # quarters → name, dots, and whether three take the time of two
 VALUES = (
@@ -41,8 +61,9 @@ class Chord:
 def write_musicxml(path: Path, piece: Piece) -> None:
     """Write one piece as partwise MusicXML, atomically and with the same bytes every time.
 
-    Left out: ids, labels, warnings, roles, velocities, notes of no length, and annotations other
-    than bars and fermatas; a fermata stands over all notes that begin with it.
+    Chord symbols stand in the first part. Left out: ids, labels, warnings, roles, velocities, notes
+    of no length, and annotations other than bars, chords that are known and fermatas; a fermata
+    stands over all notes that begin with it.
 
     Raises:
         ValueError: a piece without tracks, which is no score.
@@ -116,6 +137,7 @@ class _Bar:
         self.measure, self.piece, self.span = measure, piece, span
         self.at = span[0]
         self.fermatas = {note.onset for note in piece.annotations if note.kind == "fermata"}
+        self.symbols = [(a.onset, a.value) for a in piece.annotations if a.kind == "chord"]
 
     def fill(self, part: int, voices: Sequence[Sequence[Chord]]) -> None:
         """Signs, then one voice after the other; the first one with rests, to the end."""
@@ -132,6 +154,10 @@ class _Bar:
             if start <= tempo.onset < end:
                 self._move(tempo.onset)
                 self._tempo(tempo.qpm)
+        for onset, symbol in self.symbols if part == 0 else ():
+            if start <= onset < end:
+                self._move(onset)
+                self._symbol(symbol)
         for number, voice in enumerate(voices, 1):
             first = bisect_right(voice, start, key=lambda chord: chord.end)
             last = bisect_right(voice, end - 1, key=lambda chord: chord.onset)
@@ -178,6 +204,34 @@ class _Bar:
         SubElement(metronome, "beat-unit").text = "quarter"
         SubElement(metronome, "per-minute").text = f"{qpm:.6g}"
         SubElement(direction, "sound", tempo=repr(float(qpm)))
+
+    def _symbol(self, text: str) -> None:
+        """A chord symbol, in flats or sharps as it is written; none where it is not known."""
+        try:
+            chord = parse_chord(text)
+        except ValueError:
+            return
+        harmony = SubElement(self.measure, "harmony")
+        if chord is None:
+            SubElement(SubElement(harmony, "root"), "root-step", text="").text = "C"
+            SubElement(harmony, "kind", text="N.C.").text = "none"
+            return
+        name, _, bass = text.partition("/")
+        self._pitch_class(SubElement(harmony, "root"), "root", name)
+        written = name.lstrip("ABCDEFG").lstrip("#b")
+        SubElement(harmony, "kind", text=written).text = SYMBOLS[chord.kind]
+        if chord.bass != chord.root:
+            self._pitch_class(SubElement(harmony, "bass"), "bass", bass)
+        if chord.kind == "7sus4":
+            degree = SubElement(harmony, "degree")
+            for part, value in (("value", "7"), ("alter", "0"), ("type", "add")):
+                SubElement(degree, f"degree-{part}").text = value
+
+    @staticmethod
+    def _pitch_class(element: Element, kind: str, name: str) -> None:
+        SubElement(element, f"{kind}-step").text = name[0]
+        if alter := {"#": 1, "b": -1}.get(name[1:2]):
+            SubElement(element, f"{kind}-alter").text = str(alter)
 
     def _rest(self, to: int, voice: int) -> None:
         if voice > 1:

@@ -29,6 +29,8 @@ from ostinato.sampling.tasks import (
     task_of,
 )
 
+NO_FILL: Mapping[str, Any] = {"bars": None, "roles": []}
+SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
 # settings of conf/generate.yaml that some models' samplers lack, with their names as options
 OPTIONS = {"infill.particles": "particles"} | {
     key: key
@@ -53,6 +55,7 @@ def prepared(
         ValueError: settings that contradict each other, or what a prompt lacks.
     """
     said = []
+    config = with_shorthands(config, able)
     if named(config, read) == HARMONIZE and able.roles:
         melody, remark = melody_alone(read["prompt"], able.roles)
         read, said = {"prompt": melody}, [remark]
@@ -65,6 +68,39 @@ def prepared(
     return request, said
 
 
+def with_shorthands(config: Mapping[str, Any], able: Capabilities) -> dict[str, Any]:
+    """conf/generate.yaml with what is said in short in its long form.
+
+    Each of SHORTHANDS is an option of a model's sampler, else a condition; `fill` is `infill`;
+    config may lack them. A band makes exactly `bars` bars where `min_bars` is not given.
+
+    Raises:
+        ValueError: something that this model does not know, or that is said twice.
+    """
+    options, conditions = dict(config["options"]), dict(config["conditions"])
+    for name in SHORTHANDS:
+        value = config.get(name)
+        if value is None or value == []:
+            continue
+        names = [spec.name for spec in able.conditions]
+        if name not in able.options and name not in names:
+            raise ValueError(
+                f"this model has no {name}; its options: {', '.join(able.options) or 'none'}; its "
+                f"conditions: {', '.join(names) or 'none'}"
+            )
+        home = options if name in able.options else conditions
+        if home.get(name, value) != value:
+            raise ValueError(f"{name}={value} contradicts {home[name]}: say it once")
+        home[name] = value
+    gap, fill = dict(config["infill"]), config.get("fill", NO_FILL)
+    gap |= {"bars": fill["bars"] or gap["bars"], "voices": fill["roles"] or gap["voices"]}
+    least = config["min_bars"]
+    if least is None:
+        least = config["bars"] if "roles" in able.options else 1
+    said = {"options": options, "conditions": conditions, "infill": gap, "min_bars": least}
+    return dict(config) | said
+
+
 def named(config: Mapping[str, Any], files: Collection[str]) -> str:
     """The task of conf/generate.yaml; raises ValueError for settings that contradict it.
 
@@ -73,7 +109,8 @@ def named(config: Mapping[str, Any], files: Collection[str]) -> str:
     gap, given = config["infill"], set(files)
     if config["vary"] is not None:
         given.add("vary")
-    if gap["bars"] is not None or gap["voices"]:
+    fill = config.get("fill", NO_FILL)
+    if any((gap["bars"], gap["voices"], fill["bars"], fill["roles"])):
         given.add("infill")
     return task_named(config["task"], given)
 
@@ -106,7 +143,8 @@ def request_of(
     )
     files = [key for key in ("prompt", "end") if getattr(asked, key) is not None]
     task = task_of(named(config, files), asked, able)
-    options = {key: config[key] for key in able.options if config.get(key) is not None}
+    named_here = [key for key in able.options if key not in SHORTHANDS]
+    options = {key: config[key] for key in named_here if config.get(key) is not None}
     if isinstance(task, Fill) and "particles" in able.options and gap["particles"] is not None:
         options["particles"] = gap["particles"]
     given = {key: config[key] for key in ("bars", "min_bars", "n", "seed", "conditions")}
@@ -119,7 +157,8 @@ def voiced(piece: Piece, representation: Representation) -> Piece:
     Where a representation needs only some of its roles, tracks keep the roles that they have.
     """
     voices: Sequence[str] = getattr(representation, "voices", ())
-    if not _needs_all(representation) and {track.role for track in piece.tracks} & set(voices):
+    known = getattr(representation, "heard_roles", voices)
+    if not _needs_all(representation) and {track.role for track in piece.tracks} & set(known):
         return piece
     return with_voices(piece, voices)
 

@@ -186,7 +186,7 @@ class Capabilities:
         self._check_names(system, "option", request.options, list(self.options))
         for spec in self.conditions:
             if spec.name in request.conditions:
-                spec.code_of(request.conditions[spec.name])
+                _check_value(spec, request.conditions[spec.name])
         if isinstance(task, Fill):
             self._check_names(system, "role", task.free.roles, list(self.roles))
 
@@ -205,3 +205,18 @@ class Capabilities:
                 f"{system} has no {kind} {', '.join(unknown)}; "
                 f"its {kind}s: {', '.join(known) or 'none'}"
             )
+
+
+def _check_value(spec: ConditionSpec, value: str | float) -> None:
+    """Raise ValueError for an unknown value; it names those that there are, with their pieces."""
+    try:
+        spec.code_of(value)
+    except ValueError as error:
+        if not spec.pieces:
+            raise
+        known = ", ".join(
+            f"{name} ({pieces})" for name, pieces in zip(spec.values, spec.pieces, strict=True)
+        )
+        raise ValueError(
+            f"{spec.name}={value!r} is none of: {known}; in brackets, how many pieces have it"
+        ) from error

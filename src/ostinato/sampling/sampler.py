@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -69,3 +69,11 @@ class Sampler(Protocol):
 
     def session(self, job: Job) -> Session:
         """The piece of a job, bar by bar; raises ValueError where that cannot be done."""
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A sampler whose decoded pieces lack something that was asked for, such as their tempo."""
+
+    def finish(self, job: Job, piece: Piece) -> Piece:
+        """The decoded piece of a job with all that was asked for."""

@@ -49,12 +49,13 @@ from ostinato.representations.events.parts.quantize import (
 )
 from ostinato.representations.events.parts.roles_grammar import RolesGrammar
 from ostinato.representations.events.parts.roles_write import (
+    latest,
     part_of_tracks,
     steps_of_bars,
     write_roles,
 )
 from ostinato.representations.events.parts.vocabulary import parse_meter
-from ostinato.representations.events.parts.voices import notes_of_roles
+from ostinato.representations.events.parts.voices import check_played, notes_of_roles
 from ostinato.representations.protocol import (
     Extent,
     Mask,
@@ -192,6 +193,7 @@ class Roles:
         """
         piece = pickup_as_rests(piece, self.meters)
         played, unchosen = self._as_played(piece)
+        check_played(piece, played, {role: self._played_by(role) for role in self.roles})
         notes = notes_of_roles(played, self.roles, needed=self.needed == "all")
         low, high = np.array([self._register(role) for role in self.roles]).T[:, notes["track"]]
         outside = (notes["pitch"] < low) | (notes["pitch"] > high)
@@ -230,9 +232,13 @@ class Roles:
         """Tokens of shape (T, 1) with the end token."""
         return self.write(self.quantize(piece).piece)
 
-    def write(self, quantized: Piece) -> Tokens:
-        """Tokens of shape (T, 1), with the end token, of a piece as `quantize` gives it."""
-        return np.append(self._write(quantized), np.zeros((1, 1), np.int32), axis=0)
+    def write(self, quantized: Piece, bars: int | None = None) -> Tokens:
+        """Tokens of shape (T, 1), with the end token, of a piece as `quantize` gives it.
+
+        bars: how many; None: as many as sound.
+        """
+        tokens = self._write(quantized, count=bars)
+        return np.append(tokens, np.zeros((1, 1), np.int32), axis=0)
 
     def decode(self, tokens: Tokens) -> Piece:
         """The music of a sequence, complete or not; a note without its duration is left out."""
@@ -242,7 +248,7 @@ class Roles:
         steps = layout.bar_steps[values[bars]]
         starts = np.cumsum(steps) - steps
         bar_of = np.cumsum(kinds == BAR) - 1
-        places = _latest(kinds == POSITION, values)
+        places = latest(kinds == POSITION, values)
         found = np.flatnonzero(kinds == PITCH)
         found = found[(found + 1 < len(kinds)) & (np.append(kinds, -1)[found + 1] == DURATION)]
         notes = np.zeros(len(found), dtype=NOTE)
@@ -359,6 +365,11 @@ class Roles:
         ]
         return replace(piece, tracks=tuple(tracks)), unchosen
 
+    @property
+    def heard_roles(self) -> tuple[str, ...]:
+        """Roles of tracks that play one of ours."""
+        return tuple(source for role in self.roles for source in self._played_by(role))
+
     def _played_by(self, role: str) -> list[str]:
         return list(self.sources.get(role, [role]))
 
@@ -387,10 +398,3 @@ class Roles:
 def build(options: Mapping[str, Any]) -> Roles:
     """Roles from plain settings; raises ValueError for an unknown option."""
     return options_from("roles", Roles, options)
-
-
-def _latest(where: Mask, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """At every place the value of the latest place that `where` marks, 0 before the first."""
-    at = np.maximum.accumulate(np.where(where, np.arange(len(where)), -1))
-    found: npt.NDArray[np.int64] = np.where(at >= 0, values[at], 0)
-    return found

@@ -10,9 +10,20 @@ class BandDecoding(Decoding):
     """Options of `Decoding`, and what a piece keeps by construction.
 
     roles: those that play, and no others; empty: the model chooses. meter: of all bars, such as
-    3/4; empty: the model chooses.
+    3/4; empty: the model chooses, or 4/4 under given chords. chords: bars of symbols, such as
+    `Dm7 G7 | Cmaj7`, from the beginning again when they are over; empty: the model chooses. key:
+    such as D or F#m, to which the piece is transposed; empty: as the model makes it. tempo:
+    quarters a minute; 0: that of the prompt, or a usual one.
     """
 
     particles: int = 4
     roles: tuple[str, ...] = ()
     meter: str = ""
+    chords: str = ""
+    key: str = ""
+    tempo: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tempo and not 10 <= self.tempo <= 400:
+            raise ValueError(f"tempo={self.tempo:g} must be 10 to 400 quarters a minute")

@@ -5,17 +5,24 @@ from dataclasses import asdict, replace
 from typing import Any, cast
 
 import numpy as np
+import torch
 
 from ostinato.models.ensemble.band import Model
+from ostinato.models.ensemble.parts.names import SCALE
+from ostinato.models.spec import Given
+from ostinato.music.chords import ROLE
 from ostinato.music.piece import Piece
 from ostinato.representations.events.roles import Roles
 from ostinato.representations.protocol import Extent, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.sampler import Sampler as Streamed
+from ostinato.sampling.ensemble.asked import check_request, conditions_of
 from ostinato.sampling.ensemble.decoding import BandDecoding
+from ostinato.sampling.ensemble.finish import finished
+from ostinato.sampling.ensemble.harmony import heard, progression_tokens, under_progression
 from ostinato.sampling.ensemble.refill import Score, refill, score_of
 from ostinato.sampling.prompts import prompt_of
-from ostinato.sampling.request import Capabilities, Continue, Fill, Vary
+from ostinato.sampling.request import Capabilities, Continue, Fill, Request, Unconditional, Vary
 from ostinato.sampling.sampler import Job, Made, Session
 from ostinato.settings import checked
 
@@ -35,72 +42,116 @@ class Sampler(Streamed):
         """From left to right; raises ValueError for parts that are made anew."""
         if isinstance(job.request.task, Vary):
             raise ValueError("a variation is made of a whole piece, not bar by bar: sample it")
+        if job.request.options.get("chords"):
+            raise ValueError("a piece under given chords is not made bar by bar: sample it")
         return super().session(job)
 
+    def finish(self, job: Job, piece: Piece) -> Piece:
+        """The piece in the tempo and key that were asked for, with its chords as symbols."""
+        asked = conditions_of(job, self.model.conditions)
+        return finished(piece, job.request, self._decoding(job.request), asked, self._roles())
+
     def _defaults(self) -> dict[str, Any]:
-        return {k: v for k, v in asdict(BandDecoding()).items() if k not in NOT_STREAMED}
+        unheard = () if ROLE in self._roles().roles else ("chords",)
+        left_out = (*NOT_STREAMED, *unheard)
+        return {k: v for k, v in asdict(BandDecoding()).items() if k not in left_out}
+
+    def _decoding(self, request: Request) -> BandDecoding:
+        return checked(BandDecoding, "sampling", self._defaults() | dict(request.options))
 
     def _alike(self, job: Job) -> tuple[tuple[float, ...], Decoding, int]:
-        request = job.request
-        fills = id(request) if isinstance(request.task, (Fill, Vary)) else 0
+        request, decoding = job.request, self._decoding(job.request)
+        check_request(request, decoding, self._roles())
+        alone = not isinstance(request.task, (Fill, Vary)) and not decoding.chords
         extent = (request.bars, request.min_bars, getattr(request.task, "bars", 0))
-        options = self._defaults() | dict(request.options)
-        return extent, checked(BandDecoding, "sampling", options), fills
+        return extent, decoding, 0 if alone else id(request)
 
     def _extent(self, job: Job) -> Extent:
         meter = job.request.options.get("meter") or None
         return replace(super()._extent(job), meter=meter)
 
+    def _given(self, jobs: Sequence[Job]) -> Given | None:
+        """The conditions that are asked for, or that follow from what is."""
+        known = self.model.conditions
+        if not known:
+            return None
+        able = self.capabilities()
+        codes_BC = torch.tensor([able.codes(conditions_of(job, known)) for job in jobs])
+        return Given(codes_BC.to(next(self.model.parameters()).device))
+
     def _prompt(self, job: Job) -> Tokens:
         """The prompt's tokens, or the naming of the roles that are asked for."""
-        known, asked = self._roles(), tuple(job.request.options.get("roles", ()))
-        if unknown := [role for role in asked if role not in known.parts]:
-            raise ValueError(
-                f"roles names {', '.join(unknown)}; this model's roles are {', '.join(known.roles)}"
-            )
-        if isinstance(job.request.task, Continue):
-            if asked:
-                raise ValueError("a continuation has the roles of its prompt: leave roles out")
-            return super()._prompt(job)
-        named = sorted(1 + known.parts.index(role) for role in asked)
+        known, task = self._roles(), job.request.task
+        if isinstance(task, Continue):
+            assert isinstance(task.prompt, Piece)
+            if ROLE in known.roles:
+                task = replace(task, prompt=heard(task.prompt))
+            return super()._prompt(replace(job, request=replace(job.request, task=task)))
+        asked = self._decoding(job.request).roles
+        if asked and ROLE in known.roles:
+            asked = (*asked, ROLE)
+        named = sorted({1 + known.parts.index(role) for role in asked})
         return np.array(named, np.int32).reshape(-1, 1)
 
     def _fill(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
-        """A gap of one region, or for a variation a random share of all parts."""
-        task, known = jobs[0].request.task, self._roles()
-        assert isinstance(task, (Fill, Vary))
-        piece = task.piece
-        assert isinstance(piece, Piece)
-        tokens = prompt_of(known, piece, jobs[0].request.bars)
-        model = cast(Model, self.model)
+        """A gap of one region, a random share of all parts, or what plays under given chords."""
+        known, model = self._roles(), cast(Model, self.model)
+        assert isinstance(decoding, BandDecoding)
+        if isinstance(jobs[0].request.task, Unconditional):
+            decoding = replace(decoding, particles=1)  # chords are heard bar by bar as they come
         conditions = model.condition(len(jobs), self._given(jobs))
         return [
-            refill(model, known, self._score(task, tokens, job.seed), row_D, job.seed, decoding)
+            refill(model, known, self._score(job, decoding, row_D), row_D, job.seed, decoding)
             for job, row_D in zip(jobs, conditions, strict=True)
         ]
 
-    def _score(self, task: Fill | Vary, tokens: Tokens, seed: int) -> Score:
+    def _score(self, job: Job, decoding: BandDecoding, row_D: torch.Tensor) -> Score:
         """What to keep and what to make anew."""
-        known, piece = self._roles(), task.piece
+        known, task = self._roles(), job.request.task
+        if isinstance(task, Unconditional):
+            bars = job.request.bars
+            tokens = progression_tokens(known, decoding.chords, bars, decoding.meter)
+            roles = decoding.roles or self._drawn_roles(job.seed, row_D)
+            return score_of(known, tokens, (1, bars + 1), [r for r in roles if r != ROLE])
+        assert isinstance(task, (Fill, Vary))
+        piece = task.piece
         assert isinstance(piece, Piece)
-        bars = sorted(known.bar_starts(tokens))
+        has_role = ROLE in known.roles
+        tokens = prompt_of(known, heard(piece) if has_role else piece, job.request.bars)
+        bars_there = sorted(known.bar_starts(tokens))
         name = piece.source or piece.id
-        if not bars:
+        if not bars_there:
             raise ValueError(f"prompt {name} holds no whole bar: ask for more bars")
-        whole, playing = (1, bars[-1] + 1), tuple(known.playing(tokens))
+        if decoding.chords:
+            tokens = under_progression(known, tokens, decoding.chords)
+        whole, playing = (1, bars_there[-1] + 1), known.playing(tokens)
+        players = [role for role in playing if role != ROLE]
         if isinstance(task, Vary):
-            rng = np.random.default_rng([seed, 1])
-            score = score_of(known, tokens, whole, playing)
+            rng = np.random.default_rng([job.seed, 1])
+            score = score_of(known, tokens, whole, players)
             chosen = {part for part in sorted(score.free) if rng.random() < task.strength}
-            return score_of(known, tokens, whole, playing, chosen)
-        span = task.free.bars or whole
-        score = score_of(known, tokens, span, task.free.roles or playing)
+            return score_of(known, tokens, whole, players, chosen)
+        span, free = task.free.bars or whole, list(task.free.roles or players)
+        if has_role and ROLE not in playing and ROLE not in free:
+            free.append(ROLE)  # a melody alone does not tell its chords
+        score = score_of(known, tokens, span, free)
         if not score.free:
             raise ValueError(
-                f"infill.bars={list(span)} lie outside prompt {name}, which has bars {bars[0]} to "
-                f"{bars[-1]}: name bars that it has"
+                f"infill.bars={list(span)} lie outside prompt {name}, which has bars "
+                f"{bars_there[0]} to {bars_there[-1]}: name bars that it has"
             )
         return score
+
+    def _drawn_roles(self, seed: int, row_D: torch.Tensor) -> list[str]:
+        """Roles that play under given chords, as likely as the model names them; one at least."""
+        known, model = self._roles(), cast(Model, self.model)
+        with torch.inference_mode():
+            plays_R = torch.sigmoid(SCALE * model.names.plays(row_D)).tolist()
+        players = [(share, role) for share, role in zip(plays_R, known.parts, strict=True)]
+        players = [(share, role) for share, role in players if role != ROLE]
+        rng = np.random.default_rng([seed, 2])
+        drawn = [role for share, role in players if rng.random() < share]
+        return drawn or [max(players)[1]]
 
     def _roles(self) -> Roles:
         assert isinstance(self.representation, Roles)

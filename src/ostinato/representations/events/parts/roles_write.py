@@ -65,6 +65,13 @@ def part_of_tracks(tracks: Sequence[str], parts: Sequence[str]) -> Ints:
     return np.array([parts.index(role) for role in tracks], dtype=np.int64)
 
 
+def latest(where: Mask, values: Ints) -> Ints:
+    """At every place the value of the latest place that `where` marks, 0 before the first."""
+    at = np.maximum.accumulate(np.where(where, np.arange(len(where)), -1))
+    found: Ints = np.where(at >= 0, values[at], 0)
+    return found
+
+
 def _rows(*columns: Any) -> Ints:
     """Columns of one length, or numbers, as an array of shape (6, N)."""
     return np.stack(np.broadcast_arrays(*columns)).astype(np.int64)

@@ -1,6 +1,6 @@
 """Which notes of a piece are which voice of the event representations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,20 @@ def notes_by_place(piece: Piece, *, merged: bool) -> Notes:
     if not len(notes):
         raise Unencodable("no notes", f"{piece.id}: no notes")
     return notes
+
+
+def check_played(piece: Piece, played: Piece, sources: Mapping[str, Sequence[str]]) -> None:
+    """Raise Unencodable, with the mapping that was tried, where no track plays a role.
+
+    played: the piece with the roles that its tracks play. sources: by role, what plays it.
+    """
+    if not len(piece.notes) or any(track.role for track in played.tracks):
+        return
+    tracks = ", ".join(f"{t.name or 'unnamed'} ({t.role or 'no role'})" for t in piece.tracks)
+    known = "; ".join(f"{role} by {', '.join(names)}" for role, names in sources.items())
+    raise Unencodable(
+        "no notes", f"{piece.id}: no track plays a role. Tracks: {tracks}. Played: {known}"
+    )
 
 
 def _by_voice(piece: Piece, numbers: npt.NDArray[np.int64]) -> Notes:

@@ -1,0 +1,69 @@
+"""Stage: mix the corpora and encode the parts as data/tokens/band; writes mix.json, its counts."""
+
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import cast
+
+import yaml
+
+from ostinato.corpus.store import iterate_corpus, read_summary
+from ostinato.files import write_json
+from ostinato.representations.events.roles import Roles
+from ostinato.representations.protocol import Unencodable
+from ostinato.representations.registry import build
+from ostinato.representations.store import describe, write_encoding
+from ostinato.reproduction.folder import read_params, run_stage
+from ostinato.reproduction.mix import (
+    Mix,
+    Part,
+    Source,
+    chosen,
+    counted,
+    levelled,
+    parts_of,
+    renamed,
+    warnings_of,
+    weighted,
+)
+from ostinato.settings import checked
+
+
+def encode() -> None:
+    """Reads data/corpus/*, writes data/tokens/band and mix.json."""
+    options = read_params()["mix"]
+    sources = {
+        name: checked(Source, f"mix.sources.{name}", found)
+        for name, found in options.pop("sources").items()
+    }
+    file = Path("../../conf/representation") / f"{options.pop('representation')}.yaml"
+    representation = cast(Roles, build(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    mix = checked(Mix, "mix", options)
+    parts, set_aside = [], []
+    for name, source in sources.items():
+        for entry in chosen(name, iterate_corpus(Path("data/corpus") / name), source, mix):
+            for part in parts_of(name, entry, source, mix):
+                found = renamed(part, representation.sources)
+                try:
+                    quantized = representation.quantize(found.piece).piece
+                except Unencodable:
+                    set_aside.append(found)
+                    continue
+                more = source.more.get(found.piece.labels.get("style", ""), 1)
+                parts.append(Part(found, quantized, source.copies * more))
+    parts, limits = levelled(parts, mix.levels)
+    counts = counted(parts)
+    origins = {name: read_summary(Path("data/corpus") / name)["origin"] for name in sources}
+    origin = {
+        key: " | ".join(f"{name}: {found[key]}" for name, found in origins.items())
+        for key in ("licence", "citation", "url")
+    }
+    entries = chain(weighted(parts), set_aside)  # the latter for its list of reasons
+    summary = write_encoding(Path("data/tokens/band"), "band", entries, representation, origin)
+    lines = [describe("band", summary), *(f"warning: {text}" for text in warnings_of(counts))]
+    sys.stdout.write("\n".join(lines) + "\n")
+    write_json(Path("mix.json"), counts | {"limits_of_levels": limits})
+
+
+if __name__ == "__main__":
+    run_stage(encode)

@@ -1,0 +1,110 @@
+"""What a request for a band asks besides its task, and what cannot be asked together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.models.spec import ConditionSpec
+from ostinato.music.chords import ROLE, parse_progression
+from ostinato.music.keys import parse_key
+from ostinato.representations.events.roles import Roles
+from ostinato.representations.protocol import read_meter
+from ostinato.sampling.ensemble.decoding import BandDecoding
+from ostinato.sampling.request import Continue, Fill, Request, Vary
+from ostinato.sampling.sampler import Job
+
+TEMPO, METER, MODE = "tempo", "meter", "mode"
+LEVELS = ("density_", "register_")  # conditions of one role
+
+
+def check_request(request: Request, asked: BandDecoding, known: Roles) -> None:
+    """Raise ValueError for unknown roles, meters, chords or keys, and for contradictions."""
+    if unknown := [role for role in asked.roles if role not in known.parts]:
+        raise ValueError(
+            f"roles names {', '.join(unknown)}; this model's roles are {', '.join(known.roles)}"
+        )
+    if asked.meter and asked.meter not in known.meters:
+        read_meter(asked.meter)
+        raise ValueError(f"meter={asked.meter} is none of {', '.join(known.meters)}")
+    if asked.chords:
+        parse_progression(asked.chords)
+    _check_task(request, asked)
+    _check_key(request, asked)
+    named = {METER: asked.meter, TEMPO: asked.tempo}
+    for name, value in named.items():
+        given = request.conditions.get(name)
+        if value and given is not None and given != value:
+            raise ValueError(f"{name}={value} contradicts conditions.{name}={given}: leave one out")
+    if asked.roles:
+        for name in request.conditions:
+            role = next((name.removeprefix(p) for p in LEVELS if name.startswith(p)), "")
+            if role and role not in asked.roles:
+                raise ValueError(
+                    f"conditions.{name} is of a role that does not play: name {role} in "
+                    f"roles=[{','.join(asked.roles)}], or leave the condition out"
+                )
+
+
+def conditions_of(job: Job, known: Sequence[ConditionSpec]) -> dict[str, str | float]:
+    """The conditions of a job: those asked for; of its meter, key and tempo those that are given;
+    and a tempo as often as training pieces have it where none is, for pieces from nothing.
+    """
+    request = job.request
+    asked = dict(request.conditions)
+    specs = {spec.name: spec for spec in known}
+    meter = request.options.get("meter")
+    if meter and METER in specs and meter in specs[METER].values:
+        asked.setdefault(METER, meter)
+    if (key := request.options.get("key")) and MODE in specs:
+        asked.setdefault(MODE, parse_key(key).mode)
+    if TEMPO in specs and TEMPO not in asked:
+        tempo = request.options.get("tempo") or tempo_of_prompt(request)
+        asked[TEMPO] = float(tempo or _drawn(specs[TEMPO], job.seed))
+    return asked
+
+
+def tempo_of_prompt(request: Request) -> float:
+    """Of the prompt's beginning; 0 without one."""
+    task = request.task
+    piece = getattr(task, "prompt", None) or getattr(task, "piece", None)
+    tempos = getattr(piece, "tempos", ())
+    return float(tempos[0].qpm) if tempos else 0.0
+
+
+def _drawn(spec: ConditionSpec, seed: int) -> float:
+    """The middle of a bin, drawn by its pieces; of the outer ones a little beyond the edge."""
+    shares = np.array(spec.pieces or [1] * len(spec.values), dtype=np.float64)
+    place = int(np.random.default_rng([seed, 3]).choice(len(shares), p=shares / shares.sum()))
+    edges = [spec.edges[0] * 0.9, *spec.edges, spec.edges[-1] * 1.1]
+    return float(round((edges[place] + edges[place + 1]) / 2))
+
+
+def _check_task(request: Request, asked: BandDecoding) -> None:
+    task = request.task
+    if isinstance(task, Continue) and asked.roles:
+        raise ValueError("a continuation has the roles of its prompt: leave roles out")
+    if isinstance(task, Continue) and asked.chords:
+        raise ValueError(
+            "a continuation has the chords of its prompt: leave chords out, or fill a prompt"
+        )
+    if isinstance(task, (Fill, Vary)):
+        if asked.roles:
+            raise ValueError("roles are those of a piece from nothing: name fill.roles instead")
+        if asked.meter:
+            raise ValueError("a prompt has its own meter: leave meter out")
+    if isinstance(task, Fill) and asked.chords and ROLE in task.free.roles:
+        raise ValueError(f"chords are given, so {ROLE} is not to be made: leave it out of roles")
+
+
+def _check_key(request: Request, asked: BandDecoding) -> None:
+    if not asked.key:
+        return
+    mode = parse_key(asked.key).mode
+    if asked.chords or isinstance(request.task, (Continue, Fill, Vary)):
+        known = "chords" if asked.chords else "the prompt"
+        raise ValueError(f"key={asked.key}: the key is that of {known}; leave key out")
+    if request.conditions.get(MODE, mode) != mode:
+        raise ValueError(
+            f"key={asked.key} is {mode}, and conditions.{MODE}={request.conditions[MODE]}: "
+            "leave one out"
+        )

@@ -1,0 +1,179 @@
+"""What is asked of a band: chords, roles, key, tempo, conditions; and what contradicts itself."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from ostinato.models.registry import build
+from ostinato.models.spec import ArraySpec
+from ostinato.music.chords import ROLE
+from ostinato.music.piece import Annotation, Meter, Piece, Tempo, Track, make_notes
+from ostinato.representations.protocol import Unencodable
+from ostinato.representations.registry import build as representation_of
+from ostinato.representations.store import codec_of
+from ostinato.sampling.ensemble.finish import in_key
+from ostinato.sampling.registry import sampler_of
+from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
+from ostinato.sampling.sampler import Job
+
+FORM = representation_of(
+    {
+        "kind": "roles",
+        "roles": ["melody", "bass", "drums", ROLE],
+        "order": [ROLE, "melody", "bass", "drums"],
+        "meters": ["3/4", "4/4"],
+        "sources": {"melody": ["melody", "reed"]},
+        "registers": {"melody": [60, 84], "bass": [36, 60], "drums": [35, 50], ROLE: [31, 65]},
+    }
+)
+CONDITIONS = [
+    {"name": "style", "values": ["jazz", "rock"], "pieces": [3, 2]},
+    {"name": "mode", "values": ["major", "minor"], "pieces": [3, 2]},
+    {"name": "meter", "values": ["3/4", "4/4"], "pieces": [1, 4]},
+    {"name": "density_bass", "values": ["high", "low"], "pieces": [3, 2]},
+    {
+        "name": "tempo",
+        "values": ["below 90", "90 to below 140", "from 140"],
+        "pieces": [0, 5, 0],
+        "edges": [90, 140],
+    },
+]
+SPEC = ArraySpec.of(codec_of(FORM) | {"conditions": CONDITIONS})
+MICRO = {"width": 16, "layers": 1, "heads": 2, "coordinator_layers": 1, "heard": 4}
+MICRO |= {"memory": 24, "coordinator_memory": 12, "dropout": 0.0}
+MICRO |= {"conditions": [found["name"] for found in CONDITIONS]}
+
+
+@cache
+def sampler():
+    torch.manual_seed(1)
+    return sampler_of(build("band", MICRO, SPEC).eval(), FORM, "band")
+
+
+def made(**settings):
+    """A piece as a generator makes it of a request."""
+    request = Request(**({"bars": 2, "min_bars": 2} | settings))
+    if isinstance(request.task, Fill | Vary):
+        request = replace(request, options={"particles": 1} | dict(request.options))
+    sampler().capabilities().check(request, "band")
+    job = Job(request, 0, 5)
+    [found] = sampler().sample([job])
+    return sampler().finish(job, FORM.decode(found.tokens))
+
+
+def melody(role="melody", name="Tune", **more):
+    notes = make_notes([(0, 4 * i, 4, 60 + 2 * (i % 4), 80) for i in range(8)])
+    return Piece("m", 4, notes, (Track(name, role),), meters=(Meter(0, 4, 4),), **more)
+
+
+def symbols(piece):
+    return [(sign.onset, sign.value) for sign in piece.annotations if sign.kind == "chord"]
+
+
+def roles(piece):
+    return sorted(track.role for track in piece.tracks)
+
+
+def test_given_chords_are_kept_and_begin_again():
+    piece = made(bars=3, min_bars=3, options={"chords": "Dm7 G7 | Cmaj7", "roles": ["bass"]})
+    bars = [(0, "Dm7"), (8, "G7"), (16, "Cmaj7"), (32, "Dm7"), (40, "G7")]
+    assert symbols(piece) == bars
+    assert roles(piece) == ["bass"]
+    waltz = made(options={"chords": "C | N.C.", "roles": ["bass"], "meter": "3/4"})
+    assert symbols(waltz) == [(0, "C")]
+    assert waltz.meters[0].numerator == 3
+
+
+def test_roles_are_drawn_under_chords_where_none_are_named():
+    piece = made(options={"chords": "C"})
+    assert roles(piece)
+    assert ROLE not in roles(piece)
+
+
+def test_a_band_is_made_for_a_melody_and_its_chords():
+    task = Fill(melody(tempos=(Tempo(0, 97.0),)), Region(roles=("bass", "drums")))
+    piece = made(task=task, options={"chords": "Am | F"})
+    assert roles(piece) == ["bass", "drums", "melody"]
+    assert symbols(piece) == [(0, "Am"), (16, "F")]
+    assert piece.voice("melody")["pitch"].tolist() == melody().notes["pitch"].tolist()
+    assert piece.tempos[0].qpm == 97
+    own = replace(melody(), annotations=(Annotation(0, "chord", "G7"),))
+    heard = made(task=Fill(own, Region(roles=("bass",))))
+    assert symbols(heard) == [(0, "G7")]
+
+
+def test_key_and_tempo_are_those_that_were_asked_for():
+    piece = made(bars=1, min_bars=1, options={"key": "F#m", "tempo": 77.0, "roles": ["bass"]})
+    assert piece.tempos == (Tempo(0, 77.0),)
+    assert [(key.fifths, key.mode) for key in piece.keys] == [(3, "minor")]
+    drawn = made(bars=1, min_bars=1, options={"roles": ["bass"]})
+    assert 90 <= drawn.tempos[0].qpm < 140  # as training pieces have
+
+
+def test_a_piece_is_moved_to_its_key_but_for_drums():
+    scale = [(0, 4 * i, 4, p, 80) for i, p in enumerate([60, 62, 64, 65, 67, 69, 71, 60])]
+    tracks = (Track("a", "melody"), Track("d", "drums", 0, True))
+    piece = Piece("m", 4, make_notes([*scale, (1, 0, 4, 36, 80)]), tracks)
+    for name, moved in (("E", 4), ("G", -5), ("C", 0)):
+        found = in_key(piece, name)
+        assert found.voice("melody")["pitch"][0] == 60 + moved
+        assert found.voice("drums")["pitch"].tolist() == [36]
+
+
+def test_conditions_follow_from_what_is_asked():
+    job = Job(Request(options={"key": "Dm", "meter": "3/4"}, conditions={"tempo": 80}), 0, 1)
+    given = sampler()._given([job])
+    names = [found["name"] for found in CONDITIONS]
+    codes = dict(zip(names, given.codes_BC[0].tolist(), strict=True))
+    assert codes == {"style": -1, "mode": 1, "meter": 0, "density_bass": -1, "tempo": 0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"conditions": {"style": "polka"}}, r"jazz \(3\), rock \(2\)"),
+        ({"options": {"roles": ["tuba"]}}, "melody, bass, drums"),
+        ({"options": {"meter": "5/4"}}, "3/4, 4/4"),
+        ({"options": {"chords": "C | Xyz"}}, "no chord symbol"),
+        ({"options": {"chords": "N.C."}}, "names no chord"),
+        ({"options": {"key": "H"}}, "no key"),
+        ({"options": {"tempo": 4000.0}}, "10 to 400"),
+        ({"options": {"key": "D", "chords": "C"}}, "leave key out"),
+        ({"options": {"key": "D"}, "conditions": {"mode": "minor"}}, "leave one out"),
+        ({"options": {"meter": "3/4"}, "conditions": {"meter": "4/4"}}, "contradicts"),
+        ({"options": {"roles": ["drums"]}, "conditions": {"density_bass": "low"}}, "name bass"),
+        ({"task": Continue(melody(), 1), "options": {"chords": "C"}}, "leave chords out"),
+        ({"task": Vary(melody()), "options": {"roles": ["bass"]}}, "fill.roles"),
+        ({"task": Vary(melody()), "options": {"meter": "3/4"}}, "leave meter out"),
+        ({"task": Vary(melody()), "options": {"key": "D"}}, "leave key out"),
+    ],
+)
+def test_contradictions_and_unknown_values_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        made(**settings)
+
+
+def test_tracks_that_play_no_role_are_refused_with_the_mapping():
+    assert made(task=Fill(melody("reed"), Region(roles=("bass",)))).voice("melody").size
+    with pytest.raises(Unencodable, match=r"Tune \(brass\).*melody by melody, reed"):
+        made(task=Fill(melody("brass"), Region(roles=("bass",))))
+
+
+def test_no_session_under_chords():
+    with pytest.raises(ValueError, match="sample it"):
+        sampler().session(Job(Request(options={"chords": "C"}), 0, 1))
+
+
+def test_a_melody_alone_gets_chords_and_others_keep_theirs():
+    free = made(task=Fill(melody(), Region(roles=("bass",))))
+    assert ROLE not in roles(free)
+    rows = [(0, 0, 32, 72, 80), (1, 0, 32, 36, 80), (0, 0, 32, 64, 80), (0, 0, 32, 67, 80)]
+    two = replace(
+        melody(), notes=make_notes(rows), tracks=(Track("a", "melody"), Track("b", "bass"))
+    )
+    kept = made(task=Fill(two, Region(bars=(1, 2), roles=("drums",))))
+    assert symbols(kept)[0] == (0, "C")
+    assert np.array_equal(kept.voice("bass")["pitch"], two.voice("bass")["pitch"])
