@@ -45,7 +45,7 @@ def key_of_piece(piece: Piece, mode: str = "") -> tuple[int, str] | None:
         return None
     weights = np.bincount(
         notes["pitch"] % CLASSES, weights=notes["duration"].astype(float), minlength=CLASSES
-    )
+    ).astype(np.float64)
     scores = _centred(weights) @ _KEYS.T
     if mode:
         other = slice(CLASSES) if mode == "minor" else slice(CLASSES, 2 * CLASSES)
