@@ -1,4 +1,4 @@
-"""Stage: the band in half precision as pretrained/band, and its likelihoods by role and style."""
+"""Stage: the band in half precision in `pretrained`, and its likelihoods by role and style."""
 
 import sys
 from pathlib import Path
@@ -10,11 +10,11 @@ from ostinato.reproduction.folder import read_params, run_stage
 from ostinato.sampling.load import check_trained_on, load_trained
 from ostinato.sampling.pretrained import keep
 
-KEPT = Path("../../pretrained/band")
+KEPT = Path("pretrained")
 
 
 def score() -> None:
-    """Reads models/band and data/tokens/band; writes pretrained/band, scores.json and table.md."""
+    """Reads models/band and data/tokens/band; writes pretrained, scores.json and table.md."""
     options = read_params()["report"]
     tokens = open_tokens(Path("data/tokens/band"))
     keep(Path("models/band"), KEPT)

@@ -4,7 +4,7 @@ import ast
 import re
 import shlex
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -189,7 +189,7 @@ def test_a_model_file_builds_its_model(path):
     families = {"audio_ddpm": "mel", "band": "roles_choir", "gan": "grid"}
     if form := {"events": "remi"}.get(path.stem) or families.get(path.parent.name):
         chosen = build_representation(strict(CONF / "representation" / f"{form}.yaml"))
-        shape = ArraySpec.of(codec_of(chosen))
+        shape = replace(ArraySpec.of(codec_of(chosen)), conditions=conditions)
     model = build_model(path.parent.name, config["model"], shape)
     assert sum(parameter.numel() for parameter in model.parameters())
     training = checked(TrainingSettings, "training", config["training"])

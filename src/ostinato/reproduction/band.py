@@ -43,66 +43,73 @@ def score_band(
     `without chords` compares pieces that have chords with the same pieces without them, in the
     roles that both have.
     """
-    part, layout = tokens.splits["test"], model.layout
-    roles = list(tokens.codec["representation"]["order"] or tokens.codec["representation"]["roles"])
-    style = next(spec for spec in tokens.codec["conditions"] if spec["name"] == "style")
-    column = [spec["name"] for spec in tokens.codec["conditions"]].index("style")
-    styles = [
-        style["values"][code] if code >= 0 else NO_STYLE
-        for code in part.conditions[np.array(numbers)][:, column].tolist()
-    ]
-    paid = {way: np.zeros((len(numbers), len(roles) + 1)) for way in WAYS}
-    notes = np.zeros((len(numbers), len(roles) + 1))
-    has_chords = np.zeros(len(numbers), dtype=bool)
-    chords = roles.index(ROLE)
-    model.eval()
-    for row, number in enumerate(numbers):
-        piece = torch.from_numpy(part.tokens_of(number)[:, 0].astype(np.int64))
-        given = model.given(conditions_of(part, [number]))
-        notes[row] = _by_role(layout, piece, (layout.kinds[piece] == PITCH).double(), len(roles))
-        notes[row, -1] = notes[row, :-1].sum()
-        has_chords[row] = notes[row, chords] > 0
-        paid["full"][row] = _costs(model, piece, given, len(roles))
-        paid["without conditions"][row] = _costs(model, piece, None, len(roles))
-        bare = piece[layout.roles[piece] != chords] if has_chords[row] else piece
-        if has_chords[row] and len(bare) > 2 and notes[row].sum() > 2 * notes[row, chords]:
-            paid["without chords"][row] = _costs(model, bare, given, len(roles))
-        else:
-            has_chords[row] = False
+    part, form = tokens.splits["test"], tokens.codec["representation"]
+    roles = list(form["order"] or form["roles"])
+    chords, names = roles.index(ROLE), [*roles, STRUCTURE]
+    paid, notes = _paid(model, tokens, numbers, chords)
     groups = np.array([part.piece[number].split("#")[0] for number in numbers])
-    chance = {"resamples": resamples, "seed": seed}
 
-    def figure(way: str, role: int, rows: Array) -> dict[str, Any] | None:
-        divided = notes[rows, role] if role < len(roles) else notes[rows, -1]
-        if not divided.sum():
-            return None
-        found = ratio_interval(paid[way][rows, role], divided, groups=groups[rows], **chance)
-        known = int((divided > 0).sum())
-        return {"value": found.value, "low": found.low, "high": found.high, "pieces": known}
+    def row(way: str, pieces: Array, *, but: int = -1) -> dict[str, Any]:
+        found = {}
+        for place, name in enumerate(names):
+            divided = notes[pieces, place]
+            if place == but or not divided.sum():
+                found[name] = None
+                continue
+            chance = {"groups": groups[pieces], "resamples": resamples, "seed": seed}
+            value = ratio_interval(paid[way][pieces, place], divided, **chance)
+            known = int((divided > 0).sum())
+            found[name] = {"value": value.value, "low": value.low, "high": value.high}
+            found[name] |= {"pieces": known}
+        return found
 
-    names = [*roles, STRUCTURE]
-    everything = np.ones(len(numbers), dtype=bool)
-    of_style = {name: np.array(styles) == name for name in sorted(set(styles))}
+    everything, styles = np.ones(len(numbers), dtype=bool), _styles(tokens, numbers)
+    of_style = {style: styles == style for style in sorted(set(styles.tolist()))}
+    has_chords = ~np.isnan(paid["without chords"]).any(axis=1)
     return {
         "unit": "nats per note",
         "pieces": len(numbers),
         "by_style": {
-            style: {name: figure("full", place, rows) for place, name in enumerate(names)}
-            for style, rows in ({TOTAL: everything} | of_style).items()
+            name: row("full", rows) for name, rows in ({TOTAL: everything} | of_style).items()
         },
-        "without_conditions": {
-            name: figure("without conditions", place, everything)
-            for place, name in enumerate(names)
-        },
+        "without_conditions": row("without conditions", everything),
         "with_chords": {
-            way: {
-                name: figure(way, place, has_chords)
-                for place, name in enumerate(names)
-                if place != chords
-            }
-            for way in ("full", "without chords")
+            way: row(way, has_chords, but=chords) for way in ("full", "without chords")
         },
     }
+
+
+def _paid(
+    model: Model, tokens: TokenSet, numbers: Sequence[int], chords: int
+) -> tuple[dict[str, Array], Array]:
+    """Nats of every piece by role in each of WAYS, NaN where it cannot be told, and its notes."""
+    part, layout = tokens.splits["test"], model.layout
+    roles = len(layout.blocks)
+    paid = {way: np.full((len(numbers), roles + 1), np.nan) for way in WAYS}
+    notes = np.zeros((len(numbers), roles + 1))
+    model.eval()
+    for row, number in enumerate(numbers):
+        piece = torch.from_numpy(part.tokens_of(number)[:, 0].astype(np.int64))
+        given = model.given(conditions_of(part, [number]))
+        notes[row] = _by_role(layout, piece, (layout.kinds[piece] == PITCH).double(), roles)
+        notes[row, -1] = notes[row, :-1].sum()
+        paid["full"][row] = _costs(model, piece, given, roles)
+        paid["without conditions"][row] = _costs(model, piece, None, roles)
+        if 0 < notes[row, chords] < notes[row, -1]:
+            bare = piece[layout.roles[piece] != chords]
+            paid["without chords"][row] = _costs(model, bare, given, roles)
+    return paid, notes
+
+
+def _styles(tokens: TokenSet, numbers: Sequence[int]) -> Array:
+    """The style of every piece."""
+    column, style = next(
+        (place, spec)
+        for place, spec in enumerate(tokens.codec["conditions"])
+        if spec["name"] == "style"
+    )
+    codes = tokens.splits["test"].conditions[np.array(numbers), column]
+    return np.array([*style["values"], NO_STYLE])[codes]
 
 
 def table(scores: Mapping[str, Any]) -> str:
