@@ -50,28 +50,32 @@ def score_band(
     groups = np.array([part.piece[number].split("#")[0] for number in numbers])
 
     def row(way: str, pieces: Array, *, but: int = -1) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         for place, name in enumerate(names):
             divided = notes[pieces, place]
             if place == but or not divided.sum():
                 found[name] = None
                 continue
-            chance = {"groups": groups[pieces], "resamples": resamples, "seed": seed}
-            value = ratio_interval(paid[way][pieces, place], divided, **chance)
+            value = ratio_interval(
+                paid[way][pieces, place],
+                divided,
+                groups=groups[pieces],
+                resamples=resamples,
+                seed=seed,
+            )
             known = int((divided > 0).sum())
-            found[name] = {"value": value.value, "low": value.low, "high": value.high}
-            found[name] |= {"pieces": known}
+            ends = {"low": value.low, "high": value.high}
+            found[name] = {"value": value.value} | ends | {"pieces": known}
         return found
 
     everything, styles = np.ones(len(numbers), dtype=bool), _styles(tokens, numbers)
-    of_style = {style: styles == style for style in sorted(set(styles.tolist()))}
+    of_style: dict[str, Array] = {TOTAL: everything}
+    of_style |= {name: np.equal(styles, name) for name in sorted(set(styles.tolist()))}
     has_chords = ~np.isnan(paid["without chords"]).any(axis=1)
     return {
         "unit": "nats per note",
         "pieces": len(numbers),
-        "by_style": {
-            name: row("full", rows) for name, rows in ({TOTAL: everything} | of_style).items()
-        },
+        "by_style": {name: row("full", rows) for name, rows in of_style.items()},
         "without_conditions": row("without conditions", everything),
         "with_chords": {
             way: row(way, has_chords, but=chords) for way in ("full", "without chords")
