@@ -70,8 +70,10 @@ def score_band(
 
     everything, styles = np.ones(len(numbers), dtype=bool), _styles(tokens, numbers)
     of_style: dict[str, Array] = {TOTAL: everything}
-    of_style |= {name: np.equal(styles, name) for name in sorted(set(styles.tolist()))}
-    has_chords = ~np.isnan(paid["without chords"]).any(axis=1)
+    of_style |= {
+        name: np.array([style == name for style in styles]) for name in sorted(set(styles.tolist()))
+    }
+    has_chords: Array = np.asarray(~np.isnan(paid["without chords"]).any(axis=1))
     return {
         "unit": "nats per note",
         "pieces": len(numbers),
