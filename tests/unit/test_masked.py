@@ -10,7 +10,7 @@ from ostinato.evaluation.likelihood.masked import Scorer
 from ostinato.models.grids.parts.voices import LAST_PLACE
 from ostinato.models.layers.bar_lines import BarLines
 from ostinato.models.masked.absorbing import Config, Model, hide
-from ostinato.models.masked.parts.blocks import EVERY, block_lots
+from ostinato.models.masked.parts.blocks import block_lots
 from ostinato.models.masked.parts.bound import bound_of
 from ostinato.models.masked.parts.intervals import Intervals
 from ostinato.models.masked.parts.neighbors import FARTHEST, nearest
@@ -65,13 +65,14 @@ def test_so_many_cells_are_hidden_and_all_equally_often():
 
 def test_some_pieces_of_a_training_batch_hide_blocks():
     torch.manual_seed(0)
-    lots = block_lots(EVERY * 40, 64, 4)
+    assert block_lots(3, 8, 4, 0).shape == (3, 8, 4)
+    lots = block_lots(160, 64, 4, 4)
     assert lots.min() >= 0
     assert lots.max() < 1
     hidden = hide(torch.ones(lots.shape, dtype=torch.bool), torch.full((len(lots),), 128), lots)
     assert (hidden.sum(dim=(1, 2)) == 128).all()
     alike = (hidden[:, 1:] == hidden[:, :-1]).double().mean(dim=(1, 2))
-    blocks = torch.arange(len(lots)) % EVERY == 0
+    blocks = torch.arange(len(lots)) % 4 == 0
     assert alike[blocks].min() > 0.6 > alike[~blocks].max()
     voices = hidden.double().mean(dim=1)
     assert (voices.amax(dim=1) - voices.amin(dim=1))[blocks].max() > 0.7

@@ -51,12 +51,13 @@ class Predictor:
 
 def scores(model: Model, tokens: TokenSet, settings: dict[str, Any], unit: str) -> dict[str, Any]:
     """Figures of every split: means over pieces with their intervals."""
+    count = settings["units"][unit] or None
     chance = {key: settings[key] for key in ("seed", "resamples")}
     table = {}
     for split in settings["splits"]:
         cut = crops(tokens.splits[split], settings["crop"], settings["seed"])
         averaged, single = [], []
-        for number, (_, start, piece_TW) in enumerate(cut[: settings["pieces"] or None]):
+        for number, (_, start, piece_TW) in enumerate(cut[:count]):
             rng = np.random.default_rng(seed_of(settings["seed"], unit, number))
             predict = Predictor(model, start)
             nats_MG = ordered_nats(predict, piece_TW, unit, settings["orderings"], rng)

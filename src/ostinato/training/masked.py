@@ -30,7 +30,8 @@ class Module(Training):
         spread_B = (torch.randperm(size) + torch.rand(size)) / size
         shares_B = (1 - spread_B).to(rows_BTW.device)
         given = model.given(batch["conditions"])
-        lots_BTW = block_lots(size, rows_BTW.shape[1], len(model.columns_V)).to(rows_BTW.device)
+        shape = (size, rows_BTW.shape[1], len(model.columns_V))
+        lots_BTW = block_lots(*shape, model.config.blocks).to(rows_BTW.device)
         loss = model.bound(rows_BTW, shares_B, start_B, given, lots_BTW=lots_BTW).sum()
         return loss + model.bar_loss(batch)
 

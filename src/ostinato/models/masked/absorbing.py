@@ -35,7 +35,9 @@ class Config(GridConfig):
     """Settings of the family, besides those of GridConfig.
 
     width: D. voice_hidden: H, of the predictor of a cell. context: how many steps away a position
-    sees others. expansion: inner width of a feed-forward, in widths.
+    sees others. expansion: inner width of a feed-forward, in widths. blocks: of so many pieces one
+    is hidden in blocks in training, as for filling gaps (parts/blocks.py); 0: none, which learns
+    the bound alone.
     """
 
     width: int = 160
@@ -44,12 +46,15 @@ class Config(GridConfig):
     heads: int = 4
     context: int = 128
     expansion: int = 4
+    blocks: int = 4
 
     def __post_init__(self) -> None:
         GridConfig.__post_init__(self)
         self.check_at_least(1, "layers", "heads", "expansion", "context", "voice_hidden")
         if self.width % (2 * self.heads):
             raise ValueError(f"width={self.width} must be a multiple of twice heads={self.heads}")
+        if self.blocks < 0:
+            raise ValueError(f"blocks={self.blocks} cannot be negative; 0: none")
 
 
 class Seen(NamedTuple):

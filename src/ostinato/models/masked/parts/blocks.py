@@ -10,18 +10,17 @@ filling gaps and harmonizing ask for.
 import torch
 from torch import Tensor
 
-EVERY = 4  # of so many pieces one has blocks
 LENGTHS = (2, 4, 8, 16, 32)  # of a block, in steps
 
 
-def block_lots(batch: int, length: int, voices: int) -> Tensor:
+def block_lots(batch: int, length: int, voices: int, every: int) -> Tensor:
     """Numbers in [0, 1) from torch's generator, (B, T, W); the lowest are hidden first.
 
-    Independent but for one of EVERY pieces, where they are nearly the same within blocks: of one
-    voice; of all voices; or of one voice, where some voices are hidden before others.
+    Independent but for one of `every` pieces, where they are nearly the same within blocks: of one
+    voice; of all voices; or of one voice, where some voices are hidden before others. 0: none.
     """
     lots_BTW = torch.rand(batch, length, voices)
-    for piece in range(0, batch, EVERY):
+    for piece in range(0, batch, every) if every else ():
         span = LENGTHS[int(torch.randint(len(LENGTHS), ()))]
         first = int(torch.randint(span, ()))
         coarse = torch.rand(length // span + 2, voices)
