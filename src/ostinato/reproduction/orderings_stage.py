@@ -32,10 +32,13 @@ def crops(split: Split, steps: int, seed: int) -> list[tuple[str, int, Tensor]]:
 
 
 class Predictor:
-    """Log probabilities of one hidden cell of every canvas, by a masked model."""
+    """Log probabilities of one hidden cell of every canvas, by a masked model.
 
-    def __init__(self, model: Model, start: int) -> None:
-        self.model, self.start = model, start
+    start: steps before the first row. mixed: products in half precision, as in training.
+    """
+
+    def __init__(self, model: Model, start: int, *, mixed: bool = False) -> None:
+        self.model, self.start, self.mixed = model, start, mixed
 
     def __call__(
         self, rows_BTW: Tensor, hidden_BTW: Tensor, step_B: Tensor, voice_B: Tensor
@@ -45,8 +48,10 @@ class Predictor:
         chosen_BTW = torch.zeros_like(hidden_BTW)
         chosen_BTW[torch.arange(len(rows_BTW)), step_B, voice_B] = True
         seen = self.model.seen(rows_BTW, hidden_BTW)
-        y_BTWH = self.model.trunk_out(rows_BTW, seen, start_B)
-        return self.model.cell_logits(y_BTWH, seen, chosen_BTW).float().log_softmax(dim=1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+            y_BTWH = self.model.trunk_out(rows_BTW, seen, start_B)
+            logits_BS = self.model.cell_logits(y_BTWH, seen, chosen_BTW)
+        return logits_BS.float().log_softmax(dim=1)
 
 
 def scores(model: Model, tokens: TokenSet, settings: dict[str, Any], unit: str) -> dict[str, Any]:
@@ -59,7 +64,7 @@ def scores(model: Model, tokens: TokenSet, settings: dict[str, Any], unit: str) 
         averaged, single = [], []
         for number, (_, start, piece_TW) in enumerate(cut[:count]):
             rng = np.random.default_rng(seed_of(settings["seed"], unit, number))
-            predict = Predictor(model, start)
+            predict = Predictor(model, start, mixed=settings["mixed"])
             nats_MG = ordered_nats(predict, piece_TW, unit, settings["orderings"], rng)
             averaged.append(averaged_probability(nats_MG).mean())
             single.append(nats_MG.mean())
