@@ -3,6 +3,7 @@
 Two hundred listeners at once on one server, each with its own connection; the server is killed half
 way (SIGKILL) and started again. Printed: answers a second, time of a page and of an answer (median
 and 99th percentile), time to the first sound, and whether an answer was lost or stored twice.
+All this goes to results/listening.json.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import soundfile
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "listening.json"
 RATE, SECONDS, ITEMS, TRIALS = 44100, 12.0, 6, 6
 STUDY = {
     "id": "load",
@@ -140,12 +142,23 @@ def stored(folder):
         return tuple(connection.exec_driver_sql(query).one())
 
 
+def summary(kind, values):
+    """Milliseconds, printed and for the results."""
+    middle, high = (round(1000 * float(x)) for x in np.quantile(values, [0.5, 0.99]))
+    print(f"{kind:12s} median {middle:7d} ms   p99 {high:7d} ms   n {len(values)}")
+    return {"part": kind, "median": middle, "p99": high, "n": len(values)}
+
+
 def main():
+    from benchmarks.measure import machine
+    from ostinato.files import write_json
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listeners", type=int, default=200)
     parser.add_argument("--think", type=float, default=4.0, help="mean seconds before an answer")
     parser.add_argument("--port", type=int, default=8199)
     parser.add_argument("--no-kill", action="store_true")
+    parser.add_argument("--note", default="", help="written beside the results")
     given = parser.parse_args()
     times = {kind: [] for kind in ("page", "sound", "answer", "first sound")}
     with tempfile.TemporaryDirectory() as name:
@@ -172,18 +185,19 @@ def main():
         confirmed = sum(listener.confirmed for listener in listeners)
         found, distinct = stored(folder)
     codes = len({listener.code for listener in listeners})
+    rate = confirmed / spent
     print(
         f"{given.listeners} listeners, {confirmed} answers in {spent:.1f} s without the "
-        f"{down:.1f} s of the restart: {confirmed / spent:.0f} a second"
+        f"{down:.1f} s of the restart: {rate:.0f} a second"
     )
-    for kind, values in times.items():
-        middle, high = np.quantile(values, [0.5, 0.99])
-        print(
-            f"{kind:12s} median {1000 * middle:7.0f} ms   p99 {1000 * high:7.0f} ms   "
-            f"n {len(values)}"
-        )
+    rows = [summary(kind, values) for kind, values in times.items()]
     lost = given.listeners * TRIALS - distinct
     print(f"stored {found}, twice {found - distinct}, lost {lost}, completion codes {codes}")
+    if not given.no_kill:
+        kept = {"stored": found, "twice": found - distinct, "lost": lost, "codes": codes}
+        whole = {"listeners": given.listeners, "seconds": round(spent, 1), "down": round(down, 1)}
+        whole |= {"answers a second": round(rate, 1), "think": given.think, "note": given.note}
+        write_json(RESULTS, {"machine": machine(), **whole, **kept, "rows": rows})
     sys.exit(int(bool(lost or found != distinct or codes != given.listeners)))
 
 

@@ -1,54 +1,92 @@
-"""How long the OSC server takes to the first bar and to eight bars, over loopback.
+"""How long the OSC server takes to the first bar and to all, and how late streamed notes are.
 
-python -m benchmarks.live --model models/lstm models/gpt   writes results/live.json
+python -m benchmarks.live --model models/lstm models/gpt models/band   writes results/live.json
 """
 
 import argparse
 import asyncio
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 THREADS = 2
+QPM = 120
 RESULTS = Path(__file__).parent / "results"
+WARM = 5  # requests that are not counted: they fill caches
+
+
+class Nowhere:
+    """A MIDI port without a wire."""
+
+    def send(self, message: Any) -> None:
+        """Take a message."""
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 async def requests(folder: Path, count: int, bars: int) -> dict[str, list[float]]:
-    """Seconds to the first bar and to the whole piece of every request."""
+    """Seconds to the first bar and to the whole piece of every request, and lateness of notes."""
     from ostinato.live.composer import Composer
     from ostinato.live.delivery import Delivery
     from ostinato.live.osc import datagram, message_of
+    from ostinato.live.player import Player
     from ostinato.live.ratings import Ratings
     from ostinato.live.server import Server, Settings
 
-    ratings = Ratings("sqlite://")
-    server = Server(Composer(folder), Settings(port=0, to="reply"), Delivery(), ratings)
+    composer, player = Composer(folder), Player(Nowhere(), QPM)
+    server = Server(composer, Settings(port=0), Delivery(None, player), Ratings("sqlite://"))
     port = await server.start()
-    times: dict[str, list[float]] = {"first bar": [], "whole piece": []}
+    first, whole, late = [], [], []
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.bind(("127.0.0.1", 0))
         client.setblocking(False)
-        for number in range(count + 5):
-            begun, first = time.perf_counter(), 0.0
-            message = datagram("/ostinato/generate", ("bars", bars, "seed", number))
+        for number in range(count + WARM):
+            player.late.clear()
+            to = ("to", "port" if number % 4 == 0 else "reply")  # notes sound meanwhile
+            message = datagram("/ostinato/generate", ("bars", bars, "seed", number, *to))
+            begun, heard = time.perf_counter(), 0.0
             client.sendto(message, ("127.0.0.1", port))
             while True:
                 address, values = message_of(await loop.sock_recv(client, 65536))
                 now = time.perf_counter() - begun
                 if address == "/ostinato/error":
                     raise RuntimeError(values)
-                if address == "/ostinato/progress" and not first:
-                    first = now
+                if address == "/ostinato/progress" and not heard:
+                    heard = now
                 if address == "/ostinato/done":
                     break
-            if number >= 5:  # the first ones warm caches
-                times["first bar"].append(first)
-                times["whole piece"].append(now)
+            if number >= WARM:
+                first.append(heard)
+                whole.append(now)
+                late += player.late
     await server.stop()
-    return times
+    player.close()
+    return {"first bar": first, "whole piece": whole, "notes late while composing": late}
+
+
+def idle(seconds: float) -> list[float]:
+    """How late sixteenths are where nothing else is computed."""
+    from ostinato.live.clips import ClipNote
+    from ostinato.live.player import Player
+
+    player = Player(Nowhere(), QPM)
+    beats = round(seconds * QPM / 60)
+    player.feed(1, [ClipNote(at / 4, 60 + at % 12, 0.25) for at in range(4 * beats)])
+    player.wait(2 * seconds)
+    player.close()
+    return list(player.late)
+
+
+def summary(seconds: Sequence[float]) -> dict[str, float]:
+    """Milliseconds."""
+    median, p95, p99 = (float(v) * 1000 for v in np.percentile(seconds, [50, 95, 99]))
+    return {"median": median, "p95": p95, "p99": p99, "n": len(seconds)}
 
 
 def main() -> None:
@@ -62,18 +100,27 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=["pretrained/bach"])
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--bars", type=int, default=8)
+    parser.add_argument("--note", default="", help="written beside the results")
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
-    rows = []
+    rows: list[dict[str, Any]] = [{"model": "", "part": "notes late, idle", **summary(idle(10))}]
+    music = arguments.bars * 4 * 60 / QPM
     for folder in arguments.model:
         times = asyncio.run(requests(Path(folder), arguments.requests, arguments.bars))
         for part, seconds in times.items():
-            median, p95, p99 = (float(v) * 1000 for v in np.percentile(seconds, [50, 95, 99]))
-            rows.append({"model": folder, "part": part, "median": median, "p95": p95, "p99": p99})
-            print(
-                f"{folder:<20} {part:<12} median {median:7.0f} ms  p95 {p95:7.0f}  p99 {p99:7.0f}"
-            )
+            rows.append({"model": Path(folder).name, "part": part, **summary(seconds)})
+        slow = rows[-2]["p95"] / 1000
+        rows[-2]["times real time"] = {
+            "median": 1000 * music / rows[-2]["median"],
+            "p95": music / slow,
+        }
+    for row in rows:
+        figures = "  ".join(f"{name} {row[name]:8.2f}" for name in ("median", "p95", "p99"))
+        real = row.get("times real time")
+        more = f"  {real['median']:.0f} x real time" if real else ""
+        print(f"{row['model']:<20} {row['part']:<26} n {row['n']:5d}  ms: {figures}{more}")
     setting = {"requests": arguments.requests, "bars": arguments.bars, "threads": THREADS}
+    setting |= {"note": arguments.note}
     write_json(RESULTS / "live.json", {"machine": machine(), **setting, "rows": rows})
 
 
