@@ -6,8 +6,7 @@ has no likelihood, `Scorer` is None there.
 
 # B batch, T positions, W values of a position
 
-from abc import abstractmethod
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
@@ -33,25 +32,3 @@ class Scorer(Protocol):
         """As `score`, and the most probable value of each, given what `score` gives it; None where
         the paradigm or the model has none.
         """
-
-
-class Bound:
-    """The common part of scorers that bound the nats of pieces with one model."""
-
-    kind: Literal["exact", "bound"] = "bound"
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    @abstractmethod
-    def score(self, batch_BTW: Tensor, given: Given | None = None) -> Tensor:
-        """See Scorer."""
-
-    def predict(self, batch_BTW: Tensor, given: Given | None = None) -> tuple[Tensor, None]:
-        """As `score`; nothing is predicted."""
-        return self.score(batch_BTW, given), None
-
-    def _given(self, given: Given | None) -> Given | None:
-        """Of the conditions of the encoding, those that the model uses."""
-        picked: Given | None = self.model.given(given.codes_BC if given else None)
-        return picked

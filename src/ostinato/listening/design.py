@@ -20,7 +20,6 @@ from ostinato.seeds import seed_of
 
 TRAINING, CATCH, MAIN = "training", "catch", "main"
 ABX_ORDERS = ("ABA", "ABB", "BAA", "BAB")  # the first two letters and X; A is the pair's first
-PAIR_ORDERS = ("AB", "BA")
 CELL_WEIGHT = 4  # the orders of a comparison of systems weigh more than those of its items
 
 Place = Any  # what is counted: a cell, an item, both, or one of them with an order

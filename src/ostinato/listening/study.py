@@ -11,7 +11,6 @@ DESIGNS = ("abx", "ab", "human", "ratings", "mushra")
 MATCHES = ("none", "prompt")
 ABX_FORMS = ("class", "same")
 FORMATS = ("wav", "mp3")
-SOURCES = {"samples": "task", "corpus": "splits", "folder": ""}
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 ANCHOR = "anchor"
 RESERVED = (ANCHOR, "scrambled", "a", "b", "x", "ref", "tie")

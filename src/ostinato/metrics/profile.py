@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.metrics.features import FEATURES
-from ostinato.metrics.lanes import SILENT, STEPS_PER_QUARTER, Bools, Lanes, Pitches, lanes
+from ostinato.metrics.lanes import SILENT, Bools, Lanes, Pitches, lanes
+from ostinato.metrics.steps import PER_QUARTER
 from ostinato.music.piece import Piece
 
 Values = npt.NDArray[np.float64]
@@ -91,13 +92,13 @@ def _lengths(voices: Lanes) -> dict[str, float]:
     gaps = _joined([np.diff(np.flatnonzero(column)) for column in voices.begins.T])
     edges = (*LENGTHS, np.inf)
     found = {
-        f"{length / STEPS_PER_QUARTER:g} quarters to the next note": _share(
+        f"{length / PER_QUARTER:g} quarters to the next note": _share(
             (gaps >= length) & (gaps < following)
         )
         for length, following in zip(LENGTHS, edges[1:], strict=True)
     }
     places = _places(voices)
-    for place in range(STEPS_PER_QUARTER):
+    for place in range(PER_QUARTER):
         here = places == place
         found[f"onsets at {place} sixteenths of a quarter"] = _share(here)
     onsets: Bools = np.asarray(voices.begins.any(axis=1))
@@ -134,7 +135,7 @@ def _harmony(voices: Lanes) -> dict[str, float]:
 def _places(voices: Lanes) -> Pitches:
     """Sixteenth of the quarter, 0 to 3, of every step with an onset, from the first bar line on."""
     start = int(np.flatnonzero(voices.bars)[0]) if voices.bars.any() else 0
-    found: Pitches = (np.flatnonzero(voices.begins.any(axis=1)) - start) % STEPS_PER_QUARTER
+    found: Pitches = (np.flatnonzero(voices.begins.any(axis=1)) - start) % PER_QUARTER
     return found
 
 
@@ -214,7 +215,7 @@ def _form(voices: Lanes) -> dict[str, float]:
     shares = [np.bincount(half, minlength=12) / max(1, len(half)) for half in halves]
     return {
         "bars heard before": _mean(seen),
-        "longest wait for a note, quarters": held / STEPS_PER_QUARTER,
+        "longest wait for a note, quarters": held / PER_QUARTER,
         "change of pitch classes between halves": float(np.abs(shares[0] - shares[1]).sum()),
     }
 

@@ -3,34 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ostinato.metrics.bootstrap import Interval
 from ostinato.metrics.differences import Column
+from ostinato.metrics.figure import Figure
 from ostinato.music.piece import Piece
 from ostinato.music.recording import Recording
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number of a measure and what stands beside it; see evaluation/measures/protocol.py."""
-
-    interval: Interval
-    unit: str = ""
-    direction: str = "corpus"
-    label: str = ""
-    note: str = ""
-    reference: Interval | None = None
-    floor: Interval | None = None
-    beside: Mapping[str, Interval] = field(default_factory=dict)
-    is_headline: bool = False
-    is_bound: bool = False
-
-    @property
-    def best_beside(self) -> tuple[str, Interval] | None:
-        """The strongest of the further rows; None where there is none, or no better or worse."""
-        if not self.beside or self.direction == "corpus":
-            return None
-        sign = 1 if self.direction == "lower" else -1
-        return min(self.beside.items(), key=lambda row: sign * row[1].value)
 
 
 @dataclass(frozen=True)

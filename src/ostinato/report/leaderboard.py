@@ -10,7 +10,8 @@ from typing import Any
 
 from ostinato.metrics.bootstrap import Interval
 from ostinato.metrics.differences import Difference, difference, holm
-from ostinato.report.data import Figure, ReportData, System
+from ostinato.metrics.figure import Figure
+from ostinato.report.data import ReportData, System
 from ostinato.report.scales import number
 
 BESIDE = (("reference", "held-out music"), ("floor", "as many real pieces"))

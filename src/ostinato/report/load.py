@@ -11,13 +11,12 @@ import numpy as np
 
 from ostinato.audio.render import read_audio
 from ostinato.files import DamagedFile, read_json, require
-from ostinato.metrics.bootstrap import Interval
 from ostinato.metrics.differences import Column
+from ostinato.metrics.figure import Figure, read_number
 from ostinato.music.recording import Frames, Recording
 from ostinato.readers.midi_file import read_midi_file
 from ostinato.report.data import (
     DatasetNote,
-    Figure,
     Measured,
     Pair,
     ReportData,
@@ -121,7 +120,7 @@ def _sample(
         task=str(row["task"]),
         seed=int(row["seed"]),
         index=int(row["index"]),
-        nats=_number(row.get("nats")),
+        nats=read_number(row.get("nats")),
         prompt=row.get("prompt"),
         prompt_bars=float(row.get("prompt_bars") or 0),
         bars=row.get("bars"),
@@ -167,34 +166,9 @@ def _check_same(
 
 
 def _measured(name: str, found: Mapping[str, Any]) -> Measured:
-    figures = {key: _figure(key, figure) for key, figure in found["values"].items()}
+    figures = {key: Figure.read(key, figure) for key, figure in found["values"].items()}
     title = found["title"] or name
     return Measured(name, title, found["note"], found["view"], int(found["order"]), figures)
-
-
-def _figure(name: str, found: Mapping[str, Any]) -> Figure:
-    return Figure(
-        interval=_interval(found),
-        unit=found.get("unit", ""),
-        direction=found.get("direction", "corpus"),
-        label=found.get("label") or name,
-        note=found.get("note", ""),
-        reference=_interval(found["reference"]) if "reference" in found else None,
-        floor=_interval(found["floor"]) if "floor" in found else None,
-        beside={key: _interval(row) for key, row in found.get("beside", {}).items()},
-        is_headline=found.get("is_headline", False),
-        is_bound=found.get("is_bound", False),
-    )
-
-
-def _interval(found: Mapping[str, Any]) -> Interval:
-    value, low, high = (_number(found.get(key)) for key in ("value", "low", "high"))
-    return Interval(value, low, high)
-
-
-def _number(value: Any) -> float:
-    """The number; NaN for null in JSON and for an empty cell in CSV: not measured."""
-    return math.nan if value in (None, "") else float(value)
 
 
 def _columns(path: Path, made_by: str) -> dict[tuple[str, str, str], Column]:
@@ -206,8 +180,8 @@ def _columns(path: Path, made_by: str) -> dict[tuple[str, str, str], Column]:
         key: Column(
             np.array([row["piece"] for row in rows]),
             np.array([row["group"] for row in rows]),
-            np.array([_number(row["value"]) for row in rows]),
-            np.array([_number(row["weight"]) for row in rows]),
+            np.array([read_number(row["value"]) for row in rows]),
+            np.array([read_number(row["weight"]) for row in rows]),
         )
         for key, rows in columns.items()
     }
@@ -216,7 +190,7 @@ def _columns(path: Path, made_by: str) -> dict[tuple[str, str, str], Column]:
 def _series(path: Path, made_by: str) -> dict[tuple[str, str], list[tuple[float, float]]]:
     series: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for row in _rows(path, made_by, ("measure", "series", "x", "y")):
-        series[row["measure"], row["series"]].append((_number(row["x"]), _number(row["y"])))
+        series[row["measure"], row["series"]].append((read_number(row["x"]), read_number(row["y"])))
     return dict(series)
 
 

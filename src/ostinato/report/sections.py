@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ostinato.metrics.bootstrap import Interval
+from ostinato.metrics.figure import Figure
 from ostinato.report import charts
 from ostinato.report.charts import Line, Row
-from ostinato.report.data import Figure, Measured, System
+from ostinato.report.data import Measured, System
 from ostinato.report.leaderboard import BESIDE
 
 SETS = (("held_out", "held-out music"), ("train", "training music"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ostinato.evaluation.scorer import Bound
+from ostinato.evaluation.likelihood.grids import Bound
 from ostinato.models.diffusion.parts.bound import bound_of
 from ostinato.models.spec import Given
 

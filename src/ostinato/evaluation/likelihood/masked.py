@@ -4,7 +4,7 @@
 
 from torch import Tensor
 
-from ostinato.evaluation.scorer import Bound
+from ostinato.evaluation.likelihood.grids import Bound
 from ostinato.models.masked.parts.bound import bound_of
 from ostinato.models.spec import Given
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ostinato.evaluation.latents import Latents
-from ostinato.evaluation.scorer import Bound
+from ostinato.evaluation.likelihood.grids import Bound
 from ostinato.models.grids.parts.voices import fixed_draws
 from ostinato.models.spec import PAD, Given
 from ostinato.models.variational.parts.bound import bound_of, elbo

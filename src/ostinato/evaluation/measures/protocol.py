@@ -11,7 +11,6 @@ whose cost grows with the training set belongs there. The registry finds measure
 The report draws a Result by its `view` and knows no measure by name.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, overload
@@ -21,70 +20,11 @@ import numpy.typing as npt
 
 from ostinato.evaluation.scorer import Scorer
 from ostinato.loading.tokens import TokenSet
-from ostinato.metrics.bootstrap import Interval, plain_number
+from ostinato.metrics.figure import Figure as Figure
 from ostinato.music.piece import Piece
 
 Array = npt.NDArray[Any]
 View = Literal["forest", "density", "curve", "table", "gallery"]
-Direction = Literal["lower", "higher", "corpus"]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number of a measure.
-
-    Args:
-        value: NaN where it is undefined; `low` and `high` are its 95 % interval, NaN where it has
-            none.
-        direction: which values are better; "corpus": those near `reference`.
-        reference: the same figure of held-out music (or of what `reference_name` says).
-        floor: what as many pieces of real music as there are samples would get.
-        label: words for the report; without, the figure's name.
-        beside: further rows to compare with, such as baselines, by name.
-        is_headline: it is shown in the overview and in metrics.json. Two or three of a measure.
-        is_bound: the true value is at most this.
-    """
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    unit: str = ""
-    direction: Direction = "corpus"
-    reference: Interval | None = None
-    floor: Interval | None = None
-    label: str = ""
-    note: str = ""
-    beside: Mapping[str, Interval] = field(default_factory=dict)
-    is_headline: bool = False
-    is_bound: bool = False
-
-    @classmethod
-    def of(cls, interval: Interval, **texts: Any) -> "Figure":
-        """The figure with the value and the bounds of an interval."""
-        return cls(interval.value, interval.low, interval.high, **texts)
-
-    def __str__(self) -> str:
-        """Value, interval and unit in one line."""
-        bound = "at most " if self.is_bound else ""
-        interval = f" [{self.low:.4g}, {self.high:.4g}]" if math.isfinite(self.low) else ""
-        beside = [("reference", self.reference), ("floor", self.floor), *self.beside.items()]
-        words = [f"; {name} {i.value:.4g}" for name, i in beside if i and math.isfinite(i.value)]
-        return f"{bound}{self.value:.4f}{interval} {self.unit}".rstrip() + "".join(words)
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON-able data; what is not finite is None, what says nothing is left out."""
-        numbers = {"value": self.value, "low": self.low, "high": self.high}
-        texts = {key: getattr(self, key) for key in ("unit", "direction", "label", "note")}
-        flags = {key: True for key in ("is_headline", "is_bound") if getattr(self, key)}
-        sets = {key: getattr(self, key) for key in ("reference", "floor")}
-        beside = {name: interval.plain() for name, interval in self.beside.items()}
-        return {
-            **{key: plain_number(x) for key, x in numbers.items()},
-            **{key: text for key, text in texts.items() if text},
-            **flags,
-            **{key: interval.plain() for key, interval in sets.items() if interval is not None},
-            **({"beside": beside} if beside else {}),
-        }
 
 
 @dataclass(frozen=True)
