@@ -73,7 +73,7 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
             assert isinstance(plain, dict)
             plain["choices"] = dict(HydraConfig.get().runtime.choices)
             plain["overrides"] = list(HydraConfig.get().overrides.task)
-            result = main({str(key): value for key, value in plain.items()})
+            result = main(with_study({str(key): value for key, value in plain.items()}))
             if stage := os.environ.get("DVC_STAGE"):
                 from ostinato.execution.machine import note_stage
 
@@ -88,6 +88,27 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
     launched()
     if failures:
         raise failures[0]
+
+
+def with_study(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a training; where its system learns from a study, with that study and
+    its base in the model's settings, which then say all that decides the weights.
+
+    Raises:
+        MissingInput, DamagedFile: there is no such study; names the command that makes it.
+    """
+    if "training" not in config:
+        return config
+    family = config["choices"]["model"].split("/")[0]
+    named = [config["system"]] if config["system"] else list(config["systems"])
+    lines = [config["systems"].get(str(name)) or {} for name in named]
+    line = next((line for line in lines if line.get("family") == family), {})
+    learns_from = str(line.get("learns_from", ""))
+    if learns_from.startswith("feedback/"):
+        from ostinato.feedback.card import base_of
+
+        config["model"] |= {"study": learns_from, "base": base_of(learns_from)}
+    return config
 
 
 def load_config(

@@ -33,6 +33,7 @@ GROUPS = {
     "normalize": "dataset",
     "encode": "representation",
     "train": "model",
+    "feedback": "feedback",
 }
 
 
@@ -56,7 +57,9 @@ MODELS = sorted(CONF.glob("model/*/*.yaml"))
 DATASETS = sorted(CONF.glob("dataset/*.yaml"))
 REPRESENTATIONS = sorted(CONF.glob("representation/*.yaml"))
 TRAINERS = sorted(CONF.glob("trainer/*.yaml"))
-TRACKED = [ROOT / "params.yaml", *MODELS, *DATASETS, *REPRESENTATIONS]
+STUDIES = sorted(CONF.glob("feedback/*.yaml"))
+TRACKED = [ROOT / "params.yaml", *MODELS, *DATASETS, *REPRESENTATIONS, *STUDIES]
+BASE = {"family": "lstm", "model": strict(CONF / "model/lstm/small.yaml")["model"]}
 
 
 def command(stage):
@@ -116,7 +119,7 @@ def test_a_stage_tracks_the_keys_of_params_that_its_script_reads(stage):
             tracked |= set(dep.params)
     # an entry of these is looked up by a name in the command, and what it says stands in the
     # command or in the path of a dependency; a stage that reads them all must track them
-    looked_up = set() if name == "compare" else {"systems", "encodings"}
+    looked_up = set() if name == "compare" else {"systems", "encodings", "studies"}
     read = {key if key in tracked else key.partition(".")[0] for key in read}
     assert read - looked_up == tracked
 
@@ -171,6 +174,13 @@ def test_systems_and_encodings_name_what_exists():
     for name, item in PARAMS["systems"].items():
         assert (CONF / "model" / item["family"] / f"{item['size']}.yaml").exists(), name
         assert item["form"] == PARAMS["encodings"][item["encoding"]]["form"], name
+        where, _, source = item["learns_from"].partition("/")
+        assert where in ("tokens", "feedback"), name
+        assert source == item["encoding"] if where == "tokens" else source in PARAMS["studies"]
+    for name, item in PARAMS["studies"].items():
+        base = PARAMS["systems"][item["base"]]
+        assert all(base[key] == value for key, value in item.items() if key != "base"), name
+        assert (CONF / "feedback" / f"{name}.yaml").exists(), name
     for name, item in PARAMS["encodings"].items():
         assert item["dataset"] in PARAMS["datasets"], name
         assert (CONF / "representation" / f"{item['representation']}.yaml").exists(), name
@@ -181,7 +191,9 @@ def test_systems_and_encodings_name_what_exists():
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_model_file_builds_its_model(path):
     config = load_config("train", [f"model={path.parent.name}/{path.stem}"], ROOT)
-    width = len(config["model"].get("order") or [0])
+    is_tuned = path.parent.name == "tuned"
+    config["model"] |= {"base": BASE} if is_tuned else {}
+    width = len((BASE["model"] if is_tuned else config["model"]).get("order") or [0])
     named = config["model"].get("conditions", ())
     conditions = tuple(ConditionSpec(name=name, values=("a", "b")) for name in named)
     voices = Voices(first=width - 4, end=width, lowest=1, pitches=46) if width > 1 else None
@@ -223,6 +235,7 @@ def test_a_system_fits_its_encoding(name):
     )
     shape = ArraySpec.of(codec_of(representation))
     settings = strict(CONF / "model" / item["family"] / f"{item['size']}.yaml")["model"]
+    settings |= {"base": BASE} if item["family"] == "tuned" else {}
     assert build_model(item["family"], settings, shape).shape == shape
 
 

@@ -30,6 +30,8 @@ FOUND: dict[str, tuple[str, ...]] = {
     "evaluation/registry.py": ("evaluation/likelihood/{paradigm}.py",),
     "evaluation/measures/registry.py": ("evaluation/measures/*.py",),
 }
+STUDIES = "ostinato.feedback"  # what trainings import that learn from a study
+OF_ITEMS = ("${systems}", "${encodings}", "${studies}")  # each of which names its form
 TEMPLATES = (".html", ".css", ".js")
 PACKAGE = Path("src/ostinato")
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that the package lies in
@@ -59,6 +61,20 @@ def paradigms(root: Path) -> frozenset[str]:
     """The paradigms, and names of what only some of them share, such as `grids`."""
     files = (root / PACKAGE / "models").glob("*/__init__.py")
     return frozenset(file.parent.name for file in files) - {SHARED_MODELS}
+
+
+@cache
+def learn_from_studies(root: Path) -> frozenset[str]:
+    """Paradigms whose trainings depend on a study, which names the code that made it: so what only
+    they import is no dependency of other trainings.
+    """
+    folder = root / PACKAGE / "training"
+    return frozenset(
+        paradigm
+        for paradigm in family_files(root).values()
+        if (file := folder / f"{paradigm}.py").is_file()
+        and any(name.startswith(STUDIES) for name in imported(file))
+    )
 
 
 @cache
@@ -139,7 +155,7 @@ def as_dependency(path: Path, root: Path, folder: Path, each: str) -> str:
         return up + path.relative_to(root).as_posix()
     parts = path.relative_to(root / PACKAGE).with_suffix("").parts
     known = paradigms(root)
-    paradigm = "${item.paradigm}" if each == "${systems}" else None
+    paradigm = "${item.paradigm}" if each in ("${systems}", "${studies}") else None
     if parts[0] == "models" and parts[1] in known:
         own = [paradigm or parts[1]]
         if parts[2] == "parts":
@@ -149,7 +165,7 @@ def as_dependency(path: Path, root: Path, folder: Path, each: str) -> str:
     if parts[0] == "sampling" and parts[1] in known:
         return f"{PACKAGE}/sampling/{paradigm or parts[1]}"
     if parts[0] == "representations" and len(parts) > FORM_DEPTH:
-        form = "${item.form}" if each in ("${systems}", "${encodings}") else parts[1]
+        form = "${item.form}" if each in OF_ITEMS else parts[1]
         return f"{PACKAGE}/representations/{form}"
     if parts[-1] in known and parts[0] in ("training", "evaluation"):
         name = f"{paradigm or parts[-1]}.py"
@@ -221,7 +237,9 @@ def code_of(stage: Mapping[str, Any], folder: Path, root: Path) -> list[str]:
     body = stage.get("do", stage)
     script = (folder / body["cmd"].split()[1]).resolve()
     each = str(stage.get("foreach", ""))
-    found = reached(script, family_files(root), root / "src")
+    from_studies = learn_from_studies(root)
+    known = {f: p for f, p in family_files(root).items() if p not in from_studies}
+    found = reached(script, known, root / "src")
     found |= templates_of(path for path in found if path.is_relative_to(root / PACKAGE))
     named = {as_dependency(path, root, folder, each) for path in found}
     return sorted(named, key=lambda name: (name.startswith("src/"), name))

@@ -17,6 +17,7 @@ PLACES = {  # folders whose entries bear names, and the key of params.yaml that 
     "data/corpus": "datasets",
     "data/tokens": "encodings",
     "data/reference": "encodings",
+    "data/feedback": "studies",
     "models": "systems",
     "samples": "systems",
     "evaluation": "systems",

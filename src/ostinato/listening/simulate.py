@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.listening.choice import choose
 from ostinato.listening.design import CATCH, Trial
 from ostinato.listening.stimuli import SCRAMBLED
 from ostinato.listening.store.store import Current, Store
@@ -86,14 +87,7 @@ class Person:
     def _preference(self, a: str, b: str, item: str, question: str) -> str:
         utility = {n: self.taste[n] + self._item(f"{n}/{item}/{question}") for n in (a, b)}
         tie = self.settings.tie if self.study.ties else 0.0
-        weights = np.array(
-            [
-                math.exp(utility[a]),
-                math.exp(utility[b]),
-                tie * math.exp((utility[a] + utility[b]) / 2),
-            ]
-        )
-        return str(self.rng.choice(["a", "b", "tie"], p=weights / weights.sum()))
+        return choose(self.rng, utility[a], utility[b], tie)
 
     def _rating(self, system: str, item: str, question: str) -> int:
         if system == SCRAMBLED and self.rng.random() >= self.settings.lapse:

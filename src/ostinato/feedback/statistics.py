@@ -1,0 +1,97 @@
+"""Statistics of a clip that utilities are made of, and the utilities.
+
+Each is a quotient of counts of `metrics`, defined in docs/metrics.md; for a clip in which there is
+nothing to count it is the mean of the others.
+"""
+
+# N clips, S statistics
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.metrics.form import form
+from ostinato.metrics.part_writing import part_writing, voice_ranges
+from ostinato.music.piece import Piece
+
+Values = npt.NDArray[np.float64]
+STATISTICS: Mapping[str, str] = {
+    "parallels": "parallel fifths and octaves, per pair that moves together",
+    "stepwise": "melodic moves of at most two semitones",
+    "leaps": "melodic moves of more than a fifth",
+    "crossing": "steps with crossed voices",
+    "wide_spacing": "upper neighbours more than an octave apart",
+    "dissonant_pairs": "dissonant pairs of voices",
+    "triads": "major or minor triads on beats",
+    "held": "held cells",
+    "notes_per_bar": "notes a bar",
+    "cadences": "cadences",
+    "range": "mean range of the voices, in semitones",
+}
+
+
+def statistics_of(pieces: Sequence[Piece], names: Sequence[str]) -> Values:
+    """Statistics (N, S); NaN where there is nothing to count."""
+    return np.array([[_one(piece, counts, n) for n in names] for piece, counts in _counted(pieces)])
+
+
+def _counted(pieces: Sequence[Piece]) -> list[tuple[Piece, dict[str, tuple[float, float]]]]:
+    found = []
+    for piece in pieces:
+        counts = {name: (c.above, c.below) for name, c in part_writing(piece).items()}
+        fifths, octaves = counts["parallel_fifths"], counts["parallel_octaves"]
+        counts["parallels"] = (fifths[0] + octaves[0], fifths[1])
+        found.append((piece, counts))
+    return found
+
+
+def _one(piece: Piece, counts: Mapping[str, tuple[float, float]], name: str) -> float:
+    if name == "range":
+        ranges = [count.above for count in voice_ranges(piece).values()]
+        return float(np.mean(ranges)) if ranges else np.nan
+    above, below = tuple(form(piece)["cadences"]) if name == "cadences" else counts[name]
+    return above / below if below else np.nan
+
+
+@dataclass(frozen=True)
+class Utility:
+    """A utility of clips: of simulated listeners, or nearness to the corpus.
+
+    center, scale: of each statistic, its mean and standard deviation among the base model's clips.
+    targets: the corpus's means; empty: the utility is Σ w z, z in standard deviations. With targets
+    it is -Σ w |z - z of the target|.
+    """
+
+    weights: Mapping[str, float]
+    center: Sequence[float]
+    scale: Sequence[float]
+    targets: Sequence[float] = ()
+
+    @classmethod
+    def fitted(
+        cls, weights: Mapping[str, float], clips: Sequence[Piece], corpus: Sequence[Piece] = ()
+    ) -> "Utility":
+        """Scaled on clips of the base model, with the corpus's means as targets where given."""
+        weights = dict(sorted(weights.items()))  # the order that JSON keeps
+        found = statistics_of(clips, list(weights))
+        spread = np.nanstd(found, axis=0)
+        means = np.nanmean(statistics_of(corpus, list(weights)), axis=0) if len(corpus) else ()
+        return cls(
+            weights,
+            tuple(np.nanmean(found, axis=0).tolist()),
+            tuple(np.where(spread > 0, spread, 1.0).tolist()),
+            tuple(np.asarray(means).tolist()),
+        )
+
+    def parts(self, pieces: Sequence[Piece]) -> Values:
+        """Each statistic in standard deviations, or minus its distance from the target, (N, S)."""
+        found = statistics_of(pieces, list(self.weights)).reshape(len(pieces), len(self.weights))
+        center, scale = np.array(self.center), np.array(self.scale)
+        z = np.where(np.isnan(found), 0.0, (found - center) / scale)
+        return -np.abs(z - (np.array(self.targets) - center) / scale) if self.targets else z
+
+    def of(self, pieces: Sequence[Piece]) -> Values:
+        """The utility of every clip, (N,)."""
+        return self.parts(pieces) @ np.array(list(self.weights.values()))

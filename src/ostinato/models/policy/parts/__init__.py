@@ -1,0 +1,1 @@
+"""Nothing is shared beside what is borrowed: see borrowed.json."""

@@ -1,0 +1,64 @@
+"""Any autoregressive model, tuned from a study: it is of its base's own family, with new weights.
+
+Scoring, sampling and sessions are therefore the base family's. Dropout is off: preferences compare
+a model with its frozen base, and with dropout both probabilities would be random.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from ostinato.models.registry import build, families
+from ostinato.models.spec import ArraySpec
+
+METHODS = ("dpo", "rloo")
+BASES = "autoregressive"
+OFF = ("dropout", "condition_dropout")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How a system is tuned; docs/feedback.md has the equations.
+
+    method: dpo (pairs of the study) or rloo (rewards of its own samples). beta: weight of the
+    divergence from the base; for rloo where it starts. kl_budget: nats a clip that a kept model may
+    diverge from its base. group: samples of one prompt that rloo compares. study, base: from
+    `learns_from` of params.yaml: where the study is, and the base's family and settings.
+    """
+
+    method: str
+    beta: float
+    kl_budget: float
+    group: int = 4
+    study: str = ""
+    base: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method={self.method!r} is none of {', '.join(METHODS)}")
+        if not self.beta > 0 or not self.kl_budget > 0:
+            raise ValueError(f"beta={self.beta} and kl_budget={self.kl_budget} must be above 0")
+        if self.group < 2:
+            raise ValueError(f"group={self.group} must be at least 2: one sample has no baseline")
+        if self.base and self.base["family"] not in families(BASES):
+            raise ValueError(
+                f"a {self.base['family']} cannot be tuned: its samples have no exact probability "
+                f"sub-token by sub-token; bases are {', '.join(families(BASES))}"
+            )
+
+
+def Model(config: Config, spec: ArraySpec) -> nn.Module:  # noqa: N802 - what the registry calls
+    """A model of the base's family.
+
+    Raises:
+        ValueError: no base is named.
+    """
+    if not config.base:
+        raise ValueError(
+            "a tuned system needs a study: give its line in params.yaml learns_from, such as "
+            "feedback/simulated, and train it by its name, with system=…"
+        )
+    settings = {key: 0.0 if key in OFF else v for key, v in config.base["model"].items()}
+    return build(config.base["family"], settings, spec)

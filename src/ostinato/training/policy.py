@@ -1,0 +1,182 @@
+"""What tuned systems learn: preferences of a study, close to the frozen base.
+
+dpo: the pairs of the study (Rafailov et al. 2023). rloo: rewards of the model's own samples, each
+compared with the others of its prompt (Kool et al. 2019; Ahmadian et al. 2024), with a weight of
+divergence that follows the budget. Every validation measures the guards (feedback/guards.py).
+"""
+
+# N clips, G samples of a prompt
+
+import copy
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pytorch_lightning.strategies import ModelParallelStrategy
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.feedback.clips import Clips, draw_clips, prompt_pieces
+from ostinato.feedback.folder import Study, frozen_base, open_study
+from ostinato.feedback.guards import Guards, clip_nats, new_nats, objective
+from ostinato.feedback.reward import padded
+from ostinato.loading.batches import Batch, conditions_of, whole_pieces
+from ostinato.loading.tokens import TokenSet
+from ostinato.metrics.likelihood_metrics import likelihood_metrics
+from ostinato.sampling.registry import sampler_of
+from ostinato.seeds import seed_of
+from ostinato.training.data import EncodingModule
+from ostinato.training.module import Training
+from ostinato.training.settings import Settings
+
+PACE, LEAST_BETA = 0.1, 1e-3  # of the weight of divergence, by step; its least value
+
+
+class Module(Training):
+    """Starts from the base's weights; `valid_loss` is minus the gain by the guarding reward."""
+
+    unit: ClassVar[str] = "minus the guarding reward's gain"
+    beta: Tensor
+
+    def __init__(self, model: nn.Module, settings: Settings) -> None:
+        self.study: Study = open_study(settings.model["study"])
+        model.load_state_dict(self.study.base)
+        super().__init__(model, settings)
+        # in a tuple: torch would otherwise save it with every state
+        self._base = (frozen_base(copy.deepcopy(model), self.study.base),)
+        self.register_buffer("beta", torch.tensor(float(settings.model["beta"])))
+        self._guards: tuple[Guards, ...] = ()
+
+    def configure_model(self) -> None:
+        """Weights stay whole: samples are drawn while training."""
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            raise ValueError(
+                "a tuned system cannot be trained with shared weights (fsdp), because it samples "
+                "while it learns; take OSTINATO_TRAINER=cpu, gpu or ddp"
+            )
+
+    def metrics(self) -> Any:
+        """Likelihood of held-out pieces, a guard as well."""
+        return likelihood_metrics(self.model.shape.vocabulary)  # type: ignore[union-attr,arg-type]
+
+    def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Nats of whole held-out pieces under their conditions."""
+        tokens_BTW, codes_BK = batch
+        average: Any = self.average
+        nats, best = average.predict(tokens_BTW, average.given(codes_BK))
+        return {"nats": nats, "preds": best, "target": tokens_BTW}
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Of the method, summed over pairs or samples."""
+        return self._dpo(batch) if "pairs" in batch else self._rloo(batch)
+
+    def _dpo(self, batch: Batch) -> Tensor:
+        """-log σ(β (log π/π₀ of the better - of the worse))."""
+        pairs, clips = batch["pairs"].cpu().numpy(), self.study.clips
+        numbers = np.r_[self.study.pairs.better[pairs], self.study.pairs.worse[pairs]].tolist()
+        tokens = padded([clips.tokens[n] for n in numbers])
+        nats = new_nats(self.model, tokens, [clips.starts[n] for n in numbers])
+        ratio_better, ratio_worse = (torch.from_numpy(clips.nats[numbers]) - nats).chunk(2)
+        return -F.logsigmoid(self.beta.cpu() * (ratio_better - ratio_worse)).sum().float()
+
+    def _rloo(self, batch: Batch) -> Tensor:
+        """-A log π, A the reward less that of the prompt's other samples."""
+        guards, group = self.guards, int(self.settings.model["group"])
+        prompts = [self.prompts[n] for n in batch["prompts"].tolist()]
+        place = (self.global_step, self.global_rank, *batch["prompts"].tolist())
+        clips = draw_clips(
+            sampler_of(self.model, guards.representation, guards.family),
+            guards.representation,
+            prompts,
+            guards.settings.clips,
+            each=group,
+            seed=seed_of("rollout", self.settings.seed, *place),
+        )
+        self.model.train()
+        nats = new_nats(self.model, padded(clips.tokens), clips.starts)
+        kl = clip_nats(self._base[0], clips) - nats.detach().double().numpy()
+        reward = guards.study.rewards.of(clips, guards.features(clips))[0]
+        advantage = leave_one_out(reward - float(self.beta) * kl, clips)
+        ratio = float(kl.mean()) / float(self.settings.model["kl_budget"]) - 1
+        self.beta.mul_(float(np.exp(PACE * np.clip(ratio, -1, 1)))).clamp_(min=LEAST_BETA)
+        return (torch.from_numpy(advantage) * nats).sum().float()
+
+    @property
+    def guards(self) -> Guards:
+        """Made at first use: it measures the base."""
+        if not self._guards:
+            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            self._base[0].to(self.device)
+            self._guards = (Guards(self.study, self._base[0], data.tokens),)
+            settings = self._guards[0].settings.clips
+            bars = settings.prompt_bars + settings.bars
+            self.prompts = prompt_pieces(data.tokens, "train", settings.prompts, bars)
+        return self._guards[0]
+
+    def on_validation_epoch_end(self) -> None:
+        """Add a row to the history: the guards beside the likelihood."""
+        super().on_validation_epoch_end()
+        budget = float(self.settings.model["kl_budget"])
+        row, guard = self.history[-1], self.guards.row(self.average, budget)
+        self.model.train()
+        row["valid_nats_per_token"] = row["valid_loss"]
+        row["valid_loss"] = round(objective(guard, budget), 6)
+        row |= {f"valid_{name}": value for name, value in guard.items()}
+        row["beta"] = round(float(self.beta), 6)
+
+
+def leave_one_out(rewards: Any, clips: Clips) -> Any:
+    """Each reward less the mean of the others of its prompt, (N,); 0 for one alone."""
+    _, number = np.unique(np.array(clips.prompts), return_inverse=True)
+    count = np.bincount(number)[number]
+    total = np.bincount(number, rewards)[number]
+    others = (total - rewards) / np.maximum(count - 1, 1)
+    return np.where(count > 1, rewards - others, 0.0)
+
+
+class Choices(torch.utils.data.Dataset[Batch]):
+    """Numbers of pairs or of prompts, a function of (seed, step); count: of the whole batch."""
+
+    def __init__(self, settings: Settings, total: int, rank: int, world: int, parts: int) -> None:
+        self.total, self.parts, self.rank, self.world = total, parts, rank, world
+        self.method = settings.model["method"]
+        group = 1 if self.method == "dpo" else int(settings.model["group"])
+        self.count = settings.training.batch
+        if self.count % (group * world * parts):
+            raise ValueError(
+                f"training.batch={self.count} must be a multiple of {group * world * parts}: "
+                f"groups of {group} on {world} devices in {parts} parts"
+            )
+        self.drawn, self.seed = self.count // group, seed_of("choices", settings.seed)
+
+    def __getitem__(self, index: int) -> Batch:
+        """Pairs or prompts: their numbers in this share."""
+        step, part = divmod(index, self.parts)
+        drawn = np.random.default_rng([self.seed, step]).integers(0, self.total, self.drawn)
+        mine = drawn[part * self.world + self.rank :: self.world * self.parts]
+        name = "pairs" if self.method == "dpo" else "prompts"
+        return {name: torch.from_numpy(mine), "count": torch.tensor(self.count)}
+
+
+class Data(EncodingModule):
+    """Pairs or prompts for training, whole held-out pieces for validation."""
+
+    def __init__(self, tokens: TokenSet, settings: Settings) -> None:
+        super().__init__(tokens, settings)
+        self.settings = settings
+
+    def training_set(self, rank: int, world: int, parts: int) -> torch.utils.data.Dataset[Batch]:
+        """Numbers of pairs for dpo, of prompts for rloo."""
+        study = open_study(self.settings.model["study"])
+        total = len(study.pairs)
+        if self.settings.model["method"] != "dpo":
+            total = study.card["settings"]["clips"]["prompts"]
+        return Choices(self.settings, total, rank, world, parts)
+
+    def validation_set(self) -> list[tuple[Tensor, Tensor]]:
+        """Padded batches of whole pieces with the codes of their conditions."""
+        part = self.tokens.splits["valid"]
+        return [
+            (batch, conditions_of(part, numbers))
+            for numbers, batch in whole_pieces(self.tokens, "valid")
+        ]
