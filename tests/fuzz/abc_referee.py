@@ -72,7 +72,8 @@ def _show(notes: list[Note], place: int) -> str:
 def _abc2midi(lines: list[str]) -> Iterator[Note]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "tune.abc"), Path(folder, "tune.mid")
-        plain = (re.sub(r"[~MPT]|!(?:trill|roll|turn)!", "", line) if line[1:2] != ":" else line
+        plain = (line if line[1:2] == ":" or line[:1] == "%"
+                 else re.sub(r"[~MPT]|!(?:trill|roll|turn)!", "", line)
                  for line in lines if not line.startswith("R:"))  # fmt: skip
         text = "\n".join(["X:1", *plain, ""])
         source.write_text(text, encoding="latin-1", errors="replace")

@@ -39,6 +39,8 @@ def test_a_directive_transposes_its_voice_or_all_of_them(tmp_path, text, heard):
         ("%%propagate-accidentals pitch\n", [61, 61, 73, 60]),
         ("I:propagate-accidentals octave\n", [61, 61, 72, 60]),
         ("%%propagate-accidentals not\n", [61, 60, 72, 60]),
+        ("%%MIDI nobarlines\n", [61, 60, 72, 60]),
+        ("%%MIDI nobarlines\n%%MIDI barlines\n", [61, 61, 73, 60]),
     ],
 )
 def test_accidentals_hold_as_far_as_the_directive_says(tmp_path, rule, heard):

@@ -21,7 +21,7 @@ _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _MUSIC = re.compile(r"[A-Ga-gXZxyz]:[|:\]]")  # a note or rest, then a bar line
 _BLOCK = re.compile(r"(?:%%|I:)\s*begin(\w+)")
 _COMMENT = re.compile(r"(?<!\\)%.*")
-_DIRECTIVE = re.compile(r"%%\s*(MIDI\s+r?transpose|propagate-accidentals)\b")
+_DIRECTIVE = re.compile(r"%%\s*(MIDI\s+(r?transpose|(no)?barlines)|propagate-accidentals)\b")
 MUSIC = ""
 
 

@@ -22,6 +22,7 @@ SYMBOLS = {"H": "fermata", "O": "coda", "S": "segno"}  # of the letters that U: 
 _SYMBOL = re.compile(r"\s*([H-Wh-w~])\s*=\s*(?:!([^!]*)!)?")
 _TRANSPOSE = re.compile(r"MIDI\s+(r?)transpose\s+([+-]?\d{1,3})\b")
 _PROPAGATE = re.compile(r"propagate-accidentals\s+(not|octave|pitch)\b")
+_BAR_LINES = re.compile(r"MIDI\s+(no)?barlines\b")  # without them an accidental holds for its note
 MICROTONE = "microtones are rounded to semitones"
 
 
@@ -100,11 +101,17 @@ class Voice:
             self.name = abc_fields.voice_name(value) or self.name
         elif letter == "U" and (found := _SYMBOL.match(value)):
             self._symbols[found[1]] = found[2] or ""
-        elif letter == "I" and (found := _TRANSPOSE.match(value)):
+        elif letter == "I":
+            self._instruction(value)
+
+    def _instruction(self, value: str) -> None:
+        if found := _TRANSPOSE.match(value):
             relative = self.shifts.get("directive", 0) if found[1] else 0
             self.shifts["directive"] = relative + int(found[2])
-        elif letter == "I" and (found := _PROPAGATE.match(value)):
+        elif found := _PROPAGATE.match(value):
             self._propagate = found[1]
+        elif found := _BAR_LINES.match(value):
+            self._propagate = "not" if found[1] else "pitch"
 
     def close(self) -> None:
         """End an overlay that the last bar has."""
