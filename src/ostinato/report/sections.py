@@ -37,12 +37,13 @@ class Block:
 
 
 def blocks(systems: Sequence[System]) -> list[Block]:
-    """All measures of the systems of one encoding."""
+    """All measures that say something about the systems of one encoding."""
     measures = {m.name: m for system in systems for m in system.measures}
     ordered = sorted(measures.values(), key=lambda m: (m.order, m.name))
-    return [
+    found = [
         Block(m.title, m.note, tuple(_cards(m, systems)), _rows(m.name, systems)) for m in ordered
     ]
+    return [block for block in found if block.cards or block.rows]
 
 
 def _rows(
