@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from ostinato.models.ensemble.parts.steps import Line
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
 from ostinato.music.chords import ROLE
@@ -15,6 +16,7 @@ from ostinato.representations.protocol import Unencodable
 from ostinato.representations.registry import build as representation_of
 from ostinato.representations.store import codec_of
 from ostinato.sampling.ensemble.finish import in_key
+from ostinato.sampling.ensemble.guidance import line_of
 from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
 from ostinato.sampling.sampler import Job
@@ -32,7 +34,7 @@ FORM = representation_of(
 CONDITIONS = [
     {"name": "style", "values": ["jazz", "rock"], "pieces": [3, 2]},
     {"name": "mode", "values": ["major", "minor"], "pieces": [3, 2]},
-    {"name": "meter", "values": ["3/4", "4/4"], "pieces": [1, 4]},
+    {"name": "meter", "values": ["3/4", "4/4"], "pieces": [0, 4]},
     {"name": "density_bass", "values": ["high", "low"], "pieces": [3, 2]},
     {
         "name": "tempo",
@@ -123,6 +125,11 @@ def test_a_piece_is_moved_to_its_key_but_for_drums():
         assert found.voice("drums")["pitch"].tolist() == [36]
 
 
+def test_a_piece_has_one_meter_even_if_none_is_asked_for():
+    piece = made(bars=3, min_bars=3, options={"roles": ["bass"]})
+    assert [(m.numerator, m.denominator) for m in piece.meters] == [(4, 4)]  # as training pieces
+
+
 def test_conditions_follow_from_what_is_asked():
     job = Job(Request(options={"key": "Dm", "meter": "3/4"}, conditions={"tempo": 80}), 0, 1)
     given = sampler()._given([job])
@@ -177,3 +184,29 @@ def test_a_melody_alone_gets_chords_and_others_keep_theirs():
     kept = made(task=Fill(two, Region(bars=(1, 2), roles=("drums",))))
     assert symbols(kept)[0] == (0, "C")
     assert np.array_equal(kept.voice("bass")["pitch"], two.voice("bass")["pitch"])
+
+
+def test_guidance_one_is_the_model_and_more_of_it_moves_away_from_the_model_without_conditions():
+    model = sampler().model
+    with torch.inference_mode():
+        job = Job(Request(conditions={"style": "jazz"}), 0, 1)
+        given = model.condition(1, sampler()._given([job]))[0]
+
+        def first(strength):
+            line = line_of(model, given, [0, 1, 2, 3], strength)
+            line.playing = [True] * 4
+            line.begin()
+            line.open_bar(1)
+            line.open_part(0)
+            return line.symbol_log_probabilities()
+
+        plain = Line(model, given, [0, 1, 2, 3])
+        assert isinstance(line_of(model, given, [0, 1, 2, 3]), type(plain))
+        none, one, two = first(0.0), first(1.0), first(2.0)
+        assert torch.logsumexp(two, 0).abs() < 1e-5
+        assert torch.allclose(two, torch.log_softmax(2 * one - none, 0), atol=1e-4)
+        assert not torch.allclose(one, none, atol=1e-3)
+    guided = {"guidance": 2.0, "roles": ["bass"], "particles": 1}
+    assert roles(made(options=guided, conditions={"style": "jazz"})) == ["bass"]
+    task = Fill(melody(), Region(roles=("bass",)))
+    assert made(task=task, options={"guidance": 2.0, "chords": "C"}).voice("bass").size

@@ -10,7 +10,7 @@ from ostinato.music.keys import parse_key
 from ostinato.representations.events.roles import Roles
 from ostinato.representations.protocol import read_meter
 from ostinato.sampling.ensemble.decoding import BandDecoding
-from ostinato.sampling.request import Continue, Fill, Request, Vary
+from ostinato.sampling.request import Continue, Fill, Request, Unconditional, Vary
 from ostinato.sampling.sampler import Job
 
 TEMPO, METER, MODE = "tempo", "meter", "mode"
@@ -45,22 +45,40 @@ def check_request(request: Request, asked: BandDecoding, known: Roles) -> None:
                 )
 
 
-def conditions_of(job: Job, known: Sequence[ConditionSpec]) -> dict[str, str | float]:
-    """The conditions of a job: those asked for; of its meter, key and tempo those that are given;
-    and a tempo as often as training pieces have it where none is, for pieces from nothing.
+def conditions_of(
+    job: Job, known: Sequence[ConditionSpec], meters: Sequence[str]
+) -> dict[str, str | float]:
+    """The conditions of a job: those asked for, and its meter, key and tempo as they are given.
+
+    Without a prompt, a tempo and a meter that are left open are as often as training pieces have
+    them; the meter is one for all pieces of a request.
     """
     request = job.request
     asked = dict(request.conditions)
     specs = {spec.name: spec for spec in known}
-    meter = request.options.get("meter")
+    meter = meter_of(request, known, meters)
     if meter and METER in specs and meter in specs[METER].values:
         asked.setdefault(METER, meter)
     if (key := request.options.get("key")) and MODE in specs:
         asked.setdefault(MODE, parse_key(key).mode)
     if TEMPO in specs and TEMPO not in asked:
         tempo = request.options.get("tempo") or tempo_of_prompt(request)
-        asked[TEMPO] = float(tempo or _drawn(specs[TEMPO], job.seed))
+        asked[TEMPO] = float(tempo or _drawn_tempo(specs[TEMPO], job.seed))
     return asked
+
+
+def meter_of(request: Request, known: Sequence[ConditionSpec], meters: Sequence[str]) -> str:
+    """The meter of all bars of a piece from nothing: as asked for, or drawn by the pieces that have
+    it, where the model knows meters; empty: the model chooses, or the prompt has one.
+
+    meters: those that can be said.
+    """
+    asked = request.options.get(METER) or request.conditions.get(METER)
+    spec = next((spec for spec in known if spec.name == METER), None)
+    if asked or spec is None or not spec.pieces or not isinstance(request.task, Unconditional):
+        return str(asked or "")
+    counts = zip(spec.values, spec.pieces, strict=True)
+    return spec.values[_place([n if m in meters else 0 for m, n in counts], request.seed, 4)]
 
 
 def tempo_of_prompt(request: Request) -> float:
@@ -71,10 +89,15 @@ def tempo_of_prompt(request: Request) -> float:
     return float(tempos[0].qpm) if tempos else 0.0
 
 
-def _drawn(spec: ConditionSpec, seed: int) -> float:
-    """The middle of a bin, drawn by its pieces; of the outer ones a little beyond the edge."""
-    shares = np.array(spec.pieces or [1] * len(spec.values), dtype=np.float64)
-    place = int(np.random.default_rng([seed, 3]).choice(len(shares), p=shares / shares.sum()))
+def _place(pieces: Sequence[int], seed: int, kind: int) -> int:
+    """The place of a value, drawn by the pieces that have it."""
+    shares = np.array(pieces, dtype=np.float64)
+    return int(np.random.default_rng([seed, kind]).choice(len(shares), p=shares / shares.sum()))
+
+
+def _drawn_tempo(spec: ConditionSpec, seed: int) -> float:
+    """The middle of a bin; of the outer ones a little beyond the edge."""
+    place = _place(spec.pieces or [1] * len(spec.values), seed, 3)
     edges = [spec.edges[0] * 0.9, *spec.edges, spec.edges[-1] * 1.1]
     return float(round((edges[place] + edges[place + 1]) / 2))
 

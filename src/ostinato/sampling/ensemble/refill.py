@@ -24,6 +24,7 @@ from ostinato.representations.protocol import Extent, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
 from ostinato.sampling.autoregressive.infill import systematic
+from ostinato.sampling.ensemble.guidance import GuidedLine, line_of
 from ostinato.sampling.sampler import Made
 
 ENOUGH = 0.5  # share of the particles: with a smaller effective sample they are resampled
@@ -88,7 +89,7 @@ def score_of(
 class Particle:
     """One filling so far. costs: nats of every symbol and of the end of its part."""
 
-    line: Line
+    line: Line | GuidedLine
     grammar: RolesGrammar
     parts: Parts = field(default_factory=dict)
     costs: dict[tuple[int, int], list[float]] = field(default_factory=dict)
@@ -117,7 +118,7 @@ def refill(
     order = score.order(len(representation.parts))
     particles = []
     for _ in range(how.particles):
-        line = Line(model, condition_D, order)
+        line = line_of(model, condition_D, order, getattr(how, "guidance", 1.0))
         line.playing = [role in score.playing for role in range(len(representation.parts))]
         line.begin()
         extent = Extent(bars=len(score.meters), least=len(score.meters))

@@ -16,9 +16,10 @@ from ostinato.representations.events.roles import Roles
 from ostinato.representations.protocol import Extent, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.sampler import Sampler as Streamed
-from ostinato.sampling.ensemble.asked import check_request, conditions_of
+from ostinato.sampling.ensemble.asked import check_request, conditions_of, meter_of
 from ostinato.sampling.ensemble.decoding import BandDecoding
 from ostinato.sampling.ensemble.finish import finished
+from ostinato.sampling.ensemble.guidance import Guided
 from ostinato.sampling.ensemble.harmony import heard, progression_tokens, under_progression
 from ostinato.sampling.ensemble.refill import Score, refill, score_of
 from ostinato.sampling.prompts import prompt_of
@@ -48,12 +49,14 @@ class Sampler(Streamed):
 
     def finish(self, job: Job, piece: Piece) -> Piece:
         """The piece in the tempo and key that were asked for, with its chords as symbols."""
-        asked = conditions_of(job, self.model.conditions)
-        return finished(piece, job.request, self._decoding(job.request), asked, self._roles())
+        known = self._roles()
+        asked = conditions_of(job, self.model.conditions, known.meters)
+        return finished(piece, job.request, self._decoding(job.request), asked, known)
 
     def _defaults(self) -> dict[str, Any]:
-        unheard = () if ROLE in self._roles().roles else ("chords",)
-        left_out = (*NOT_STREAMED, *unheard)
+        left_out = list(NOT_STREAMED)
+        left_out += [] if ROLE in self._roles().roles else ["chords"]
+        left_out += [] if self.model.conditions else ["guidance"]
         return {k: v for k, v in asdict(BandDecoding()).items() if k not in left_out}
 
     def _decoding(self, request: Request) -> BandDecoding:
@@ -67,16 +70,16 @@ class Sampler(Streamed):
         return extent, decoding, 0 if alone else id(request)
 
     def _extent(self, job: Job) -> Extent:
-        meter = job.request.options.get("meter") or None
-        return replace(super()._extent(job), meter=meter)
+        meter = meter_of(job.request, self.model.conditions, self._roles().meters)
+        return replace(super()._extent(job), meter=meter or None)
 
     def _given(self, jobs: Sequence[Job]) -> Given | None:
         """The conditions that are asked for, or that follow from what is."""
-        known = self.model.conditions
+        known, meters = self.model.conditions, self._roles().meters
         if not known:
             return None
         able = self.capabilities()
-        codes_BC = torch.tensor([able.codes(conditions_of(job, known)) for job in jobs])
+        codes_BC = torch.tensor([able.codes(conditions_of(job, known, meters)) for job in jobs])
         return Given(codes_BC.to(next(self.model.parameters()).device))
 
     def _prompt(self, job: Job) -> Tokens:
@@ -92,6 +95,13 @@ class Sampler(Streamed):
             asked = (*asked, ROLE)
         named = sorted({1 + known.parts.index(role) for role in asked})
         return np.array(named, np.int32).reshape(-1, 1)
+
+    def _extend(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
+        strength = getattr(decoding, "guidance", 1.0)
+        if strength == 1:
+            return super()._extend(jobs, decoding)
+        guided = cast(Any, Guided(cast(Model, self.model), strength))
+        return super(Sampler, Sampler(guided, self.representation))._extend(jobs, decoding)
 
     def _fill(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
         """A gap of one region, a random share of all parts, or what plays under given chords."""
@@ -110,7 +120,8 @@ class Sampler(Streamed):
         known, task = self._roles(), job.request.task
         if isinstance(task, Unconditional):
             bars = job.request.bars
-            tokens = progression_tokens(known, decoding.chords, bars, decoding.meter)
+            meter = meter_of(job.request, self.model.conditions, known.meters)
+            tokens = progression_tokens(known, decoding.chords, bars, meter)
             roles = decoding.roles or self._drawn_roles(job.seed, row_D)
             return score_of(known, tokens, (1, bars + 1), [r for r in roles if r != ROLE])
         assert isinstance(task, (Fill, Vary))
