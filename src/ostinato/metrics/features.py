@@ -213,7 +213,7 @@ def measure(pieces: Sequence[Piece]) -> dict[str, npt.NDArray[np.float64]]:
 
 def _pitched(piece: Piece) -> Notes:
     drums = [number for number, track in enumerate(piece.tracks) if track.is_drum]
-    return piece.notes[~np.isin(piece.notes["track"], drums)]
+    return piece.notes[~np.isin(piece.notes["track"], drums)] if drums else piece.notes
 
 
 def _sounding(notes: Notes) -> Notes:
