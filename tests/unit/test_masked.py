@@ -280,7 +280,7 @@ def test_continuations_begin_with_their_prompt(chorale):
     [
         ({"order": "left"}, "'left' is none of random, confident"),
         ({"temperature": 0.0}, "temperature=0.0 must be above 0"),
-        ({"steps": -1}, "steps=-1, gibbs=96 and turns=4 cannot be negative"),
+        ({"steps": -1}, "steps=-1, gibbs=96, notes=0 and turns=4 cannot be negative"),
         ({"pace": 0.5}, "pace=0.5 must be at least 1"),
         ({"gibbs_share": 2.0}, "gibbs_share=2.0 must lie in"),
     ],
@@ -315,3 +315,18 @@ def test_intervals_say_the_same_in_every_key():
     )
     assert torch.allclose(low[:, :-5], high[:, 5:], atol=1e-5)
     assert low.std() > 0.1
+
+
+def test_whole_notes_of_one_voice_are_drawn_again(chorale):
+    model = tiny()
+    piece = rows(chorale).numpy()[None]
+    painter = _Painter(model, piece.copy(), [np.random.default_rng(1)])
+    for number in range(4):
+        chosen = painter.whole_notes(number, 0.5)
+        column = int(model.columns_V[number])
+        assert chosen[..., column].any()
+        assert not np.delete(chosen, column, axis=2).any()
+        same = piece[:, 1:, column] == piece[:, :-1, column]
+        cells = chosen[..., column]
+        assert (cells[:, 1:] == cells[:, :-1])[same].all()
+        assert not cells.all()

@@ -19,6 +19,8 @@ class Decoding:
     gibbs: passes after that, each of which hides some cells again and draws them anew; their share
         falls from `gibbs_share` to nearly none (Yao 2014, as in Coconet). They mend what cells that
         were drawn together got wrong; docs/families.md has what was measured.
+    notes: passes after that, each of which draws half of the notes of one voice again, whole, given
+        all other voices. Single cells within a note hardly ever leave it; whole notes do.
     turns: cells of one pass are drawn in so many turns, which keep those of one voice so many steps
         apart and, where there are as many turns as voices, no two of one step together. Later turns
         know the earlier ones as neighbors and by intervals, while the trunk runs once a pass. 0:
@@ -31,13 +33,15 @@ class Decoding:
     order: str = "random"
     gibbs: int = 96
     gibbs_share: float = 0.5
+    notes: int = 0
     turns: int = 4
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.steps < 0 or self.gibbs < 0 or self.turns < 0:
+        if min(self.steps, self.gibbs, self.notes, self.turns) < 0:
             raise ValueError(
-                f"steps={self.steps}, gibbs={self.gibbs} and turns={self.turns} cannot be negative"
+                f"steps={self.steps}, gibbs={self.gibbs}, notes={self.notes} and "
+                f"turns={self.turns} cannot be negative"
             )
         if self.pace < 1:
             raise ValueError(f"pace={self.pace} must be at least 1")

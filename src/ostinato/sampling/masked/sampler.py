@@ -19,6 +19,7 @@ from ostinato.sampling.masked.decoding import Decoding
 from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
 from ostinato.sampling.sampler import Job
 
+NOTE_SHARE = 0.5  # of a voice's notes that are drawn again at once
 Flags = npt.NDArray[np.bool_]
 Cells = npt.NDArray[np.int64]
 Chances = npt.NDArray[np.float64]
@@ -68,6 +69,9 @@ def fill(
     for number in range(decoding.gibbs):
         share = decoding.gibbs_share * (1 - number / decoding.gibbs)
         again_BTW = free_BTW & (painter.lots() < share)
+        painter.reveal(again_BTW, again_BTW, decoding.turns, number)
+    for number in range(decoding.notes):
+        again_BTW = free_BTW & painter.whole_notes(number, NOTE_SHARE)
         painter.reveal(again_BTW, again_BTW, decoding.turns, number)
     return [
         rows[: len(canvas.rows)].astype(np.int32)
@@ -124,6 +128,18 @@ class _Painter:
         for number, (random, length) in enumerate(zip(self.randoms, self._lengths, strict=True)):
             out[number, :length] = random.random((length, self.rows_BTW.shape[-1]))
         return out
+
+    def whole_notes(self, number: int, share: float) -> Flags:
+        """About this share of the notes and rests of one voice, whole; voices take turns."""
+        rows_BTW = self.rows_BTW
+        begins_BTW = np.ones(rows_BTW.shape, dtype=bool)
+        begins_BTW[:, 1:] = rows_BTW[:, 1:] != rows_BTW[:, :-1]
+        steps_T1 = np.arange(rows_BTW.shape[1])[:, None]
+        first_BTW = np.maximum.accumulate(np.where(begins_BTW, steps_T1, 0), axis=1)
+        chosen_BTW = np.take_along_axis(self.lots(), first_BTW, axis=1) < share
+        voice_W = np.arange(rows_BTW.shape[2]) == self._columns[number % len(self._columns)]
+        chosen: Flags = chosen_BTW & voice_W
+        return chosen
 
     def draw(self, hidden_BTW: Flags) -> tuple[Cells, Chances]:
         """Values of the hidden cells, given all others, and their probabilities; (B, T, W)."""
