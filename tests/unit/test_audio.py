@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostinato.audio import render as rendering
-from ostinato.audio.pianoroll import draw
+from ostinato.audio.pianoroll import draw, voice_number
 from ostinato.audio.render import RenderError, check_sound, render, synthesize, write_audio
 from ostinato.music.piece import Annotation, Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.timing import bar_onsets, duration_seconds, seconds_at
@@ -141,3 +141,12 @@ def test_bars_follow_the_meters_or_the_printed_bars():
     assert bar_onsets(changed) == [0, 72, 120, 168]
     printed = tuple(Annotation(onset, "bar") for onset in (0, 24, 120, 192))
     assert bar_onsets(chorale(annotations=printed)) == [0, 24, 120]
+
+
+def test_tracks_of_a_band_have_colours_of_their_own_and_voices_of_a_choir_fixed_ones():
+    def numbers(*roles):
+        piece = Piece("a", 4, make_notes([]), tuple(Track(role, role) for role in roles))
+        return [voice_number(piece, track) for track in range(len(roles))]
+
+    assert numbers("piano", "guitar", "bass", "drums") == [0, 1, 2, 3]
+    assert numbers("alto", "bass") == [1, 3]

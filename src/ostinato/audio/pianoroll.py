@@ -19,9 +19,9 @@ LABELLED_BARS = 32
 
 
 def voice_number(piece: Piece, track: int) -> int:
-    """Index of the colour of a track: fixed for chorale voices, in order for other tracks."""
-    role = piece.tracks[track].role
-    return VOICES.index(role) if role in VOICES else track
+    """Index of the colour of a track: fixed where all are voices of a choir, else in order."""
+    roles = [found.role for found in piece.tracks]
+    return VOICES.index(roles[track]) if set(roles) <= set(VOICES) else track
 
 
 def voice_name(piece: Piece, track: int) -> str:
