@@ -3,11 +3,14 @@
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from ostinato.evaluation.measures import learning
+from ostinato.evaluation.measures import tuning as tuning_measure
 from ostinato.feedback.card import base_of
 from ostinato.feedback.folder import open_study
 from ostinato.feedback.guards import is_within, objective, vendi_score
@@ -318,3 +321,18 @@ def test_a_planted_reward_is_exploited_and_the_guard_keeps_an_earlier_model(
     assert second[-1] < max(second), "and the guarding reward fell"
     assert card["best_step"] == 4 * (1 + int(np.argmax(second)))
     assert len(rows) - 1 < 6, "training stopped before its last step"
+
+
+def test_the_measure_is_of_the_kept_weights_and_says_what_is_simulated():
+    history = [
+        {"step": "20", "valid_kl": "1.0", "valid_second": "0.2", "valid_nats_per_token": "0.3"},
+        {"step": "40", "valid_kl": "2.0", "valid_second": "0.4", "valid_second_low": "0.1"},
+    ]
+    card = {"best_step": 40, "model": {"base": {"simulated": True}}}
+    found = tuning_measure.measure(SimpleNamespace(card=card, history=history)).values
+    assert (found["kl"].value, found["second"].value, found["second"].low) == (2.0, 0.4, 0.1)
+    assert all("simulated preferences" in figure.label for figure in found.values())
+    shown = learning.measure(SimpleNamespace(card=card, history=history[:1])).series
+    assert shown["validation"].tolist() == [[20.0, 0.3]]
+    untuned = SimpleNamespace(card={"best_step": 40}, history=[{"step": "40"}])
+    assert not tuning_measure.measure(untuned).values

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ostinato.feedback.clips import Clips, draw_clips, prompt_pieces
 from ostinato.feedback.folder import Study
 from ostinato.feedback.reward import Features, features_of, padded
-from ostinato.feedback.settings import study_settings
+from ostinato.feedback.settings import GUARDED, study_settings
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.bootstrap import mean_interval
 from ostinato.models.spec import PAD
@@ -73,8 +73,9 @@ class Guards:
             new, old = getattr(now, name), getattr(self.before, name)
             if new is None or old is None:
                 continue
-            if len(new) == len(old):  # one clip of each prompt: the same prompts
-                gain = mean_interval(new - old, seed=self.settings.seed)
+            if len(new) == len(old):  # none failed: the same prompts
+                groups = self.study.guard.prompts
+                gain = mean_interval(new - old, seed=self.settings.seed, groups=groups)
                 row |= {name: gain.value, f"{name}_low": gain.low, f"{name}_high": gain.high}
             else:
                 row[name] = float(new.mean() - old.mean())
@@ -89,7 +90,7 @@ class Guards:
             self.representation,
             self.prompts,
             self.settings.clips,
-            each=1,
+            each=GUARDED,
             seed=self.settings.seed,
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 from ostinato.feedback.statistics import STATISTICS
 from ostinato.settings import checked
 
+GUARDED = 2  # clips of each prompt of the guards
 KINDS = ("simulated", "corpus", "answers")
 
 
@@ -15,8 +16,7 @@ class ClipSettings:
     """What is judged: for each of `prompts` training pieces, `each` continuations of its first
     `prompt_bars` bars by `bars` bars, drawn from the base model as it is (temperature 1).
 
-    guard: clips that are drawn from prompts of the split `valid`, one for each, to measure a tuned
-    model beside its base.
+    guard: prompts of the split `valid`, with two clips each, to measure tuned models.
     """
 
     prompts: int = 64

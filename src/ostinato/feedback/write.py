@@ -31,7 +31,7 @@ from ostinato.feedback.reward import (
     report_of,
     trivial_rewards,
 )
-from ostinato.feedback.settings import StudySettings
+from ostinato.feedback.settings import GUARDED, StudySettings
 from ostinato.feedback.split import split_pairs
 from ostinato.feedback.statistics import Utility
 from ostinato.files import atomic_folder, checksums, write_json, write_npz, write_text
@@ -79,7 +79,7 @@ def write_study(
     judged = _judged(out.name, trained, sampler, tokens, settings, train)
     guard_prompts = prompt_pieces(tokens, "valid", settings.clips.guard, bars)
     guard = draw_clips(
-        sampler, representation, guard_prompts, settings.clips, each=1, seed=settings.seed
+        sampler, representation, guard_prompts, settings.clips, each=GUARDED, seed=settings.seed
     )
     features = features_of(trained.model, judged.clips)
     found, reward = _rewards(features, judged, settings, train)

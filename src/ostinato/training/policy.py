@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from ostinato.feedback.clips import Clips, draw_clips, prompt_pieces
 from ostinato.feedback.folder import Study, frozen_base, open_study
 from ostinato.feedback.guards import Guards, clip_nats, new_nats, objective
-from ostinato.feedback.reward import padded
+from ostinato.feedback.preferences import Pairs, nearest_pairs
+from ostinato.feedback.reward import features_of, padded
 from ostinato.loading.batches import Batch, conditions_of, whole_pieces
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.likelihood_metrics import likelihood_metrics
@@ -46,6 +47,7 @@ class Module(Training):
         self._base = (frozen_base(copy.deepcopy(model), self.study.base),)
         self.register_buffer("beta", torch.tensor(float(settings.model["beta"])))
         self._guards: tuple[Guards, ...] = ()
+        self.pairs = training_pairs(self.study, model, settings)
 
     def configure_model(self) -> None:
         """Weights stay whole: samples are drawn while training."""
@@ -72,8 +74,8 @@ class Module(Training):
 
     def _dpo(self, batch: Batch) -> Tensor:
         """-log σ(β (log π/π₀ of the better - of the worse))."""
-        pairs, clips = batch["pairs"].cpu().numpy(), self.study.clips
-        numbers = np.r_[self.study.pairs.better[pairs], self.study.pairs.worse[pairs]].tolist()
+        pairs, clips = chosen(batch["pairs"], len(self.pairs)), self.study.clips
+        numbers = np.r_[self.pairs.better[pairs], self.pairs.worse[pairs]].tolist()
         tokens = padded([clips.tokens[n] for n in numbers])
         nats = new_nats(self.model, tokens, [clips.starts[n] for n in numbers])
         ratio_better, ratio_worse = (torch.from_numpy(clips.nats[numbers]) - nats).chunk(2)
@@ -82,8 +84,9 @@ class Module(Training):
     def _rloo(self, batch: Batch) -> Tensor:
         """-A log π, A the reward less that of the prompt's other samples."""
         guards, group = self.guards, int(self.settings.model["group"])
-        prompts = [self.prompts[n] for n in batch["prompts"].tolist()]
-        place = (self.global_step, self.global_rank, *batch["prompts"].tolist())
+        numbers = chosen(batch["prompts"], len(self.prompts)).tolist()
+        prompts = [self.prompts[n] for n in numbers]
+        place = (self.global_step, self.global_rank, *numbers)
         clips = draw_clips(
             sampler_of(self.model, guards.representation, guards.family),
             guards.representation,
@@ -125,6 +128,20 @@ class Module(Training):
         row["beta"] = round(float(self.beta), 6)
 
 
+def chosen(places: Tensor, total: int) -> Any:
+    """Numbers below `total` at places in [0, 1)."""
+    return (places.cpu().numpy() * total).astype(np.int64)
+
+
+def training_pairs(study: Study, base: nn.Module, settings: Settings) -> Pairs:
+    """The pairs of dpo; see `models/policy/tuned.py`."""
+    if settings.model.get("pairs", "reward") == "choices":
+        return study.pairs
+    reward, _ = study.rewards.of(study.clips, features_of(base, study.clips))
+    pairs = nearest_pairs(study.clips.prompts, reward)
+    return pairs.only(reward[pairs.better] - reward[pairs.worse] >= 1)
+
+
 def leave_one_out(rewards: Any, clips: Clips) -> Any:
     """Each reward less the mean of the others of its prompt, (N,); 0 for one alone."""
     _, number = np.unique(np.array(clips.prompts), return_inverse=True)
@@ -135,10 +152,10 @@ def leave_one_out(rewards: Any, clips: Clips) -> Any:
 
 
 class Choices(torch.utils.data.Dataset[Batch]):
-    """Numbers of pairs or of prompts, a function of (seed, step); count: of the whole batch."""
+    """Places of pairs or of prompts, a function of (seed, step); count: of the whole batch."""
 
-    def __init__(self, settings: Settings, total: int, rank: int, world: int, parts: int) -> None:
-        self.total, self.parts, self.rank, self.world = total, parts, rank, world
+    def __init__(self, settings: Settings, rank: int, world: int, parts: int) -> None:
+        self.parts, self.rank, self.world = parts, rank, world
         self.method = settings.model["method"]
         group = 1 if self.method == "dpo" else int(settings.model["group"])
         self.count = settings.training.batch
@@ -150,9 +167,9 @@ class Choices(torch.utils.data.Dataset[Batch]):
         self.drawn, self.seed = self.count // group, seed_of("choices", settings.seed)
 
     def __getitem__(self, index: int) -> Batch:
-        """Pairs or prompts: their numbers in this share."""
+        """Pairs or prompts: where those of this share lie among all, in [0, 1)."""
         step, part = divmod(index, self.parts)
-        drawn = np.random.default_rng([self.seed, step]).integers(0, self.total, self.drawn)
+        drawn = np.random.default_rng([self.seed, step]).random(self.drawn)
         mine = drawn[part * self.world + self.rank :: self.world * self.parts]
         name = "pairs" if self.method == "dpo" else "prompts"
         return {name: torch.from_numpy(mine), "count": torch.tensor(self.count)}
@@ -166,12 +183,8 @@ class Data(EncodingModule):
         self.settings = settings
 
     def training_set(self, rank: int, world: int, parts: int) -> torch.utils.data.Dataset[Batch]:
-        """Numbers of pairs for dpo, of prompts for rloo."""
-        study = open_study(self.settings.model["study"])
-        total = len(study.pairs)
-        if self.settings.model["method"] != "dpo":
-            total = study.card["settings"]["clips"]["prompts"]
-        return Choices(self.settings, total, rank, world, parts)
+        """Pairs for dpo, prompts for rloo."""
+        return Choices(self.settings, rank, world, parts)
 
     def validation_set(self) -> list[tuple[Tensor, Tensor]]:
         """Padded batches of whole pieces with the codes of their conditions."""

@@ -11,9 +11,12 @@ CURVES = {"training": "train_loss", "validation": "valid_loss"}
 def measure(context: Context) -> Result:
     """The curve, and the step of the weights that were kept."""
     rows = context.history
+    curves = dict(CURVES)
+    if rows and "valid_kl" in rows[0]:  # of preferences: losses of other units, of any sign
+        curves = {"validation": "valid_nats_per_token"}
     series = {
         name: np.array([[float(row["step"]), float(row[key])] for row in rows if row.get(key)])
-        for name, key in CURVES.items()
+        for name, key in curves.items()
     }
     best = context.card.get("best_step")
     values = {} if best is None else {"best_step": Figure(float(best), label="Best step")}

@@ -14,6 +14,7 @@ from ostinato.models.registry import build, families
 from ostinato.models.spec import ArraySpec
 
 METHODS = ("dpo", "rloo")
+PAIRS = ("choices", "reward")
 BASES = "autoregressive"
 OFF = ("dropout", "condition_dropout")
 
@@ -22,16 +23,21 @@ OFF = ("dropout", "condition_dropout")
 class Config:
     """How a system is tuned; docs/feedback.md has the equations.
 
-    method: dpo (pairs of the study) or rloo (rewards of its own samples). beta: weight of the
-    divergence from the base; for rloo where it starts. kl_budget: nats a clip that a kept model may
-    diverge from its base. group: samples of one prompt that rloo compares. study, base: from
-    `learns_from` of params.yaml: where the study is, and the base's family and settings.
+    method: dpo (pairs of clips) or rloo (rewards of its own samples). pairs: of dpo, the
+        listeners' `choices`, or clips of one prompt that differ in the study's `reward` by a
+        standard deviation or more.
+    beta: weight of the divergence from the base; for rloo where it starts.
+    kl_budget: nats a clip that a kept model may diverge from its base.
+    group: samples of one prompt that rloo compares.
+    study, base: from `learns_from` of params.yaml: where the study is, and the base's family and
+        settings.
     """
 
     method: str
     beta: float
     kl_budget: float
     group: int = 4
+    pairs: str = "reward"
     study: str = ""
     base: Mapping[str, Any] = field(default_factory=dict)
 
@@ -40,6 +46,8 @@ class Config:
             raise ValueError(f"method={self.method!r} is none of {', '.join(METHODS)}")
         if not self.beta > 0 or not self.kl_budget > 0:
             raise ValueError(f"beta={self.beta} and kl_budget={self.kl_budget} must be above 0")
+        if self.pairs not in PAIRS:
+            raise ValueError(f"pairs={self.pairs!r} is none of {', '.join(PAIRS)}")
         if self.group < 2:
             raise ValueError(f"group={self.group} must be at least 2: one sample has no baseline")
         if self.base and self.base["family"] not in families(BASES):
