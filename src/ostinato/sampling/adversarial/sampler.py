@@ -2,7 +2,6 @@
 
 # T positions, N bars, S steps of a frame, V voices, W columns, C symbols
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -31,7 +30,7 @@ from ostinato.representations.protocol import Tokens
 from ostinato.sampling.adversarial.canvas import Canvas, canvas_of
 from ostinato.sampling.adversarial.decoding import Decoding
 from ostinato.sampling.grids.opening import Random
-from ostinato.sampling.grids.whole import Whole
+from ostinato.sampling.grids.whole import Batch, Whole
 from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
 from ostinato.sampling.sampler import Job
 
@@ -49,18 +48,12 @@ class Sampler(Whole[Decoding]):
     def _plan(self, job: Job, random: Random) -> Canvas:
         return canvas_of(job, self.model, self.representation, random)
 
-    def _draw(
-        self,
-        plans: Sequence[Canvas],
-        jobs: Sequence[Job],
-        randoms: Sequence[Random],
-        decoding: Decoding,
-    ) -> list[Tokens]:
+    def _draw(self, batch: Batch, decoding: Decoding) -> list[Tokens]:
         """One piece after the other; the candidates of each are a batch."""
-        seeds = [int(random.integers(1 << 62)) for random in randoms]
+        seeds = [int(random.integers(1 << 62)) for random in batch.randoms]
         return [
             np.concatenate([fill(self.model, canvas, decoding, seed), canvas.end])
-            for canvas, seed in zip(plans, seeds, strict=True)
+            for canvas, seed in zip(batch.plans, seeds, strict=True)
         ]
 
 

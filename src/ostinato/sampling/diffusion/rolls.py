@@ -4,7 +4,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from ostinato.representations.protocol import Tokens
 from ostinato.sampling.diffusion.decoding import Decoding
 from ostinato.sampling.diffusion.schedulers import Known, check_steps, denoised, levels_of
 from ostinato.sampling.grids.opening import Canvas, Random, canvas_of
-from ostinato.sampling.grids.whole import Whole
+from ostinato.sampling.grids.whole import Batch, Whole, stacked, trimmed
 from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
 from ostinato.sampling.sampler import Job
 
@@ -30,15 +29,9 @@ class Rolls(Whole[Decoding]):
     def _plan(self, job: Job, random: Random) -> Canvas:
         return canvas_of(job, self.model.bar_lines, self.representation, random)
 
-    def _draw(
-        self,
-        plans: Sequence[Canvas],
-        jobs: Sequence[Job],
-        randoms: Sequence[Random],
-        decoding: Decoding,
-    ) -> list[Tokens]:
-        seeds = [job.seed for job in jobs]
-        return fill(self.model, plans, seeds, decoding, self._given(jobs))
+    def _draw(self, batch: Batch, decoding: Decoding) -> list[Tokens]:
+        seeds = [job.seed for job in batch.jobs]
+        return fill(self.model, batch.plans, seeds, decoding, self._given(batch.jobs))
 
     def _decoding(self, job: Job) -> Decoding:
         decoding = super()._decoding(job)
@@ -69,12 +62,8 @@ def fill(
     model.eval()
     device = model.columns_V.device
     lengths = [len(canvas.rows) for canvas in canvases]
-    rows_BTW = torch.full((len(lengths), max(lengths), canvases[0].rows.shape[1]), PAD)
-    free_BTW = torch.zeros(rows_BTW.shape, dtype=torch.bool)
-    for number, canvas in enumerate(canvases):
-        rows_BTW[number, : lengths[number]] = torch.from_numpy(canvas.rows.astype(np.int64))
-        free_BTW[number, : lengths[number]] = torch.from_numpy(canvas.free)
-    rows_BTW = rows_BTW.to(device)
+    rows_BTW = torch.from_numpy(stacked([canvas.rows for canvas in canvases], PAD)).to(device)
+    free_BTW = torch.from_numpy(stacked([canvas.free for canvas in canvases], 0)).bool()
     frame = model.frame(rows_BTW, torch.zeros(len(lengths), dtype=torch.long, device=device), given)
     made_BTV = free_BTW[..., model.columns_V.cpu()].to(device) & frame.free_BTV
     known = _known(model, rows_BTW, made_BTV, canvases[0].strength)
@@ -94,10 +83,7 @@ def fill(
         cells_BTV = torch.where(made_BTV, model.cells(rolls_BTVS), cells_BTV)
         rows_BTW = rows_BTW.index_copy(2, model.columns_V, cells_BTV)
         known = Known(model.rolls(rows_BTW), ~made_BTV[..., None])
-    return [
-        row_TW[:length].astype(np.int32)
-        for row_TW, length in zip(rows_BTW.cpu().numpy(), lengths, strict=True)
-    ]
+    return trimmed(rows_BTW.cpu().numpy(), [canvas.rows for canvas in canvases])
 
 
 def _known(model: Model, rows_BTW: Tensor, made_BTV: Tensor, strength: float) -> Known | None:

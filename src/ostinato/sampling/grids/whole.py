@@ -6,18 +6,27 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from ostinato.models.spec import Given
+from ostinato.representations.protocol import Tokens
 from ostinato.sampling.request import Capabilities, Vary
 from ostinato.sampling.sampler import Array, Job, Made, Session
 from ostinato.settings import checked
 
 Random = np.random.Generator
 Decoding = TypeVar("Decoding")
+
+
+class Batch(NamedTuple):
+    """What is known of pieces, their jobs, and their streams of random numbers."""
+
+    plans: Sequence[Any]
+    jobs: Sequence[Job]
+    randoms: Sequence[Random]
 
 
 class Whole(Generic[Decoding]):
@@ -80,7 +89,7 @@ class Whole(Generic[Decoding]):
         self.model.eval()
         randoms = [np.random.default_rng(job.seed) for job in jobs]
         plans = [self._plan(job, random) for job, random in zip(jobs, randoms, strict=True)]
-        drawn = self._draw(plans, jobs, randoms, decoding)
+        drawn = self._draw(Batch(plans, jobs, randoms), decoding)
         return [Made(rows, ended=plan.ended) for rows, plan in zip(drawn, plans, strict=True)]
 
     @abstractmethod
@@ -88,13 +97,7 @@ class Whole(Generic[Decoding]):
         """What is known of the piece of a job before it is drawn."""
 
     @abstractmethod
-    def _draw(
-        self,
-        plans: Sequence[Any],
-        jobs: Sequence[Job],
-        randoms: Sequence[Random],
-        decoding: Decoding,
-    ) -> Sequence[Array]:
+    def _draw(self, batch: Batch, decoding: Decoding) -> Sequence[Array]:
         """The rows of every plan, (T, W)."""
 
     def _given(self, jobs: Sequence[Job]) -> Given | None:
@@ -104,3 +107,20 @@ class Whole(Generic[Decoding]):
         able = self.capabilities()
         codes_BC = torch.tensor([able.codes(job.request.conditions) for job in jobs])
         return Given(codes_BC.to(next(self.model.parameters()).device))
+
+
+def stacked(arrays: Sequence[Array], fill: int) -> Array:
+    """Arrays (T, W) as one, (B, T, W), of 64-bit numbers, with `fill` after their ends."""
+    longest = max(len(array) for array in arrays)
+    out = np.full((len(arrays), longest, arrays[0].shape[1]), fill, np.int64)
+    for row, array in zip(out, arrays, strict=True):
+        row[: len(array)] = array
+    return out
+
+
+def trimmed(rows_BTW: Array, arrays: Sequence[Array]) -> list[Tokens]:
+    """Rows (T, W) of each piece, as long as its array."""
+    return [
+        rows_TW[: len(array)].astype(np.int32)
+        for rows_TW, array in zip(rows_BTW, arrays, strict=True)
+    ]

@@ -13,7 +13,7 @@ from ostinato.models.masked.absorbing import Model
 from ostinato.models.spec import PAD, Given
 from ostinato.representations.protocol import Tokens
 from ostinato.sampling.grids.opening import Canvas, Random
-from ostinato.sampling.grids.whole import Whole
+from ostinato.sampling.grids.whole import Batch, Whole, stacked, trimmed
 from ostinato.sampling.masked.canvas import canvas_of
 from ostinato.sampling.masked.decoding import Decoding
 from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
@@ -35,14 +35,9 @@ class Sampler(Whole[Decoding]):
     def _plan(self, job: Job, random: Random) -> Canvas:
         return canvas_of(job, self.model, self.representation, random)
 
-    def _draw(
-        self,
-        plans: Sequence[Canvas],
-        jobs: Sequence[Job],
-        randoms: Sequence[Random],
-        decoding: Decoding,
-    ) -> list[Tokens]:
-        return fill(self.model, plans, randoms, decoding, self._given(jobs))
+    def _draw(self, batch: Batch, decoding: Decoding) -> list[Tokens]:
+        given = self._given(batch.jobs)
+        return fill(self.model, batch.plans, batch.randoms, decoding, given)
 
 
 @torch.inference_mode()
@@ -55,13 +50,8 @@ def fill(
 ) -> list[Tokens]:
     """The rows of every canvas with its free cells filled; all others stay as they are."""
     model.eval()
-    longest = max(len(canvas.rows) for canvas in canvases)
-    width = canvases[0].rows.shape[1]
-    rows_BTW = np.full((len(canvases), longest, width), PAD, np.int64)
-    free_BTW = np.zeros(rows_BTW.shape, dtype=bool)
-    for number, canvas in enumerate(canvases):
-        rows_BTW[number, : len(canvas.rows)] = canvas.rows
-        free_BTW[number, : len(canvas.rows)] = canvas.free
+    rows_BTW = stacked([canvas.rows for canvas in canvases], PAD)
+    free_BTW = stacked([canvas.free for canvas in canvases], 0).astype(bool)
     painter = _Painter(model, rows_BTW, randoms, decoding.temperature, given)
     again = [random.spawn(1)[0] for random in randoms]  # a longer piece reveals for longer
     _reveal(painter, free_BTW, decoding)
@@ -73,10 +63,7 @@ def fill(
     for number in range(decoding.notes):
         again_BTW = free_BTW & painter.whole_notes(number, NOTE_SHARE)
         painter.reveal(again_BTW, again_BTW, decoding.turns, number)
-    return [
-        rows[: len(canvas.rows)].astype(np.int32)
-        for rows, canvas in zip(painter.rows_BTW, canvases, strict=True)
-    ]
+    return trimmed(painter.rows_BTW, [canvas.rows for canvas in canvases])
 
 
 def _reveal(painter: "_Painter", free_BTW: Flags, decoding: Decoding) -> None:

@@ -16,7 +16,7 @@ from ostinato.models.variational.parts.segments import Segments
 from ostinato.models.variational.vae import Model, chosen
 from ostinato.representations.protocol import Tokens
 from ostinato.sampling.grids.opening import Random
-from ostinato.sampling.grids.whole import Whole
+from ostinato.sampling.grids.whole import Batch, Whole, stacked, trimmed
 from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
 from ostinato.sampling.sampler import Job
 from ostinato.sampling.variational.decoding import Decoding
@@ -41,14 +41,9 @@ class Sampler(Whole[Decoding]):
     def _plan(self, job: Job, random: Random) -> Plan:
         return plan_of(job, self.model, self.representation, random)
 
-    def _draw(
-        self,
-        plans: Sequence[Plan],
-        jobs: Sequence[Job],
-        randoms: Sequence[Random],
-        decoding: Decoding,
-    ) -> list[Tokens]:
-        return draw(self.model, plans, randoms, decoding, self._given(jobs))
+    def _draw(self, batch: Batch, decoding: Decoding) -> list[Tokens]:
+        given = self._given(batch.jobs)
+        return draw(self.model, batch.plans, batch.randoms, decoding, given)
 
 
 @torch.inference_mode()
@@ -60,11 +55,9 @@ def draw(
     given: Given | None = None,
 ) -> list[Tokens]:
     """The rows of every plan with all that is not kept drawn anew."""
-    rows_BTW = np.full((len(plans), max(len(p.rows) for p in plans), plans[0].rows.shape[1]), PAD)
-    for number, plan in enumerate(plans):
-        rows_BTW[number, : len(plan.rows)] = plan.rows
+    rows_BTW = stacked([plan.rows for plan in plans], PAD)
     device = model.columns_V.device
-    segments = model.segments(torch.from_numpy(rows_BTW.astype(np.int64)).to(device))
+    segments = model.segments(torch.from_numpy(rows_BTW.copy()).to(device))
     painter = _Painter(model, plans, randoms, decoding, segments)
     heard_BD = model.first(segments.begins, given)
     for number in range(int(segments.number.max()) + 1):
@@ -75,9 +68,7 @@ def draw(
     cells_BTV = rows_BTW[..., columns]
     cells_BTV[music_BT] = drawn_BTV[music_BT]
     rows_BTW[..., columns] = cells_BTV
-    return [
-        rows[: len(plan.rows)].astype(np.int32) for rows, plan in zip(rows_BTW, plans, strict=True)
-    ]
+    return trimmed(rows_BTW, [plan.rows for plan in plans])
 
 
 class _Painter:
