@@ -16,7 +16,10 @@ def main(config: dict[str, Any]) -> None:
     host, public = config["host"], config["public"]
     if host not in ("127.0.0.1", "localhost") and not public:
         raise ValueError(f"host={host} serves other machines; say public=true if that is meant")
-    places = [Path("models"), Path(__file__).resolve().parents[1] / PRETRAINED]
+    places = [
+        Path(__file__).resolve().parents[1] / PRETRAINED,
+        Path("models"),
+    ]  # the page opens the first
     if config["weights"]:
         places = [Path(config["weights"])]
     models = Models(folders_under(places), config["device"])

@@ -18,6 +18,7 @@ from listening_study import Browser, settings, tones
 
 from ostinato.listening.export import rows
 from ostinato.listening.store.database import open_engine
+from ostinato.report.listeners import load_listeners
 
 pytestmark = pytest.mark.slow
 LISTENERS, TRIALS = 6, 6  # with one for practice and one catch trial
@@ -106,4 +107,7 @@ def test_simulated_listeners_are_analysed_and_marked(study, run_script):
     folder = study / "listening" / "tones" / "results-simulated"
     assert json.loads((folder / "results.json").read_text())["simulated"]
     assert "Simulated listeners" in (folder / "index.html").read_text()
+    (test,) = load_listeners(study)
+    assert (test.study, test.simulated) == ("tones", True)
+    assert len(test.rows) == 6  # three pairs, three strengths
     assert (folder / "answers.csv").read_text().splitlines()[1].startswith("tones,1,")

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from ostinato.files import DamagedFile, MissingInput
+from ostinato.files import DamagedFile, MissingInput, write_json
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.write import write_midi
 from ostinato.player.recorded import PITCHES, _note, instruments, recordings
@@ -20,6 +20,7 @@ from ostinato.report.leaderboard import (
     overviews,
     text_table,
 )
+from ostinato.report.listeners import load_listeners
 from ostinato.report.load import load, load_samples
 from ostinato.report.page import build_page, listen_page
 from ostinato.report.player import DRUMS, color_of, roll_of, voices
@@ -398,3 +399,19 @@ def test_reports_refuse_to_be_empty_or_ambiguous(data):
         ReportData(())
     with pytest.raises(ValueError, match="share a name"):
         ReportData((data.systems[0], data.systems[0]))
+
+
+def test_listening_tests_are_shown_and_simulated_ones_marked(data, tmp_path):
+    rows = [{"label": "share of <gpt>", "value": 0.6, "low": 0.5, "high": 0.7, "p": 0.01}]
+    rows.append({"label": "strength", "value": -0.2, "low": None, "high": None, "p": None})
+    about = {"format": 1, "study": "x", "title": "Which?", "design": "ab", "complete": True}
+    for name, simulated in (("x", False), ("x-simulated", True)):
+        test = about | {"simulated": simulated, "listeners": 32, "rows": rows}
+        write_json(tmp_path / "listeners" / f"{name}.json", test)
+    page = build_page(replace(data, listeners=load_listeners(tmp_path)))
+    assert page.count("no results about people") == 1
+    assert page.count("share of &lt;gpt&gt;") == 2
+    assert "32 listeners" in page
+    (tmp_path / "listeners" / "x.json").write_text('{"format": 1}')
+    with pytest.raises(DamagedFile, match="mode=analyse"):
+        load_listeners(tmp_path)

@@ -15,6 +15,7 @@ from ostinato.settings import checked
 Config = Mapping[str, Any]
 ANSWERS = ("real", "simulated")
 LIVE = "live"
+REPORTED = "listeners"  # results that the report of all systems shows
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,13 @@ def simulate(config: Config, root: Path) -> None:
 
 
 def analyse(config: Config, root: Path) -> Results:
-    """Write results.json, index.html and the raw answers into listening/<id>/results."""
+    """Write results.json, index.html and the raw answers into listening/<id>/results.
+
+    What the report of all systems shows goes to listeners/<id>.json.
+    """
     from ostinato.listening.analysis import page
     from ostinato.listening.analysis.results import metrics, results
+    from ostinato.listening.analysis.summary import summary
     from ostinato.listening.export import files, rows
     from ostinato.listening.store.registered import registered
 
@@ -111,6 +116,8 @@ def analyse(config: Config, root: Path) -> Results:
     write_text(folder / "index.html", page.build(found, study, facts))
     for file, text in files(engine, name).items():
         write_text(folder / file, text)
+    mark = f"-{which}" if simulated else ""
+    write_json(root / REPORTED / f"{name}{mark}.json", summary(found, study))
     print(f"open {folder / 'index.html'}")  # noqa: T201
     return Results(name, which, folder, facts["digest"], metrics(found))
 

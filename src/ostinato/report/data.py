@@ -7,6 +7,7 @@ from ostinato.metrics.differences import Column
 from ostinato.metrics.figure import Figure
 from ostinato.music.piece import Piece
 from ostinato.music.recording import Recording
+from ostinato.report.listeners import ListeningTest
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ class ReportData:
     datasets: Mapping[str, DatasetNote] = field(default_factory=dict)
     resamples: int = 2000
     seed: int = 1
+    listeners: tuple[ListeningTest, ...] = ()
 
     def __post_init__(self) -> None:
         names = [system.name for system in self.systems]

@@ -23,6 +23,7 @@ from ostinato.report.data import (
     StoredSample,
     System,
 )
+from ostinato.report.listeners import load_listeners
 
 FORMAT = 2
 SAMPLES_FORMAT = 1
@@ -49,7 +50,7 @@ def load(
         loaded.append(system)
         notes[system.dataset] = note
     chance = {k: v for k, v in (evaluation or {}).items() if k in ("resamples", "seed")}
-    return ReportData(tuple(loaded), title, notes, **chance)
+    return ReportData(tuple(loaded), title, notes, listeners=load_listeners(root), **chance)
 
 
 def load_system(

@@ -1,7 +1,6 @@
 """The models that the studio offers, each loaded when it is first asked for."""
 
 from collections.abc import Mapping
-from operator import itemgetter
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -43,7 +42,7 @@ class Models:
 
     def names(self) -> list[dict[str, Any]]:
         """Name, family and the start of the weights' hash of every model of notes."""
-        rows: list[tuple[bool, dict[str, Any]]] = []
+        rows = []
         for name, folder in self._folders.items():
             try:
                 card = read_json(folder / "model.json", expect_format=FORMAT, made_by="")
@@ -53,9 +52,8 @@ class Models:
             if isinstance(kind, Sounding):
                 continue
             weights = str(card["weights_sha256"])[:12]
-            row = {"name": name, "family": card["family"], "weights": weights}
-            rows.append((card.get("paradigm") != "autoregressive", row))
-        return [row for _, row in sorted(rows, key=itemgetter(0))]  # the page takes the first
+            rows.append({"name": name, "family": card["family"], "weights": weights})
+        return rows
 
     def get(self, name: str) -> Composer:
         """The composer of a model; raises ValueError for an unknown name."""
