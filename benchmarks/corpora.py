@@ -16,6 +16,8 @@ import numpy as np
 from benchmarks.measure import OURS, Race, in_turn
 from ostinato.corpus.store import iterate_corpus, read_notes
 from ostinato.execution.parallel import Executor
+from ostinato.metrics.features import measure
+from ostinato.metrics.muspy_metrics import muspy_metrics
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.write import write_midi
 from ostinato.normalization.build import assemble_corpus, build_corpus
@@ -28,11 +30,12 @@ FILES = 40
 COPIES = 75  # of the files, where two processes share the work
 NOTES = 400  # of each of four tracks
 PIECES = 10_000
+MEASURED = 1_000
 ORIGIN = {"licence": "none", "citation": "none", "url": "none"}
 
 
 def races(rounds: int) -> list[Race]:
-    """(a) read, normalize and store; (c) go through the notes of a large corpus."""
+    """(a) read, normalize and store; (c) the notes of a large corpus; features of many pieces."""
     with _files() as folder, tempfile.TemporaryDirectory() as home:
         files = sorted(folder.rglob("*.mid"))
         many = _copied(files, Path(home))
@@ -63,7 +66,29 @@ def races(rounds: int) -> list[Race]:
             seconds=in_turn(contestants, rounds),
             aims={},
         )
-    return [alone, shared, walk]
+    return [alone, shared, walk, _features_race(rounds)]
+
+
+def _features_race(rounds: int) -> Race:
+    """All features of pieces as the evaluation computes them, beside the 14 metrics of MusPy."""
+    different = [random_piece(seed) for seed in range(MEASURED // 20)]
+    pieces = different * 20
+    contestants = {OURS: lambda: measure(pieces), "MusPy's metrics": _muspy_metrics(pieces)}
+    return Race(
+        question=f"features of {MEASURED:,} pieces of {4 * NOTES:,} notes, one process",
+        unit="pieces",
+        amount=MEASURED,
+        seconds=in_turn(contestants, rounds),
+        aims={"MusPy's metrics": 20.0},
+    )
+
+
+def _muspy_metrics(pieces: list[Piece]) -> Callable[[], None]:
+    def run() -> None:
+        for piece in pieces:
+            muspy_metrics(piece)
+
+    return run
 
 
 def _copied(files: list[Path], home: Path) -> Path:

@@ -10,6 +10,7 @@ ostinato.evaluation is imported. Exit status 1 where a figure differs.
 
 import argparse
 import csv
+import itertools
 import json
 import math
 import sys
@@ -87,6 +88,56 @@ def parallels(pieces):
     return found[FIFTH], found[OCTAVE], together
 
 
+def bar_starts(system, rows, codec):
+    """Quarters at which the bars of every sample begin, by its id, from the bar column."""
+    stored = np.load(Path("samples", system, "tokens.npz"))
+    ends = np.cumsum(stored["length"])
+    structure = codec["structure"]
+    quiet = (structure["inside"], structure["end"])
+    found = {}
+    for row, length, end in zip(rows, stored["length"], ends, strict=True):
+        column = stored["tokens"][end - length : end, structure["bar_column"]]
+        found[row["id"]] = (np.flatnonzero(~np.isin(column, quiet)) / STEPS).tolist()
+    return found
+
+
+def classes_at(voices, quarter):
+    """Pitches that sound at a time."""
+    return [p for voice in voices for on, off, p in voice if on <= quarter < off]
+
+
+def is_triad(pitches, root=None):
+    """Whether they are exactly a major or minor triad, and on this root if one is given."""
+    classes = {pitch % 12 for pitch in pitches}
+    roots = range(12) if root is None else [root % 12]
+    return any(classes == {r, (r + third) % 12, (r + 7) % 12} for r in roots for third in (3, 4))
+
+
+def triads(pieces, bars):
+    """Beats that sound a triad, and beats on which something sounds."""
+    found = heard = 0
+    for voices, starts in zip(pieces, bars, strict=True):
+        end = max(off for voice in voices for _, off, _ in voice)
+        limits = [*(s for s in starts if s < end), end]
+        for start, following in itertools.pairwise(limits):
+            for beat in range(math.ceil(following - start)):
+                sounding = classes_at(voices, start + beat)
+                heard += bool(sounding)
+                found += is_triad(sounding)
+    return found, heard
+
+
+def ends_on_triad(voices, starts):
+    """Whether the last sonority is a root-position triad, on a beat, a quarter or longer."""
+    last = max(on for voice in voices for on, _, _ in voice)
+    end = max(off for voice in voices for _, off, _ in voice)
+    bar = max(start for start in starts if start <= last)
+    sounding = classes_at(voices, last)
+    bass = min(sounding)
+    full = {(p - bass) % 12 for p in sounding} | {7}  # the fifth may be missing
+    return end - last >= 1 and (last - bar) % 1 == 0 and full in ({0, 3, 7}, {0, 4, 7})
+
+
 def stepped_nats(model_folder, tokens_folder, codec):
     """Nats per sub-token of the shortest test pieces, one sub-token after the other."""
     import torch
@@ -94,6 +145,8 @@ def stepped_nats(model_folder, tokens_folder, codec):
     from ostinato.sampling.load import load_trained
 
     model = load_trained(model_folder).model
+    if not hasattr(model, "next_logits"):
+        return {}  # a bound: nothing to step through
     tokens = np.load(tokens_folder / "test" / "tokens.npy")
     index = np.load(tokens_folder / "test" / "index.npz")
     ends = np.cumsum(index["length"])
@@ -135,19 +188,26 @@ def main():
     lengths = held_out_lengths(tokens, codec)
     quarters = int(lengths[math.floor(0.1 * (len(lengths) - 1))])
     compare("common length, quarters", quarters, details["samples"]["quarters"])
-    wholes = [
-        read_voices(Path("samples", system, row["file"]))
-        for row in listed
-        if row["task"] == "unconditional" and row["failed"] is None
+    bars = bar_starts(system, listed, codec)
+    made = [row for row in listed if row["task"] == "unconditional" and row["failed"] is None]
+    wholes = [(read_voices(Path("samples", system, row["file"])), row) for row in made]
+    long = [
+        (voices, row)
+        for voices, row in wholes
+        if voices and max(off for x in voices for _, off, _ in x) >= quarters - 1e-6
     ]
-    long = [v for v in wholes if v and max(off for x in v for _, off, _ in x) >= quarters - 1e-6]
-    pieces = [cut_voices(voices, quarters) for voices in long]
+    pieces = [cut_voices(voices, quarters) for voices, _ in long]
     compare("samples compared", len(pieces), details["samples"]["compared"])
     fifths, octaves, together = parallels(pieces)
     compare("parallel fifths", 1000 * fifths / together, figure("part_writing", "parallel_fifths"))
     compare(
         "parallel octaves", 1000 * octaves / together, figure("part_writing", "parallel_octaves")
     )
+    found, heard = triads(pieces, [bars[row["id"]] for _, row in long])
+    compare("triads", found / heard, figure("part_writing", "triads"))
+    closed = [ends_on_triad(voices, bars[row["id"]]) for voices, row in wholes if row["ended"]]
+    if closed:
+        compare("ends on a triad", sum(closed) / len(closed), figure("form", "last_sonority"))
     ends = [max(off for voice in piece for _, off, _ in voice) for piece in pieces]
     notes = [sum(map(len, piece)) / end for piece, end in zip(pieces, ends, strict=True)]
     compare("notes a quarter", sum(notes) / len(notes), figure("features", "note_density"))
