@@ -14,15 +14,18 @@ from ostinato.evaluation.measures import tuning as tuning_measure
 from ostinato.feedback.card import base_of
 from ostinato.feedback.folder import open_study
 from ostinato.feedback.guards import is_within, objective, vendi_score
-from ostinato.feedback.preferences import COLUMNS, Pairs, nearest_pairs, pairs_of
+from ostinato.feedback.preferences import COLUMNS, Pairs, as_csv, nearest_pairs, pairs_of
 from ostinato.feedback.reward import Features, fit_ensemble, report_of, trivial_rewards
 from ostinato.feedback.settings import RewardSettings, study_settings
 from ostinato.feedback.split import split_pairs
 from ostinato.feedback.statistics import STATISTICS, Utility, statistics_of
 from ostinato.feedback.write import write_study
 from ostinato.files import DamagedFile, checksums
+from ostinato.generator import Generator
 from ostinato.listening.choice import choose
 from ostinato.sampling.load import load_trained
+from ostinato.sampling.request import Request
+from ostinato.sampling.write import write_samples
 from ostinato.training.patience import since_best
 from ostinato.training.policy import leave_one_out
 
@@ -336,3 +339,29 @@ def test_the_measure_is_of_the_kept_weights_and_says_what_is_simulated():
     assert shown["validation"].tolist() == [[20.0, 0.3]]
     untuned = SimpleNamespace(card={"best_step": 40}, history=[{"step": "40"}])
     assert not tuning_measure.measure(untuned).values
+
+
+def test_answers_of_people_are_about_samples_that_are_there(model_folder, tokens, tmp_path):
+    trained = load_trained(model_folder)
+    generator = Generator(trained)
+    samples = generator.generate(Request(bars=2, min_bars=2, n=8, seed=3))
+    write_samples(tmp_path / "samples" / "lstm", "lstm", samples)
+    names = [f"lstm/unconditional-{number}/plain" for number in range(8)]
+    rows = [
+        row(who, names[n], names[n + 4], "a", item=f"p{n}") for who in range(8) for n in range(4)
+    ]
+    csv, told = tmp_path / "answers.csv", {"samples": str(tmp_path / "samples")}
+    csv.write_text(as_csv(rows))
+    told |= {"kind": "answers", "weights": {}, "answers": str(csv), "reward": {"steps": 3}}
+    told["clips"] = {"prompts": 4, "guard": 2, "prompt_bars": 1, "bars": 1}
+    with pytest.raises(ValueError, match="digest is empty: write it into") as refused:
+        write_study(tmp_path / "real", trained, tokens, study_settings(told))
+    told["digest"] = str(refused.value).split("the digest ")[1].split(",")[0]
+    card = write_study(tmp_path / "real", trained, tokens, study_settings(told))
+    assert (card["simulated"], card["listeners"], card["pairs"]) == (False, 8, 32)
+    assert card["utility"] is None
+    with pytest.raises(ValueError, match="mode=export"):
+        write_study(tmp_path / "x", trained, tokens, study_settings(told | {"answers": "a.db"}))
+    csv.write_text(as_csv([*rows, row(1, names[0], "bach/bwv1/plain", "a")]))
+    with pytest.raises(ValueError, match="ratings of 'bach/bwv1/plain', and there is no"):
+        write_study(tmp_path / "x", trained, tokens, study_settings(told))
