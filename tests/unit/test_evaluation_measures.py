@@ -1,5 +1,6 @@
 """Measures are found by their files and get music of one length; what they give back is checked."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -101,6 +102,23 @@ def test_a_figure_as_data_has_no_number_that_json_lacks():
     assert (plain["value"], plain["low"], plain["high"]) == (None, 1.0, None)
     assert plain["floor"]["high"] == 2.0
     assert "reference" not in plain
+
+
+def test_a_figure_is_read_as_it_was_written():
+    found = Figure(
+        0.5,
+        0.25,
+        unit="bits",
+        direction="lower",
+        note="words",
+        reference=Interval(1.0, 0.5, 2.0),
+        beside={"copy": Interval(3.0, 2.0, 4.0), "hold": Interval(2.5, 2.0, 3.0)},
+        is_bound=True,
+    )
+    read = Figure.read("near", found.plain())
+    assert math.isnan(read.high)
+    assert replace(read, high=0.75) == replace(found, high=0.75, label="near")
+    assert read.best_beside == ("hold", Interval(2.5, 2.0, 3.0))
 
 
 def test_a_figure_as_data_is_the_same_for_any_number_of_threads():

@@ -298,6 +298,9 @@ def test_other_encodings_are_refused_with_the_remedy():
     ):
         with pytest.raises(ValueError, match="cells of a grid with one column for each voice"):
             Model(Config(**TINY), spec)
+    moved = replace(whole.structure, structural=(*whole.structure.structural[:-1], 0))
+    with pytest.raises(ValueError, match="structural symbols must be the last ones"):
+        Model(Config(**TINY), replace(whole, structure=moved))
     with pytest.raises(ValueError, match="not bar by bar"):
         Sampler(tiny(), BARS).session(Job(Request(), 0, 1))
 
