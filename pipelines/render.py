@@ -8,11 +8,13 @@ from ostinato.config import entry
 
 @entry("render")
 def main(config: dict[str, Any]) -> None:
+    from ostinato.samples import sample_rows
+
     systems = [config["system"]] if config["system"] else list(config["systems"])
     for name in systems:
         wanted = {
             Path(row["file"]).stem: row["id"]
-            for row in sampled(name)
+            for row in sample_rows(Path("samples") / name)
             if row["file"] and row["index"] < config["renders"]
         }
         folder = Path("renders") / name
@@ -22,14 +24,6 @@ def main(config: dict[str, Any]) -> None:
             made = render(name, missing, folder)
         there = f"{made} made, {len(wanted) - len(missing)} were there"
         print(f"{folder}: {there}" + (", some have no sound" if made < len(missing) else ""))
-
-
-def sampled(system: str) -> list[dict[str, Any]]:
-    from ostinato.files import read_json
-
-    path = Path("samples") / system / "samples.json"
-    listed = read_json(path, expect_format=1, made_by=f"dvc repro sample@{system}, or: dvc pull")
-    return list(listed["samples"])
 
 
 def render(system: str, missing: dict[str, str], folder: Path) -> int:

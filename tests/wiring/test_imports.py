@@ -31,6 +31,7 @@ PACKAGES = {
     "config": {"execution", "feedback", "settings", "arguments", "usage"},
     "models": {"settings", "discovery"},
     "music": set(),
+    "samples": set(),
     "readers": {"music"},
     "corpus": {"music", "readers"},
     "normalization": {"corpus", "music", "readers"},
@@ -40,10 +41,11 @@ PACKAGES = {
     "metrics": {"music", "normalization"},
     "audio": {"music"},
     "feedback": {"listening", "loading", "metrics", "models", "music", "readers"}
-    | {"representations", "sampling"},
-    "listening": {"audio", "corpus", "music", "readers"},
+    | {"representations", "samples", "sampling"},
+    "listening": {"audio", "corpus", "music", "readers", "samples"},
     "player": {"audio", "music"},
-    "report": {"audio", "corpus", "metrics", "music", "normalization", "player", "readers"},
+    "report": {"audio", "corpus", "metrics", "music", "normalization", "player", "readers"}
+    | {"samples"},
     "training": {"models", "loading", "metrics", "feedback", "sampling"},
     "sampling": {"audio", "metrics", "models", "loading", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
@@ -60,6 +62,7 @@ PACKAGES = {
         "music",
         "readers",
         "representations",
+        "samples",
         "sampling",
     },
     "reproduction": {"corpus", "evaluation", "loading", "metrics", "models", "sampling"}

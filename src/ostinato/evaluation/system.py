@@ -15,18 +15,18 @@ from ostinato.evaluation.measures.protocol import Context, Result
 from ostinato.evaluation.measures.registry import found, unfit
 from ostinato.evaluation.reference import read_real_music, read_reference
 from ostinato.evaluation.scorer import Scorer
-from ostinato.files import DamagedFile, read_json, require
+from ostinato.files import DamagedFile, require
 from ostinato.loading.tokens import TokenSet
 from ostinato.models.spec import ArraySpec
 from ostinato.music.piece import Piece
 from ostinato.music.recording import Recording
 from ostinato.readers.midi_file import read_midi_file
 from ostinato.representations.protocol import Representation, Sounding
+from ostinato.samples import sample_rows, sampled_by
 from ostinato.sampling.load import Trained
 from ostinato.sampling.request import Unconditional
 
 FORMAT = 2
-SAMPLES_FORMAT = 1
 
 
 def read_samples(
@@ -39,14 +39,12 @@ def read_samples(
     Raises:
         MissingInput, DamagedFile: naming the file and the command that makes it.
     """
-    made_by = f"dvc repro sample@{folder.name}"
-    listed = read_json(folder / "samples.json", expect_format=SAMPLES_FORMAT, made_by=made_by)
     read: Callable[..., Any] = read_sample
     if isinstance(representation, Sounding):
         read = partial(read_recording, representation)
     return [
-        (row, None if row["failed"] is not None else read(folder, row, made_by))
-        for row in listed["samples"]
+        (row, None if row["failed"] is not None else read(folder, row, sampled_by(folder)))
+        for row in sample_rows(folder)
     ]
 
 

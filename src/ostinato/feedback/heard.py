@@ -8,14 +8,14 @@ import numpy as np
 from ostinato.feedback.clips import Clips
 from ostinato.feedback.reward import padded
 from ostinato.feedback.settings import StudySettings
-from ostinato.files import read_json, require, sha256_file, sha256_json
+from ostinato.files import sha256_file, sha256_json
 from ostinato.models.spec import PAD
 from ostinato.readers.midi_file import read_midi_file
 from ostinato.representations.bars import first_bars
 from ostinato.representations.protocol import Unencodable
+from ostinato.samples import sample_rows
 from ostinato.sampling.load import Trained
 
-SAMPLES_FORMAT = 1
 ALL_BARS = 1 << 20
 
 
@@ -75,13 +75,7 @@ def _check_digest(paths: Sequence[Path], settings: StudySettings) -> None:
 
 def _prompt_of(path: Path) -> tuple[str, float]:
     """The prompt that a sample continues, with its bars; one that has none is named alike."""
-    made_by = f"dvc repro sample@{path.parent.name}"
-    listed = read_json(
-        require(path.parent / "samples.json", made_by),
-        expect_format=SAMPLES_FORMAT,
-        made_by=made_by,
-    )
-    row = next(row for row in listed["samples"] if row["file"] == path.name)
+    row = next(row for row in sample_rows(path.parent) if row["file"] == path.name)
     return str(row["prompt"] or "unconditional"), float(row.get("prompt_bars") or 0)
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.corpus.store import iterate_corpus
-from ostinato.files import MissingInput, read_json, require
+from ostinato.files import MissingInput, require
 from ostinato.listening.study import Source
 from ostinato.music.piece import Piece
 from ostinato.readers.midi_file import read_midi_file
+from ostinato.samples import sample_rows, sampled_by
 
-SAMPLES_FORMAT = 1
 MIDI = (".mid", ".midi", ".mxl", ".musicxml")
 AUDIO = (".wav", ".flac", ".mp3", ".ogg")
 
@@ -53,11 +53,11 @@ def candidates(system: str, source: Source, root: Path) -> tuple[list[Candidate]
 
 
 def _samples(system: str, source: Source, root: Path) -> tuple[list[Candidate], Aside]:
-    folder, made_by = root / "samples" / source.samples, f"dvc repro sample@{source.samples}"
-    listed = read_json(folder / "samples.json", expect_format=SAMPLES_FORMAT, made_by=made_by)
-    rows = [row for row in listed["samples"] if row["task"] == source.task]
+    folder = root / "samples" / source.samples
+    listed = sample_rows(folder)
+    rows = [row for row in listed if row["task"] == source.task]
     if not rows:
-        tasks = sorted({row["task"] for row in listed["samples"]})
+        tasks = sorted({row["task"] for row in listed})
         raise ValueError(
             f"systems.{system}: {folder} has no samples of task {source.task!r}; "
             f"it has: {', '.join(tasks)}"
@@ -68,7 +68,7 @@ def _samples(system: str, source: Source, root: Path) -> tuple[list[Candidate], 
         if row["failed"] or not row["file"]:
             aside[f"{system}/{name}"] = str(row["failed"] or "no file")
             continue
-        piece = read_midi_file(require(folder / row["file"], made_by))
+        piece = read_midi_file(require(folder / row["file"], sampled_by(folder)))
         found.append(Candidate(system, name, str(row["prompt"] or ""), piece))
     return found, aside
 

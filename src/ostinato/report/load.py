@@ -24,9 +24,9 @@ from ostinato.report.data import (
     System,
 )
 from ostinato.report.listeners import load_listeners
+from ostinato.samples import sample_rows, sampled_by
 
 FORMAT = 2
-SAMPLES_FORMAT = 1
 
 
 def load(
@@ -95,15 +95,15 @@ def load_samples(name: str, root: Path) -> tuple[StoredSample, ...]:
     Raises:
         MissingInput, DamagedFile: as `load`.
     """
-    folder, made_by = root / "samples" / name, f"dvc repro sample@{name}"
-    listed = read_json(folder / "samples.json", expect_format=SAMPLES_FORMAT, made_by=made_by)
-    sounds = any(str(row.get("file")).endswith(".wav") for row in listed["samples"])
-    frames = _frames(folder / "tokens.npz", made_by) if sounds else {}
+    folder = root / "samples" / name
+    rows, remedy = sample_rows(folder), sampled_by(folder)
+    sounds = any(str(row.get("file")).endswith(".wav") for row in rows)
+    frames = _frames(folder / "tokens.npz", remedy) if sounds else {}
     try:
-        return tuple(_sample(row, folder, made_by, frames) for row in listed["samples"])
+        return tuple(_sample(row, folder, remedy, frames) for row in rows)
     except KeyError as error:
         place = folder / "samples.json"
-        raise DamagedFile(f"{place} lacks {error}; make it again with: {made_by}") from error
+        raise DamagedFile(f"{place} lacks {error}; make it again with: {remedy}") from error
 
 
 def _sample(
