@@ -79,7 +79,7 @@ ALONE = {
     "config",
     "models",
 }  # these do without the base as well
-HOMES = {  # libraries that only some rooms may import; a whole line each
+IMPORTERS = {  # libraries that only some packages may import; a whole line each
     "mlflow": {"tracking"},
     "hydra": {"pipelines", "config", "hydra_plugins"},
     "omegaconf": {"pipelines", "config", "hydra_plugins"},
@@ -104,7 +104,7 @@ HOMES = {  # libraries that only some rooms may import; a whole line each
     }
     | {"reproduction"},
 }
-LIBRARIES = {  # all that these rooms may import: they run on boxes that have no more
+LIBRARIES = {  # all that these packages may import: they run on machines that have no more
     "models": {"torch"},
     "loading": {"torch", "numpy"},
     "training": {"torch", "numpy", "pytorch_lightning", "torchmetrics", "safetensors", "tqdm"}
@@ -156,11 +156,11 @@ def test_every_package_has_its_rule():
     assert found <= set(PACKAGES), "write the rule of the new package into PACKAGES"
 
 
-@pytest.mark.parametrize("library", HOMES)
-def test_a_library_stays_at_home(library):
-    guests = {name for name, path in MODULES.items() if library in libraries(path)}
-    strangers = sorted(name for name in guests if package_of(name) not in HOMES[library])
-    assert not strangers, f"only {sorted(HOMES[library])} may import {library}"
+@pytest.mark.parametrize("library", IMPORTERS)
+def test_only_some_packages_import_a_library(library):
+    found = {name for name, path in MODULES.items() if library in libraries(path)}
+    wrong = sorted(name for name in found if package_of(name) not in IMPORTERS[library])
+    assert not wrong, f"only {sorted(IMPORTERS[library])} may import {library}"
 
 
 @pytest.mark.parametrize("own", LIBRARIES)

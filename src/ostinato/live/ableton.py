@@ -23,11 +23,11 @@ class NoLive(ValueError):
 
 @dataclass(frozen=True)
 class Slot:
-    """A clip slot of the session view; indices from 0. room: of the addresses of its notes."""
+    """A clip slot of the session view; indices from 0. prefix: of the addresses of its notes."""
 
     track: int
     slot: int
-    room: str = "clip"
+    prefix: str = "clip"
 
     def __str__(self) -> str:
         return f"track {self.track + 1}, slot {self.slot + 1}"
@@ -222,17 +222,17 @@ class Ableton:
 
     def _add(self, slot: Slot, notes: Sequence[ClipNote]) -> None:
         values = [value for note in notes for value in note.values()]
-        self.send(f"/live/{slot.room}/add/notes", slot.track, slot.slot, *values)
+        self.send(f"/live/{slot.prefix}/add/notes", slot.track, slot.slot, *values)
 
     def _clear(self, slot: Slot, start: float, span: float) -> None:
         span_of = (*ALL_PITCHES, float(start), span)
-        self.send(f"/live/{slot.room}/remove/notes", slot.track, slot.slot, *span_of)
+        self.send(f"/live/{slot.prefix}/remove/notes", slot.track, slot.slot, *span_of)
 
     async def _window(self, slot: Slot, start: float, span: float) -> list[ClipNote]:
         """Notes that begin in a span of beats; halved where a reply would be too large."""
         asked = (slot.track, slot.slot, *ALL_PITCHES, float(start), float(span))
         try:
-            answer = await self.ask(f"/live/{slot.room}/get/notes", *asked)
+            answer = await self.ask(f"/live/{slot.prefix}/get/notes", *asked)
         except NoLive:
             if span <= 0.25:
                 raise

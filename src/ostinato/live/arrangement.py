@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ostinato.live.ableton import Ableton, NoLive, Slot
 from ostinato.live.clips import ClipNote
 
-ROOM = "arrangement"
+PREFIX = "arrangement"
 COLUMNS = 4  # name, start, length, whether it is MIDI
 NEAR = 1e-3  # beats
 LOOKS, PROBES = 8, 4
@@ -29,7 +29,7 @@ class Placed:
 async def supported(live: Ableton) -> bool:
     """Whether Live answers about its arrangement; Live itself must have answered before."""
     try:
-        await live.ask(f"/live/{ROOM}/get/clips", 0, tries=PROBES)
+        await live.ask(f"/live/{PREFIX}/get/clips", 0, tries=PROBES)
     except NoLive:
         return False
     return True
@@ -37,7 +37,7 @@ async def supported(live: Ableton) -> bool:
 
 async def clips(live: Ableton, track: int) -> list[Placed]:
     """The clips of a track, in the order of their numbers."""
-    values = (await live.ask(f"/live/{ROOM}/get/clips", track))[1:]
+    values = (await live.ask(f"/live/{PREFIX}/get/clips", track))[1:]
     rows = [values[at : at + COLUMNS] for at in range(0, len(values) - COLUMNS + 1, COLUMNS)]
     return [Placed(n, float(r[1]), float(r[2]), bool(r[3])) for n, r in enumerate(rows)]
 
@@ -62,7 +62,7 @@ async def read(live: Ableton, track: int, start: float) -> list[ClipNote]:
             f"no MIDI clip begins at beat {start:g} of track {track + 1}; clips begin at beats: "
             f"{begins}"
         )
-    return await live.read_notes(Slot(track, found.number, ROOM), found.length)
+    return await live.read_notes(Slot(track, found.number, PREFIX), found.length)
 
 
 async def write(
@@ -95,8 +95,8 @@ async def write(
     if same is None:
         same = await _create(live, track, start, beats)
     else:
-        live.clear(Slot(track, same.number, ROOM))
-    await live.write_notes(Slot(track, same.number, ROOM), notes)
+        live.clear(Slot(track, same.number, PREFIX))
+    await live.write_notes(Slot(track, same.number, PREFIX), notes)
     found = [c for c in await clips(live, track) if c.number == same.number]
     if not found or abs(found[0].start - start) > NEAR:
         raise NoLive(
@@ -107,7 +107,7 @@ async def write(
 
 async def _create(live: Ableton, track: int, start: float, beats: float) -> Placed:
     for _ in range(LOOKS):
-        live.send(f"/live/{ROOM}/create_midi_clip", track, float(start), float(beats))
+        live.send(f"/live/{PREFIX}/create_midi_clip", track, float(start), float(beats))
         for clip in await clips(live, track):  # Live takes messages in their order
             if abs(clip.start - start) < NEAR:
                 return clip
