@@ -20,4 +20,4 @@ def sample_rows(folder: Path) -> list[dict[str, Any]]:
 
 def sampled_by(folder: Path) -> str:
     """The command that makes a folder of samples."""
-    return f"dvc repro sample@{folder.name}, or: dvc pull"
+    return f"dvc repro sample@{folder.name}"
