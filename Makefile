@@ -86,6 +86,8 @@ bench: setup ## training and sampling speed, compared with other implementations
 	python -m benchmarks --case "batch 8, length 512" --name bench-training
 	python -m benchmarks --case "length 256" --name bench-sampling
 	python -m benchmarks --only music --name bench-music
+	python -m benchmarks --only band --name bench-band
+	python -m benchmarks.band --pieces 20
 
 lock: ## write requirements.lock from the packages in .venv
 	{ head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --all | grep -viE "^(pip|wheel)==" | sed "s,^\(torch==[0-9.]*\)+cpu,\1,"; } > requirements.new

@@ -13,7 +13,7 @@ from pathlib import Path
 THREADS = 2
 RESULTS = Path(__file__).parent / "results"
 KINDS = ["training", "sampling", "relative", "flex", "music", "variants", "corpora", "encoding"]
-KINDS += ["diffusion", "gpu"]
+KINDS += ["diffusion", "band", "gpu"]
 # libgomp's threads spin while they wait, which costs most where two cores do other work as well
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
