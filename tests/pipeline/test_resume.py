@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,11 @@ TINY = (
     *("system=lstm", "model.width=16", "model.voice_hidden=4", "model.layers=1", "model.dropout=0"),
     *("training.precision=32-true", "training.threads=1", "training.batch=4", "training.crop=16"),
 )
+
+OTHERS = {  # a micro size of paradigms that train on the grid of these tests
+    "absorbing": {"width": 16, "voice_hidden": 16, "layers": 1, "heads": 2, "dropout": 0.1},
+    "ddpm": {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.1},
+}
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +87,21 @@ def test_a_training_that_is_killed_twice_ends_with_the_very_same_model(
     assert last.exitcode == 0
     assert checksums(tmp_path / "model") == checksums(tmp_path / "whole")
     assert list(resume.iterdir()) == []
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_other_paradigms_end_with_the_very_same_model(settings_of, start, tmp_path, family):
+    settings = settings_of(steps=12, validate_every=2)
+    settings = replace(settings, system=family, family=family, model=OTHERS[family])
+    whole = start(settings, tmp_path / "whole", tmp_path / "elsewhere")
+    resume = tmp_path / "resume"
+    process = start(settings, tmp_path / "model", resume)
+    assert 0 < kill_later(process, resume, 2, 0.0) < 12
+    last = start(settings, tmp_path / "model", resume)
+    for each in (whole, last):
+        each.join()
+        assert each.exitcode == 0
+    assert checksums(tmp_path / "model") == checksums(tmp_path / "whole")
 
 
 def test_ctrl_c_ends_a_training_in_one_line_and_without_a_model(script, project):
