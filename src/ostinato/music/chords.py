@@ -236,7 +236,7 @@ def _kind_of(parts: re.Match[str]) -> str:
     """The kind of a parsed suffix; what lies above the seventh is left out."""
     third, number = parts["third"] or "", parts["number"] or ""
     more, major = parts["more"], bool(parts["major"]) or "maj7" in parts["more"]
-    seventh = number in ("7", "9", "11", "13") or bool(re.match(r"(sus[24]?)?(add)?7|alt", more))
+    seventh = number in ("7", "9", "11", "13") or bool(re.match(r"(sus[24]?)?7|alt", more))
     if "sus" in more or number == "4":
         return "7sus4" if seventh else "sus2" if "sus2" in more else "sus4"
     if third == "m" and re.search(r"(b|-)5|5b", more):

@@ -37,7 +37,7 @@ SYMBOLS = {  # MusicXML's names of kinds of chords
     "aug7": "augmented-seventh",
     "sus4": "suspended-fourth",
     "sus2": "suspended-second",
-    "7sus4": "suspended-fourth",
+    "7sus4": "other",
     "5": "power",
 }
 PLAIN = {Fraction(4, 2**n): name for n, name in enumerate(NAMES)}
@@ -222,10 +222,6 @@ class _Bar:
         SubElement(harmony, "kind", text=written).text = SYMBOLS[chord.kind]
         if chord.bass != chord.root:
             self._pitch_class(SubElement(harmony, "bass"), "bass", bass)
-        if chord.kind == "7sus4":
-            degree = SubElement(harmony, "degree")
-            for part, value in (("value", "7"), ("alter", "0"), ("type", "add")):
-                SubElement(degree, f"degree-{part}").text = value
 
     @staticmethod
     def _pitch_class(element: Element, kind: str, name: str) -> None:
