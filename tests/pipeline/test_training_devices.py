@@ -28,10 +28,9 @@ TRAINING = (
 MODELS = {
     "lstm": ("model=lstm/small",),
     "gpt": ("model=gpt/small", "model.heads=2"),
-    "music_transformer": ("model=music_transformer/small", "model.heads=2", "model.max_distance=8"),
 }
 FSDP = ("trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2")
-TWO = ("trainer=ddp_cpu",)
+PARTS = ("trainer=ddp_cpu", "trainer.micro_batch=1")
 # sums are taken in another order: losses may differ in the last digits that are written
 NEAR = 2e-5
 
@@ -95,17 +94,10 @@ def assert_same(one, other):
         assert other_weights[name] == pytest.approx(value, abs=1e-3), name
 
 
-def test_two_processes_end_with_the_loss_curve_of_one_at_the_same_global_batch(
-    trained, one
-):  # in one part for each: the tests of torchrun and SLURM
-    parts = trained("lstm", (*TWO, "trainer.micro_batch=1"), "parts")
-    assert_same(one("lstm"), parts)
-
-
-@pytest.mark.parametrize("family", ["lstm", "music_transformer"])  # gpt's: the test of kills
-def test_weights_in_shares_end_with_the_loss_curve_of_one_process(trained, one, family):
-    parts = ("trainer.micro_batch=1",) if family == "music_transformer" else ()
-    assert_same(one(family), trained(family, (*FSDP, *parts), "shares"))
+def test_weights_in_shares_end_with_the_loss_curve_of_one_process(trained, one):
+    """In parts as well; gpt's shares are in the test of kills."""
+    shares = trained("lstm", (*FSDP, "trainer.micro_batch=1"), "shares")
+    assert_same(one("lstm"), shares)
 
 
 def free_port():
@@ -115,8 +107,9 @@ def free_port():
 
 
 def test_torchrun_starts_the_same_training(trained, one):
+    """In two parts a process; in one part for each: the test of SLURM."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    assert_same(one("lstm"), trained("lstm", TWO, "torchrun", wrapper=torchrun))
+    assert_same(one("lstm"), trained("lstm", PARTS, "torchrun", wrapper=torchrun))
 
 
 def test_slurm_starts_the_same_training(one, script, project):
@@ -149,7 +142,7 @@ def kill_all(process):
     process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize("trainer", [(*TWO, "trainer.micro_batch=1"), FSDP], ids=["ddp", "fsdp"])
+@pytest.mark.parametrize("trainer", [PARTS, FSDP], ids=["ddp", "fsdp"])
 def test_several_processes_go_on_from_a_kill_to_the_very_same_model(
     trained, script, project, trainer
 ):
