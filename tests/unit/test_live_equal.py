@@ -54,7 +54,8 @@ def received(composer, tmp_path, message, prompt=None):
             assert heard[-1][0] == "done", heard[-1]
             return {role: slots[track, 1] for track, role in enumerate(ROLES)}
 
-    return {role: sounding(clip) for role, clip in run(asked()).items()}
+    clips = run(asked()).items()  # a role that does not play has none
+    return {role: [] if clip is None else sounding(clip) for role, clip in clips}
 
 
 def test_a_band(band, written, tmp_path):

@@ -11,6 +11,7 @@ from ostinato.generator import Generator
 from ostinato.music.piece import Piece
 from ostinato.representations.protocol import Representation, Sounding
 from ostinato.sampling.by_hand import remarks, voiced
+from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.request import (
     Capabilities,
     Continue,
@@ -21,9 +22,11 @@ from ostinato.sampling.request import (
     Unconditional,
     Vary,
 )
+from ostinato.sampling.sampler import Finishing, Job
 
 Stamp = tuple[int, int]
 ROLES = "roles"
+WHOLE = ("chords", "key")  # options of bands that need the whole piece
 USUAL = {"top_p": 0.95}  # options of conf/generate.yaml that differ from those of samplers
 
 
@@ -160,7 +163,7 @@ class Composer:
             piece, failed = None, made.failed
             if failed is None:
                 try:
-                    piece = generator.representation.decode(made.tokens)
+                    piece = _decoded(generator, request, made.tokens)
                 except (ValueError, IndexError, KeyError) as error:
                     failed = f"does not decode: {error}" if done else None
             yield Step(piece, min(bars, request.bars), done, failed)
@@ -169,10 +172,20 @@ class Composer:
             before = len(made.tokens)
 
 
+def _decoded(generator: Generator, request: Request, tokens: Any) -> Piece:
+    """The piece of a session so far, as `generate` would end it."""
+    trained = generator.trained
+    piece: Piece = generator.representation.decode(tokens)
+    sampler = sampler_of(trained.model, trained.representation, trained.card["family"])
+    if isinstance(sampler, Finishing):
+        piece = sampler.finish(Job(request, request.first, request.seed), piece)
+    return piece
+
+
 def _streams(able: Capabilities, request: Request) -> bool:
-    """Whether a model makes a piece bar by bar: not where bars are filled or chords are given."""
-    is_given = isinstance(request.task, Fill) or bool(request.options.get("chords"))
-    return able.streams and not is_given
+    """Whether a model makes a piece bar by bar: not where a whole piece is changed."""
+    is_whole = any(request.options.get(name) for name in WHOLE)
+    return able.streams and not isinstance(request.task, Fill | Vary) and not is_whole
 
 
 def _task(name: str, values: Mapping[str, Any], prompt: Piece | None) -> tuple[Task, int]:

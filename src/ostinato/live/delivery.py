@@ -162,12 +162,15 @@ class Delivery:
         remarks = await _song(live, made)
         if "tracks" in values:
             tracks = places(values["tracks"])
-            if unknown := sorted(set(tracks) - set(made.clips)):
-                raise ValueError(
-                    f"the piece has no role {', '.join(unknown)}; its roles: "
-                    f"{', '.join(made.clips)}"
-                )
-            clips = {track: made.clips[role] for role, track in tracks.items()}
+            silent = ", ".join(sorted(set(tracks) - set(made.clips)))
+            said = f"of tracks, the piece does not have: {silent}; it has: {', '.join(made.clips)}"
+            if not set(tracks) & set(made.clips):
+                raise ValueError(said)
+            if silent:
+                remarks.append(said)
+            clips = {
+                track: made.clips[role] for role, track in tracks.items() if role in made.clips
+            }
         else:
             notes, joined = merged(made.clips)
             clips = {values.get("track", made.source.slot.track): notes}
