@@ -19,15 +19,15 @@ from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
 from ostinato.sampling.sampler import Job
 
 ROLES = ["melody", "bass", "drums"]
-FORM = representation_of(
-    {
-        "kind": "roles",
-        "roles": ROLES,
-        "order": ["drums", "bass", "melody"],
-        "meters": ["3/4", "4/4"],
-    }
-    | {"registers": {"melody": [60, 84], "bass": [36, 60], "drums": [35, 50]}, "several": "merge"}
-)
+CONFIG = {
+    "kind": "roles",
+    "roles": ROLES,
+    "order": ["drums", "bass", "melody"],
+    "meters": ["3/4", "4/4"],
+    "registers": {"melody": [60, 84], "bass": [36, 60], "drums": [35, 50]},
+    "several": "merge",
+}
+FORM = representation_of(CONFIG)
 STYLE = {"name": "style", "values": ["jazz", "rock"], "pieces": [3, 2]}
 SPEC = ArraySpec.of(codec_of(FORM) | {"conditions": [STYLE]})
 MICRO = {"width": 16, "layers": 1, "heads": 2, "coordinator_layers": 1, "heard": 4}
@@ -64,6 +64,19 @@ def test_the_parallel_pass_costs_what_single_steps_cost():
     for piece in (tune(), tune(1, roles=(0, 2)), tune(2, bars=3, roles=(1,))):
         paid = model.score(piece[None])[0]
         assert torch.allclose(paid, stepwise_nats(model, piece), rtol=1e-4, atol=1e-4)
+
+
+def test_bars_of_one_meter_alone_can_be_learned():
+    """The coordinator then has two symbols: a bar of this meter, and the end."""
+    form = representation_of(CONFIG | {"meters": ["4/4"]})
+    spec = ArraySpec.of(codec_of(form) | {"conditions": []})
+    model = build("band", MICRO, spec).eval()
+    notes = make_notes([(0, 0, 480, 72, 80), (0, 960, 960, 74, 80)])
+    piece = Piece("a", 480, notes, (Track("", "melody"),), meters=(Meter(0, 4, 4),))
+    tokens = torch.from_numpy(form.encode(piece)).long()
+    assert torch.allclose(
+        model.score(tokens[None])[0], stepwise_nats(model, tokens), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_steps_are_distributions_over_all_tokens():

@@ -73,7 +73,9 @@ class Guards:
             new, old = getattr(now, name), getattr(self.before, name)
             if new is None or old is None:
                 continue
-            if len(new) == len(old):  # none failed: the same prompts
+            if list(clips.prompts) == list(
+                self.study.guard.prompts
+            ):  # none failed that the other has
                 groups = self.study.guard.prompts
                 gain = mean_interval(new - old, seed=self.settings.seed, groups=groups)
                 row |= {name: gain.value, f"{name}_low": gain.low, f"{name}_high": gain.high}

@@ -78,7 +78,8 @@ def meter_of(request: Request, known: Sequence[ConditionSpec], meters: Sequence[
     if asked or spec is None or not spec.pieces or not isinstance(request.task, Unconditional):
         return str(asked or "")
     counts = zip(spec.values, spec.pieces, strict=True)
-    return spec.values[_place([n if m in meters else 0 for m, n in counts], request.seed, 4)]
+    pieces = [n if m in meters else 0 for m, n in counts]
+    return spec.values[_place(pieces, request.seed, 4)] if any(pieces) else ""
 
 
 def tempo_of_prompt(request: Request) -> float:

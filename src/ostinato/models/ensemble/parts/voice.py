@@ -21,12 +21,13 @@ class Voice(nn.Module):
 
     def __init__(self, config: gpt.Config, vocabulary: int) -> None:
         super().__init__()
-        self.body = gpt.Model(config, ArraySpec(width=1, vocabulary=vocabulary))
+        # a vocabulary of two would be keys that are off or on; the third symbol has no chance
+        self.body = gpt.Model(config, ArraySpec(width=1, vocabulary=max(vocabulary, 3)))
         self.vocabulary = vocabulary
 
     def contexts(self, inputs_BT: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """The trunk's outputs, (B, T, D), and its rows, (B, T, 1)."""
-        rows = inputs_BT.masked_fill(inputs_BT == PAD, self.vocabulary)[..., None]
+        rows = inputs_BT.masked_fill(inputs_BT == PAD, max(self.vocabulary, 3))[..., None]
         x_BTD = self.body.step_input(rows, inputs_BT, None)
         if given.memory_BSD is not None:
             x_BTD = x_BTD + given.memory_BSD
@@ -35,7 +36,7 @@ class Voice(nn.Module):
     def logits(self, context_BTD: Tensor, rows_BT1: Tensor) -> Tensor:
         """Of the symbol after every position, (B, T, V)."""
         logits: Tensor = self.body.chain(context_BTD, rows_BT1, rows_BT1)[:, :, 0]
-        return logits
+        return logits[..., : self.vocabulary]
 
     def begin(self, length: int) -> Any:
         """The cache of one sequence of about `length` symbols."""
@@ -50,8 +51,8 @@ class Voice(nn.Module):
 
     def step(self, symbol_B: Tensor, memory_BD: Tensor, cache: Any) -> tuple[Tensor, Tensor]:
         """The trunk's output for one more symbol, (1, D), and logits of the next one, (1, V)."""
-        rows = symbol_B.masked_fill(symbol_B == PAD, self.vocabulary)[:, None]
+        rows = symbol_B.masked_fill(symbol_B == PAD, max(self.vocabulary, 3))[:, None]
         x_BD = self.body.step_input.step(rows, 0, rows) + memory_BD
         context_BD = self.body.trunk_step(x_BD, rows, cache)
         logits_BV = self.body.chain.step(self.body.chain.open(context_BD, rows), 0)
-        return context_BD, logits_BV.float()
+        return context_BD, logits_BV[:, : self.vocabulary].float()
