@@ -27,7 +27,8 @@ TESTS = Path(__file__).parents[1]
 sys.path.append(str(TESTS))
 import poison  # noqa: E402 - children import it by this name
 
-LIMITS = Limits(seconds=1, megabytes=300)
+LIMITS = Limits(seconds=30, megabytes=300)
+HASTY = Limits(seconds=1, megabytes=300)  # where something hangs
 HERE, TWO = Executor(workers=1), Executor(workers=2)
 LATE = "more than 1 s"
 BAD = {
@@ -82,7 +83,8 @@ def gone(pid, seconds=5.0):
 @linux
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_item_costs_itself_alone(guard, name):
-    found = list(guard.run(poison.act, [2, name, 3], LIMITS))
+    limits = HASTY if "hang" in name else LIMITS
+    found = list(guard.run(poison.act, [2, name, 3], limits))
     if name == "unpicklable":  # Python 3.14 says it in other words
         assert (found[1].kind, found[1].detail[:14]) == ("error", BAD[name][1][:14])
         found[1] = Failure(*BAD[name])
@@ -223,7 +225,7 @@ def test_results_come_in_the_order_of_the_items_in_any_chunks(items, chunk, lazy
 def test_results_do_not_depend_on_the_number_of_workers():
     items = [*range(50), "leave", *range(20), "ten_gigabytes", "hang", "segfault", *range(50)]
     one, two, many = (
-        list(map_guarded(poison.act, items, executor=executor, limits=LIMITS, chunk=chunk))
+        list(map_guarded(poison.act, items, executor=executor, limits=HASTY, chunk=chunk))
         for executor, chunk in ((HERE, 32), (TWO, 8), (Executor(workers=3), 1))
     )
     assert one == two == many
