@@ -83,8 +83,7 @@ def gone(pid, seconds=5.0):
 @linux
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_item_costs_itself_alone(guard, name):
-    limits = HASTY if "hang" in name else LIMITS
-    found = list(guard.run(poison.act, [2, name, 3], limits))
+    found = list(guard.run(poison.act, [2, name, 3], HASTY if "hang" in name else LIMITS))
     if name == "unpicklable":  # Python 3.14 says it in other words
         assert (found[1].kind, found[1].detail[:14]) == ("error", BAD[name][1][:14])
         found[1] = Failure(*BAD[name])
