@@ -155,7 +155,7 @@ def settings_of():
 def train(tokens):
     """Fit in this process, on one CPU."""
 
-    def run(settings, out, resume_root, track=None):
+    def run(settings, out, resume_root, track=None, tokens=tokens):
         from ostinato.training.fit import fit
 
         options = {"accelerator": "cpu", "devices": 1}

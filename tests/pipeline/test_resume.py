@@ -12,7 +12,12 @@ from dataclasses import replace
 
 import pytest
 
+from ostinato.corpus.store import Entry
 from ostinato.files import checksums
+from ostinato.loading.tokens import open_tokens
+from ostinato.music.piece import VOICES
+from ostinato.representations.registry import build as representation_of
+from ostinato.representations.store import write_encoding
 
 pytestmark = pytest.mark.slow
 CPU = {"accelerator": "cpu", "devices": 1}
@@ -22,9 +27,22 @@ TINY = (
     *("training.precision=32-true", "training.threads=1", "training.batch=4", "training.crop=16"),
 )
 
-OTHERS = {  # a micro size of paradigms that train on the grid of these tests
-    "absorbing": {"width": 16, "voice_hidden": 16, "layers": 1, "heads": 2, "dropout": 0.1},
-    "ddpm": {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.1},
+BARS = {"kind": "grid", "bars": True, "end": True, "meters": ["4/4"]}
+MEL = {"kind": "mel", "bands": 24, "seconds": 2.0, "iterations": 1}
+ROLES = {"kind": "roles", "roles": list(VOICES), "order": list(VOICES), "meters": ["4/4"]}
+ROLES |= {"registers": {voice: [36, 96] for voice in VOICES}, "several": "merge"}
+UNET = {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.1}
+SMALL = {"width": 16, "layers": 1, "heads": 2, "dropout": 0.1}
+OTHERS = {  # a micro size of each other paradigm, and what it learns on
+    "absorbing": (BARS, SMALL | {"voice_hidden": 16}),
+    "ddpm": (BARS, UNET),
+    "audio_ddpm": (MEL, UNET | {"patch": 2}),
+    "vae": (BARS, {"latent": 4, "width": 16, "encoder_hidden": 8, "voice_hidden": 16}),
+    "gan": (
+        BARS,
+        {"width": 12, "critic_width": 12, "latent": 4, "neurons": "stochastic"},
+    ),
+    "band": (ROLES, SMALL | {"coordinator_layers": 1, "memory": 24}),
 }
 
 
@@ -34,10 +52,10 @@ def start(tokens):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ostinato.training.fit"])
 
-    def start(settings, out, resume_root):
+    def start(settings, out, resume_root, tokens=tokens, track=None):
         from ostinato.training.fit import fit
 
-        options = {"trainer_options": CPU, "resume_root": resume_root}
+        options = {"trainer_options": CPU, "resume_root": resume_root, "track": track}
         process = context.Process(target=fit, args=(settings, tokens, out), kwargs=options)
         process.start()
         return process
@@ -89,18 +107,60 @@ def test_a_training_that_is_killed_twice_ends_with_the_very_same_model(
     assert list(resume.iterdir()) == []
 
 
+class Killing:
+    """A record that ends its process at the second validation, of which nothing is saved yet."""
+
+    def __init__(self, mark):
+        self.rows = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def log(self, metrics, step):
+        self.rows += 1
+        if self.rows == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def flush(self):
+        """Nothing is kept."""
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory, chorale):
+    """Open an encoding of a few pieces, which is written once."""
+    home = tmp_path_factory.mktemp("encodings")
+    splits = ("train",) * 6 + ("valid", "test")
+    pieces = [chorale(seed) for seed in range(len(splits))]
+    entries = [Entry(p, split, p.id, p.id) for p, split in zip(pieces, splits, strict=True)]
+
+    def encoded(config):
+        folder = home / config["kind"]
+        if not folder.exists():
+            origin = dict.fromkeys(("licence", "citation", "url"), "none")
+            write_encoding(folder, "made", entries, representation_of(config), origin)
+        return open_tokens(folder)
+
+    return encoded
+
+
 @pytest.mark.parametrize("family", OTHERS)
-def test_other_paradigms_end_with_the_very_same_model(settings_of, start, tmp_path, family):
-    settings = settings_of(steps=60, validate_every=10)
-    settings = replace(settings, system=family, family=family, model=OTHERS[family])
-    whole = start(settings, tmp_path / "whole", tmp_path / "elsewhere")
-    resume = tmp_path / "resume"
-    process = start(settings, tmp_path / "model", resume)
-    assert 0 < kill_later(process, resume, 0, 0.0) < 60
-    last = start(settings, tmp_path / "model", resume)
-    for each in (whole, last):
-        each.join()
-        assert each.exitcode == 0
+def test_every_family_that_is_killed_ends_with_the_very_same_model(
+    settings_of, train, encoded, start, tmp_path, family
+):
+    representation, model = OTHERS[family]
+    settings = settings_of(steps=6, validate_every=2, transpose=(0, 0))
+    settings = replace(settings, system=family, family=family, model=model)
+    tokens, resume = encoded(representation), tmp_path / "resume"
+    train(settings, tmp_path / "whole", tmp_path / "elsewhere", tokens=tokens)
+    process = start(settings, tmp_path / "model", resume, tokens, Killing)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert saved_step(resume) == 2
+    assert not (tmp_path / "model").exists()
+    train(settings, tmp_path / "model", resume, tokens=tokens)
     assert checksums(tmp_path / "model") == checksums(tmp_path / "whole")
 
 

@@ -195,31 +195,6 @@ def test_crops_are_pieces_of_the_encoding_and_depend_on_the_step_alone(tokens):
     assert valid["held"].all()
 
 
-def test_a_training_that_broke_goes_on_to_the_very_same_model(tokens, model_folder, tmp_path):
-    class Broken:
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            return None
-
-        def log(self, metrics, step):
-            if step == 8:
-                raise RuntimeError("no power")
-
-        def flush(self):
-            return None
-
-    options = {"trainer_options": {"accelerator": "cpu", "devices": 1}}
-    paths = (tmp_path / "audio", tmp_path / "resume")
-    with pytest.raises(RuntimeError, match="no power"):
-        fit(settings(), tokens, paths[0], resume_root=paths[1], track=lambda _: Broken(), **options)
-    assert list(paths[1].glob("*/resume.json"))
-    card = fit(settings(), tokens, paths[0], resume_root=paths[1], **options)
-    assert card["loss_unit"] == "squared error of a value"
-    assert checksums(paths[0]) == checksums(model_folder)
-
-
 def test_samples_are_sound_files_that_are_read_as_they_are_heard(model_folder, tmp_path):
     generator = Generator.load(model_folder)
     made = generator.generate(Request(n=3, options=OPTIONS))

@@ -1,5 +1,7 @@
 """Tasks by name: what each takes, contradictions, melodies to harmonize, and kept cells kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -94,6 +96,8 @@ def test_tasks_are_made_of_what_is_asked(chorale):
         "vary": Vary(one, 0.25),
     }
     assert task_of("vary", Asked(prompt=one), ABLE) == Vary(one)
+    with pytest.raises(ValueError, match=r"vary=0 keeps all of prompt .*1\.mid: give more"):
+        task_of("vary", Asked(prompt=one, strength=0), ABLE)
     events = Capabilities(tasks=("continue",), missing={"fill": "a stream"}, roles=VOICES)
     with pytest.raises(ValueError, match=r"'harmonize': a stream; families that can.*absorbing"):
         task_of(HARMONIZE, asked, events)
@@ -140,6 +144,14 @@ def test_a_prompt_that_is_too_short_or_too_long_is_named(chorale):
     assert check_prompt(BARS, fill, 3) == []
     for task in (vary, fill):
         assert check_prompt(BARS, task, 2)[0].endswith("has 3 bars; bars=2 takes the first 2")
+    cut = check_prompt(BARS, Interpolate(piece, chorale(2, bars=5)), 2)
+    assert [line[-36:] for line in cut] == [
+        f"has {bars} bars; bars=2 takes the first 2" for bars in (3, 5)
+    ]
+    silent = replace(piece, notes=piece.notes[:0])
+    for task in (Continue(silent, 1), Vary(silent), Interpolate(piece, silent)):
+        with pytest.raises(ValueError, match=r"prompt .*1\.mid holds no full bar of music: give"):
+            check_prompt(BARS, task, 8)
     assert check_prompt(BARS, Unconditional(), 1) == []
 
 

@@ -1,7 +1,6 @@
 """Variational families: bounds are bounds, vectors carry bars, pieces come back from them."""
 
 import math
-from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,7 +11,6 @@ from torch.distributions import Normal, kl_divergence
 
 from ostinato.evaluation.likelihood.variational import Scorer
 from ostinato.evaluation.measures.latents import measure
-from ostinato.files import checksums
 from ostinato.models.registry import build
 from ostinato.models.spec import PAD, ArraySpec
 from ostinato.models.variational.parts.attributes import REGISTER, attributes_of
@@ -21,6 +19,7 @@ from ostinato.models.variational.parts.gaussian import Gaussian
 from ostinato.models.variational.parts.intervals import Intervals
 from ostinato.models.variational.parts.segments import FAR
 from ostinato.models.variational.vae import Config, Model, chosen
+from ostinato.music.piece import Meter
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.request import Continue, Fill, Interpolate, Region, Request, Vary
 from ostinato.sampling.sampler import Job
@@ -240,6 +239,10 @@ def test_pieces_of_different_lengths_are_not_interpolated(chorale):
         sampled(model, Request(task=Interpolate(long, short), bars=8))
     (made,) = sampled(model, Request(task=Interpolate(long, short), bars=3))
     assert len(made.tokens) == 48  # of the nearer, longer one: without its end
+    waltz = replace(short, meters=(Meter(0, 4, 4), Meter(2 * 4 * 480, 3, 4)), source="waltz.mid")
+    words = "bar 3 of chorale-1.mid is in 4/4 and that of waltz.mid in 3/4.*same meter, or bars=2"
+    with pytest.raises(ValueError, match=words):
+        sampled(model, Request(task=Interpolate(long, waltz), bars=4))
 
 
 def test_variations_are_the_nearer_the_smaller_their_strength(overfitted, chorale):
@@ -372,29 +375,3 @@ def test_the_measure_tells_a_collapsed_model_from_one_that_uses_its_vectors(toke
     assert used["test/active_units"].value > 0
     assert used["test/said"].value > 0.001
     assert measure(SimpleNamespace(scorer=None)).values == {}
-
-
-def test_an_interrupted_training_goes_on_to_the_same_weights(settings_of, train, tmp_path):
-    settings = replace(
-        settings_of(), system="vae", family="vae", model=TINY | {"dropout": 0.1, "kl_warmup": 15}
-    )
-
-    class Record:
-        def log(self, metrics, step):
-            if step == 20:  # the first validation is saved, this one is not yet
-                raise KeyboardInterrupt
-
-        def flush(self):
-            """The rows before."""
-
-    @contextmanager
-    def stopping(mark):
-        yield Record()
-
-    whole = train(settings, tmp_path / "whole", tmp_path / "resume")
-    with pytest.raises(KeyboardInterrupt):
-        train(settings, tmp_path / "cut", tmp_path / "resume", stopping)
-    assert not (tmp_path / "cut").exists()
-    cut = train(settings, tmp_path / "cut", tmp_path / "resume")
-    assert cut == whole
-    assert checksums(tmp_path / "cut") == checksums(tmp_path / "whole")

@@ -10,7 +10,7 @@ from typing import Any
 from ostinato.music.piece import Piece
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Representation, Unencodable
-from ostinato.sampling.prompts import prompt_of
+from ostinato.sampling.prompts import REMEDIES, prompt_of
 from ostinato.sampling.registry import families_that
 from ostinato.sampling.request import (
     Capabilities,
@@ -176,7 +176,12 @@ def remarks(
     task = request.task
     if not isinstance(task, Continue | Fill | Interpolate | Vary) or task.name not in able.tasks:
         return []
-    said = _left_out(original, representation)
+    try:
+        said = _left_out(original, representation)
+    except Unencodable as error:
+        name = original.source or original.id
+        wrong = f"prompt {name} cannot be encoded: {error}: {REMEDIES[error.reason]}"
+        raise Unencodable(error.reason, wrong) from error
     if not isinstance(task, Interpolate):
         said += _silent(request, able, representation)
     return said

@@ -14,6 +14,7 @@ from ostinato.sampling.request import (
     Continue,
     Fill,
     Interpolate,
+    Prompt,
     Region,
     Task,
     Unconditional,
@@ -95,7 +96,13 @@ def task_of(name: str, asked: Asked, able: Capabilities) -> Task:
     if name == Continue.name:
         return Continue(asked.prompt, asked.prompt_bars)
     if name == Vary.name:
-        return Vary(asked.prompt, Vary.strength if asked.strength is None else asked.strength)
+        strength = Vary.strength if asked.strength is None else asked.strength
+        if strength == 0:
+            raise ValueError(
+                f"vary={strength} keeps all of prompt {asked.prompt.source or asked.prompt.id}: "
+                "give more, up to vary=1, which keeps nothing"
+            )
+        return Vary(asked.prompt, strength)
     if name == Fill.name:
         return Fill(asked.prompt, Region(asked.bars, asked.voices))
     if name == HARMONIZE:
@@ -150,25 +157,39 @@ def _likeness(track: Track, notes: Notes, voices: Sequence[str]) -> tuple[bool, 
 
 
 def check_prompt(representation: Representation, task: Task, limit: int) -> list[str]:
-    """What a request of at most `limit` bars leaves out of a prompt.
+    """What a request of at most `limit` bars leaves out of its prompts.
 
     Raises:
-        ValueError: a prompt with fewer bars than are to be continued.
+        ValueError: a prompt without music, or with fewer bars than are to be continued.
     """
-    if isinstance(task, Unconditional | Interpolate):
+    if isinstance(task, Unconditional):
         return []
-    piece = task.prompt if isinstance(task, Continue) else task.piece
-    assert isinstance(piece, Piece)
-    tokens = prompt_of(representation, piece, NO_LIMIT)
-    bars = max(representation.bar_starts(tokens), default=0)
-    name = piece.source or piece.id
-    if isinstance(task, Continue):
-        if bars < task.bars:
-            raise ValueError(
-                f"prompt {name} has {bars} bars, prompt_bars={task.bars:g}: give "
-                f"prompt_bars={bars} or less, or a longer prompt"
-            )
-        return []
+    if isinstance(task, Interpolate):
+        return [line for one in (task.start, task.end) for line in _cut(representation, one, limit)]
+    if not isinstance(task, Continue):
+        return _cut(representation, task.piece, limit)
+    name, bars = _named_bars(representation, task.prompt)
+    if bars < task.bars:
+        raise ValueError(
+            f"prompt {name} has {bars} bar{'s' * (bars > 1)}, prompt_bars={task.bars:g}: give "
+            f"prompt_bars={bars} or less, or a longer prompt"
+        )
+    return []
+
+
+def _cut(representation: Representation, prompt: Prompt, limit: int) -> list[str]:
+    name, bars = _named_bars(representation, prompt)
     if bars <= limit:
         return []
     return [f"prompt {name} has {bars} bars; bars={limit} takes the first {limit}"]
+
+
+def _named_bars(representation: Representation, prompt: Prompt) -> tuple[str, int]:
+    """A prompt's name and how many bars it has; raises ValueError where it has none."""
+    assert isinstance(prompt, Piece)
+    name = prompt.source or prompt.id
+    tokens = prompt_of(representation, prompt, NO_LIMIT)
+    bars = max(representation.bar_starts(tokens), default=0)
+    if not bars:
+        raise ValueError(f"prompt {name} holds no full bar of music: give one that does")
+    return name, bars

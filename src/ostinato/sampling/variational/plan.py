@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ostinato.models.variational.vae import Model
 from ostinato.music.piece import Piece
+from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Representation, Tokens
 from ostinato.sampling.grids.opening import REST, Random, opening_of
 from ostinato.sampling.prompts import prompt_of
@@ -64,7 +65,8 @@ def between(
     its vector is taken as it is.
 
     Raises:
-        ValueError: pieces that have different numbers of bars; it names both.
+        ValueError: pieces that have different numbers of bars, or another meter in a bar; it names
+            both.
     """
     pieces = [_opening(representation, piece, limit) for piece in (task.start, task.end)]
     keys = [_keys(model, representation, rows) for rows in pieces]
@@ -74,6 +76,7 @@ def between(
             f"{_name(task.start)} has {counts[0]} bars and {_name(task.end)} has {counts[1]} (of "
             f"the first bars={limit}); give bars={min(counts)} to take the first ones of both"
         )
+    _check_meters(task, counts[0])
     vectors = [vectors_of(model, rows) for rows in pieces]
     near, far = (0, 1) if share <= 0.5 else (1, 0)
     places = {key: place for place, key in enumerate(keys[far])}
@@ -82,6 +85,29 @@ def between(
         if key in places:
             wanted[place] = wanted[place].lerp(vectors[far][places[key]], weight)
     return Plan(pieces[near], wanted=wanted, strength=0.0)
+
+
+def _check_meters(task: Interpolate, bars: int) -> None:
+    """Raise ValueError for a bar whose meters differ; of several, the last may be incomplete."""
+    start, end = _meters(task.start), _meters(task.end)
+    for bar in range(1, max(bars, 2)):
+        if start[bar] != end[bar]:
+            before = f", or bars={bar - 1} to take the bars before" if bar > 1 else ""
+            raise ValueError(
+                f"bar {bar} of {_name(task.start)} is in {start[bar]} and that of "
+                f"{_name(task.end)} in {end[bar]}, and only beats of one meter can be mixed: give "
+                f"two pieces in the same meter{before}"
+            )
+
+
+def _meters(piece: Prompt) -> dict[int, str]:
+    """The meter of every score bar by its number."""
+    assert isinstance(piece, Piece)
+    found = {}
+    for onset, number in numbered_bars(piece):
+        known = [piece.first_meter(), *(m for m in piece.meters if m.onset <= onset)][-1]
+        found[number] = f"{known.numerator}/{known.denominator}"
+    return found
 
 
 @torch.inference_mode()
