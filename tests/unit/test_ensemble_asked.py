@@ -15,6 +15,7 @@ from ostinato.music.piece import Annotation, Meter, Piece, Tempo, Track, make_no
 from ostinato.representations.protocol import Unencodable
 from ostinato.representations.registry import build as representation_of
 from ostinato.representations.store import codec_of
+from ostinato.sampling.ensemble.asked import conditions_of
 from ostinato.sampling.ensemble.finish import in_key
 from ostinato.sampling.ensemble.guidance import line_of
 from ostinato.sampling.registry import sampler_of
@@ -34,6 +35,7 @@ FORM = representation_of(
 CONDITIONS = [
     {"name": "style", "values": ["jazz", "rock"], "pieces": [3, 2]},
     {"name": "mode", "values": ["major", "minor"], "pieces": [3, 2]},
+    {"name": "tonic", "values": ["Bb", "C", "F#"], "pieces": [0, 1, 1]},
     {"name": "meter", "values": ["3/4", "4/4"], "pieces": [0, 4]},
     {"name": "density_bass", "values": ["high", "low"], "pieces": [3, 2]},
     {
@@ -115,6 +117,28 @@ def test_key_and_tempo_are_those_that_were_asked_for():
     assert 90 <= drawn.tempos[0].qpm < 140  # as training pieces have
 
 
+def key_told(**settings):
+    """Tonic and mode that the model is told for a request."""
+    request = Request(**({"bars": 2} | settings))
+    found = conditions_of(Job(request, 0, 5), SPEC.conditions, FORM.meters)
+    return found.get("tonic"), found.get("mode")
+
+
+def test_the_model_is_told_the_key_that_is_asked_for_given_or_drawn():
+    assert key_told(options={"key": "Bbm"}) == ("Bb", "minor")
+    assert key_told(options={"key": "Gb"}) == ("F#", "major")
+    assert key_told(options={"key": "D"}) == (None, "major")  # no tonic of the model
+    assert key_told(options={"chords": "Cm | Fm G7 | Cm"}) == ("C", "minor")
+    assert key_told(options={"chords": "N.C."}) == (None, None)
+    triad = make_notes([(0, 4 * i, 4, pitch, 80) for i, pitch in enumerate([60, 64, 67, 72])])
+    prompt = replace(melody(), notes=triad)
+    assert key_told(task=Fill(prompt, Region(roles=("bass",)))) == ("C", "major")
+    drawn = {key_told(conditions={"mode": "minor"}), key_told()}
+    assert {tonic for tonic, _ in drawn} <= {"C", "F#"}
+    with pytest.raises(ValueError, match=r"key=Bb contradicts conditions.tonic=C"):
+        made(options={"key": "Bb"}, conditions={"tonic": "C"})
+
+
 def test_a_piece_is_moved_to_its_key_but_for_drums():
     scale = [(0, 4 * i, 4, p, 80) for i, p in enumerate([60, 62, 64, 65, 67, 69, 71, 60])]
     tracks = (Track("a", "melody"), Track("d", "drums", 0, True))
@@ -135,7 +159,14 @@ def test_conditions_follow_from_what_is_asked():
     given = sampler()._given([job])
     names = [found["name"] for found in CONDITIONS]
     codes = dict(zip(names, given.codes_BC[0].tolist(), strict=True))
-    assert codes == {"style": -1, "mode": 1, "meter": 0, "density_bass": -1, "tempo": 0}
+    assert codes == {
+        "style": -1,
+        "mode": 1,
+        "tonic": -1,
+        "meter": 0,
+        "density_bass": -1,
+        "tempo": 0,
+    }
 
 
 @pytest.mark.parametrize(

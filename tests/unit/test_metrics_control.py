@@ -9,7 +9,7 @@ import pytest
 from ostinato.evaluation.excerpts import sample_excerpts
 from ostinato.evaluation.measures import labels, requests
 from ostinato.evaluation.measures.protocol import Context
-from ostinato.metrics.chords import chord_tones
+from ostinato.metrics.chords import chord_tones, progression_of
 from ostinato.metrics.control import correlation, judged, style_features
 from ostinato.music.piece import Meter, Piece, Track, make_notes
 
@@ -99,12 +99,37 @@ def test_requests_are_compared_with_what_the_pieces_are():
 
 def test_chords_of_requests_stand_beside_those_of_other_samples():
     pieces = [made([(0, 0, 8, pitch, 80)], f"p{pitch}") for pitch in (60, 61, 62)]
-    asked = {"p60": {"chords": [[0, [0]]]}, "p62": {"chords": [[0, [2]]]}}
+    asked = {"p60": {"options": {"chords": "C5"}}, "p62": {"options": {"chords": "D5"}}}
     tokens = SimpleNamespace(codec={}, splits={})
     found = requests.measure(replace(context_of(pieces, requests=asked), tokens=tokens))
     figure = found.values["chord_tones"]
     assert (figure.value, figure.beside["by other samples' chords"].value) == (1.0, 0.0)
     assert np.isnan(found.per_piece["samples_whole/chord_tones"][1])
+
+
+def test_a_progression_lies_over_the_bars_of_a_piece_and_begins_again():
+    """Two and a quarter bars of 4/4: the last chord of a bar that is cut off keeps its place."""
+    piece = made([(0, 0, 36, 60, 80)], "p")
+    found = progression_of(piece, "C5 G5 | N.C.")
+    assert found == [(0, [0, 7]), (2, [2, 7]), (4, []), (8, [0, 7]), (10, [2, 7])]
+    assert progression_of(replace(piece, notes=piece.notes[:0]), "C") == []
+
+
+def test_levels_of_roles_are_compared_with_density_and_register():
+    asked, pieces = {}, []
+    for number, level in enumerate(("lowest", "medium", "highest")):
+        rows = [(0, at, 1, 60 + number, 80) for at in range(0, 16, 4 - number)]
+        rows += [(1, at, 4, 36, 80) for at in range(0, 16, 4)]
+        pieces.append(made(rows, f"p{number}"))
+        levels = {"density_piano": level, "register_piano": level, "density_drums": level}
+        asked[f"p{number}"] = {"conditions": levels}
+    tokens = SimpleNamespace(codec={}, splits={})
+    found = requests.measure(replace(context_of(pieces, requests=asked), tokens=tokens)).values
+    counts = [len(piece.voice("piano")) / piece.quarters for piece in pieces]
+    assert found["r_density_piano"].value == pytest.approx(np.corrcoef([0, 2, 4], counts)[0, 1])
+    assert found["r_register_piano"].value == pytest.approx(1)
+    assert np.isnan(found["r_density_drums"].value)  # as many at every level
+    assert set(found) == {"r_density_piano", "r_register_piano", "r_density_drums"}
 
 
 def styled(number, fast):

@@ -3,11 +3,14 @@
 # C chords
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from ostinato.metrics.counts import Count
+from ostinato.music.chords import parse_progression
 from ostinato.music.piece import Piece
+from ostinato.music.timing import bar_onsets
 
 Chord = tuple[float, Sequence[int]]  # onset in quarters, pitch classes; none: no chord
 
@@ -42,3 +45,19 @@ def chord_tones(piece: Piece, chords: Sequence[Chord]) -> Count:
         inside += float(time.sum())
         above += float(time[belongs[number][notes["pitch"] % 12]].sum())
     return Count(above, inside)
+
+
+def progression_of(piece: Piece, text: str) -> list[Chord]:
+    """The chords of a progression such as `Dm7 G7 | Cmaj7` over a piece's bars, from its beginning
+    again when it is over; see `music.chords.parse_progression`.
+    """
+    bars, lines = parse_progression(text), bar_onsets(piece)
+    meter = piece.meters[-1] if piece.meters else piece.first_meter()
+    last = round(meter.bar_quarters() * piece.ticks_per_quarter)
+    found: list[Chord] = []
+    for number, (start, end) in enumerate(pairwise([*lines, lines[-1] + last] if lines else [])):
+        chords = bars[number % len(bars)]
+        for place, chord in enumerate(chords):
+            onset = (start + place * (end - start) / len(chords)) / piece.ticks_per_quarter
+            found.append((onset, sorted(chord.classes) if chord else []))
+    return found

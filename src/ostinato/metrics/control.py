@@ -3,6 +3,7 @@
 # P pieces, F features
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ KIT = {  # General MIDI's drum map; toms and others are the rest
     "hi-hat": (42, 44, 46),
     "cymbal": (49, 51, 52, 53, 55, 57, 59),
 }
+LEVELS = ("lowest", "low", "medium", "high", "highest")  # of a role's density or register
+FEWEST_NOTES = 4  # of a role without which it has no level
 PLACES = 12  # of a quarter: straight sixteenths are 0, 3, 6, 9, triplets 0, 4, 8
 
 
@@ -43,6 +46,22 @@ def correlation(
     if math.isnan(value):
         low = high = math.nan
     return Interval(value, low, high, len(x), ignored, len(x))
+
+
+def levels_of(piece: Piece, roles: Iterable[str]) -> dict[str, float]:
+    """Of each role its density (notes a quarter) as `density_<role>`, and its register (mean MIDI
+    pitch), but for drums, as `register_<role>`; nothing of a role with fewer than FEWEST_NOTES.
+    """
+    found: dict[str, float] = {}
+    drums = {track.role for track in piece.tracks if track.is_drum}
+    for role in roles:
+        notes = piece.voice(role)
+        if len(notes) < FEWEST_NOTES or not piece.quarters:
+            continue
+        found[f"density_{role}"] = len(notes) / piece.quarters
+        if role not in drums:
+            found[f"register_{role}"] = float(notes["pitch"].mean())
+    return found
 
 
 def _r(x: Values, y: Values) -> Values:

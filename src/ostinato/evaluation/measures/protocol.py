@@ -136,8 +136,7 @@ class Context:
     `quarters` are seconds. reference: what the measure's own `reference` returned. scorer: of
     the system's likelihood, None where it has none. groups: as in Corpus. card: its model.json.
     history: rows of its learning curve. requests: what each sample was asked for, by its id: its
-    row of samples.json, with `conditions`, `bars`, `min_bars` and, where chords were given,
-    `chords`, a list of [onset in quarters, [pitch classes]].
+    row of samples.json, with `conditions`, `bars`, `min_bars` and `options`.
     """
 
     samples: Excerpts

@@ -1,8 +1,8 @@
 """What samples were asked for, against what they are: numbers, categories, length, chords.
 
-Only conditions that a piece itself shows are compared (`representations.conditions.facts_of`);
-labels, such as a style, need a classifier: see `labels`. A system whose samples were asked for
-nothing has none of these figures.
+Only conditions that a piece itself shows are compared (`representations.conditions.facts_of`, and
+levels of a role, `metrics.control.levels_of`); labels, such as a style, need a classifier: see
+`labels`. A system whose samples were asked for nothing has none of these figures.
 """
 
 import math
@@ -13,8 +13,8 @@ import numpy as np
 
 from ostinato.evaluation.measures.protocol import Array, Context, Figure, Result
 from ostinato.metrics.bootstrap import Interval, mean_interval, ratio_interval
-from ostinato.metrics.chords import chord_tones
-from ostinato.metrics.control import correlation
+from ostinato.metrics.chords import chord_tones, progression_of
+from ostinato.metrics.control import LEVELS, correlation, levels_of
 from ostinato.metrics.counts import Count
 from ostinato.models.spec import NOT_GIVEN, ConditionSpec
 from ostinato.music.piece import Piece
@@ -59,6 +59,7 @@ def measure(context: Context) -> Result:
                 correlation(numbers, found, **chance), unit="Pearson's r", direction="higher",
                 label=f"{spec.name}, asked against found",
             )  # fmt: skip
+    values |= _levels(pieces, rows, chance)
     values |= _lengths(pieces, rows, per_piece, chance) | _chords(pieces, rows, per_piece, chance)
     return Result(
         values,
@@ -70,6 +71,31 @@ def measure(context: Context) -> Result:
         "same samples have of the next sample's chords.",
         order=43,
     )
+
+
+def _levels(
+    pieces: Sequence[Piece], rows: Sequence[Row], chance: Mapping[str, int]
+) -> dict[str, Figure]:
+    """Pearson's r of levels, from 0 to 4, and the density or register that came of them."""
+    wanted = [
+        {k: LEVELS.index(v) for k, v in row.get("conditions", {}).items() if v in LEVELS}
+        for row in rows
+    ]
+    found = [
+        levels_of(piece, {name.split("_", 1)[-1] for name in want})
+        for piece, want in zip(pieces, wanted, strict=True)
+    ]
+    values: dict[str, Figure] = {}
+    for name in sorted({name for want in wanted for name in want}):
+        pairs = [
+            [want.get(name, math.nan), got.get(name, math.nan)]
+            for want, got in zip(wanted, found, strict=True)
+        ]
+        values[f"r_{name}"] = Figure.of(
+            correlation(*np.array(pairs).T, **chance), unit="Pearson's r", direction="higher",
+            label=f"{name.replace('_', ' of ')}, asked against found",
+        )  # fmt: skip
+    return values
 
 
 def _code(spec: ConditionSpec, value: Any) -> int:
@@ -116,15 +142,17 @@ def _chords(
     chance: Mapping[str, int],
 ) -> dict[str, Figure]:
     """Chord tones of the samples that were given chords, and by the chords of the next of them."""
-    given = [number for number, row in enumerate(rows) if row.get("chords")]
+    texts = [row.get("options", {}).get("chords", "") for row in rows]
+    given = [number for number, text in enumerate(texts) if text]
     if not given:
         return {}
     own = [Count(0.0, 0.0)] * len(pieces)
     other = [Count(0.0, 0.0)] * len(given)
     for place, number in enumerate(given):
         following = given[(place + 1) % len(given)]
-        own[number] = chord_tones(pieces[number], rows[number]["chords"])
-        other[place] = chord_tones(pieces[number], rows[following]["chords"])
+        piece = pieces[number]
+        own[number] = chord_tones(piece, progression_of(piece, texts[number]))
+        other[place] = chord_tones(piece, progression_of(piece, texts[following]))
     above, below = np.array(own, dtype=np.float64).T
     unknown = np.full(len(pieces), np.nan)
     per_piece["samples_whole/chord_tones"] = np.divide(above, below, out=unknown, where=below > 0)

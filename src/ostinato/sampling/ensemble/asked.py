@@ -1,19 +1,20 @@
 """What a request for a band asks besides its task, and what cannot be asked together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ostinato.models.spec import ConditionSpec
 from ostinato.music.chords import ROLE, parse_progression
-from ostinato.music.keys import parse_key
+from ostinato.music.keys import CLASSES, key_of_piece, keys_of, parse_key
+from ostinato.music.piece import Piece, tonic_of
 from ostinato.representations.events.roles import Roles
 from ostinato.representations.protocol import read_meter
 from ostinato.sampling.ensemble.decoding import BandDecoding
 from ostinato.sampling.request import Continue, Fill, Request, Unconditional, Vary
 from ostinato.sampling.sampler import Job
 
-TEMPO, METER, MODE = "tempo", "meter", "mode"
+TEMPO, METER, MODE, TONIC = "tempo", "meter", "mode", "tonic"
 LEVELS = ("density_", "register_")  # conditions of one role
 
 
@@ -50,8 +51,9 @@ def conditions_of(
 ) -> dict[str, str | float]:
     """The conditions of a job: those asked for, and its meter, key and tempo as they are given.
 
-    Without a prompt, a tempo and a meter that are left open are as often as training pieces have
-    them; the meter is one for all pieces of a request.
+    Without a prompt, a tempo, a meter and a key that are left open are as often as training pieces
+    have them; the meter is one for all pieces of a request. The key of a prompt, or of chords that
+    are given, is estimated.
     """
     request = job.request
     asked = dict(request.conditions)
@@ -59,8 +61,8 @@ def conditions_of(
     meter = meter_of(request, known, meters)
     if meter and METER in specs and meter in specs[METER].values:
         asked.setdefault(METER, meter)
-    if (key := request.options.get("key")) and MODE in specs:
-        asked.setdefault(MODE, parse_key(key).mode)
+    if TONIC in specs or MODE in specs:
+        asked = _key(job, specs) | asked
     if TEMPO in specs and TEMPO not in asked:
         tempo = request.options.get("tempo") or tempo_of_prompt(request)
         asked[TEMPO] = float(tempo or _drawn_tempo(specs[TEMPO], job.seed))
@@ -96,6 +98,43 @@ def _place(pieces: Sequence[int], seed: int, kind: int) -> int:
     return int(np.random.default_rng([seed, kind]).choice(len(shares), p=shares / shares.sum()))
 
 
+def _key(job: Job, specs: Mapping[str, ConditionSpec]) -> dict[str, str | float]:
+    """Tonic and mode, as far as the model knows them."""
+    request, task = job.request, job.request.task
+    named, prompt = (
+        request.options.get("key"),
+        getattr(task, "prompt", getattr(task, "piece", None)),
+    )
+    found: tuple[int, str] | None = None
+    if named:
+        key = parse_key(named)
+        found = tonic_of(key), key.mode
+    elif chords := request.options.get("chords"):
+        found = _key_of_chords(chords)
+    elif isinstance(prompt, Piece):
+        found = key_of_piece(prompt)
+    elif isinstance(task, Unconditional):
+        known = [specs[name] for name in (TONIC, MODE) if name in specs and specs[name].pieces]
+        return {s.name: s.values[_place(s.pieces, job.seed, 5 + n)] for n, s in enumerate(known)}
+    if found is None:
+        return {}
+    asked: dict[str, str | float] = {MODE: found[1]} if MODE in specs else {}
+    for value in specs[TONIC].values if TONIC in specs else ():
+        if tonic_of(parse_key(value)) == found[0]:
+            asked[TONIC] = value
+    return asked
+
+
+def _key_of_chords(text: str) -> tuple[int, str] | None:
+    """The key of a progression, by how long each pitch class sounds."""
+    weights = np.zeros(CLASSES)
+    for bar in parse_progression(text):
+        for chord in bar:
+            weights[list(chord.classes) if chord else []] += 1 / len(bar)
+    [key] = keys_of(weights[None]).tolist()
+    return None if key < 0 else (key % CLASSES, "minor" if key >= CLASSES else "major")
+
+
 def _drawn_tempo(spec: ConditionSpec, seed: int) -> float:
     """The middle of a bin; of the outer ones a little beyond the edge."""
     place = _place(spec.pieces or [1] * len(spec.values), seed, 3)
@@ -123,12 +162,16 @@ def _check_task(request: Request, asked: BandDecoding) -> None:
 def _check_key(request: Request, asked: BandDecoding) -> None:
     if not asked.key:
         return
-    mode = parse_key(asked.key).mode
+    key = parse_key(asked.key)
     if asked.chords or isinstance(request.task, (Continue, Fill, Vary)):
         known = "chords" if asked.chords else "the prompt"
         raise ValueError(f"key={asked.key}: the key is that of {known}; leave key out")
-    if request.conditions.get(MODE, mode) != mode:
+    if request.conditions.get(MODE, key.mode) != key.mode:
         raise ValueError(
-            f"key={asked.key} is {mode}, and conditions.{MODE}={request.conditions[MODE]}: "
+            f"key={asked.key} is {key.mode}, and conditions.{MODE}={request.conditions[MODE]}: "
             "leave one out"
         )
+    if (tonic := request.conditions.get(TONIC)) and tonic_of(parse_key(str(tonic))) != tonic_of(
+        key
+    ):
+        raise ValueError(f"key={asked.key} contradicts conditions.{TONIC}={tonic}: leave one out")
