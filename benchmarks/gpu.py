@@ -154,7 +154,7 @@ def sampler(model: Autoregressive) -> Callable[[int, int], None]:
 
     @torch.inference_mode()
     def make(batch: int, length: int) -> None:
-        steps = stepper(model)
+        steps = stepper(model, batch)
         state = steps.start(batch, length)
         for _ in range(length * model.shape.width):
             numbers_B = torch.rand(batch, device=GPU)

@@ -44,6 +44,19 @@ def test_a_cell_changes_with_the_models_probability_whatever_is_truncated():
     assert (whole == 1).all(), "truncated as a whole, this cell never moves"
 
 
+def test_a_sequence_alone_draws_what_it_draws_among_others():
+    points, logits = POINTS[::400], PROBS.log().expand(10, -1)
+    unchanged = torch.tensor([1, NONE, 1, 2, 1, 1, 3, 1, NONE, 1])
+    among = draw_split(logits, points, unchanged, None, NARROW)
+    alone = [
+        draw_split(logits[n : n + 1], points[n : n + 1], unchanged[n : n + 1], None, NARROW)
+        for n in range(10)
+    ]
+    assert torch.equal(torch.cat(alone), among)
+    assert (among != unchanged).any()
+    assert (among == unchanged).any()
+
+
 def test_the_first_row_and_cells_that_may_not_stay_are_drawn_by_the_options_alone():
     assert drawn(unchanged=NONE)[1] == 1  # the nucleus is one symbol
     assert drawn(unchanged=0)[1] == 1  # symbol 0 is forbidden: it cannot stay

@@ -138,7 +138,19 @@ def test_tensors_that_change_places_are_refused():
 
 def test_a_cpu_steps_as_ever():
     model = make("gpt", 1, 9)
-    assert stepper(model) is model
+    assert stepper(model, 1) is model
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@torch.inference_mode()
+def test_an_lstm_with_packed_weights_takes_the_same_steps(batch):
+    model, given = make("lstm", 4, 9), tokens(4, 9)[:batch]
+    steps = stepper(model, batch)
+    assert steps is not model
+    assert type(model.layers[0]) is torch.nn.LSTM  # the model itself stays as it is
+    usual = logits_along(model, given, model.start(batch, given.shape[1]), model)
+    again = logits_along(steps, given, steps.start(batch, given.shape[1]), model)
+    assert torch.equal(usual, again)
 
 
 @gpu
@@ -147,7 +159,7 @@ def test_a_cpu_steps_as_ever():
 def test_replayed_graphs_give_the_logits_of_the_usual_steps(family, width, vocabulary):
     model, given = make(family, width, vocabulary), tokens(width, vocabulary)
     usual = logits_along(model, given, model.start(3, given.shape[1]), model)
-    recorded = stepper(model.cuda())
+    recorded = stepper(model.cuda(), 3)
     assert isinstance(recorded, Recorded)
     for _ in range(2):  # a second batch begins anew
         replayed = logits_along(recorded, given.cuda(), recorded.start(3, given.shape[1]), model)

@@ -173,7 +173,7 @@ class Stream:
         ends = Ends(representation, decoding.end_on) if decoding.end_on != "any" else None
         uniforms = Uniforms(seeds)
         self._chooser = Chooser(model, self._grammar, uniforms, decoding, len(prompts), ends)
-        self._steps, self._limit = stepper(model), limit
+        self._steps, self._limit = stepper(model, len(prompts)), limit
         self._rank_W = np.argsort(model.order)
         with torch.inference_mode():
             self._state: Any = self._steps.start(len(prompts), limit, given=given)

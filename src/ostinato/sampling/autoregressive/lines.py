@@ -88,6 +88,10 @@ def draw_split(
     place_B1 = unchanged_B.clamp(min=0)[:, None]
     probs_BV = torch.softmax(logits_BV.float(), dim=1)
     stays_B = probs_BV.gather(1, place_B1)[:, 0] * (unchanged_B >= 0)
+    uniform_B = uniform_B.float()
+    stay_B = uniform_B < stays_B
+    if stay_B.all():  # most cells of a single piece
+        return unchanged_B
     is_unchanged_BV = torch.zeros_like(logits_BV, dtype=torch.bool)
     is_unchanged_BV.scatter_(1, place_B1, (unchanged_B >= 0)[:, None])
     others_BV = logits_BV.masked_fill(is_unchanged_BV, -torch.inf)
@@ -97,7 +101,6 @@ def draw_split(
         others_BV = torch.where(left_B1, better_BV, others_BV)
     nothing_B = others_BV.isneginf().all(dim=1)  # staying is all that is allowed
     others_BV = torch.where(nothing_B[:, None], logits_BV, others_BV)
-    uniform_B = uniform_B.float()
     rest_B = (uniform_B - stays_B) / (1 - stays_B).clamp(min=1e-12)
     moved_B = draw(others_BV, rest_B.clamp(min=0, max=1), decoding)
-    return torch.where((uniform_B < stays_B) | nothing_B & (unchanged_B >= 0), unchanged_B, moved_B)
+    return torch.where(stay_B | nothing_B & (unchanged_B >= 0), unchanged_B, moved_B)

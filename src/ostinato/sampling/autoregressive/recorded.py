@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ostinato.models.autoregressive.parts.base import Autoregressive, State
 from ostinato.models.spec import Given
+from ostinato.sampling.autoregressive.packed import packed
 
 
 @dataclass
@@ -83,10 +84,12 @@ class Recorded:
         recording.left -= not recording.filled
 
 
-def stepper(model: Autoregressive) -> Autoregressive | Recorded:
-    """The model's fastest way to step: recorded on a GPU, where its steps can be."""
+def stepper(model: Autoregressive, batch: int) -> Autoregressive | Recorded:
+    """The model's fastest way to step B sequences: recorded on a GPU, where its steps can be."""
     on_gpu = next(model.parameters()).device.type == "cuda"
-    return Recorded(model) if on_gpu and model.recordable else model
+    if not model.recordable:
+        return model
+    return Recorded(model) if on_gpu else packed(model, batch)
 
 
 def capture(
