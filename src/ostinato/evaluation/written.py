@@ -1,8 +1,8 @@
 """Writes what `evaluate` found: all of it, the few numbers that one compares, and what is drawn.
 
 `details.json` has every figure with its interval and what stands beside it. `pieces.csv` has the
-values of single pieces. `metrics.json` has the headline figures as plain numbers, which
-`dvc metrics` and `dvc exp show` put into columns. `distances.csv` and `curve.csv` are what
+values of single pieces. `metrics.json` has six or so figures with short names, which `dvc metrics`
+and `dvc exp show` put into columns. `distances.csv` and `curve.csv` are what
 `dvc plots` draws. `plots/` has the series and galleries of the report.
 """
 
@@ -39,7 +39,7 @@ def write_results(
     history = require(model / "history.csv", f"dvc repro train@{model.name}")
     details = details_of(results, context, rows)
     write_json(out / "details.json", details)
-    write_json(out / "metrics.json", headline(results, failed=details["samples"]["failed"]))
+    write_json(out / "metrics.json", few(results, failed=details["samples"]["failed"]))
     write_text(out / "pieces.csv", as_csv(PIECES, piece_rows(results, context)))
     write_text(out / "curve.csv", history.read_text(encoding="utf-8"))
     write_text(out / "distances.csv", as_csv(("figure", "distance"), distances(results)))
@@ -55,17 +55,18 @@ def write_results(
     return details
 
 
-def headline(results: Mapping[str, Result], *, failed: int) -> Numbers:
-    """The figures that a measure calls headlines, by "<measure>/<figure>", and failed samples.
+def few(results: Mapping[str, Result], *, failed: int) -> Numbers:
+    """The number of failed samples, and the `columns` of all measures.
 
-    What is undefined is left out; an upper bound is named "…_at_most".
+    What is undefined is left out; an upper bound is named "…_bound".
     """
     numbers: Numbers = {"failed": failed}
-    for measure, result in results.items():
-        for name, figure in result.values.items():
-            if figure.is_headline and math.isfinite(figure.value):
-                suffix = "_at_most" if figure.is_bound else ""
-                numbers[f"{measure}/{name}{suffix}"] = float(f"{figure.value:.5g}")
+    for result in results.values():
+        for name, column in result.columns.items():
+            figure = result.values.get(name)
+            if figure is not None and math.isfinite(figure.value):
+                suffix = "_bound" if figure.is_bound else ""
+                numbers[column + suffix] = float(f"{figure.value:.4g}")
     return numbers
 
 

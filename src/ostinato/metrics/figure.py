@@ -22,7 +22,7 @@ class Figure:
         floor: what as many pieces of real music as there are samples would get.
         label: words for the report; without, the figure's name.
         beside: further rows to compare with, such as baselines, by name.
-        is_headline: it is shown in the overview and in metrics.json. Two or three of a measure.
+        is_headline: it is shown in the overview. Two or three of a measure.
         is_bound: the true value is at most this.
     """
 

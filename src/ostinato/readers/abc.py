@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ostinato.files import DamagedFile
-from ostinato.music.piece import Annotation, Key, Meter, Track
+from ostinato.music.piece import Annotation, Key, Meter, Tempo, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.abc_fields import default_unit, part_order
 from ostinato.readers.abc_lines import MUSIC, Line, Tune, read_lines, tunes_of, values
@@ -137,8 +137,12 @@ def _voice_id(text: str) -> str:
 
 
 def _score(tune: Tune, voices: list[Voice], lead: Voice) -> Score:
-    """The notes of all voices; meters, keys and tempos of the leading one."""
-    score = Score(title=next(iter(values(tune.header, "T")), ""), marks=[*lead.marks])
+    """The notes and tempos of all voices; meters and keys of the leading one, whose tempo counts
+    where two differ.
+    """
+    others = [voice for voice in voices if voice is not lead]
+    tempos = [mark for voice in others for mark in voice.marks if isinstance(mark.value, Tempo)]
+    score = Score(title=next(iter(values(tune.header, "T")), ""), marks=[*tempos, *lead.marks])
     for voice in voices:
         role = role_of(voice.name) if voice.name else "melody" if voice is lead else ""
         score.tracks.append(Track(voice.name, role))

@@ -1,8 +1,8 @@
 """Bar lines, repeats, endings, parts and directions of one voice of an ABC tune."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ostinato.readers.repeat_tree import Bar, Jump
@@ -125,7 +125,10 @@ class BarSigns:
                 sign.coda = True
             elif last:
                 last.to_coda = True
-        return [stretch.bar() for stretch in used]
+        bars = [stretch.bar() for stretch in used]
+        for number in _implied_openings(used):
+            bars[number] = replace(bars[number], opens=True)
+        return bars
 
     def printed_bars(
         self, end: Fraction, full: Iterable[tuple[Fraction, Fraction]]
@@ -175,6 +178,27 @@ class BarSigns:
             _act(ended, direction)
         self._waiting.clear()
         self._codas = [(sign, last or ended) for sign, last in self._codas]
+
+
+def _implied_openings(stretches: Iterable[Stretch]) -> Iterator[int]:
+    """Where repeats without an opening sign begin: at the latest double or heavy bar line, if one
+    stands after the last repeat (standard 2.1, section 4.8). The others are left to `unfold`.
+    """
+    start: int | None = None
+    opened = in_endings = was_later = False
+    for number, stretch in enumerate(stretches):
+        later = bool(stretch.endings) and min(stretch.endings) > 1
+        if was_later and not stretch.endings:
+            start, opened, in_endings = None, False, False
+        opened |= stretch.opens
+        in_endings |= bool(stretch.endings)
+        if stretch.after_section and not stretch.after_repeat and not in_endings:
+            start = number
+        if stretch.closes:
+            if start is not None and not opened and not later:
+                yield start
+            start, opened, in_endings = None, False, False
+        was_later = later
 
 
 def numbers_of(text: str) -> tuple[int, ...]:

@@ -93,14 +93,13 @@ def note_of(text: str) -> AbcNote:
     return AbcNote(letter.upper(), 60 + step + 12 * octaves, alter, factor(length))
 
 
-def count_notes(text: str) -> int:
-    """Number of notes in a group of grace notes, chords included."""
-    total = 0
+def notes_in(text: str) -> Iterator[AbcNote]:
+    """The notes of a group of grace notes, chords included."""
     for kind, token in tokens_of(text):
         if kind in ("chord", "plus"):
-            total += count_notes(chord_parts(token)[0])
-        total += kind == "note"
-    return total
+            yield from notes_in(chord_parts(token)[0])
+        elif kind == "note":
+            yield note_of(token)
 
 
 def chord_parts(token: str) -> tuple[str, Fraction]:

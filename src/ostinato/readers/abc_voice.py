@@ -12,7 +12,7 @@ from ostinato.readers import abc_fields
 from ostinato.readers.abc_bars import BarSigns
 from ostinato.readers.abc_fields import KeySign, factor
 from ostinato.readers.abc_texts import is_chord
-from ostinato.readers.abc_tokens import AbcNote, chord_parts, count_notes, note_of, tokens_of
+from ostinato.readers.abc_tokens import AbcNote, chord_parts, note_of, notes_in, tokens_of
 from ostinato.readers.directions import direction_of
 from ostinato.readers.repeat_tree import MOST_BARS
 from ostinato.readers.score import Mark, Written
@@ -151,7 +151,10 @@ class Voice:
             self.bars.direction(self.time, direction)
 
     def _grace(self, text: str) -> None:
-        self.dropped["grace note"] += count_notes(text[1:-1])
+        """Grace notes take no time; their accidentals hold as those of other notes."""
+        for note in notes_in(text[1:-1]):
+            self._pitch(note, {})
+            self.dropped["grace note"] += 1
 
     def _bar(self, text: str) -> None:
         self._altered.clear()

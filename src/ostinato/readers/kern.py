@@ -15,7 +15,7 @@ from ostinato.files import DamagedFile
 from ostinato.music.piece import Annotation, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.base import Reading, ReadOptions
-from ostinato.readers.kern_tandem import Signs, title_of
+from ostinato.readers.kern_tandem import Signs, leading, title_of
 from ostinato.readers.kern_tokens import notes_of
 from ostinato.readers.repeat_tree import Bar
 from ostinato.readers.score import Score, Span, Written, perform
@@ -57,11 +57,12 @@ def read_kern(path: Path, options: ReadOptions) -> Reading:
     the file's list: with repeats (`*>[A,A,B]`), or each once (`*>norep[A,B]`). Without a list,
     repeat signs count; sections named A1, A2 are endings.
     """
-    text = path.read_bytes()
+    data = path.read_bytes()
     try:
-        lines = text.decode("utf-8").splitlines()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        lines = text.decode("latin-1").splitlines()
+        text = data.decode("latin-1")
+    lines = re.split(r"\r\n?|\n", text)  # no other separator ends a line
     page = _read_page(lines)
     score = page.score
     score.title = title_of(lines)
@@ -82,7 +83,7 @@ def _track(signs: Signs) -> Track:
 
 def _read_page(lines: list[str]) -> Page:
     page, spines = Page(), list[Spine]()
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         cells = line.split("\t")
         if not line or line.startswith("!"):
             continue
@@ -91,7 +92,7 @@ def _read_page(lines: list[str]) -> Page:
             continue
         if len(cells) != len(spines):
             raise DamagedFile(
-                f"a line has {len(cells)} columns where there are {len(spines)} spines"
+                f"line {number} has {len(cells)} columns where there are {len(spines)} spines"
             )
         if line.startswith("*"):
             spines = _interpret(page, spines, cells)
@@ -99,6 +100,7 @@ def _read_page(lines: list[str]) -> Page:
             _bar(page, cells[0])
         else:
             _data(page, spines, cells)
+    page.score.marks += leading(page.signs)
     if spines:
         page.score.warnings.append("the spines do not end (*-): the file may be cut")
     return page
@@ -110,7 +112,7 @@ def _begin(page: Page, cells: list[str]) -> list[Spine]:
         is_kern = cell == "**kern"
         spines.append(Spine(cell, len(page.signs) if is_kern else -1))
         if is_kern:
-            page.signs.append(Signs(page.score, is_first=not page.signs))
+            page.signs.append(Signs())
             page.score.notes.append([])
     page.score.mark(page.time, Annotation(0, "bar"))
     return spines

@@ -1,10 +1,11 @@
 """Tandem interpretations of Humdrum: meters, keys, tempos and instruments of a spine."""
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 from ostinato.music.piece import Key, Meter, Tempo
-from ostinato.readers.score import Score
+from ostinato.readers.score import Mark
 
 # code of Humdrum: name, MIDI program
 INSTRUMENTS = {
@@ -25,13 +26,13 @@ MODES = {
 
 
 class Signs:
-    """The signs of one **kern spine; meters, keys and tempos are those of the first spine.
+    """The signs of one **kern spine: its instrument, and `marks`, its meters, keys and tempos.
 
     A mode belongs to the key signature it stands with.
     """
 
-    def __init__(self, score: Score, *, is_first: bool) -> None:
-        self._score, self._is_first = score, is_first
+    def __init__(self) -> None:
+        self.marks: list[Mark] = []
         self._name = self._code = ""
         self._fifths, self._mode, self._designated = 0, "", Fraction(-1)
 
@@ -46,22 +47,31 @@ class Signs:
             self._name = self._name or cell[3:].strip()
         elif code := re.fullmatch(r"\*I([a-z]+)\d*", cell):
             self._code = self._code or code[1]
-        elif self._is_first:
+        else:
             self._sign(cell, time)
 
     def _sign(self, cell: str, time: Fraction) -> None:
         if meter := meter_of(cell):
-            self._score.mark(time, meter)
+            self.marks.append(Mark(time, meter))
         elif tempo := re.fullmatch(r"\*MM(\d+(?:\.\d+)?)", cell):
-            self._score.mark(time, Tempo(0, float(tempo[1])))
+            self.marks.append(Mark(time, Tempo(0, float(tempo[1]))))
         elif signature := re.fullmatch(r"\*k\[(.*)\]", cell):
             self._fifths = signature[1].count("#") - signature[1].count("-")
             self._mode = self._mode if self._designated == time else ""
-            self._score.mark(time, Key(0, self._fifths, self._mode))
+            self.marks.append(Mark(time, Key(0, self._fifths, self._mode)))
         elif key := re.fullmatch(r"\*([A-Ga-g])[#-]*:(\w*)", cell):
             plain = "major" if key[1].isupper() else "minor"
             self._mode, self._designated = MODES.get(key[2], plain), time
-            self._score.mark(time, Key(0, self._fifths, self._mode))
+            self.marks.append(Mark(time, Key(0, self._fifths, self._mode)))
+
+
+def leading(spines: Sequence[Signs]) -> list[Mark]:
+    """Meters, keys and tempos of a score: for each kind those of the first spine that has any."""
+    marks: list[Mark] = []
+    for kind in (Meter, Key, Tempo):
+        of_kind = ([m for m in spine.marks if isinstance(m.value, kind)] for spine in spines)
+        marks += next(filter(None, of_kind), [])
+    return marks
 
 
 def meter_of(cell: str) -> Meter | None:

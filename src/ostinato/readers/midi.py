@@ -56,8 +56,10 @@ def read_midi_bytes(data: bytes, name: str, options: ReadOptions) -> Reading:
         parts = events.parts(notes.track[example], notes.channel[example])
         annotations += annotate(pedal, parts.tolist(), events, options.ticks_per_quarter)
     arranged, error = _arrange(notes, number, events, options.ticks_per_quarter)
-    hanging = int(every.hanging.sum())
+    silenced = int(every.silenced.sum())
+    hanging = int(every.hanging.sum()) - silenced
     unended = [f"notes never ended, closed with their track: {hanging}"] if hanging else []
+    unended += [f"notes ended by a message to their channel: {silenced}"] if silenced else []
     borrowed = int(every.borrowed.sum())
     programs = [f"{BORROWED}: {borrowed}"] if borrowed else []
     others = opinions(data, events, every, options.muspy_share)

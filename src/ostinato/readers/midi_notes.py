@@ -2,7 +2,9 @@
 
 A note-off ends the note of its track, channel and pitch that began first; a note-off without a note
 is nothing; what never ends is closed with its track. Unlike MusPy a note belongs to the program in
-force at its onset, not at its end, and a program counts for all tracks of its channel.
+force at its onset, not at its end, and a program counts for all tracks of its channel. Also unlike
+MusPy, a message that silences a channel (All Sound Off, All Notes Off, and the modes, which include
+it) ends its notes.
 """
 
 from dataclasses import dataclass, fields
@@ -10,18 +12,19 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.readers.midi_events import NUM_CHANNELS, Ints, MidiEvents
+from ostinato.readers.midi_events import LAST_TICK, NUM_CHANNELS, Ints, MidiEvents
 
 Flags = npt.NDArray[np.bool_]
 _TIME_BITS = 32
+_SILENCE = (120, 123, 124, 125, 126, 127)  # controllers that end all notes of their channel
 
 
 @dataclass(frozen=True, eq=False)
 class RawNotes:
     """All notes of a file in its own ticks, in the order of their note-ons.
 
-    track: number of the MIDI track; hanging: it was never ended; borrowed: its program was set in
-    another track.
+    track: number of the MIDI track; hanging: no note-off ends it; silenced: its channel was told to
+    be silent instead; borrowed: its program was set in another track.
     """
 
     track: Ints
@@ -32,6 +35,7 @@ class RawNotes:
     pitch: Ints
     velocity: Ints
     hanging: Flags
+    silenced: Flags
     borrowed: Flags
 
     def __len__(self) -> int:
@@ -45,31 +49,41 @@ class RawNotes:
 
 
 def pair_notes(events: MidiEvents) -> RawNotes:
-    """One note for every note-on whose velocity is not 0."""
+    """One note for every note-on whose velocity is not 0.
+
+    At the tick of a silence, note-offs end earlier notes, and note-ons begin notes that it spares.
+    """
     kind = events.status >> 4
     is_note = (kind == 8) | (kind == 9)
     number = np.flatnonzero(is_note)
+    is_on = (kind[number] == 9) & (events.second[number] > 0)
     voice = (events.track[number] * NUM_CHANNELS + (events.status[number] & 15)) * 128
     voice += events.first[number]
+    silences = _silences(events)
+    clock = _clock(events, number)
+    before, with_now = (np.searchsorted(silences, clock, side) for side in ("left", "right"))
+    voice = voice * (len(silences) + 1) + np.where(is_on, with_now, before)
     order = np.argsort(voice, kind="stable")
-    number, voice = number[order], voice[order]
-    is_on = (kind[number] == 9) & (events.second[number] > 0)
+    number, voice, is_on = number[order], voice[order], is_on[order]
     on, off = _match(voice, is_on)
     on, hanging = number[on], off < 0
     off = number[off]
     in_file = np.argsort(on)
     on, off, hanging = on[in_file], off[in_file], hanging[in_file]
     track = events.track[on]
+    last = events.track_ends[track]
+    silence = np.where(hanging, _next(silences, _clock(events, on)), last)
     program, borrowed = _programs(events, on)
     return RawNotes(
         track=track,
         channel=events.status[on] & 15,
         program=program,
         onset=events.time[on],
-        end=np.where(hanging, events.track_ends[track], events.time[off]),
+        end=np.where(hanging, np.minimum(silence, last), events.time[off]),
         pitch=events.first[on],
         velocity=events.second[on],
         hanging=hanging,
+        silenced=silence < last,
         borrowed=borrowed,
     )
 
@@ -103,6 +117,25 @@ def _match(voice: Ints, is_on: Flags) -> tuple[Ints, Ints]:
     return on, end
 
 
+def _clock(events: MidiEvents, number: Ints) -> Ints:
+    """Times of events that are far apart for different instruments."""
+    parts = events.parts(events.track[number], events.status[number] & 15)
+    return (parts << _TIME_BITS) + events.time[number]
+
+
+def _silences(events: MidiEvents) -> Ints:
+    """When channels are told to be silent, as `_clock` counts, ascending."""
+    told = (events.status >> 4 == 11) & np.isin(events.first, _SILENCE)
+    return np.sort(_clock(events, np.flatnonzero(told)))
+
+
+def _next(silences: Ints, clock: Ints) -> Ints:
+    """When the channel is told to be silent after each of these times, or else after all times."""
+    following = np.append(silences, -1)[np.searchsorted(silences, clock, side="right")]
+    is_same = following >> _TIME_BITS == clock >> _TIME_BITS
+    return np.where(is_same, following & (2**_TIME_BITS - 1), LAST_TICK)
+
+
 def _programs(events: MidiEvents, on: Ints) -> tuple[Ints, Flags]:
     """The program in force at every note-on, 0 where none was set; and whether another track of the
     channel set it.
@@ -125,7 +158,7 @@ def _programs(events: MidiEvents, on: Ints) -> tuple[Ints, Flags]:
     following = own[np.minimum(last + 1, len(own) - 1)]
     hides = (part[following] == part[on]) & (events.time[following] == events.time[on])
     is_borrowed = np.zeros(len(on), np.bool_)
-    clock = (events.parts(events.track, channel) << _TIME_BITS) + events.time
+    clock = _clock(events, np.arange(size))
     every = change[np.argsort(clock[change], kind="stable")]
     changes, now = clock[every], clock[on]
     before, with_now = np.searchsorted(changes, now), np.searchsorted(changes, now, side="right")

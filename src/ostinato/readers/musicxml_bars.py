@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, copysign
 from xml.etree.ElementTree import Element, ParseError
 
 from ostinato.music.piece import Annotation, Key, Meter, Tempo
@@ -11,7 +12,9 @@ from ostinato.readers.score import Score, Written
 
 VELOCITY = 64  # of scores without dynamics
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-BEATS = {"whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5, "16th": 0.25, "32nd": 0.125}
+FORTE = 90  # MIDI velocity of 100 per cent of dynamics
+BEATS = {"maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter": 1, "eighth": 1 / 2}
+BEATS |= {f"{n}{'nd' if n == 32 else 'th'}": 4 / n for n in (16, 32, 64, 128, 256, 512, 1024)}
 CHORDS = {
     "major": "", "minor": "m", "augmented": "aug", "diminished": "dim", "dominant": "7",
     "major-seventh": "maj7", "minor-seventh": "m7", "diminished-seventh": "dim7",
@@ -48,8 +51,9 @@ class PartWalk:
         self.meter: Meter | None = None
         self._start = self._previous = self._sounding = Fraction(0)
         self._divisions = Fraction(1)
-        self._transpose = 0
+        self._transpose: dict[str, int] = {}  # semitones by staff; "" for all others
         self._velocity = VELOCITY
+        self._repeats_bars = False  # by <measure-repeat>
         self._leads: Collection[str] = ()
         self._readers: dict[str, Callable[[Element], None]] = {
             "attributes": self._attributes,
@@ -75,6 +79,8 @@ class PartWalk:
             if reader := self._readers.get(element.tag):
                 reader(element)
                 end = max(end, self.position)
+        if self._repeats_bars and self._sounding == start:
+            self.score.warnings.append("bars written as a sign that repeats others have no notes")
         return Bar(end - start, self._sounding - start)
 
     def _quarters(self, element: Element, name: str = "duration") -> Fraction:
@@ -105,16 +111,27 @@ class PartWalk:
             if self._divisions <= 0:
                 raise ParseError(f"<divisions> is {text.strip()}; it must be above 0")
         if (transpose := element.find("transpose")) is not None:
-            chromatic = round(float(transpose.findtext("chromatic") or 0))
-            self._transpose = chromatic + 12 * int(transpose.findtext("octave-change") or 0)
+            self._read_transpose(transpose)
+        if (sign := element.find("measure-style/measure-repeat")) is not None:
+            self._repeats_bars = sign.get("type") == "start"
         key, time = element.find("key"), element.find("time")
         if "key" in self._leads and key is not None and (fifths := key.findtext("fifths")):
-            number = concert_fifths(int(fifths), self._transpose)
+            number = concert_fifths(int(fifths), self._transposed(key.get("number", "1")))
             self.score.mark(self.position, Key(0, number, key.findtext("mode") or ""))
         if time is not None:
             self.meter = _meter(time) if time.find("beats") is not None else None
             if "time" in self._leads and self.meter:
                 self.score.mark(self.position, self.meter)
+
+    def _read_transpose(self, transpose: Element) -> None:
+        """A transposition without the number of a staff is that of all staves."""
+        chromatic = round(float(transpose.findtext("chromatic") or 0))
+        shift = chromatic + 12 * int(transpose.findtext("octave-change") or 0)
+        staff = transpose.get("number", "")
+        self._transpose = (self._transpose if staff else {}) | {staff: shift}
+
+    def _transposed(self, staff: str) -> int:
+        return self._transpose.get(staff, self._transpose.get("", 0))
 
     def _direction(self, element: Element) -> None:
         """Tempos begin at the direction's offset, as music21 and MuseScore read it."""
@@ -127,16 +144,16 @@ class PartWalk:
         metronome = element.find("direction-type/metronome")
         if metronome is not None and (sound is None or sound.get("tempo") is None):
             beats = BEATS.get(metronome.findtext("beat-unit") or "")
-            number = re.search(r"\d+(\.\d+)?", metronome.findtext("per-minute") or "")
+            number = re.search(r"\d+([.,]\d+)?", metronome.findtext("per-minute") or "")
             if beats and number:
-                dotted = 1.5 if metronome.find("beat-unit-dot") is not None else 1.0
-                self._tempo(beats * dotted * float(number.group()), shift)
+                dotted = 2 - 1 / 2 ** len(metronome.findall("beat-unit-dot"))
+                self._tempo(beats * dotted * float(number.group().replace(",", ".")), shift)
 
     def _sound(self, element: Element, shift: Fraction = Fraction(0)) -> None:
         if tempo := element.get("tempo"):
             self._tempo(float(tempo), shift + self._quarters(element, "offset"))
         if dynamics := element.get("dynamics"):
-            self._velocity = min(127, max(1, round(float(dynamics))))
+            self._velocity = _velocity(dynamics)
 
     def _tempo(self, qpm: float, shift: Fraction) -> None:
         if qpm > 0:
@@ -177,18 +194,21 @@ class PartWalk:
             return
         self._sounding = max(self._sounding, onset + duration)
         ties = {tie.get("type") for tie in element.findall("tie")}
+        dynamics = element.get("dynamics")
         self.score.notes[self.tracks.get(number, self.tracks[""])].append(
             Written(
-                onset, duration, pitch, self._velocity, element.findtext("voice") or "1",
+                onset, duration, pitch, _velocity(dynamics) if dynamics else self._velocity,
+                element.findtext("voice") or "1",
                 tied_in="stop" in ties, tied_out="start" in ties,
             )
         )  # fmt: skip
 
     def _pitch(self, element: Element, instrument: str) -> int:
         if (pitch := element.find("pitch")) is not None:
-            alter = round(float(pitch.findtext("alter") or 0))
+            alter = self._alter(float(pitch.findtext("alter") or 0))
+            alter += self._transposed((element.findtext("staff") or "1").strip())
             step = _step(pitch.findtext("step"))
-            return 12 * (int(pitch.findtext("octave") or 4) + 1) + step + alter + self._transpose
+            return 12 * (int(pitch.findtext("octave") or 4) + 1) + step + alter
         unpitched = element.find("unpitched")
         if unpitched is None:
             raise ParseError("a note has neither a pitch nor a rest")
@@ -199,6 +219,17 @@ class PartWalk:
         )
         step = _step(unpitched.findtext("display-step") or "E")
         return 12 * (int(unpitched.findtext("display-octave") or 4) + 1) + step
+
+    def _alter(self, alter: float) -> int:
+        """The nearest number of semitones, of two equally near the one towards the natural."""
+        if not alter.is_integer():
+            self.score.warnings.append("microtones are rounded to semitones")
+        return round(copysign(ceil(abs(alter) - 0.5), alter))
+
+
+def _velocity(dynamics: str) -> int:
+    """MusicXML's dynamics are per cent of a forte."""
+    return min(127, max(1, round(float(dynamics) * FORTE / 100)))
 
 
 def _step(text: str | None) -> int:

@@ -124,6 +124,8 @@ def _playback(measure: Element) -> Bar:
         for name, sign in (("segno", "segno"), ("coda", "coda"), ("tocoda", "to_coda")):
             if (label := sound.get(name)) is not None:
                 bar = replace(bar, **{sign: label})  # type: ignore[arg-type]
+        if sound.get("forward-repeat") == "yes":
+            bar = replace(bar, opens=True)
         if sound.get("fine") is not None:
             bar = replace(bar, fine=True)
         if sound.get("dacapo") == "yes":

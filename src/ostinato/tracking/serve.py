@@ -1,10 +1,13 @@
 """MLflow's pages, opened on our experiment: its front page is a dashboard for language models."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from ostinato.tracking.store import Store
 
@@ -24,7 +27,8 @@ def check_port(port: int) -> None:
 
 
 def serve(store: Store, port: int) -> None:
-    """Run `mlflow ui` until it ends; print the experiment's address once it listens.
+    """Run `mlflow ui` until it ends, or this process gets SIGTERM or SIGINT; print the experiment's
+    address once it listens.
 
     Raises:
         ValueError: the port is busy, or the server ended before it listened.
@@ -33,20 +37,38 @@ def serve(store: Store, port: int) -> None:
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--port", str(port)]
     command += ["--host", HOST, "--backend-store-uri", store.uri]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    server = subprocess.Popen(command, env={**os.environ, **quiet})
     try:
-        while server.poll() is None and not _listens(port):
-            time.sleep(POLL_SECONDS)
-        if server.poll() is not None:
-            raise ValueError(f"mlflow ui ended with exit code {server.returncode}; see above")
-        page = f"#/experiments/{store.experiment}?workflowType=machine_learning"
-        print(f"open http://{HOST}:{port}/{page}  (Ctrl-C ends it)", flush=True)  # noqa: T201
-        server.wait()
+        with process_group(command, quiet) as server:
+            while server.poll() is None and not _listens(port):
+                time.sleep(POLL_SECONDS)
+            if server.poll() is not None:
+                raise ValueError(f"mlflow ui ended with exit code {server.returncode}; see above")
+            page = f"#/experiments/{store.experiment}?workflowType=machine_learning"
+            print(f"open http://{HOST}:{port}/{page}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+            server.wait()
     except KeyboardInterrupt:
         print("the runs stay in the store; make ui opens them again")  # noqa: T201
+
+
+@contextmanager
+def process_group(
+    command: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command that may start processes of its own, and end all of them at the exit.
+
+    Within it SIGTERM raises KeyboardInterrupt, as SIGINT does, so that the exit is reached.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    server = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
+    try:
+        yield server
     finally:
-        server.terminate()
+        try:
+            os.killpg(server.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            server.poll()  # they have ended by themselves
         server.wait()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _listens(port: int) -> bool:

@@ -26,4 +26,5 @@ def measure(context: Context) -> Result:
         note=f"Endings are of the {count} of {whole} samples that end themselves, and of whole "
         "held-out pieces. The floor is what as many training pieces would get.",
         order=30,
+        columns={"cadences": "cadences"},
     )

@@ -67,6 +67,7 @@ def measure(context: Context) -> Result:
         "be computed exactly. The baselines ngram and copy are fitted on valid, so their "
         "figures of valid are too good; compare with those of test.",
         order=10,
+        columns={"test/nats_per_token": "nats"},
     )
 
 

@@ -81,6 +81,7 @@ def measure(context: Context) -> Result:
         f"any key and at any tempo. A sample is flagged beyond 95 % of held-out excerpts: "
         f"{most['copied_share']:.0%} of its notes, or {most['longest_sonorities']:.0f} sonorities.",
         order=18,
+        columns={"copied_share": "copied"},
     )
 
 

@@ -26,6 +26,7 @@ def measure(context: Context) -> Result:
         note="Every pair, beat and step weighs the same. The corpus is the referee: Bach writes a "
         "few parallels, too. The floor is what as many training pieces would get.",
         order=20,
+        columns={"parallel_fifths": "fifths"},
     )
 
 

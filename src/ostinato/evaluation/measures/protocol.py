@@ -53,6 +53,7 @@ class Result:
             Σ value · weight / Σ weight. 1 where there is none.
         series: for curves, arrays (points, 2) by name.
         order: place in the report; smaller comes first.
+        columns: the one or two figures that metrics.json holds, with their short names there.
     """
 
     values: Mapping[str, Figure]
@@ -64,6 +65,7 @@ class Result:
     title: str = ""
     note: str = ""
     order: int = 50
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """As JSON-able data, without what is of single pieces."""

@@ -86,6 +86,7 @@ def measure(context: Context) -> Result:
         "music. A distance from the nearest passages well below that of held-out music would mean "
         "copying.",
         order=16,
+        columns={"frechet": "frechet", "nearest": "nearest"},
     )
 
 

@@ -65,6 +65,7 @@ def measure(context: Context) -> Result:
         "0.5 is chance, 1 means that every piece is recognized. The lower rows are the features "
         "that the classifier used most: their means in samples and in held-out music.",
         order=5,
+        columns={f"{name}_accuracy": name for name in ("features", "network")},
     )
 
 
