@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -137,6 +138,36 @@ def test_the_model_is_told_the_key_that_is_asked_for_given_or_drawn():
     assert {tonic for tonic, _ in drawn} <= {"C", "F#"}
     with pytest.raises(ValueError, match=r"key=Bb contradicts conditions.tonic=C"):
         made(options={"key": "Bb"}, conditions={"tonic": "C"})
+
+
+def rests_of(piece, role):
+    """The longest rest of a role, in bars of 4/4 without an onset."""
+    bars = set((piece.voice(role)["onset"] // (4 * piece.ticks_per_quarter)).tolist())
+    marks = [-1, *sorted(bars), -(-piece.length // (4 * piece.ticks_per_quarter))]
+    return max(after - before - 1 for before, after in pairwise(marks))
+
+
+@pytest.mark.parametrize("chords", ["", "C | G7"])
+def test_no_role_rests_longer_than_it_may(chords, monkeypatch):
+    """Parts that end as soon as they may; a role that sounds on from a bar before does not rest."""
+    never = torch.full((), -30.0)
+    told = Line.symbol_log_probabilities
+
+    def silent(line):
+        nats = told(line).clone() + never
+        nats[0] = 0.0
+        return nats
+
+    monkeypatch.setattr(Line, "symbol_log_probabilities", silent)
+    asked = {"roles": ["bass", "melody"], "meter": "4/4", "chords": chords}
+    for rests, longest in ((1, 1), (2, 2), (0, 5)):
+        piece = made(bars=6, min_bars=6, options=asked | {"rests": rests})
+        found = [rests_of(piece, role) for role in asked["roles"]]
+        assert max(found) <= longest
+        if not rests:
+            assert max(found) == 5
+    with pytest.raises(ValueError, match="rests=-1"):
+        made(options={"rests": -1})
 
 
 def test_a_piece_is_moved_to_its_key_but_for_drums():

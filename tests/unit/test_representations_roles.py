@@ -247,3 +247,10 @@ def test_one_part_may_be_asked_for_alone():
 def test_contradictory_options_say_the_remedy(options, message):
     with pytest.raises(ValueError, match=message):
         build({"kind": "roles", **options})
+
+
+def test_more_roles_have_more_room_before_a_piece_has_gone_astray():
+    one, all_of_them = (
+        BAND.grammar(exactly(2), [named(BAND, *roles)]).most for roles in (["bass"], BAND.roles)
+    )
+    assert all_of_them == len(BAND.roles) * one

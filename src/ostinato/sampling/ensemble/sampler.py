@@ -17,7 +17,7 @@ from ostinato.representations.protocol import Extent, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.sampler import Sampler as Streamed
 from ostinato.sampling.ensemble.asked import check_request, conditions_of, meter_of
-from ostinato.sampling.ensemble.decoding import BandDecoding
+from ostinato.sampling.ensemble.decoding import BandDecoding, resting
 from ostinato.sampling.ensemble.finish import finished
 from ostinato.sampling.ensemble.guidance import Guided
 from ostinato.sampling.ensemble.harmony import heard, progression_tokens, under_progression
@@ -45,7 +45,8 @@ class Sampler(Streamed):
             raise ValueError("a variation is made of a whole piece, not bar by bar: sample it")
         if job.request.options.get("chords"):
             raise ValueError("a piece under given chords is not made bar by bar: sample it")
-        return super().session(job)
+        rests = self._decoding(job.request).rests
+        return super(Sampler, Sampler(self.model, resting(self._roles(), rests))).session(job)
 
     def finish(self, job: Job, piece: Piece) -> Piece:
         """The piece in the tempo and key that were asked for, with its chords as symbols."""
@@ -97,11 +98,12 @@ class Sampler(Streamed):
         return np.array(named, np.int32).reshape(-1, 1)
 
     def _extend(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
-        strength = getattr(decoding, "guidance", 1.0)
-        if strength == 1:
-            return super()._extend(jobs, decoding)
-        guided = cast(Any, Guided(cast(Model, self.model), strength))
-        return super(Sampler, Sampler(guided, self.representation))._extend(jobs, decoding)
+        assert isinstance(decoding, BandDecoding)
+        model: Any = cast(Model, self.model)
+        if decoding.guidance != 1:
+            model = Guided(model, decoding.guidance)
+        with_rests = Sampler(model, resting(self._roles(), decoding.rests))
+        return super(Sampler, with_rests)._extend(jobs, decoding)
 
     def _fill(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
         """A gap of one region, a random share of all parts, or what plays under given chords."""
@@ -110,8 +112,9 @@ class Sampler(Streamed):
         if isinstance(jobs[0].request.task, Unconditional):
             decoding = replace(decoding, particles=1)  # chords are heard bar by bar as they come
         conditions = model.condition(len(jobs), self._given(jobs))
+        rested = resting(known, decoding.rests)
         return [
-            refill(model, known, self._score(job, decoding, row_D), row_D, job.seed, decoding)
+            refill(model, rested, self._score(job, decoding, row_D), row_D, job.seed, decoding)
             for job, row_D in zip(jobs, conditions, strict=True)
         ]
 

@@ -6,7 +6,8 @@ Every bar has a part of each role that the beginning names, in the order of the 
 a part positions and, at one position, pitches rise; a pitch that sounds is not struck again, and a
 voice of a choir sounds one note at a time. A note lasts at most to the end of the last bar that
 was asked for. What a request fixes holds by construction: the number of bars is exact where `least`
-equals `bars`, in the last bar something sounds, and every role that is named plays.
+equals `bars`, in the last bar something sounds, and every role that is named plays. `rests` limits
+how many bars it may rest in a row.
 """
 
 # B batch, V vocabulary, R roles, P pitches
@@ -30,13 +31,17 @@ from ostinato.representations.protocol import NO_LIMIT, Extent, Index, Mask, Tok
 
 Ints = npt.NDArray[np.int64]
 PITCHES = 128
+PER_QUARTER = 32  # positions of a role, at most
 START = -1
 
 
 class RolesGrammar:
-    """States of B sequences; each attribute named in `_columns` is an array over B."""
+    """States of B sequences; each attribute named in `_columns` is an array over B.
 
-    most = None
+    rests: bars in a row without a sound that a role may have; NO_LIMIT at first. most: positions,
+    beyond which a sequence has gone astray.
+    """
+
     _columns: tuple[str, ...] = (
         "_previous",
         "_with",
@@ -53,6 +58,7 @@ class RolesGrammar:
         "_ends",
         "_latest",
         "_limit",
+        "_rested",
         "_closed",
         "_chosen",
     )
@@ -82,6 +88,9 @@ class RolesGrammar:
         self._ends: Ints = np.zeros((batch, roles, PITCHES), dtype=np.int64)
         self._latest: Ints = np.zeros(batch, dtype=np.int64)
         self._limit: Ints = np.full(batch, NO_LIMIT)
+        # bars before this one in which each role has begun no note; -1: in this bar it has
+        self._rested: Ints = np.full((batch, roles), -1)
+        self.rests = NO_LIMIT
         self._closed: Mask = np.zeros(batch, dtype=bool)
         for number, prompt in enumerate(prompts):
             for token in prompt[:, 0].tolist():
@@ -89,6 +98,10 @@ class RolesGrammar:
         # a prompt is whole bars, so nothing is added to the last of them; the roles are named
         self._closed = self._bar_steps > 0
         self._chosen: Mask = np.asarray(self._with.any(axis=1))
+        named = self._with.sum(axis=1).max(initial=0) or roles
+        quarters = (extent.bars or 0) * extent.bar_quarters()
+        longest = max(map(len, prompts), default=0)
+        self.most = max(int(PER_QUARTER * named * quarters), 2 * longest + 1)
 
     def relax(self) -> None:
         """From now on voices of a choir may sound several notes, as a player's may."""
@@ -190,8 +203,12 @@ class RolesGrammar:
         mask[END] = (over and not mask.any()) or (count >= self._extent.least and whole)
 
     def _must_play(self, number: int) -> bool:
-        """Whether a role may not leave the last bar: it has never played, or all is silent."""
+        """Whether a role may not leave a bar: it has rested for too long; or this is the last bar,
+        and it has never played, or all is silent.
+        """
         bars, role = self._extent.bars, int(self._role[number])
+        if self._rested[number, role] >= self.rests:
+            return bool(self._ends[number, role].max() <= self._bar_start[number])
         if bars is None or self._count[number] + 1 < bars:
             return False
         last = self._following(number, role) < 0
@@ -248,6 +265,7 @@ class RolesGrammar:
             self._with[number, value] = True
         elif kind == BAR:
             self._bar_start[number], self._count[number] = self._next_bar(number)
+            self._rested[number] += 1
             self._meter[number], self._bar_steps[number] = value, layout.bar_steps[value]
             self._closed[number] = False
             if self._extent.bars is not None:
@@ -261,6 +279,7 @@ class RolesGrammar:
         elif kind == PITCH:
             self._last_pitch[number] = value
             self._played[number, self._role[number]] = True
+            self._rested[number, self._role[number]] = -1
         elif kind == DURATION:
             end = self._time(number) + value
             self._ends[number, self._role[number], self._last_pitch[number]] = end
