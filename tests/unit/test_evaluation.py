@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ostinato.corpus.store import Entry
+from ostinato.evaluation import trivial
 from ostinato.evaluation.baselines import ALPHA, score_baselines
 from ostinato.evaluation.excerpts import EvaluationSettings
 from ostinato.evaluation.measures.protocol import Figure, Result
@@ -311,6 +312,23 @@ def test_values_of_single_pieces_give_the_figures_back(evaluated):
     sets = [r["set"] for r in rows if (r["measure"], r["name"]) == ("features", "note_density")]
     counts = {name: sets.count(name) for name in ("samples", "held_out", "train")}
     assert counts == {"samples": 2, "held_out": 4, "train": 6}  # a training piece is shorter
+
+
+def test_trivial_samples_stand_beside_the_headlines_of_their_measures(evaluated):
+    measures = evaluated[1]["measures"]
+    kinds = {
+        (measure, name): set(figure.get("trivial", ()))
+        for measure, result in measures.items()
+        for name, figure in result["values"].items()
+        if figure.get("is_headline")
+    }
+    assert kinds["originality", "copied_share"] == set(trivial.KINDS)
+    assert kinds["two_sample", "features_accuracy"] == set(trivial.KINDS)
+    assert not kinds["likelihood", "test/nats_per_token"]
+    copies = measures["originality"]["values"]["copied_share"]["trivial"]["copied training pieces"]
+    assert copies["value"] == 1.0
+    rolled = measures["part_writing"]["values"]["triads"]
+    assert rolled["trivial"]["random pitches"]["value"] < rolled["reference"]["value"]
 
 
 def test_the_numbers_that_dvc_compares_are_few_and_those_of_the_details(evaluated, model_folder):

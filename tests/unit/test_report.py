@@ -50,6 +50,7 @@ def measures(name):
     nats |= {"label": "Nats, test", "beside": {"uniform": interval(4.5), "bigram": interval(0.7)}}
     width = interval(30.0) | {"unit": "semitones", "label": "Pitch range", "is_headline": True}
     width |= {"note": "Highest minus lowest.", "reference": interval(29.0)}
+    width |= {"trivial": {"random pitches": interval(60.0), "copies": interval(29.0)}}
     apart = interval(1.5) | {"direction": "lower", "floor": interval(0.5)}
     texts = {"note": "What it is."}
     return {
@@ -267,7 +268,11 @@ def test_an_overview_has_an_encoding_s_systems_and_what_stands_beside_them(data)
         ("shape", "width"),
     ]
     rows = dict(grid.beside)
-    assert set(rows) == {"held-out music", "strongest baseline"}
+    trivial = {"trivial: random pitches", "trivial: copies"}
+    assert set(rows) == {"held-out music", "strongest baseline", *trivial}
+    assert [note for note, _ in rows["trivial: random pitches"]] == ["", "caught"]
+    assert [note for note, _ in rows["trivial: copies"]] == ["", ""]
+    assert rows["trivial: random pitches"][1][1].value == 60.0
     assert rows["held-out music"][1][1].value == 29.0
     note, found = rows["strongest baseline"][0]
     assert (note, found.value) == ("bigram", 0.7)
@@ -307,7 +312,17 @@ def test_a_bound_is_not_tested_against_an_exact_value(data):
 def test_the_terminal_shows_every_headline(data):
     text = text_table(data)
     (line,) = [line for line in text.splitlines() if "odds/test/nats" in line and "0.280" in line]
-    assert line.split() == ["odds/test/nats", "0.280", "0.260", "0.270", "–", "0.700", "bigram"]
+    assert line.split() == [
+        "odds/test/nats",
+        "0.280",
+        "0.260",
+        "0.270",
+        "–",
+        "0.700",
+        "bigram",
+        "–",
+        "–",
+    ]
 
 
 def test_the_table_file_has_every_figure(data):
@@ -318,6 +333,10 @@ def test_the_table_file_has_every_figure(data):
     assert (row["value"], row["floor_value"], row["reference_value"]) == ("1.5", "0.5", "")
     baselines = [(row["encoding"], row["name"]) for row in back if row["kind"] == "baseline"]
     assert baselines == [(e, n) for e in ("bach-grid", "bach-remi") for n in ("uniform", "bigram")]
+    trivial = {
+        (row["name"], row["figure"], row["value"]) for row in back if row["kind"] == "trivial"
+    }
+    assert trivial == {("random pitches", "width", "60"), ("copies", "width", "29")}
 
 
 def test_latex_has_a_table_for_each_encoding(data):

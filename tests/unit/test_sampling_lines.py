@@ -57,6 +57,21 @@ def test_a_sequence_alone_draws_what_it_draws_among_others():
     assert (among == unchanged).any()
 
 
+def test_motion_divides_the_log_odds_of_staying():
+    shares = drawn(unchanged=1, decoding=Decoding(motion=0.5))
+    odds = (0.97 / 0.03) ** 2
+    changes = 1 / (1 + odds)
+    expected = torch.tensor([0.0, 1 - changes, changes * 2 / 3, changes / 3])
+    assert torch.allclose(shares, expected, atol=1e-3)
+    for unchanged in (NONE, 0):  # what cannot stay, or must, is not touched
+        free, sharp = (drawn(unchanged, Decoding(motion=motion)) for motion in (1.0, 0.5))
+        assert torch.equal(free, sharp)
+    only = torch.tensor([0.0, 1.0, 0.0, 0.0])
+    assert drawn(1, Decoding(motion=0.5), probs=only)[1] == 1
+    with pytest.raises(ValueError, match=r"motion=0 must be above 0"):
+        Decoding(motion=0)
+
+
 def test_the_first_row_and_cells_that_may_not_stay_are_drawn_by_the_options_alone():
     assert drawn(unchanged=NONE)[1] == 1  # the nucleus is one symbol
     assert drawn(unchanged=0)[1] == 1  # symbol 0 is forbidden: it cannot stay

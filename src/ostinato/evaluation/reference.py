@@ -1,11 +1,12 @@
 """What measures compute of an encoding's real music, once for all of its systems.
 
-Stage reference@ writes `excerpts.npz` (which pieces are compared, how long, of which groups) and
-one `<measure>.npz` for each measure that has a function `reference`.
+Stage reference@ writes `excerpts.npz` (which pieces are compared, how long, of which groups), one
+`<measure>.npz` for each measure that has a function `reference`, and `trivial.json`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +21,16 @@ from ostinato.evaluation.excerpts import (
     groups_of,
     whole_excerpts,
 )
-from ostinato.evaluation.measures.protocol import Array, Corpus, Excerpts
+from ostinato.evaluation.measures.protocol import Array, Context, Corpus, Excerpts, Result
 from ostinato.evaluation.measures.registry import found, unfit
+from ostinato.evaluation.trivial import write_trivial
 from ostinato.files import DamagedFile, atomic_folder, require, write_npz
 from ostinato.loading.tokens import TokenSet
 from ostinato.models.spec import ArraySpec
 from ostinato.representations.protocol import Representation
 from ostinato.representations.registry import build
 
-EXCERPTS = "excerpts.npz"
+EXCERPTS, TRIVIAL = "excerpts.npz", "trivial.json"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,35 @@ def write_reference(
         for name, module in found().items():
             if hasattr(module, "reference") and not unfit(name, ArraySpec.of(tokens.codec).kind):
                 write_npz(folder / f"{name}.npz", module.reference(given))
+        write_trivial(
+            folder / TRIVIAL, _measures_of_trivial(folder, given), music.train, given.seed
+        )
     return music
+
+
+def _measures_of_trivial(folder: Path, corpus: Corpus) -> dict[str, Callable[[Excerpts], Result]]:
+    """The measures with ALSO_TRIVIAL, as functions of excerpts; there is no model and no floor."""
+    kind = ArraySpec.of(corpus.tokens.codec).kind
+    nothing = corpus.train.only(np.zeros(len(corpus.train), dtype=bool))
+    real = {key: value for key, value in vars(corpus).items() if key != "all_train"}
+
+    def run(name: str, samples: Excerpts) -> Result:
+        context = Context(
+            **real | {"train": nothing},
+            samples=samples,
+            samples_whole=samples,
+            reference=read_reference(folder, name, corpus.tokens.name),
+            scorer=None,
+            card={},
+            history=(),
+        )
+        return found()[name].measure(context)
+
+    return {
+        name: partial(run, name)
+        for name, module in found().items()
+        if getattr(module, "ALSO_TRIVIAL", False) and not unfit(name, kind)
+    }
 
 
 def read_real_music(folder: Path, tokens: TokenSet, representation: Representation) -> RealMusic:

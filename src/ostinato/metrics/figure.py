@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ostinato.metrics.bootstrap import Interval, plain_number
 
 Direction = Literal["lower", "higher", "corpus"]
+ROWS = ("beside", "trivial")
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Figure:
         floor: what as many pieces of real music as there are samples would get.
         label: words for the report; without, the figure's name.
         beside: further rows to compare with, such as baselines, by name.
+        trivial: what samples get that were made without a model, by their kind.
         is_headline: it is shown in the overview. Two or three of a measure.
         is_bound: the true value is at most this.
     """
@@ -36,6 +38,7 @@ class Figure:
     label: str = ""
     note: str = ""
     beside: Mapping[str, Interval] = field(default_factory=dict)
+    trivial: Mapping[str, Interval] = field(default_factory=dict)
     is_headline: bool = False
     is_bound: bool = False
 
@@ -48,13 +51,16 @@ class Figure:
     def read(cls, name: str, found: Mapping[str, Any]) -> "Figure":
         """The figure of this name that `plain` wrote; without a label it has its name."""
         sets = {key: read_interval(found[key]) for key in ("reference", "floor") if key in found}
-        numbers = ("value", "low", "high", "label", "beside")
+        numbers = ("value", "low", "high", "label", *ROWS)
         others = {k: v for k, v in found.items() if k not in (*numbers, *sets)}
         return cls.of(
             read_interval(found),
             label=found.get("label") or name,
-            beside={key: read_interval(row) for key, row in found.get("beside", {}).items()},
             **sets,
+            **{
+                part: {key: read_interval(row) for key, row in found.get(part, {}).items()}
+                for part in ROWS
+            },
             **others,
         )
 
@@ -71,6 +77,17 @@ class Figure:
         sign = 1 if self.direction == "lower" else -1
         return min(self.beside.items(), key=lambda row: sign * row[1].value)
 
+    def is_apart(self, interval: Interval) -> bool:
+        """Whether an interval lies outside that of real music, on the worse side of it: of the
+        floor or, where there is none, of the reference. Without a worse side, on either.
+        """
+        real = self.floor or self.reference
+        if real is None:
+            return False
+        above, below = interval.low > real.high, interval.high < real.low
+        worse = {"lower": above, "higher": below, "corpus": above or below}
+        return worse[self.direction]
+
     def __str__(self) -> str:
         """Value, interval and unit in one line."""
         bound = "at most " if self.is_bound else ""
@@ -85,13 +102,16 @@ class Figure:
         texts = {key: getattr(self, key) for key in ("unit", "direction", "label", "note")}
         flags = {key: True for key in ("is_headline", "is_bound") if getattr(self, key)}
         sets = {key: getattr(self, key) for key in ("reference", "floor")}
-        beside = {name: interval.plain() for name, interval in self.beside.items()}
+        rows = {
+            part: {name: interval.plain() for name, interval in getattr(self, part).items()}
+            for part in ROWS
+        }
         return {
             **{key: plain_number(x) for key, x in numbers.items()},
             **{key: text for key, text in texts.items() if text},
             **flags,
             **{key: interval.plain() for key, interval in sets.items() if interval is not None},
-            **({"beside": beside} if beside else {}),
+            **{part: found for part, found in rows.items() if found},
         }
 
 

@@ -14,6 +14,7 @@ from ostinato.metrics.figure import Figure
 from ostinato.report.data import ReportData, System
 from ostinato.report.scales import number
 
+CAUGHT = "caught"  # a figure of trivial samples that is apart from that of real music
 BESIDE = (("reference", "held-out music"), ("floor", "as many real pieces"))
 
 
@@ -69,7 +70,17 @@ def _beside(systems: Sequence[System], columns: Sequence[Heading]) -> Any:
     ]
     best = [next((f.best_beside for f in one), None) for one in figures]
     rows.append(("strongest baseline", tuple(found or ("", None) for found in best)))
+    kinds = dict.fromkeys(kind for one in figures for f in one for kind in f.trivial)
+    rows += [(f"trivial: {k}", tuple(_trivial(k, one) for one in figures)) for k in kinds]
     return tuple(row for row in rows if any(interval for _, interval in row[1]))
+
+
+def _trivial(kind: str, figures: Sequence[Figure]) -> tuple[str, Interval | None]:
+    """What trivial samples of a kind get, and whether the figure catches them."""
+    for figure in figures:
+        if (interval := figure.trivial.get(kind)) is not None:
+            return CAUGHT if figure.is_apart(interval) else "", interval
+    return "", None
 
 
 def differences(data: ReportData) -> dict[str, list[dict[str, Any]]]:
@@ -123,10 +134,12 @@ def leaderboard_csv(data: ReportData) -> str:
                     for key, _ in BESIDE:
                         own |= _numbers(f"{key}_", getattr(figure, key))
                     rows.append(about | own)
-                    for baseline, interval in figure.beside.items():
-                        if (measured.name, name, baseline) not in seen:
-                            seen.add((measured.name, name, baseline))
-                            row = {"kind": "baseline", "name": baseline} | _numbers("", interval)
+                    beside = [("baseline", *row) for row in figure.beside.items()]
+                    beside += [("trivial", *row) for row in figure.trivial.items()]
+                    for kind, other, interval in beside:
+                        if (place := (measured.name, name, other)) not in seen:
+                            seen.add(place)
+                            row = {"kind": kind, "name": other} | _numbers("", interval)
                             rows.append(about | row)
     columns = ["kind", "name", "encoding", "measure", "figure", "unit", "direction", "bound"]
     columns += ["parameters", "value", "low", "high"]

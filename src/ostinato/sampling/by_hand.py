@@ -35,7 +35,7 @@ SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
 OPTIONS = {"infill.particles": "particles"} | {
     key: key
     for key in (
-        *("temperature", "top_k", "top_p", "min_p", "split"),
+        *("temperature", "top_k", "top_p", "min_p", "split", "motion"),
         *("no_parallels", "end_on", "best_of", "no_repeat"),
     )
 }

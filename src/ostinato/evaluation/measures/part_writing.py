@@ -5,6 +5,7 @@ from ostinato.evaluation.measures.protocol import Array, Context, Corpus, Excerp
 from ostinato.metrics.counts import Counted
 from ostinato.metrics.part_writing import PART_WRITING, part_writing, voice_ranges
 
+ALSO_TRIVIAL = True
 HEADLINES = ("parallel_fifths", "parallel_octaves", "triads")
 COUNTING = of_pieces(PART_WRITING, part_writing)
 

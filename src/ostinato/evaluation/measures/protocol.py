@@ -6,6 +6,8 @@ A measure is a file of this folder with two functions:
     measure(context: Context) -> Result                   once a system, by the stage evaluate@
 
 KINDS names the kinds of arrays that it applies to, see ArraySpec; without it a measure is of notes.
+With ALSO_TRIVIAL = True its headline figures are also those of trivial samples (`evaluation/
+trivial.py`); their context has no training excerpts, no scorer and no history.
 `reference` may be left out. What it returns is stored, and `context.reference` has it: everything
 whose cost grows with the training set belongs there. The registry finds measures by their files.
 The report draws a Result by its `view` and knows no measure by name.

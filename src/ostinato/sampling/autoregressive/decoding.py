@@ -18,8 +18,10 @@ class Decoding:
 
     split: on grids, whether a voice's cell changes is drawn with the model's own probability, and
     the options above choose only which other symbol follows, with temperature times split (0: off,
-    they choose among all symbols). no_parallels: no two voices that move keep a fifth or an octave
-    between them, unless nothing else is left; only with split, since alone it makes drones.
+    they choose among all symbols). motion: temperature of the choice between staying and changing;
+    below 1 the likelier of both becomes likelier still; without split it does nothing.
+    no_parallels: no two voices that move keep a fifth or an octave between them, unless nothing
+    else is left; only with split, since alone it makes drones.
 
     end_on: what the last sonority must be where a piece ends itself, see metrics/closing.py:
     "triad", "tonic" (a triad on the tonic) or "any". Not for gaps.
@@ -34,6 +36,7 @@ class Decoding:
     no_repeat: int = 0
     particles: int = 64
     split: float = 0.0
+    motion: float = 1.0
     no_parallels: bool = False
     end_on: str = "any"
     best_of: int = 1
@@ -54,6 +57,8 @@ class Decoding:
             )
         if self.split < 0:
             raise ValueError(f"split={self.split} cannot be negative; 0 switches it off")
+        if not self.motion > 0:
+            raise ValueError(f"motion={self.motion} must be above 0; 1 is the model's own")
         if self.no_parallels and not self.split:
             raise ValueError(
                 "no_parallels=true needs split, such as split=0.6: otherwise voices stop moving"

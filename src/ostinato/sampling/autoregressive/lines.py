@@ -80,7 +80,8 @@ def draw_split(
     avoided_BV: Tensor | None,
     decoding: Decoding,
 ) -> Tensor:
-    """Stay with the model's probability of staying, else draw another symbol by `decoding`.
+    """Stay with the model's probability of staying, sharpened by `motion`, else draw another symbol
+    by `decoding`.
 
     unchanged_B: the symbol that changes nothing, NONE for none. avoided_BV: what is not drawn
     unless nothing else is left. One uniform number decides both.
@@ -88,6 +89,8 @@ def draw_split(
     place_B1 = unchanged_B.clamp(min=0)[:, None]
     probs_BV = torch.softmax(logits_BV.float(), dim=1)
     stays_B = probs_BV.gather(1, place_B1)[:, 0] * (unchanged_B >= 0)
+    if decoding.motion != 1:  # log-odds of staying, divided by a temperature
+        stays_B = torch.sigmoid(torch.logit(stays_B.double()) / decoding.motion).float()
     uniform_B = uniform_B.float()
     stay_B = uniform_B < stays_B
     if stay_B.all():  # most cells of a single piece

@@ -26,7 +26,8 @@ from ostinato.seeds import seed_of
 from ostinato.settings import checked
 
 BATCH = 64
-SPLIT = 0.6  # the default on grids; docs/sampling.md has what was measured
+SPLIT, MOTION = 0.8, 0.85  # the defaults on grids; docs/sampling.md has what was measured
+OF_VOICES = ("split", "motion", "no_parallels")
 NOT_FILLABLE = (
     "its encoding is a stream of events, whose times are not known beforehand; take a model that "
     "was trained on a grid"
@@ -63,8 +64,8 @@ class Sampler:
         elif getattr(self.representation, "voices", ()) == VOICES:
             options["end_on"] = "tonic"
         if self.model.shape.voices:
-            return options | {"split": SPLIT}
-        return {k: v for k, v in options.items() if k not in ("split", "no_parallels")}
+            return options | {"split": SPLIT, "motion": MOTION}
+        return {k: v for k, v in options.items() if k not in OF_VOICES}
 
     def sample(self, jobs: Sequence[Job]) -> list[Made]:
         """Neighbouring jobs of one length and options share batches."""

@@ -15,6 +15,7 @@ from ostinato.music.piece import Piece
 from ostinato.representations.events.roles import Roles
 from ostinato.representations.protocol import Extent, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.sampler import OF_VOICES
 from ostinato.sampling.autoregressive.sampler import Sampler as Streamed
 from ostinato.sampling.ensemble.asked import check_request, conditions_of, meter_of
 from ostinato.sampling.ensemble.decoding import BandDecoding, resting
@@ -26,8 +27,6 @@ from ostinato.sampling.prompts import prompt_of
 from ostinato.sampling.request import Capabilities, Continue, Fill, Request, Unconditional, Vary
 from ostinato.sampling.sampler import Job, Made, Session
 from ostinato.settings import checked
-
-NOT_STREAMED = ("split", "no_parallels")
 
 
 class Sampler(Streamed):
@@ -55,7 +54,7 @@ class Sampler(Streamed):
         return finished(piece, job.request, self._decoding(job.request), asked, known)
 
     def _defaults(self) -> dict[str, Any]:
-        left_out = list(NOT_STREAMED)
+        left_out = list(OF_VOICES)
         left_out += [] if ROLE in self._roles().roles else ["chords"]
         left_out += [] if self.model.conditions else ["guidance"]
         return {k: v for k, v in asdict(BandDecoding()).items() if k not in left_out}
