@@ -1,9 +1,9 @@
 """A stand-in for AbletonOSC: its addresses, its silence, its ticks, its limits, over real sockets.
 
-As there: `create_clip` and `add/notes` are not answered, an error is only written to a log, notes
-without a range leave out pitch 127, a reply larger than a datagram is lost, replies go to a fixed
-port of the sender's machine, and messages are taken once a tick. Live itself joins notes of one key
-that overlap.
+As there: `create_clip` and `add/notes` are not answered, an error goes to a log and `/live/error`,
+without its message, notes without a range leave out pitch 127, a reply larger than
+a datagram is lost, replies go to a fixed port of the sender's machine, and messages are taken once
+a tick. Live itself joins notes of one key that overlap.
 """
 
 import random
@@ -87,6 +87,7 @@ class FakeAbleton:
             answer = self._call(message.address, list(message.params))
         except Exception as error:
             self.log.append(f"{message.address}: {error!r}")
+            self._send("/live/error", (f"Error handling OSC message: {error}",))
             return
         if answer is not None:
             self._send(message.address, answer)
@@ -108,7 +109,12 @@ class FakeAbleton:
         if room == "song":
             return self._song(rest, args)
         if address == "/live/view/get/selected_clip":
+            if self.selected is None:
+                raise ValueError("<Track.Track object> is not in list")  # a return track
             return self.selected
+        if address == "/live/view/set/selected_clip":
+            self.selected = (int(args[0]), int(args[1]))
+            return None
         if room == "arrangement" and self.arranged is not None:
             return self._arrangement(rest, args)
         place = (int(args[0]), int(args[1]))

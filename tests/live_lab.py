@@ -64,6 +64,11 @@ class Studio:
         self.client = Client(await self.server.start())
         return self
 
+    async def idle(self):
+        """Until the server has nothing more to do."""
+        while self.server._current or self.server._queue:
+            await asyncio.sleep(0.01)
+
     async def __aexit__(self, *_):
         await self.server.stop()
         self.client.socket.close()

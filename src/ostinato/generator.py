@@ -77,8 +77,8 @@ class Generator:
             raise ValueError(f"{self.system} makes whole pieces only, not bar by bar: sample them")
         return self._sampler.session(self._job(checked, checked.first))
 
-    def _checked(self, request: Request) -> Request:
-        """The request with its prompts as pieces."""
+    def check(self, request: Request) -> None:
+        """Raise ValueError for what this model cannot do; it names what it, or a family, can."""
         try:
             self._able.check(request, self.system)
         except ValueError as error:
@@ -86,6 +86,10 @@ class Generator:
                 raise
             able = ", ".join(families_that(request.task.name)) or "none yet"
             raise ValueError(f"{error}; families that can, on some encodings: {able}") from error
+
+    def _checked(self, request: Request) -> Request:
+        """The request with its prompts as pieces."""
+        self.check(request)
         return with_pieces(request, self.representation, self.trained.card["codec"])
 
     def _job(self, request: Request, index: int) -> Job:

@@ -79,14 +79,15 @@ def test_errors_are_answered_and_the_server_goes_on(composer, tmp_path):
                 client.send(*message)
                 heard = await client.until("done", "cancelled", "model")
                 said.append(heard[-1])
-            client.socket.sendto(b"\x00garbage", client.server)
-            said.append((await client.until("done"))[-1])
+            for damaged in (b"\x00garbage", b"#bundle\x00" + b"\xff" * 8 + b"\x7f" * 4):
+                client.socket.sendto(damaged, client.server)
+                said.append((await client.until("done"))[-1])
             client.send("/ostinato/ping")
             said.append((await client.until("pong"))[-1])
             return said
 
     said = run(asked())
-    assert [name for name, _ in said] == ["error"] * 8 + ["pong"]
+    assert [name for name, _ in said] == ["error"] * 9 + ["pong"]
     texts = [str(values) for _, values in said]
     for text, part in zip(
         texts,
@@ -94,11 +95,12 @@ def test_errors_are_answered_and_the_server_goes_on(composer, tmp_path):
             "addresses:",
             "Live is needed to read it",
             "no MIDI port is open",
-            "cannot do task 'vary'",
+            "families that can, on some encodings: absorbing",
             "/nowhere/model.json",
             "no request 99",
             "no piece 'x'",
             "is not OSC",
+            "holds no message",
         ),
         strict=False,
     ):

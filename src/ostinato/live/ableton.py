@@ -45,6 +45,7 @@ class Ableton:
         self._endpoint: Endpoint | None = None
         self._waiting: list[tuple[str, tuple[int, ...], asyncio.Future[list[Any]]]] = []
         self._heard: dict[str, Callable[[list[Any]], None]] = {}
+        self._said = ""  # by AbletonOSC, of the last message that it could not take
 
     async def open(self, host: str, port: int) -> None:
         """Listen for answers; AbletonOSC sends them to port 11001.
@@ -61,8 +62,23 @@ class Ableton:
 
     async def selected(self) -> Slot:
         """The slot that is selected in Live."""
-        track, slot = (await self.ask("/live/view/get/selected_clip"))[:2]
+        try:
+            track, slot = (await self.ask("/live/view/get/selected_clip"))[:2]
+        except NoLive as error:
+            if not self._said:
+                raise
+            raise ValueError(
+                f"no slot of a track is selected in Live, perhaps a return or the main track "
+                f"({self._said}); select a slot, or name track and slot"
+            ) from error
         return Slot(int(track), int(slot))
+
+    async def select(self, slot: Slot) -> None:
+        """Select a slot; it is said again where the message was lost."""
+        for _ in range(self._tries):
+            self.send("/live/view/set/selected_clip", slot.track, slot.slot)
+            if await self.selected() == slot:
+                return
 
     async def song(self) -> tuple[float, tuple[int, int]]:
         """Live's tempo and meter."""
@@ -172,7 +188,7 @@ class Ableton:
         Raises:
             NoLive: none came.
         """
-        about = tuple(arguments[:2])
+        about, self._said = tuple(arguments[:2]), ""
         for _ in range(tries or self._tries):
             waiting = (address, about, asyncio.get_running_loop().create_future())
             self._waiting.append(waiting)
@@ -185,6 +201,8 @@ class Ableton:
                 if waiting in self._waiting:
                     self._waiting.remove(waiting)
         host, port = self.peer
+        if self._said:
+            raise NoLive(f"Live cannot answer {address} {list(arguments)}: {self._said}")
         raise NoLive(
             f"Live does not answer at {host} port {port} ({address}); start Live and choose "
             "AbletonOSC as a control surface, see docs/live.md"
@@ -243,11 +261,13 @@ class Ableton:
         return notes_from(values[: len(values) - len(values) % FIELDS])
 
     def _answer(self, address: str, values: list[Any], peer: Peer) -> None:
+        if address == "/live/error":
+            self._said = " ".join(map(str, values))
         for waiting in self._waiting:
             wanted, about, future = waiting
             if address != wanted or future.done():
                 continue
-            if about and [int(v) for v in values[: len(about)]] != [int(v) for v in about]:
+            if about and values[: len(about)] != [int(v) for v in about]:  # 3 equals 3.0
                 continue
             self._waiting.remove(waiting)
             future.set_result(values)

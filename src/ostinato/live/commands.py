@@ -61,6 +61,7 @@ MUSIC = {
     "fire": Kind(int, 0, 1, about="1: start the clip"),
     "name": Kind(str, about="of the clip"),
     "song": Kind(int, 0, 1, about="1: give Live the piece's tempo and meter"),
+    "select": Kind(int, 0, 1, about="1: select the clip, so that the next one goes on from it"),
 }
 PROMPT = {
     "from_track": SLOT,
@@ -71,9 +72,18 @@ PROMPT = {
     "qpm": Kind(float, 1, 999, about="tempo of inline notes"),
     "meter": Kind(str, about="of inline notes, such as 3/4"),
 }
+CONTINUE = (
+    MUSIC
+    | PROMPT
+    | {
+        "prompt_bars": Kind(int, 1, 256, about="of its beginning are heard; default: all"),
+        "last_bars": Kind(int, 1, 256, about="of its end are heard; default: all, of next 4"),
+    }
+)
 KNOWN: dict[str, dict[str, Kind]] = {
+    "next": CONTINUE,
     "generate": MUSIC,
-    "continue": MUSIC | PROMPT | {"prompt_bars": Kind(int, 1, 256, about="default: all")},
+    "continue": CONTINUE,
     "fill": MUSIC
     | PROMPT
     | {
@@ -93,7 +103,7 @@ KNOWN: dict[str, dict[str, Kind]] = {
     "status": {},
     "ping": {},
 }
-PROMPTED = ("continue", "fill", "vary", "variations")
+PROMPTED = ("next", "continue", "fill", "vary", "variations")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from ostinato.files import model_made_by, require
 from ostinato.generator import Generator
 from ostinato.music.piece import Piece
+from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Representation, Sounding
 from ostinato.sampling.by_hand import remarks, voiced
 from ostinato.sampling.registry import sampler_of
@@ -32,7 +33,9 @@ USUAL = {"top_p": 0.95}  # options of conf/generate.yaml that differ from those 
 
 @dataclass(frozen=True)
 class Step:
-    """A piece so far. done: whether it is whole. failed: why it is not, or None."""
+    """A piece so far. bars: of it, with those of a prompt. done: whether it is whole. failed: why
+    it is not, or None.
+    """
 
     piece: Piece | None
     bars: int
@@ -139,7 +142,7 @@ class Composer:
             options={key: USUAL[key] for key in USUAL if key in able.options}
             | {key: _like(able.options[key], key, values[key]) for key in own},
         )
-        able.check(request, generator.system)
+        generator.check(request)
         said = remarks(prompt, request, able, representation) if prompt is not None else []
         return Prepared(request, tuple(said))
 
@@ -155,7 +158,8 @@ class Composer:
             assert piece is None or isinstance(piece, Piece)  # prepare refuses those of sound
             yield Step(piece, request.bars, True, sample.row["failed"])
             return
-        session, before, bars = generator.session(replace(request, n=1)), -1, 0
+        session, before = generator.session(replace(request, n=1)), -1
+        bars = int(request.task.bars) if isinstance(request.task, Continue) else 0
         while True:
             made = session.advance(1)
             bars += 1
@@ -166,10 +170,17 @@ class Composer:
                     piece = _decoded(generator, request, made.tokens)
                 except (ValueError, IndexError, KeyError) as error:
                     failed = f"does not decode: {error}" if done else None
+            if done and piece is not None:  # it may have ended before its limit
+                bars = max((number for _, number in numbered_bars(piece)), default=0)
             yield Step(piece, min(bars, request.bars), done, failed)
             if done:
                 return
             before = len(made.tokens)
+
+
+def prompt_bars(prompt: Piece) -> int:
+    """Bars of a prompt of one meter, the last one as whole; at least one."""
+    return max(1, int(-(-prompt.quarters // float(prompt.first_meter().bar_quarters()))))
 
 
 def _decoded(generator: Generator, request: Request, tokens: Any) -> Piece:
@@ -195,13 +206,13 @@ def _task(name: str, values: Mapping[str, Any], prompt: Piece | None) -> tuple[T
         return Unconditional(), bars
     if prompt is None or not len(prompt.notes):
         raise ValueError(f"{name} needs music: the clip, or the inline notes, hold no note")
-    length = max(1, -(-prompt.quarters // float(prompt.first_meter().bar_quarters())))
+    length = prompt_bars(prompt)
     if name == "continue":
-        heard = int(min(values.get("prompt_bars", length), length))
+        heard = min(values.get("prompt_bars", length), length)
         return Continue(prompt, heard), heard + bars
     if name == "fill":
-        return Fill(prompt, _region(values, int(length))), int(length)
-    return Vary(prompt, values.get("strength", 0.3)), int(length)
+        return Fill(prompt, _region(values, length)), length
+    return Vary(prompt, values.get("strength", 0.3)), length
 
 
 def _region(values: Mapping[str, Any], length: int) -> Region:
@@ -210,7 +221,10 @@ def _region(values: Mapping[str, Any], length: int) -> Region:
         return Region(None, roles)
     first, last = values.get("first", 1), values.get("last", length)
     if first > last:
-        raise ValueError(f"first={first} is after last={last}; name the first and the last bar")
+        end = "" if "last" in values else ", the prompt's last bar"
+        raise ValueError(
+            f"first={first} is after last={last}{end}; name the first and the last bar"
+        )
     return Region((first, last + 1), roles)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,12 +10,14 @@ from ostinato.live import arrangement
 from ostinato.live.ableton import Ableton, Slot
 from ostinato.live.clips import ClipNote, beats_of, clips_of, merged, piece_of
 from ostinato.live.commands import PROMPTED, Command, meter_of, places
+from ostinato.live.composer import prompt_bars
 from ostinato.live.osc import SPLIT
 from ostinato.live.player import Player
-from ostinato.music.piece import Piece
+from ostinato.music.piece import Piece, cut
 from ostinato.music.timing import numbered_bars
 
 QPM = 120.0
+NEXT_HEARS = 4  # bars: more do not fit into the context of every model
 CLIP, ARRANGEMENT = "clip", "arrangement"
 
 
@@ -87,6 +89,28 @@ class Delivery:
     def __init__(self, live: Ableton | None = None, player: Player | None = None) -> None:
         self._live, self._player = live, player
 
+    async def resolved(self, command: Command, to: str) -> Command:
+        """`next` as `continue` where the selected slot holds a clip, else as `generate`; the clip
+        that it makes is selected.
+
+        to: where its piece goes.
+        """
+        if command.name != "next":
+            return command
+        values: dict[str, Any] = {"select": 1, "last_bars": NEXT_HEARS, "to": to} | dict(
+            command.values
+        )
+        if command.notes:
+            return replace(command, name="continue", values=values)
+        if self._live is None or values["to"] not in (CLIP, ARRANGEMENT):
+            return replace(command, name="generate", values=values)
+        if "tracks" in values:
+            values.setdefault("from_tracks", values["tracks"])
+        slot = await self._from_slot(self._live, values)
+        tracks = places(values["from_tracks"]) if "from_tracks" in values else {"": slot.track}
+        there = [await self._live.has_clip(Slot(track, slot.slot)) for track in tracks.values()]
+        return replace(command, name="continue" if any(there) else "generate", values=values)
+
     async def source(self, command: Command, values: Mapping[str, Any]) -> Source:
         """The prompt of a command, from its notes or from a clip.
 
@@ -124,8 +148,17 @@ class Delivery:
                 for role, track in tracks.items()
             }
         prompt, left_out = piece_of(clips, qpm, meter)
-        remark = f"left out of the prompt, muted or before the clip's start: {left_out} notes"
-        return Source(prompt, slot, qpm, meter, (remark,) if left_out else ())
+        remarks = []
+        if left_out:
+            remarks.append(
+                f"left out of the prompt, muted or before the clip's start: {left_out} notes"
+            )
+        last, bars = values.get("last_bars"), prompt_bars(prompt)
+        if last and last < bars:
+            bar = prompt.first_meter().bar_quarters() * prompt.ticks_per_quarter
+            prompt = cut(prompt, round((bars - last) * bar), round(bars * bar))
+            remarks.append(f"of the {bars} bars of the prompt, the last {last} are heard")
+        return Source(prompt, slot, qpm, meter, tuple(remarks))
 
     async def put(self, made: Made, say: Callable[..., None]) -> list[str]:
         """Deliver a piece; returns remarks.
@@ -194,6 +227,8 @@ class Delivery:
         if values.get("fire"):
             for track in clips:
                 await live.fire(Slot(track, row.slot))
+        if values.get("select"):
+            await live.select(row)
 
     async def _target(self, live: Ableton, made: Made) -> Slot:
         values, source = made.values, made.source.slot

@@ -80,6 +80,8 @@ class Endpoint(asyncio.DatagramProtocol):
         except (PacketError, ParseError, BundleError, ValueError, IndexError) as error:
             self._damaged(f"a datagram of {len(data)} bytes is not OSC: {error}", addr)
             return
+        if not messages:
+            self._damaged(f"a datagram of {len(data)} bytes holds no message", addr)
         for message in messages:
             self._handler(message.address, list(message.params), addr)
 

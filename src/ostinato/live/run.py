@@ -13,6 +13,7 @@ from ostinato.live.ableton import Ableton, NoLive
 from ostinato.live.composer import Composer
 from ostinato.live.delivery import Delivery
 from ostinato.live.duet import Duet, Keyboard
+from ostinato.live.keys import Keys, read_terminal
 from ostinato.live.player import Player, open_port
 from ostinato.live.ratings import Ratings
 from ostinato.live.server import Server, Settings
@@ -53,12 +54,15 @@ async def serve(folder: Path, config: Mapping[str, Any]) -> None:
                 with contextlib.suppress(NoLive):  # Live may start later
                     await live.follow(player.tempo)
         ratings = Ratings(config["store"] or live_url(Path()))
-        server = Server(composer, settings, Delivery(live, player), ratings)
+        server = Server(composer, settings, Delivery(live, player), ratings, print)
+        keys = _keys(server, config, opened)
         port = await server.start()
         print(  # noqa: T201
-            f"{composer.system} answers at {settings.host} port {port}; stop with Ctrl-C",
+            f"{composer.system} answers at {settings.host} port {port}; stop with Ctrl-C\n"
+            f"keys, each with Enter: {', '.join(f'{k} = {v}' for k, v in keys.table.items())}",
             flush=True,
         )
+        read_terminal(keys.press)
         try:
             await _until_interrupted()
         finally:
@@ -74,6 +78,21 @@ def _answer_calls(
     opened.callback(port.close)
     duet = Duet(composer, player, keyboard, bars=config["duet_bars"], seed=config["seed"])
     threading.Thread(target=duet.run, args=(print,), name="duet", daemon=True).start()
+
+
+def _keys(server: Server, config: Mapping[str, Any], opened: contextlib.ExitStack) -> Keys:
+    """The keys of the terminal and, with pads_in, those of a MIDI controller."""
+    able, loop = server.composer.capabilities(), asyncio.get_running_loop()
+    extra = (*able.options, *(spec.name for spec in able.conditions))
+    keys = Keys(config["keys"], config["pads"], server.press, print, extra)
+    if config["pads_in"]:
+
+        def heard(message: Any) -> None:
+            loop.call_soon_threadsafe(keys.receive, message)
+
+        port = open_port(config["pads_in"], heard=heard)
+        opened.callback(port.close)
+    return keys
 
 
 async def _until_interrupted() -> None:

@@ -19,6 +19,7 @@ from ostinato.live.osc import Endpoint, Peer, settle
 from ostinato.live.ratings import Ratings
 
 POLICIES = ("latest", "first")
+TERMINAL: Peer = ("terminal", 0)  # who presses keys beside the server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,7 @@ class Waiting:
 class Server:
     """Answers `/ostinato/…`.
 
-    live: None where nothing is to be put into clips. player: what plays notes to a MIDI port, or
-    None.
+    told: called with the replies to keys that are pressed beside the server.
     """
 
     def __init__(
@@ -74,8 +74,10 @@ class Server:
         settings: Settings,
         delivery: Delivery,
         ratings: Ratings,
+        told: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.composer, self.settings = composer, settings
+        self._told = told
         self._delivery, self._ratings = delivery, ratings
         self._queue: list[Waiting] = []
         self._current: Waiting | None = None
@@ -102,6 +104,10 @@ class Server:
         if self._endpoint is not None:
             self._endpoint.close()
 
+    def press(self, address: str, arguments: list[Any]) -> None:
+        """Take a message of this program's own keys; call it in the loop."""
+        self._message(address, arguments, TERMINAL)
+
     def _message(self, address: str, arguments: list[Any], peer: Peer) -> None:
         if not self._allowed(peer):
             return
@@ -118,7 +124,10 @@ class Server:
             self._error(peer, 0, ValueError(sentence))
 
     def _allowed(self, peer: Peer) -> bool:
-        return not self.settings.allow or peer[0] in (*self.settings.allow, "127.0.0.1", "::1")
+        return not self.settings.allow or peer[0] in self._near()
+
+    def _near(self) -> tuple[str, ...]:
+        return (*self.settings.allow, "127.0.0.1", "::1", TERMINAL[0])
 
     def _take(self, command: Command, peer: Peer) -> None:
         """Answer at once, or put the command into the queue."""
@@ -201,6 +210,8 @@ class Server:
             return
         if await asyncio.to_thread(self.composer.refresh):
             self._say(peer, "model", self.composer.system, self.composer.weights[:12])
+        to = str(command.values.get("to", self.settings.to))
+        waiting.command = command = await self._delivery.resolved(command, to)
         values = dict(command.values)
         values.setdefault("seed", self._next_seed())
         values.setdefault("to", self.settings.to)
@@ -260,7 +271,9 @@ class Server:
         return self._seed
 
     def _say(self, peer: Peer, name: str, *values: Any) -> None:
-        if self._endpoint is not None:
+        if peer == TERMINAL and name != "progress":
+            self._told(" ".join(map(str, (name, *values))))
+        elif peer != TERMINAL and self._endpoint is not None:
             self._endpoint.send(f"/ostinato/{name}", values, peer)
 
     def _error(self, peer: Peer, number: int, error: Exception) -> None:
