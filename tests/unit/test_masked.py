@@ -14,6 +14,7 @@ from ostinato.models.masked.parts.blocks import block_lots
 from ostinato.models.masked.parts.bound import bound_of
 from ostinato.models.masked.parts.intervals import Intervals
 from ostinato.models.masked.parts.neighbors import FARTHEST, nearest
+from ostinato.models.masked.parts.relative import KEYS, Relative
 from ostinato.models.registry import build
 from ostinato.models.spec import PAD, ArraySpec
 from ostinato.representations.grid.grid import Grid
@@ -112,8 +113,11 @@ def test_the_bound_of_exact_conditionals_is_the_likelihood(monkeypatch):
         assert float(nats) == pytest.approx(float(truth), abs=0.06)
 
 
-def test_hidden_values_and_padding_are_not_seen(chorale):
-    model, piece = tiny(), rows(chorale)
+@pytest.mark.parametrize("relative", [False, True])
+def test_hidden_values_and_padding_are_not_seen(chorale, relative):
+    model, piece = tiny(relative=relative), rows(chorale)
+    for weight in model.relative.parameters() if relative else ():
+        torch.nn.init.normal_(weight, std=0.1)
     hidden = torch.zeros(1, len(piece), 4, dtype=torch.bool)
     hidden[0, 3:9, 1] = hidden[0, 20, :3] = True
     start = torch.zeros(1, dtype=torch.long)
@@ -318,6 +322,41 @@ def test_intervals_say_the_same_in_every_key():
     )
     assert torch.allclose(low[:, :-5], high[:, 5:], atol=1e-5)
     assert low.std() > 0.1
+
+
+def test_what_is_relative_says_the_same_in_every_key():
+    torch.manual_seed(0)
+    relative = Relative(spec_of(CELLS).voices, width=8, hidden=6)
+    for weight in relative.parameters():
+        torch.nn.init.normal_(weight)
+    cells = torch.randint(10, 30, (1, 12, 4))
+    cells[:, :, 3] = 0  # rests
+    hidden = torch.rand(cells.shape) < 0.5
+    y = torch.randn(int(hidden.sum()), 6)
+    found = []
+    for shift in (0, 5):
+        shown = (cells + shift * (cells > 0)).masked_fill(hidden, 47)
+        told = relative.told(shown, ~hidden, nearest(shown, ~hidden, 47))
+        inputs = relative.trunk_input(told), relative.cell_input(told, hidden)
+        found.append((*inputs, relative(y, told, hidden)))
+    (trunk, cell, low), (high_trunk, high_cell, high) = found
+    assert trunk.shape == (1, 12, 8)
+    assert torch.allclose(trunk, high_trunk, atol=1e-5)
+    assert torch.allclose(cell, high_cell, atol=1e-5)
+    assert torch.allclose(low[:, :-5], high[:, 5:], atol=1e-4)
+    assert min(part.std() for part in (trunk, cell, low)) > 0.1
+
+
+def test_the_key_follows_from_the_pitches_around():
+    relative = Relative(spec_of(CELLS).voices, width=8, hidden=6)
+    scale = torch.tensor([2, 4, 6, 7, 9, 11, 13]) + 1 + 12  # D major; 1 is the lowest C, 36
+    shown = scale.repeat(3)[None, :, None].expand(1, 21, 4)
+    known = torch.ones_like(shown, dtype=torch.bool)
+    keys = relative.told(shown, known, nearest(shown, known, 47)).keys_BTK
+    assert keys.shape == (1, 21, KEYS)
+    assert (keys.argmax(dim=-1) == 2).all()
+    nothing = relative.told(shown, ~known, nearest(shown, ~known, 47)).keys_BTK
+    assert torch.allclose(nothing, torch.full_like(nothing, 1 / KEYS))
 
 
 def test_whole_notes_of_one_voice_are_drawn_again(chorale):

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from ostinato.models.grids.parts.voices import GridConfig, GridModel
 from ostinato.models.masked.parts.intervals import Intervals
 from ostinato.models.masked.parts.neighbors import FARTHEST, Neighbors, nearest
+from ostinato.models.masked.parts.relative import Relative
 from ostinato.models.masked.parts.trunk import Trunk
 from ostinato.models.spec import PAD, ArraySpec, Given
 
@@ -37,7 +38,8 @@ class Config(GridConfig):
     width: D. voice_hidden: H, of the predictor of a cell. context: how many steps away a position
     sees others. expansion: inner width of a feed-forward, in widths. blocks: of so many pieces one
     is hidden in blocks in training, as for filling gaps (parts/blocks.py); 0: none, which learns
-    the bound alone.
+    the bound alone. relative: the network also sees and says intervals to known pitches
+    (parts/relative.py).
     """
 
     width: int = 160
@@ -47,6 +49,7 @@ class Config(GridConfig):
     context: int = 128
     expansion: int = 4
     blocks: int = 4
+    relative: bool = False
 
     def __post_init__(self) -> None:
         GridConfig.__post_init__(self)
@@ -91,6 +94,9 @@ class Model(GridModel):
         self.to_symbols = nn.Linear(hidden, self.symbols)
         self.to_copies = nn.Linear(hidden, 2)
         self.intervals = Intervals(spec.voices) if spec.voices else None
+        self.relative = (
+            Relative(spec.voices, width, hidden) if config.relative and spec.voices else None
+        )
         nn.init.normal_(self.clock.weight, std=0.1)
 
     def logits(
@@ -117,6 +123,8 @@ class Model(GridModel):
     ) -> Tensor:
         """What the trunk says of every cell, (B, T, W, H)."""
         x_BTD = self.cells(seen.shown_BTW, seen.around).sum(dim=2)
+        if self.relative:
+            x_BTD = x_BTD + self.relative.trunk_input(self.relative.told(*seen))
         x_BTD = self.conditioned(x_BTD + self.clock(self.places(rows_BTW, start_B)), given)
         y_BTD = self.trunk(x_BTD, rows_BTW[..., 0] != PAD)
         return self.to_voices(y_BTD).unflatten(-1, (len(self.columns_V), -1))
@@ -128,11 +136,16 @@ class Model(GridModel):
         through neighbors and intervals alone.
         """
         own_MH = self.own(seen.shown_BTW, seen.around, chosen_BTW)
+        told = self.relative.told(*seen) if self.relative else None
+        if self.relative and told:
+            own_MH = own_MH + self.relative.cell_input(told, chosen_BTW)
         y_MH = F.silu(self.norm(y_BTWH[chosen_BTW] + own_MH))
         logits_MS = self._with_copies(y_MH, seen.around, chosen_BTW)
         if self.intervals is None:
             return logits_MS
-        fits_MP = self.intervals(seen.shown_BTW, seen.known_BTW, seen.around, chosen_BTW)
+        fits_MP = self.intervals(*seen, chosen_BTW)
+        if self.relative and told:
+            fits_MP = fits_MP + self.relative(y_MH, told, chosen_BTW)
         lowest, pitches = self.intervals.lowest, self.intervals.pitches
         return logits_MS + F.pad(fits_MP, (lowest, self.symbols - lowest - pitches))
 

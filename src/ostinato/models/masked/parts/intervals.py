@@ -114,10 +114,7 @@ class Intervals(nn.Module):
         return fits_MC[:, torch.arange(self.pitches, device=places.device) % CLASSES]
 
     def _to_key(self, shown_BTW: Tensor, known_BTW: Tensor, places: Tensor) -> Tensor:
-        pitch_BTW = shown_BTW - self.lowest
-        heard_BTW = known_BTW & (pitch_BTW >= 0) & (pitch_BTW < self.pitches)
-        classes = F.one_hot(pitch_BTW.clamp(min=0) % CLASSES, CLASSES) * heard_BTW[..., None]
-        sums_BTC = _windowed(classes.sum(dim=2).float())
+        sums_BTC = classes_around(shown_BTW - self.lowest, known_BTW, self.pitches)
         shares_BTC = sums_BTC / (sums_BTC.sum(dim=2, keepdim=True) + FEW)
         batch_M, step_M, voice_M = places.unbind(1)
         steps_C = torch.arange(CLASSES, device=places.device)
@@ -126,8 +123,14 @@ class Intervals(nn.Module):
         return fits_MC[:, torch.arange(self.pitches, device=places.device) % CLASSES]
 
 
-def _windowed(values_BTC: Tensor) -> Tensor:
-    """Sums over AROUND steps on both sides, (B, T, C)."""
+def classes_around(pitch_BTW: Tensor, known_BTW: Tensor, pitches: int) -> Tensor:
+    """How many cells of each pitch class are known within AROUND steps, (B, T, C).
+
+    pitch_BTW: from the lowest; what is outside of [0, pitches) is none.
+    """
+    heard_BTW = known_BTW & (pitch_BTW >= 0) & (pitch_BTW < pitches)
+    classes = F.one_hot(pitch_BTW.clamp(min=0) % CLASSES, CLASSES) * heard_BTW[..., None]
+    values_BTC = classes.sum(dim=2).float()
     length = values_BTC.shape[1]
     total = F.pad(values_BTC.cumsum(dim=1), (0, 0, 1, 0))
     steps_T = torch.arange(length, device=values_BTC.device)
