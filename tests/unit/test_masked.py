@@ -1,6 +1,7 @@
 """Masked families: what is hidden stays unseen, the bound is a bound, kept cells are kept."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from ostinato.sampling.masked.decoding import Decoding
 from ostinato.sampling.masked.sampler import Sampler, _Painter, fill
 from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
 from ostinato.sampling.sampler import Job
+from ostinato.training.masked import Module
 
 BARS = Grid(lowest=36, highest=81, bars=True, end=True, meters=("3/4", "4/4"))
 CELLS = Grid(lowest=36, highest=81)
@@ -111,6 +113,24 @@ def test_the_bound_of_exact_conditionals_is_the_likelihood(monkeypatch):
         nats = bound_of(model, torch.tensor([[piece]]), None, draws=600).sum()
         truth = -joint[tuple(piece)].log()
         assert float(nats) == pytest.approx(float(truth), abs=0.06)
+
+
+@pytest.mark.parametrize("skew", [1.0, 1.5, 3.0])
+def test_the_objective_is_the_same_however_shares_are_drawn(monkeypatch, skew):
+    model = tiny(CELLS, skew=skew)
+
+    def squares(rows_BTW, shares_B, *_, **__):
+        return shares_B[:, None, None].square().expand(rows_BTW.shape)
+
+    monkeypatch.setattr(model, "bound", squares)
+    rows_BTW = torch.zeros(500, 1, 4, dtype=torch.long)
+    zeros = torch.zeros(500, dtype=torch.long)
+    batch = {"targets": rows_BTW, "start": zeros, "conditions": zeros[:, None]}
+    torch.manual_seed(0)
+    loss = Module.loss(SimpleNamespace(model=model), batch) / rows_BTW.numel()
+    assert float(loss) == pytest.approx(1 / 3, abs=0.005)
+    with pytest.raises(ValueError, match=r"skew=0\.5 must be at least 1"):
+        tiny(CELLS, skew=0.5)
 
 
 @pytest.mark.parametrize("relative", [False, True])

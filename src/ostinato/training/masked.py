@@ -28,12 +28,14 @@ class Module(Training):
         rows_BTW, start_B = batch["targets"], batch["start"]
         size = len(rows_BTW)
         spread_B = (torch.randperm(size) + torch.rand(size)) / size
-        shares_B = (1 - spread_B).to(rows_BTW.device)
+        skew = model.config.skew
+        shares_B = (1 - spread_B**skew).to(rows_BTW.device)
+        weights_B = (skew * spread_B ** (skew - 1)).to(rows_BTW.device)
         given = model.given(batch["conditions"])
         shape = (size, rows_BTW.shape[1], len(model.columns_V))
         lots_BTW = block_lots(*shape, model.config.blocks).to(rows_BTW.device)
-        loss = model.bound(rows_BTW, shares_B, start_B, given, lots_BTW=lots_BTW).sum()
-        return loss + model.bar_loss(batch)
+        nats_BTW = model.bound(rows_BTW, shares_B, start_B, given, lots_BTW=lots_BTW)
+        return (nats_BTW * weights_B[:, None, None]).sum() + model.bar_loss(batch)
 
     def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """The bound of whole pieces, under their conditions."""

@@ -38,8 +38,9 @@ class Config(GridConfig):
     width: D. voice_hidden: H, of the predictor of a cell. context: how many steps away a position
     sees others. expansion: inner width of a feed-forward, in widths. blocks: of so many pieces one
     is hidden in blocks in training, as for filling gaps (parts/blocks.py); 0: none, which learns
-    the bound alone. relative: the network also sees and says intervals to known pitches
-    (parts/relative.py).
+    the bound alone. skew: above 1, training draws more crops with much hidden and weighs them less,
+    which keeps the objective and lowers its variance. relative: the network also sees and says
+    intervals to known pitches (parts/relative.py).
     """
 
     width: int = 160
@@ -49,6 +50,7 @@ class Config(GridConfig):
     context: int = 128
     expansion: int = 4
     blocks: int = 4
+    skew: float = 1.0
     relative: bool = False
 
     def __post_init__(self) -> None:
@@ -58,6 +60,8 @@ class Config(GridConfig):
             raise ValueError(f"width={self.width} must be a multiple of twice heads={self.heads}")
         if self.blocks < 0:
             raise ValueError(f"blocks={self.blocks} cannot be negative; 0: none")
+        if self.skew < 1:
+            raise ValueError(f"skew={self.skew} must be at least 1")
 
 
 class Seen(NamedTuple):
