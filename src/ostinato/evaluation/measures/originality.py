@@ -63,6 +63,7 @@ def measure(context: Context) -> Result:
             unit=unit,
             reference=_mean(theirs[name], context.held_out.groups, context),
             label=label,
+            direction="lower" if name == "flagged" else "corpus",
             is_headline=name in HEADLINES,
         )
     return Result(
