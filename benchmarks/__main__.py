@@ -10,6 +10,8 @@ import time
 import warnings
 from pathlib import Path
 
+from ostinato.execution.commands import run_command
+
 THREADS = 2
 RESULTS = Path(__file__).parent / "results"
 KINDS = ["training", "sampling", "relative", "flex", "music", "variants", "corpora", "encoding"]
@@ -136,4 +138,4 @@ def as_row(race) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

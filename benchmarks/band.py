@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import OURS, Case, Race, in_turn
+from ostinato.execution.commands import run_command
 
 RESULTS = Path(__file__).parent / "results"
 CONF = Path(__file__).parents[1] / "conf/model"
@@ -227,4 +228,4 @@ def main() -> None:
 WRONG = ("failed", "other bars", "other roles", "empty", "collapsed")
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.corpus.store import iterate_corpus
+from ostinato.execution.commands import run_command
 from ostinato.generator import Generator
 from ostinato.metrics.bootstrap import mean_interval
 from ostinato.music.piece import Piece, cut
@@ -142,4 +143,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

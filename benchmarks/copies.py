@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 
+from ostinato.execution.commands import run_command
 from ostinato.normalization.copies import LEAST, NEAR, Sketches, keep_for, similar_groups
 
 PASSAGES = 1000  # of a piece, of which a sketch holds one in `keep`
@@ -69,4 +70,4 @@ def _peak() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

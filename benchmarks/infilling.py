@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ostinato.execution.commands import run_command
 from ostinato.files import write_json
 from ostinato.generator import Generator
 from ostinato.loading.tokens import TokenSet, open_tokens
@@ -214,4 +215,4 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -24,6 +24,8 @@ import numpy as np
 import soundfile
 import yaml
 
+from ostinato.execution.commands import run_command
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "listening.json"
 RATE, SECONDS, ITEMS, TRIALS = 44100, 12.0, 6, 6
@@ -202,4 +204,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

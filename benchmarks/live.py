@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.execution.commands import run_command
+
 THREADS = 2
 QPM = 120
 RESULTS = Path(__file__).parent / "results"
@@ -125,4 +127,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.corpora import ORIGIN, random_piece
+from ostinato.execution.commands import run_command
 
 COPIES = (1, 4, 16)
 FILES = 1000  # of one copy: a shard
@@ -85,4 +86,4 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

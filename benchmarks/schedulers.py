@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from statistics import fmean
 
+from ostinato.execution.commands import run_command
+
 RESULTS = Path(__file__).parent / "results"
 STEPS = (10, 25, 50, 100, 250)
 SHOWN = ("triads", "no_chord", "held", "stepwise", "parallel_fifths")
@@ -71,4 +73,4 @@ def cell(value) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

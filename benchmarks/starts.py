@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from ostinato.execution.commands import run_command
+
 HERE = Path(__file__).resolve().parents[1]
 
 
@@ -69,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

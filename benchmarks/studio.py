@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.execution.commands import run_command
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 CLICKED = """document.getElementById("play").addEventListener("click",
@@ -84,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

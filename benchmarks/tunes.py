@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.corpus.store import read_corpus
+from ostinato.execution.commands import run_command
 from ostinato.music.melody import steps
 from ostinato.normalization.alignment import Lines
 from ostinato.normalization.tunes import tune_groups
@@ -103,4 +104,4 @@ def _print_mixed(title: str, by: Mapping[str, object], other: Mapping[str, objec
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ostinato.execution.commands import run_command
+
 HERE = Path(__file__).parent
 
 
@@ -83,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -31,11 +31,12 @@ def main(config: dict[str, Any]) -> None:
     Request(**{key: config[key] for key in ("bars", "n", "seed")})
     files = [key for key in ("prompt", "end") if config[key]]
     by_hand.named(config, files)
-    from ostinato.generator import Generator
     from ostinato.readers.read import read_piece
 
-    generator = Generator.load(folder, config["device"])
     read = {key: read_piece(Path(config[key])) for key in files}
+    from ostinato.generator import Generator
+
+    generator = Generator.load(folder, config["device"])
     able, representation = generator.capabilities(), generator.representation
     request, remarks = by_hand.prepared(config, read, able, representation)
     for remark in remarks:

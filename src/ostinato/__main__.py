@@ -10,6 +10,8 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 
+from ostinato.execution.commands import run_command
+
 PACKAGE = Path(__file__).resolve().parent
 # the order of work; other scripts follow by name
 FIRST = ("download", "normalize", "encode", "reference", "train", "sample", "evaluate", "compare")
@@ -50,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

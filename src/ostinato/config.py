@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 
 from ostinato import arguments
 from ostinato.arguments import prepared
+from ostinato.execution.commands import PIPE_CLOSED
 from ostinato.settings import RENAMED
 from ostinato.usage import ASKED, usage
 
 Main = Callable[[dict[str, Any]], object]
 INTERRUPTED = 130
-PIPE_CLOSED = 141
 STAGE = re.compile(r"dvc repro (?:--\S+ )*(\w+)@([\w-]+)")
 LISTED = {"download": "datasets", "normalize": "datasets"}
 LISTED |= {"encode": "encodings", "reference": "encodings"}  # all others: systems
@@ -43,6 +43,7 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
                     print(usage(config_name, conf, about, sys.argv[1:]), flush=True)  # noqa: T201
                     return
                 _run(main, config_name, conf)
+                sys.stdout.flush()  # at its own end Python would report a closed pipe
             except BrokenPipeError:  # as of `| head`: nobody reads on
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(PIPE_CLOSED)

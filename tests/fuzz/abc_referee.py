@@ -18,6 +18,7 @@ from pathlib import Path
 
 import mido
 
+from ostinato.execution.commands import run_command
 from ostinato.files import DamagedFile
 from ostinato.readers.abc_lines import tunes_of
 from ostinato.readers.read import ReadOptions, read
@@ -95,4 +96,4 @@ def _abc2midi(lines: list[str]) -> Iterator[Note]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -18,6 +18,7 @@ import muspy
 import numpy as np
 from published import midi_files
 
+from ostinato.execution.commands import run_command
 from ostinato.files import DamagedFile
 from ostinato.readers.midi_check import music_notes, raw_notes
 from ostinato.readers.midi_events import read_events
@@ -62,4 +63,4 @@ def verdict(data: bytes) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -29,6 +29,7 @@ from balance_midi import Damaged
 from published import mirrored
 
 from ostinato.datasets.source import download, source_from
+from ostinato.execution.commands import run_command
 from ostinato.files import DamagedFile
 from ostinato.normalization.build import list_items
 from ostinato.normalization.normalize import NormalizeOptions, options_from
@@ -195,4 +196,4 @@ def show(accounts: dict[tuple[str, str], Account], most: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

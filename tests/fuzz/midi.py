@@ -20,6 +20,8 @@ from pathlib import Path
 from mutate import LIMIT_SECONDS, OPTIONS, Outcome, check, mutant, small_files
 from published import midi_files, mirrored
 
+from ostinato.execution.commands import run_command
+
 CHUNK = 250
 SEEDS_OF_A_PLACE = 200
 LARGEST_SEED = 200_000
@@ -97,4 +99,4 @@ def show(outcomes: list[tuple[int, Outcome]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

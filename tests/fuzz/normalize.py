@@ -18,6 +18,7 @@ from mutate import mutant, small_files
 from published import midi_files, mirrored
 
 from ostinato.corpus.store import read_pieces, read_rejected
+from ostinato.execution.commands import run_command
 from ostinato.execution.guard import Limits
 from ostinato.execution.parallel import Executor
 from ostinato.normalization.build import build_corpus
@@ -71,4 +72,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -13,13 +13,14 @@ import csv
 import itertools
 import json
 import math
-import sys
 from collections import defaultdict
 from itertools import combinations
 from pathlib import Path
 
 import mido
 import numpy as np
+
+from ostinato.execution.commands import run_command
 
 STEPS = 4  # in a quarter
 FIFTH, OCTAVE = 7, 0
@@ -226,4 +227,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -42,6 +42,7 @@ REFUSED = {
     "encode encoding=none": "unknown encoding 'none'",
     "generate weights=nowhere": "nowhere/model.json is missing",
     "generate weights={model} bars=-3": "bars=-3 and n=4 must be at least 1",
+    "generate weights={model} prompt=nowhere.mid": "nowhere.mid does not exist",
     "generate weights={model} task=vary": "task vary needs prompt: give prompt=<file>",
     "generate weights=nowhere bars=two": "bars='two' must be a whole number",
 }
@@ -141,3 +142,30 @@ def test_an_unknown_verb_names_the_nearest(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ostinato", "generat"])
     with pytest.raises(SystemExit, match="no verb 'generat'; did you mean generate"):
         main()
+
+
+@pytest.mark.parametrize("asked", ["print(1)", "print(1) or sys.exit(3)", "print(1, flush=True)"])
+def test_a_closed_pipe_ends_a_program_quietly(asked):
+    code = (
+        "import sys; from ostinato.execution.commands import run_command; sys.stdin.read();"
+        f"run_command(lambda: {asked})"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe
+    ) as ran:
+        ran.stdout.close()  # as `| head` does when it has seen enough
+        ran.stdin.close()
+        assert (ran.wait(), ran.stderr.read()) == (141, b"")
+
+
+def test_every_program_ends_quietly_when_its_pipe_closes():
+    folders = ("src/ostinato", "benchmarks", "tests/fuzz", "tests/independent")
+    programs = [
+        text
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        if '\nif __name__ == "__main__":' in (text := path.read_text())
+    ]
+    assert len(programs) > 20
+    assert [t for t in programs if "run_command(main)" not in t.rpartition("__main__")[2]] == []

@@ -92,6 +92,9 @@ def add(name: object, path: object, say: Say = SAY) -> None:
     target = config_file(name)
     if not target.parent.is_dir():
         raise ValueError(f"there is no {target.parent} here; run this in the project's folder")
+    taken = target.exists() and _source_of(target).get("kind")
+    if taken and taken != "folder":
+        raise ValueError(f"{target} exists already, of other files; choose another name")
     stored = _stored(given)
     contents = read_folder(name, given)
     text = TEMPLATE.format(
@@ -101,10 +104,9 @@ def add(name: object, path: object, say: Say = SAY) -> None:
         digest=sha256_json(_checksums(contents)),
     )
     if target.exists() and target.read_text(encoding="utf-8") != text:
-        update = f", or, if its folder has changed: python pipelines/download.py update={name}"
         raise ValueError(
-            f"{target} exists already with other contents; choose another name"
-            f"{update if _source_of(target).get('kind') == 'folder' else ''}"
+            f"{target} exists already with other contents; choose another name, or, if its folder "
+            f"has changed: python pipelines/download.py update={name}"
         )
     write_text(target, text)
     say(f"{target}: {contents.counts()}")

@@ -10,12 +10,12 @@ count. Modules found by name are in FOUND.
 import argparse
 import ast
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ostinato.execution.commands import run_command
 from ostinato.files import sha256_file, write_json
 
 # how to run: never changes a result, apart from the guard, which says why a file was rejected
@@ -301,4 +301,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ostinato.execution.commands import run_command
+
 PLACES = {  # folders whose entries bear names, and the key of params.yaml that lists the names
     "data/raw": "datasets",
     "data/corpus": "datasets",
@@ -68,4 +70,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.execution import plan as planning
+from ostinato.execution.commands import run_command
 from ostinato.execution.plan import Schedule, Task, clock
 
 GRACE_SECONDS = 30.0  # between asking a stage to stop and killing it
@@ -224,6 +225,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        run_command(main)
     except KeyboardInterrupt:  # before anything was started
         sys.exit(INTERRUPTED)

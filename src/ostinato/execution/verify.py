@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ostinato.execution.commands import run_command
 from ostinato.execution.machine import MADE_ON, described, made_on, this_kind
 from ostinato.execution.tolerances import Deviation, deviations, figures
 
@@ -180,4 +181,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -104,12 +104,12 @@ def read_piece(path: Path, options: ReadOptions | None = None) -> Piece:
 
 
 def _kind(path: Path, options: ReadOptions) -> str:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
     kind = options.reader or _BY_SUFFIX.get(path.suffix.lower(), "")
     if not kind:
         known = ", ".join(SUFFIXES)
         raise ValueError(f"{path} is of an unknown kind {path.suffix.lower()!r}; known are {known}")
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
     return kind
 
 
