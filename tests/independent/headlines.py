@@ -24,6 +24,8 @@ from ostinato.execution.commands import run_command
 
 STEPS = 4  # in a quarter
 FIFTH, OCTAVE = 7, 0
+BAR, HELD = 4, 1.5  # quarters
+RUN = 4  # sonorities of the shortest passage
 STEPPED = 2  # test pieces that the model is stepped through
 
 
@@ -139,6 +141,85 @@ def ends_on_triad(voices, starts):
     return end - last >= 1 and (last - bar) % 1 == 0 and full in ({0, 3, 7}, {0, 4, 7})
 
 
+def sonorities(voices):
+    """(onset, end): of what sounds from an onset to the next one of any voice."""
+    onsets = sorted({on for voice in voices for on, _, _ in voice})
+    end = max(off for voice in voices for _, off, _ in voice)
+    return list(itertools.pairwise([*onsets, end]))
+
+
+def is_root_position(pitches):
+    """Whether they are a major or minor triad over its root; the fifth may be missing."""
+    return {(p - min(pitches)) % 12 for p in pitches} | {7} in ({0, 3, 7}, {0, 4, 7})
+
+
+def cadences(pieces, bars):
+    """Dominants that resolve into a triad in root position on a beat, and steps in all."""
+    found = steps = 0
+    for voices, starts in zip(pieces, bars, strict=True):
+        steps += round(max(off for voice in voices for _, off, _ in voice) * STEPS)
+        for on, end in sonorities(voices):
+            now, before = classes_at(voices, on), classes_at(voices, on - 1 / STEPS)
+            beat = on - max((start for start in starts if start <= on), default=0.5)
+            if end - on < 1 or beat % 1 or not before or not is_root_position(now):
+                continue
+            above = {(p - min(before)) % 12 for p in before}
+            falls = (min(now) - min(before)) % 12 == 5
+            found += falls and 4 in above and above <= {0, 4, 7, 10}
+    return found, steps
+
+
+def phrases(pieces):
+    """Distances between held chords that are whole bars of four quarters, and all of a bar."""
+    gaps = []
+    for voices in pieces:
+        held = [on for on, end in sonorities(voices) if end - on >= HELD]
+        gaps += [after - on for on, after in itertools.pairwise(held) if after - on >= BAR]
+    return sum(gap % BAR == 0 for gap in gaps), len(gaps)
+
+
+def begins(voices):
+    """What begins together: [(onset, sorted pitches)]."""
+    found = defaultdict(list)
+    for voice in voices:
+        for on, _, pitch in voice:
+            found[on].append(pitch)
+    return [(on, sorted(found[on])) for on in sorted(found)]
+
+
+def runs(chords):
+    """Every run of RUN sonorities in no key and at no tempo."""
+    for start in range(len(chords) - RUN + 1):
+        part = chords[start : start + RUN]
+        low, first = part[0][1][0], part[1][0] - part[0][0]
+        gaps = tuple(round((b[0] - a[0]) / first, 6) for a, b in itertools.pairwise(part))
+        yield tuple(frozenset(p - low for p in pitches) for _, pitches in part), gaps
+
+
+def training_runs(folder, codec):
+    """The runs of all training pieces, from the rows of their voices."""
+    tokens, index = np.load(folder / "train/tokens.npy"), np.load(folder / "train/index.npz")
+    words = [w.removeprefix("pitch_") for w in codec["vocabulary"]]
+    pitch_of = np.array([int(w) if w.isdigit() else -1 for w in words])
+    known, start = set(), 0
+    for length in index["length"].tolist():
+        cells = pitch_of[tokens[start : start + length, codec["structure"]["voice_columns"]]]
+        before = np.vstack([np.full_like(cells[:1], -1), cells[:-1]])
+        rows = [(n, cells[n, (cells[n] != before[n]) & (cells[n] >= 0)]) for n in range(length)]
+        chords = [(n / STEPS, sorted(pitches.tolist())) for n, pitches in rows if len(pitches)]
+        known.update(runs(chords))
+        start += length
+    return known
+
+
+def copied_share(voices, known):
+    """Notes in any run that training pieces have, as a share of all notes."""
+    chords = begins(voices)
+    shared = {n + k for n, run in enumerate(runs(chords)) if run in known for k in range(RUN)}
+    counts = [len(pitches) for _, pitches in chords]
+    return sum(counts[n] for n in shared) / sum(counts)
+
+
 def stepped_nats(model_folder, tokens_folder, codec):
     """Nats per sub-token of the shortest test pieces, one sub-token after the other."""
     import torch
@@ -164,6 +245,26 @@ def stepped_nats(model_folder, tokens_folder, codec):
                     model.push(state, torch.tensor([row[column]]))
         found[str(index["piece"][number])] = total / piece.size
     return found
+
+
+def music(pieces, bars, known):
+    """Figures of the excerpts by name, each with its measure and its name there."""
+    fifths, octaves, together = parallels(pieces)
+    chords, beats = triads(pieces, bars)
+    arrivals, steps = cadences(pieces, bars)
+    whole, gaps = phrases(pieces)
+    shares = [copied_share(voices, known) for voices in pieces]
+    ends = [max(off for voice in piece for _, off, _ in voice) for piece in pieces]
+    notes = [sum(map(len, piece)) / end for piece, end in zip(pieces, ends, strict=True)]
+    found = {
+        "parallel fifths": (1000 * fifths / together, "part_writing", "parallel_fifths"),
+        "parallel octaves": (1000 * octaves / together, "part_writing", "parallel_octaves"),
+        "triads": (chords / beats, "part_writing", "triads"),
+        "cadences in 16 bars": (64 * STEPS * arrivals / steps, "form", "cadences"),
+        "copied share": (sum(shares) / len(shares), "originality", "copied_share"),
+        "notes a quarter": (sum(notes) / len(notes), "features", "note_density"),
+    }
+    return found | ({"phrases": (whole / gaps, "form", "phrases")} if gaps else {})
 
 
 def main():
@@ -199,19 +300,13 @@ def main():
     ]
     pieces = [cut_voices(voices, quarters) for voices, _ in long]
     compare("samples compared", len(pieces), details["samples"]["compared"])
-    fifths, octaves, together = parallels(pieces)
-    compare("parallel fifths", 1000 * fifths / together, figure("part_writing", "parallel_fifths"))
-    compare(
-        "parallel octaves", 1000 * octaves / together, figure("part_writing", "parallel_octaves")
-    )
-    found, heard = triads(pieces, [bars[row["id"]] for _, row in long])
-    compare("triads", found / heard, figure("part_writing", "triads"))
+    starts = [bars[row["id"]] for _, row in long]
+    known = training_runs(tokens, codec)
+    for name, (ours, measure, key) in music(pieces, starts, known).items():
+        compare(name, ours, figure(measure, key))
     closed = [ends_on_triad(voices, bars[row["id"]]) for voices, row in wholes if row["ended"]]
     if closed:
         compare("ends on a triad", sum(closed) / len(closed), figure("form", "last_sonority"))
-    ends = [max(off for voice in piece for _, off, _ in voice) for piece in pieces]
-    notes = [sum(map(len, piece)) / end for piece, end in zip(pieces, ends, strict=True)]
-    compare("notes a quarter", sum(notes) / len(notes), figure("features", "note_density"))
     columns = defaultdict(dict)
     with Path("evaluation", system, "pieces.csv").open(newline="") as file:
         for row in csv.DictReader(file):
