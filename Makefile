@@ -12,9 +12,10 @@ export DVC_NO_ANALYTICS := 1
 export HF_HUB_OFFLINE := 1
 export GOMP_SPINCOUNT := 20000
 export PYTHONWARNINGS := ignore
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
-.PHONY: help setup quick repro verify renders tidy test test-fast check ui studio listen sweep bench clean lock docs
+.PHONY: help setup quick repro verify renders tidy test types tests test-fast check ui studio listen sweep bench clean lock docs
 
 help: ## list all targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -57,11 +58,19 @@ docs: setup $(VENV)/docs ## build the documentation site into site/, with strict
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 	@echo "open site/index.html"
 
-test: setup $(VENV)/executors $(VENV)/docs check ## format, lint, types and all tests
+test: setup $(VENV)/executors $(VENV)/docs ## format, lint, types and all tests
+	ruff format --check .
+	ruff check .
+	@$(MAKE) --no-print-directory -j 2 types tests
+
+types:
+	mypy
+
+tests:
 	python -m pytest -n 2 --dist worksteal
 
-test-fast: setup ## the unit tests that start no process and train little, on fewer random pieces
-	python -m pytest -n 2 --dist worksteal --hypothesis-profile fast -m "not slow and not starts" tests/unit
+test-fast: setup ## some of all unit tests, in less than a minute: short ones, fewer cases and random pieces of each
+	python -m pytest -n 2 --dist worksteal --hypothesis-profile fast -m "not slow and not starts and not long" tests/unit
 
 check: setup ## format, lint and types only
 	ruff format --check .

@@ -1,10 +1,12 @@
 """What tests share: global state put back, a seeded corpus, its tokens, a tiny trained model."""
 
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,21 +29,36 @@ STARTS = {
     "train",
     "model_folder",
     "script",
+    "forked",
     "run_script",
     "built",
     "laboratory",
     "fitted",
     "overfitted",
 }
+FEW = 2  # cases of a test that `make test-fast` tries
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.register_profile("fast", max_examples=5, deadline=None)  # of `make test-fast`
 settings.load_profile("patient")
 
 
-def pytest_collection_modifyitems(items):
+gc.disable()  # until all is imported, which no collection needs to look through again
+
+
+def pytest_collection_finish():
+    gc.enable()
+    gc.freeze()
+
+
+def pytest_collection_modifyitems(config, items):
+    cases = Counter()
     for item in items:
         if STARTS & set(getattr(item, "fixturenames", ())):
             item.add_marker("starts")
+        function = item.nodeid.partition("[")[0]
+        cases[function] += 1
+        if cases[function] > FEW and config.getoption("--hypothesis-profile") == "fast":
+            item.add_marker("long")
 
 
 @pytest.fixture(autouse=True)
@@ -212,15 +229,52 @@ def script(project):
 
 
 @pytest.fixture
-def run_script(script):
-    """Run a script to its end: (exit status, stdout, stderr)."""
+def forked(project, tmp_path_factory):
+    """Run a Python file, by default a script of pipelines/ in the project, without imports anew."""
+    from forked import Script
 
-    def run(name, *arguments, **options):
-        process = script(name, *arguments, **options)
+    printed, begun = tmp_path_factory.mktemp("printed"), []
+
+    def start(name, *arguments, cwd=project, **variables):
+        path = name if Path(name).suffix else ROOT / "pipelines" / f"{name}.py"
+        variables = {"DVC_ROOT": str(cwd)} | variables
+        process = Script(path, arguments, cwd, variables, printed / str(len(begun)))
+        process.start()
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        process.kill()
+
+
+@pytest.fixture
+def run_script(script, forked):
+    """Run a script to its end, started anew only with a wrapper: (exit status, stdout, stderr)."""
+
+    def run(name, *arguments, wrapper=(), **options):
+        if wrapper:
+            process = script(name, *arguments, wrapper=wrapper, **options)
+        else:
+            process = forked(name, *arguments, **options)
         out, err = process.communicate(timeout=300)
         return process.returncode, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A database of runs whose tables exist: making them takes seconds."""
+    from ostinato.tracking.store import SWITCH, open_store
+
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.delenv(SWITCH, raising=False)
+        open_store()
+    return folder / "mlflow.db"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A training that is killed or interrupted, beside one left alone."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -33,7 +32,8 @@ ROLES = {"kind": "roles", "roles": list(VOICES), "order": list(VOICES), "meters"
 ROLES |= {"registers": {voice: [36, 96] for voice in VOICES}, "several": "merge"}
 UNET = {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.1}
 SMALL = {"width": 16, "layers": 1, "heads": 2, "dropout": 0.1}
-OTHERS = {  # a micro size of each other paradigm, and what it learns on
+OTHERS = {  # a micro size of a family of each paradigm, and what it learns on
+    "gpt": (BARS, SMALL | {"voice_hidden": 8, "context": 24}),
     "absorbing": (BARS, SMALL | {"voice_hidden": 16}),
     "ddpm": (BARS, UNET),
     "audio_ddpm": (MEL, UNET | {"patch": 2}),
@@ -49,14 +49,13 @@ OTHERS = {  # a micro size of each other paradigm, and what it learns on
 @pytest.fixture(scope="module")
 def start(tokens):
     """Start a training in a process of its own, forked from one that has imported all it needs."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ostinato.training.fit"])
+    from forked import CONTEXT
 
     def start(settings, out, resume_root, tokens=tokens, track=None):
         from ostinato.training.fit import fit
 
         options = {"trainer_options": CPU, "resume_root": resume_root, "track": track}
-        process = context.Process(target=fit, args=(settings, tokens, out), kwargs=options)
+        process = CONTEXT.Process(target=fit, args=(settings, tokens, out), kwargs=options)
         process.start()
         return process
 
@@ -84,15 +83,15 @@ def kill_later(process, resume_root, after, seconds):
     return saved_step(resume_root)
 
 
-@pytest.mark.parametrize("family", ["lstm", "gpt"])
 def test_a_training_that_is_killed_twice_ends_with_the_very_same_model(
-    settings_of, start, tmp_path, family
+    settings_of, start, tmp_path
 ):
-    settings = settings_of(family, steps=240, validate_every=8)
+    """At any moment; what each family keeps of its own is in the test below."""
+    settings = settings_of("lstm", steps=240, validate_every=8)
     whole = start(settings, tmp_path / "whole", tmp_path / "elsewhere")
     whole.join()
     assert whole.exitcode == 0
-    moment = random.Random(family)
+    moment = random.Random("lstm")
     step, resume = -1, tmp_path / "resume"
     for _ in range(2):
         process = start(settings, tmp_path / "model", resume)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import socket
 import time
 
@@ -30,6 +31,7 @@ MODELS = {
     "gpt": ("model=gpt/small", "model.heads=2"),
 }
 FSDP = ("trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2")
+ALONE = ("trainer=cpu",)
 PARTS = ("trainer=ddp_cpu", "trainer.micro_batch=1")
 # sums are taken in another order: losses may differ in the last digits that are written
 NEAR = 2e-5
@@ -48,37 +50,58 @@ def result(folder):
 
 
 @pytest.fixture
-def trained(run_script, project):
-    """Train to the end; the curve and the weights."""
+def begin(forked, project):
+    """Begin a training in a process, or in two that are told what torchrun tells its two."""
 
-    def train(family, trainer, name, cwd=project, **options):
-        out = f"models/{name}"
+    def begin(family, trainer, out, cwd=project):
         given = arguments(family, trainer, out)
-        code, printed, err = run_script("train", *given, cwd=cwd, **options)
-        assert code == 0, f"exit status {code}\n{err}"
-        assert printed.count("best ") == 1, "one process reports"
-        assert list((cwd / ".cache" / "resume").iterdir()) == []
-        return result(cwd / out)
+        if trainer == ALONE:
+            return [forked("train", *given, cwd=cwd)]
+        same = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
+        same |= {"TORCHELASTIC_RUN_ID": "here", "MASTER_ADDR": "127.0.0.1"}
+        same["MASTER_PORT"] = free_port()
+        return [
+            forked("train", *given, cwd=cwd, RANK=rank, LOCAL_RANK=rank, **same) for rank in "01"
+        ]
+
+    return begin
+
+
+def ended(processes, folder):
+    """The curve and the weights of a training, once all of its processes have ended."""
+    ends = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), ends
+    assert sum(printed.count("best ") for printed, _ in ends) == 1, "one process reports"
+    return result(folder)
+
+
+@pytest.fixture
+def launched(script, project):
+    """Train to the end as a user starts it; the curve and the weights."""
+
+    def train(trainer, name, **options):
+        out = f"models/{name}"
+        folder = ended(
+            [script("train", *arguments("lstm", trainer, out), **options)], project / out
+        )
+        assert list((project / ".cache" / "resume").iterdir()) == []
+        return folder
 
     return train
 
 
 @pytest.fixture(scope="module")
 def alone(make_project, tmp_path_factory):
-    """Where the models of one process are, each trained for the first test that asks for it."""
+    """Where the model of one process is, trained for the first test that asks for it."""
     return make_project(tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture
-def one(trained, alone):
+def one(begin, alone):
     """The result of one process."""
-
-    def one(family):
-        if not (alone / "models" / family).exists():
-            trained(family, ("trainer=cpu",), family, cwd=alone)
-        return result(alone / "models" / family)
-
-    return one
+    if not (alone / "models/lstm").exists():
+        ended(begin("lstm", ALONE, "models/lstm", cwd=alone), alone / "models/lstm")
+    return result(alone / "models/lstm")
 
 
 def assert_same(one, other):
@@ -94,10 +117,9 @@ def assert_same(one, other):
         assert other_weights[name] == pytest.approx(value, abs=1e-3), name
 
 
-def test_weights_in_shares_end_with_the_loss_curve_of_one_process(trained, one):
-    """In parts as well; gpt's shares are in the test of kills."""
-    shares = trained("lstm", (*FSDP, "trainer.micro_batch=1"), "shares")
-    assert_same(one("lstm"), shares)
+def test_weights_in_shares_end_with_the_loss_curve_of_one_process(launched, one):
+    """In parts as well, its second process started by Lightning; gpt's are in the test of kills."""
+    assert_same(one, launched((*FSDP, "trainer.micro_batch=1"), "shares"))
 
 
 def free_port():
@@ -106,13 +128,13 @@ def free_port():
         return str(found.getsockname()[1])
 
 
-def test_torchrun_starts_the_same_training(trained, one):
+def test_torchrun_starts_the_same_training(launched, one):
     """In two parts a process; in one part for each: the test of SLURM."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    assert_same(one("lstm"), trained("lstm", PARTS, "torchrun", wrapper=torchrun))
+    assert_same(one, launched(PARTS, "torchrun", wrapper=torchrun))
 
 
-def test_slurm_starts_the_same_training(one, script, project):
+def test_slurm_starts_the_same_training(one, forked, project):
     """What srun tells its tasks, told to two processes."""
     job = {
         "SLURM_JOB_ID": "4711",
@@ -127,35 +149,26 @@ def test_slurm_starts_the_same_training(one, script, project):
     given = arguments(
         "lstm", ("trainer=slurm", "trainer.accelerator=cpu", "trainer.devices=2"), "m"
     )
-    tasks = [script("train", *given, **job, SLURM_PROCID=rank, SLURM_LOCALID=rank) for rank in "01"]
-    ends = [task.communicate(timeout=300) for task in tasks]
-    assert [task.returncode for task in tasks] == [0, 0], ends
-    assert [printed.count("best ") for printed, _ in ends] == [1, 0]
-    assert_same(one("lstm"), result(project / "m"))
-
-
-def kill_all(process):
-    import psutil
-
-    for one in (*psutil.Process(process.pid).children(recursive=True), process):
-        one.kill()
-    process.communicate(timeout=60)
+    tasks = [forked("train", *given, **job, SLURM_PROCID=rank, SLURM_LOCALID=rank) for rank in "01"]
+    assert_same(one, ended(tasks, project / "m"))
+    assert [task.communicate()[0].count("best ") for task in tasks] == [1, 0]
 
 
 @pytest.mark.parametrize("trainer", [PARTS, FSDP], ids=["ddp", "fsdp"])
-def test_several_processes_go_on_from_a_kill_to_the_very_same_model(
-    trained, script, project, trainer
-):
-    whole, expected = trained("gpt", trainer, "whole")
-    process = script("train", *arguments("gpt", trainer, "models/killed"))
+def test_several_processes_go_on_from_a_kill_to_the_very_same_model(begin, project, trainer):
+    whole, expected = ended(begin("gpt", trainer, "models/whole"), project / "models/whole")
+    processes = begin("gpt", trainer, "models/killed")
     deadline, found = time.monotonic() + 120, []
-    while not found and time.monotonic() < deadline and process.poll() is None:
+    while not found and time.monotonic() < deadline and processes[0].is_alive():
         time.sleep(0.005)
         found = list((project / ".cache" / "resume").glob("*/resume.json"))
-    assert process.poll() is None, "the training ended before it could be killed"
-    kill_all(process)
+    for process in processes:
+        process.kill()
+        process.join()
+    assert processes[0].exitcode == -signal.SIGKILL, "it ended before it could be killed"
     reached = json.loads(found[0].read_text())["step"]
     assert 0 < reached < STEPS
-    curve, weights = trained("gpt", trainer, "killed")
+    curve, weights = ended(begin("gpt", trainer, "models/killed"), project / "models/killed")
+    assert list((project / ".cache" / "resume").iterdir()) == []
     assert curve == whole
     assert all((weights[name] == value).all() for name, value in expected.items())

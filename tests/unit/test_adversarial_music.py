@@ -129,6 +129,7 @@ def test_a_training_that_broke_goes_on_to_the_very_same_model(folder, tmp_path):
     assert "divergence" in card["loss_unit"]
 
 
+@pytest.mark.long
 def test_the_critic_takes_more_steps_than_the_generator_and_a_state_keeps_both(
     folder, tmp_path, monkeypatch
 ):
@@ -188,6 +189,7 @@ def test_a_kept_hold_always_has_a_note_to_hold(chorale):
     assert (made[free[3], 1:][~held] == 0).all()
 
 
+@pytest.mark.long
 def test_a_prompt_goes_on_and_pieces_depend_on_their_seeds_alone(chorale):
     sampler, piece = Sampler(tiny(), BARS), chorale(2, bars=3)
     request = Request(task=Continue(piece, 2), bars=4, min_bars=4)

@@ -106,12 +106,14 @@ def test_formats_whose_bytes_differ_between_runs_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_render_writes_sound_and_picture(tmp_path):
     paths = render(chorale(), tmp_path, "one")
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     assert soundfile.info(paths[0]).duration == pytest.approx(4.5, abs=0.15)
 
 
+@pytest.mark.long
 def test_pictures_repeat_their_bytes_and_show_the_notes(tmp_path):
     piece = chorale()
     other = chorale(notes=piece.notes[:-1])

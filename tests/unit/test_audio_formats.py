@@ -11,6 +11,7 @@ from ostinato.readers.read import read_piece
 from ostinato.representations.mel.mel import Mel
 
 
+@pytest.mark.long
 def test_every_format_holds_the_piece_under_one_name(chorale, tmp_path):
     piece = chorale(1, bars=1)
     assert write_formats(piece, tmp_path, "a", check_formats(FORMATS)) == {}

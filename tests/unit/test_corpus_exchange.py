@@ -1,10 +1,7 @@
 """A corpus opens as muspy.Music and is exported to files that MusPy's own classes open."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import muspy
 import numpy as np
@@ -22,7 +19,6 @@ from ostinato.music.write import write_midi
 from ostinato.normalization.build import build_corpus
 from ostinato.normalization.normalize import NormalizeOptions
 
-ROOT = Path(__file__).parents[2]
 NAMES = ("a", "b.1", "c (live)", "c #live#", "d", "e", "f", "g")
 
 
@@ -42,6 +38,7 @@ def corpus(tmp_path_factory, chorale):
     return folder / "songs"
 
 
+@pytest.mark.long
 def test_it_iterates_as_often_as_one_likes(corpus):
     entries = read_corpus(corpus)
     opened = MuspyCorpus(corpus)
@@ -172,21 +169,16 @@ def test_each_kind_of_loss_is_counted(chorale):
     assert unsaid(piece, piece) == {}
 
 
-def run_export(folder, *arguments):
-    command = [sys.executable, str(ROOT / "pipelines" / "export.py"), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.slow
-def test_the_script_says_what_it_wrote_and_what_is_wrong(corpus, tmp_path):
-    (tmp_path / "data" / "corpus").mkdir(parents=True)
-    (tmp_path / "data" / "corpus" / "bach").symlink_to(corpus)
-    done = run_export(tmp_path, "dataset=bach", "format=midi")
-    assert done.returncode == 0, done.stderr
-    assert "licence: CC0\nexports/bach/midi: " in done.stdout
-    assert "not in the files: source, 2 of 2 pieces" in done.stdout
-    assert len(list((tmp_path / "exports/bach/midi/pieces").rglob("*.mid"))) == len(NAMES)
-    wrong = run_export(tmp_path, "format=abc")
-    assert wrong.stderr == "error: format=abc is unknown; valid: muspy, midi, musicxml\n"
-    missing = run_export(tmp_path, "dataset=pop909")
-    assert "make it with: dvc repro normalize@pop909" in missing.stderr
+def test_the_script_says_what_it_wrote_and_what_is_wrong(corpus, project, run_script):
+    (project / "data" / "corpus").mkdir()
+    (project / "data" / "corpus" / "bach").symlink_to(corpus)
+    code, out, err = run_script("export", "dataset=bach", "format=midi")
+    assert code == 0, err
+    assert "licence: CC0\nexports/bach/midi: " in out
+    assert "not in the files: source, 2 of 2 pieces" in out
+    assert len(list((project / "exports/bach/midi/pieces").rglob("*.mid"))) == len(NAMES)
+    _, _, err = run_script("export", "format=abc")
+    assert err == "error: format=abc is unknown; valid: muspy, midi, musicxml\n"
+    _, _, err = run_script("export", "dataset=pop909")
+    assert "make it with: dvc repro normalize@pop909" in err

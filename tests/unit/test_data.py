@@ -60,6 +60,7 @@ def origins(tokens, start, targets):
     return found
 
 
+@pytest.mark.long
 def test_every_crop_is_a_window_of_a_transposed_piece(tokens, rows):
     part = tokens.splits["train"]
     seen = set()

@@ -54,6 +54,7 @@ def bring(name="mine"):
     return download(name, source_from(name, settings["source"]), Path("data/raw") / name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["my songs", "a[1]*", "plain"])
 def test_a_folder_of_the_project_is_ignored_by_git_once_it_is_added(project, name):
     def git(*arguments):
@@ -76,6 +77,7 @@ def test_a_folder_of_the_project_is_ignored_by_git_once_it_is_added(project, nam
     assert (project / ".gitignore").read_text() == text
 
 
+@pytest.mark.long
 def test_a_folder_outside_of_the_project_changes_no_gitignore(project):
     (project / ".git").mkdir()
     added()
@@ -88,6 +90,7 @@ def test_what_is_added_is_what_can_be_read():
     assert set(own.KINDS_OF_MUSIC) == set(SUFFIXES)
 
 
+@pytest.mark.long
 def test_a_folder_becomes_a_dataset_of_its_music_alone(project):
     said = added()
     assert "conf/dataset/mine.yaml: 1 ABC, 5 MIDI, 2 MusicXML, 2 kern" in said
@@ -105,6 +108,7 @@ def test_a_folder_becomes_a_dataset_of_its_music_alone(project):
     assert (project.parent / "music" / "one.mid").stat().st_nlink == 1, "a copy, no link"
 
 
+@pytest.mark.long
 def test_the_file_says_the_same_in_both_dialects_of_yaml(project):
     (project.parent / "music").rename(project.parent / 'été: "a" #1')
     added(path='../été: "a" #1')
@@ -114,6 +118,7 @@ def test_the_file_says_the_same_in_both_dialects_of_yaml(project):
     bring()
 
 
+@pytest.mark.long
 def test_an_absolute_path_is_said_to_be_of_this_machine(project):
     assert "works on this machine only" in added(
         "here", str(project.parent / "music" / "Deep" / "..")
@@ -124,6 +129,7 @@ def test_an_absolute_path_is_said_to_be_of_this_machine(project):
     bring("here")
 
 
+@pytest.mark.long
 def test_a_change_is_refused_with_its_remedy_and_updated(project):
     added()
     bring()
@@ -146,6 +152,7 @@ def test_a_change_is_refused_with_its_remedy_and_updated(project):
     assert said[-1].startswith("conf/dataset/mine.yaml: nothing has changed")
 
 
+@pytest.mark.long
 def test_what_is_no_music_may_change(project):
     added()
     first = bring()
@@ -154,6 +161,7 @@ def test_what_is_no_music_may_change(project):
     assert bring() == first
 
 
+@pytest.mark.long
 def test_adding_again_changes_nothing_and_another_folder_is_refused(project):
     added()
     text = Path("conf/dataset/mine.yaml").read_text()
@@ -203,6 +211,7 @@ def test_elsewhere_than_in_a_project_nothing_is_written(project, monkeypatch):
         added(path="music")
 
 
+@pytest.mark.long
 def test_links_to_folders_are_not_followed_and_names_are_text(project):
     music = project.parent / "music"
     (music / "loop").symlink_to(music)

@@ -39,6 +39,7 @@ def look(folder):
     return recommend.look(sorted(folder.glob("*.mid")), CONF)
 
 
+@pytest.mark.long
 def test_drums_are_kept_and_what_others_leave_out_is_named(folder):
     fits, looked, unread = look(folder)
     assert (looked, unread) == (2, 1)
@@ -51,12 +52,14 @@ def test_drums_are_kept_and_what_others_leave_out_is_named(folder):
     assert "pitch" not in fits
 
 
+@pytest.mark.long
 def test_parts_stay_apart_where_as_many_notes_are_kept(tmp_path, chorale):
     tracks = [("One", 24, False), ("Two", 24, False)]  # two guitars are one voice of a band
     write_midi(tmp_path / "duo.mid", piece_of(chorale, tracks, (30, 30)))
     assert next(iter(look(tmp_path)[0])) == "tracks"
 
 
+@pytest.mark.long
 def test_every_note_is_kept_or_left_out_by_reason(tmp_path, chorale):
     rng = np.random.default_rng(0)
     tracks = [(f"T{n}", int(rng.integers(0, 128)), n == 3) for n in range(18)]
@@ -66,6 +69,7 @@ def test_every_note_is_kept_or_left_out_by_reason(tmp_path, chorale):
     assert dict(fits["tracks"].left_out) == {"file set aside, too many tracks": fits["band"].total}
 
 
+@pytest.mark.long
 def test_a_large_folder_is_sampled_evenly(tmp_path, chorale, monkeypatch):
     monkeypatch.setattr(recommend, "MOST_FILES", 3)
     for number in range(10):
@@ -76,6 +80,7 @@ def test_a_large_folder_is_sampled_evenly(tmp_path, chorale, monkeypatch):
     assert fits == whole
 
 
+@pytest.mark.long
 def test_add_says_it_and_writes_the_line(folder, tmp_path, monkeypatch):
     project = tmp_path / "project"
     (project / "conf" / "dataset").mkdir(parents=True)

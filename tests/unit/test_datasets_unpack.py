@@ -254,7 +254,8 @@ def test_a_file_that_is_no_archive_or_half_of_one_is_damaged(tmp_path, kind):
             unpack(whole, kind, tmp_path / "out", Layout(limit=LIMIT))
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=3 * settings.default.max_examples // 2, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(sorted(MAKERS)))
 def test_no_damage_to_an_archive_is_a_crash(data, kind):
     """Any flipped bytes and any cut end in files below the folder or in one of two errors."""
@@ -279,7 +280,8 @@ def test_no_damage_to_an_archive_is_a_crash(data, kind):
 NAMES = st.text("abcé-_ (", min_size=1, max_size=4).map(lambda name: f"{name.strip() or 'x'}.mid")
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.long
+@settings(max_examples=min(20, settings.default.max_examples), deadline=None)
 @given(
     files=st.dictionaries(st.tuples(st.sampled_from(["p", "q/r"]), NAMES), st.binary(max_size=50)),
     data=st.data(),

@@ -103,7 +103,7 @@ def test_noise_levels_are_told_apart():
 
 
 @given(arrays(np.int64, (9, 3), elements=st.integers(0, 11)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=min(60, settings.default.max_examples), deadline=None)
 def test_rows_to_rolls_to_rows_is_exact(cells_TV):
     """With holds only where something sounds, as grids write them; key 11 is the hold."""
     for hold in (-1, 11):

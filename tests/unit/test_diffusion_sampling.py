@@ -38,6 +38,7 @@ def rows(chorale, grid=BARS, seed=1, bars=2):
     return torch.from_numpy(grid.encode(chorale(seed, bars=bars)).astype(np.int64))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheduler", ["ddpm", "ddim", "dpm"])
 def test_schedulers_with_the_true_mean_arrive_at_the_distribution(scheduler):
     """Of 3,000 draws from N(3, 0.5²), whose posterior mean at every level is known."""

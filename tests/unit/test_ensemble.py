@@ -204,6 +204,7 @@ def test_a_piece_has_the_roles_the_meter_and_the_bars_that_were_asked_for():
         made(bars=3, options={"meter": "5/4"})
 
 
+@pytest.mark.long
 def test_a_continuation_and_a_session_are_one_piece():
     prompt = FORM.decode(tune().numpy())
     request = Request(task=Continue(prompt, 2), bars=4, min_bars=4, seed=1)
@@ -219,6 +220,7 @@ def test_a_continuation_and_a_session_are_one_piece():
         sampler().sample([replace(job, request=replace(request, options={"roles": ("bass",)}))])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("region", "free"),
     [
@@ -251,6 +253,7 @@ def test_refilling_keeps_everything_outside_the_region_exactly(region, free):
     assert not np.array_equal(other.tokens, found.tokens)
 
 
+@pytest.mark.long
 def test_a_variation_keeps_more_the_weaker_it_is():
     tokens = tune(4).numpy()
     piece = FORM.decode(tokens)

@@ -248,6 +248,7 @@ def test_a_melody_alone_gets_chords_and_others_keep_theirs():
     assert np.array_equal(kept.voice("bass")["pitch"], two.voice("bass")["pitch"])
 
 
+@pytest.mark.long
 def test_guidance_one_is_the_model_and_more_of_it_moves_away_from_the_model_without_conditions():
     model = sampler().model
     with torch.inference_mode():

@@ -377,6 +377,7 @@ def test_missing_and_damaged_samples_are_named(evaluated, tmp_path):
         read_samples(tmp_path / "lstm")
 
 
+@pytest.mark.long
 def test_a_reference_of_other_tokens_is_refused(reference, tokens):
     from ostinato.evaluation.reference import read_real_music
 

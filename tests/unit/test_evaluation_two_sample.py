@@ -65,6 +65,7 @@ def test_means_of_held_out_music_are_over_groups(chorale, real, quick):
     assert "of 6 training pieces" in result.note
 
 
+@pytest.mark.long
 def test_without_samples_nothing_is_defined(real, quick):
     figures = two_sample.measure(real([])).values
     assert all(np.isnan(figure.value) for figure in figures.values())

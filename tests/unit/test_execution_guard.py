@@ -207,7 +207,7 @@ def test_an_engine_that_is_not_installed_is_named_with_its_extra(monkeypatch, ba
         list(map_guarded(poison.square, [1], executor=executor, limits=LIMITS))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=min(15, settings.default.max_examples), deadline=None)
 @given(
     items=st.lists(st.integers(0, 99) | st.sampled_from(["broken", "leave_politely"]), max_size=40),
     chunk=st.integers(1, 50),

@@ -67,6 +67,7 @@ def test_a_utility_survives_a_file_whose_keys_are_sorted(chorale):
     assert z.std(axis=0) == pytest.approx(np.ones(2))
 
 
+@pytest.mark.long
 def test_nearness_to_the_corpus_is_highest_at_its_means(chorale):
     pieces = [chorale(seed) for seed in range(6)]
     near = Utility.fitted({"range": 1.0}, pieces, pieces)

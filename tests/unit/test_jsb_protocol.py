@@ -51,6 +51,7 @@ def shape_of(tokens):
     return ArraySpec(width=4, vocabulary=len(tokens.codec["vocabulary"]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", families("autoregressive"))
 def test_every_family_is_exact(tokens, family):
     torch.set_num_threads(1)  # a step is too small to share

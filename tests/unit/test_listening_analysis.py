@@ -149,6 +149,7 @@ def citations():
     ]
 
 
+@pytest.mark.long
 def test_strengths_are_those_of_bradleyterry2():
     """-2.94907, -0.47957 and 0.26895 beside Biometrika (Turner and Firth 2012)."""
     found = preference.strengths_of(citations(), list(CITED)).log_strengths
@@ -209,6 +210,7 @@ def test_whoever_never_lost_has_no_finite_strength():
         preference.strengths_of(choices, ["a", "b", "c"])
 
 
+@pytest.mark.long
 def test_listeners_are_resampled_not_answers():
     """Two camps that agree within: answers would be certain, listeners are not."""
     camps = {
@@ -265,6 +267,7 @@ def test_wilcoxon_is_that_of_hollander_and_wolfe():
     assert ratings.signed_rank(np.zeros(5)) == 1
 
 
+@pytest.mark.long
 def test_holm_is_that_of_rs_p_adjust():
     """p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm"): 0.05, 0.08, 0.09, 0.09, 0.09."""
     assert ratings.holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx(
@@ -282,6 +285,7 @@ def test_equivalence_of_ratings_is_two_one_sided_t_tests():
     assert math.isnan(ratings.equivalence([1.0], 0.5))
 
 
+@pytest.mark.long
 def test_pairs_of_ratings_have_a_row_for_each_pair():
     frame = pd.DataFrame(
         {

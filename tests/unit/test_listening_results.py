@@ -49,6 +49,7 @@ def taken(tmp_path_factory):
     return take
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("design", SETTINGS)
 def test_everything_of_simulated_listeners_is_marked(taken, design):
     store, study, listed, found, html = taken(design)
@@ -65,6 +66,7 @@ def test_everything_of_simulated_listeners_is_marked(taken, design):
     assert all(set(row) == columns for row in listed)
 
 
+@pytest.mark.long
 def test_ability_is_found_with_its_interval(taken):
     whole = next(row for row in taken("abx")[3]["right"] if row["cell"] == "all")
     assert whole["test"]["n"] == 12 * 12
@@ -76,12 +78,14 @@ def test_ability_is_found_with_its_interval(taken):
     assert whole["equivalence"] > 0.99
 
 
+@pytest.mark.long
 def test_guessing_is_not_found(taken):
     for row in taken("human")[3]["right"]:
         assert row["test"]["low"] < 0.5 < row["test"]["high"]
         assert row["test"]["p"] > 0.01
 
 
+@pytest.mark.long
 def test_taste_is_found_in_its_order(taken):
     (block,) = taken("ab")[3]["preference"]
     assert [row["system"] for row in block["strengths"]["systems"]] == [REAL, MODEL, OTHER]
@@ -92,6 +96,7 @@ def test_taste_is_found_in_its_order(taken):
     assert pair["holm"] < 0.05
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("design", "best"), [("ratings", REAL), ("mushra", REAL)])
 def test_ratings_are_found_in_their_order(taken, design, best):
     (block,) = taken(design)[3]["ratings"]
@@ -102,6 +107,7 @@ def test_ratings_are_found_in_their_order(taken, design, best):
     assert all(pair["p"] <= pair["holm"] for pair in block["pairs"])
 
 
+@pytest.mark.long
 def test_simulating_again_adds_nothing(taken):
     store, _, listed, _, _ = taken("ab")
     simulate(store, SETTINGS["ab"])
@@ -110,6 +116,7 @@ def test_simulating_again_adds_nothing(taken):
     assert again == [[row[key] for key in keys] for row in listed]
 
 
+@pytest.mark.long
 def test_results_before_the_planned_n_have_no_p(taken):
     _, study, listed, _, _ = taken("ab")
     some = [row for row in listed if row["listener"] <= 9]
@@ -122,6 +129,7 @@ def test_results_before_the_planned_n_have_no_p(taken):
     assert not any(f'"p": {digit}' in text for digit in range(10))
 
 
+@pytest.mark.long
 def test_listeners_are_screened_by_the_rule_of_the_file(taken):
     _, study, listed, _, _ = taken("ab")
     frame = pd.DataFrame(listed)
@@ -134,6 +142,7 @@ def test_listeners_are_screened_by_the_rule_of_the_file(taken):
     assert not {3, 5} & set(screened.frame["listener"])
 
 
+@pytest.mark.long
 def test_listeners_after_the_planned_n_do_not_count(taken):
     _, _, listed, _, _ = taken("ab")
     fewer = study_of(settings("ab", listeners=8, trials=12, ties=True))
@@ -141,6 +150,7 @@ def test_listeners_after_the_planned_n_do_not_count(taken):
     assert (screened.listeners, screened.beyond_plan) == (8, 4)
 
 
+@pytest.mark.long
 def test_mushra_leaves_out_who_does_not_find_the_hidden_reference(taken):
     _, study, listed, _, _ = taken("mushra")
     frame = pd.DataFrame(listed)
@@ -160,6 +170,7 @@ def test_the_plan_says_what_n_can_find(design):
     assert f"power {planned.power:.2f}" in power.table(study)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change", [{"ability": 1.0}, {"lapse": 2.0}, {"tie": -1.0}, {"taste": {"nobody": 1.0}}]
 )

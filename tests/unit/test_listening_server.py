@@ -48,6 +48,7 @@ def browser_of(app, language="en"):
 VALUES = {"abx": "a", "ab": "b", "human": "a", "ratings": 3, "mushra": None}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("design", VALUES)
 def test_nothing_that_the_browser_receives_tells_systems_apart(server, design):
     app = server(design)

@@ -38,6 +38,7 @@ def test_versions_of_a_stimulus_differ_in_their_bytes_alone(tmp_path):
     assert np.abs(one - other).max() <= 3  # dither of one bit
 
 
+@pytest.mark.long
 def test_mp3_files_have_one_size_too(tmp_path):
     sound = {"seconds": 1.0, "rate": RATE, "format": "mp3"}
     stimuli = plan_of(tmp_path, sound=sound).stimuli

@@ -58,6 +58,7 @@ def received(composer, tmp_path, message, prompt=None):
     return {role: [] if clip is None else sounding(clip) for role, clip in clips}
 
 
+@pytest.mark.long
 def test_a_band(band, written, tmp_path):
     options = ("style", "rock", "temperature", 0.9)
     message = ("/ostinato/generate", "bars", 3, "seed", 3, *options)
@@ -68,6 +69,7 @@ def test_a_band(band, written, tmp_path):
         assert alike(found[role], wanted.get(role, [])), role
 
 
+@pytest.mark.long
 def test_a_continuation_of_a_band(band, written, tmp_path):
     steps = range(0, 8 * 480, 240)
     notes = [(0, at, 120, 36 + at // 240 % 2 * 2, 80) for at in steps]

@@ -96,6 +96,7 @@ def test_an_untrained_output_costs_ln_v_for_each_cell(chorale):
     assert float(nats[..., 1:].detach().sum()) == pytest.approx(wanted, rel=1e-4)
 
 
+@pytest.mark.long
 def test_the_bound_of_exact_conditionals_is_the_likelihood(monkeypatch):
     """Two cells of two symbols with a known joint distribution."""
     joint = torch.tensor([[0.4, 0.1], [0.2, 0.3]])
@@ -184,6 +185,7 @@ def test_a_model_of_two_bars_fills_them_in(chorale):
     assert (made.tokens == BARS.encode(piece)[:-1]).mean() > 0.9
 
 
+@pytest.mark.long
 def test_kept_cells_are_kept_whatever_is_asked(chorale):
     sampler, piece = Sampler(tiny(), BARS), chorale(2, bars=3)
     whole = BARS.encode(piece)[:-1]  # a prompt has no end
@@ -242,6 +244,7 @@ def test_a_piece_depends_on_its_seed_alone(chorale):
     BARS.decode(alone.tokens)
 
 
+@pytest.mark.long
 def test_a_longer_piece_beside_it_changes_nothing(chorale):
     """The longer one needs more passes where each reveals one cell."""
     model, random = tiny(), np.random.default_rng

@@ -115,6 +115,7 @@ def test_no_samples_have_no_values():
         assert all(np.isnan(figure.value) for figure in result.values.values())
 
 
+@pytest.mark.long
 def test_random_pitches_are_far_and_real_music_is_near(sets):
     samples, held_out, train = sets
     near = run(frechet, samples, held_out, train)[0].values["frechet"]

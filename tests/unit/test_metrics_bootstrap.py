@@ -50,6 +50,7 @@ def test_one_piece_or_one_group_has_no_interval(value, missing):
     assert math.isnan(mean_interval([1.0, 2.0], seed=3, groups=["a", "a"]).low)
 
 
+@pytest.mark.long
 def test_95_percent_of_1000_simulated_sets_of_groups_are_covered():
     """Twenty-six works of one to seven versions each, as in the test split of the chorales."""
     generator = np.random.default_rng(0)

@@ -142,6 +142,7 @@ def styled(number, fast):
     return made(rows, f"{fast}-{number}")
 
 
+@pytest.mark.long
 def test_a_classifier_of_labels_judges_samples_beside_ceiling_and_floor():
     train = [styled(n, fast) for n in range(6) for fast in (False, True)]
     held_out = [styled(n, fast) for n in range(10, 13) for fast in (False, True, True)]

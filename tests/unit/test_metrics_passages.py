@@ -89,7 +89,8 @@ def corpora(draw):
     return train, replace(query, notes=moved)
 
 
-@settings(max_examples=300)
+@pytest.mark.long
+@settings(max_examples=3 * settings.default.max_examples)
 @given(corpora())
 def test_what_is_shared_is_what_brute_force_finds(corpus):
     train, query = corpus

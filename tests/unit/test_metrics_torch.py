@@ -1,7 +1,6 @@
 """Means over tokens and pieces that processes can add up."""
 
 import math
-import subprocess
 import sys
 
 import pytest
@@ -156,11 +155,10 @@ def test_merged_states_are_the_state_of_all():
 
 
 @pytest.mark.slow
-def test_two_processes_get_the_mean_of_all(tmp_path):
-    # this file as a program: a spawned function would need the tests on the import path
-    commands = [[sys.executable, __file__, str(rank), str(tmp_path)] for rank in range(2)]
-    processes = [subprocess.Popen(command) for command in commands]
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+def test_two_processes_get_the_mean_of_all(forked, tmp_path):
+    processes = [forked(__file__, rank, tmp_path) for rank in range(2)]
+    ends = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ends
 
 
 def one_of_two(rank, folder):

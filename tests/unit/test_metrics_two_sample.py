@@ -163,6 +163,7 @@ def test_a_profile_knows_no_time_unit_velocity_or_name(chorale):
     assert (step_channels([other]) == step_channels([piece])).all()
 
 
+@pytest.mark.long
 def test_the_network_sees_no_key_and_tells_parallels(chorale):
     """Sets that differ only in how voices move: the alto doubles the soprano or walks alone."""
 

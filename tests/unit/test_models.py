@@ -78,6 +78,7 @@ def test_step_by_step_is_the_parallel_pass(family, width, context, told):
         assert torch.allclose(stepwise(model, tokens, told), model.score(tokens), atol=1e-5)
 
 
+@pytest.mark.long
 def test_step_by_step_is_the_parallel_pass_over_many_chunks_of_queries():
     for context in (5, 200, 1000):
         model, tokens = make("gpt", 1, context), pieces(2, 300, 1)

@@ -37,7 +37,7 @@ sequences = st.integers(1, 2).flatmap(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=min(60, settings.default.max_examples))
 @given(rows=sequences, copies=st.integers(1, 3), reach=st.integers(1, 40))
 def test_a_match_is_what_followed_the_longest_match_and_steps_find_the_same(rows, copies, reach):
     rows = (rows * copies)[:120]

@@ -105,7 +105,8 @@ def test_a_piece_survives_muspy_in_every_field(piece):
     assert_equal(from_muspy(music), piece)
 
 
-@settings(max_examples=40)
+@pytest.mark.long
+@settings(max_examples=min(40, settings.default.max_examples))
 @given(pieces())
 def test_it_survives_muspys_json_file_as_well(piece):
     text = io.StringIO()
@@ -194,7 +195,8 @@ def as_pretty_midi_can_say(piece, draw):
     )
 
 
-@settings(max_examples=60)
+@pytest.mark.long
+@settings(max_examples=min(60, settings.default.max_examples))
 @given(st.data())
 def test_a_piece_survives_pretty_midi_in_what_it_can_say(data):
     piece = data.draw(pieces(qpm=st.integers(20, 4000).map(lambda quarters: quarters / 4)))
@@ -258,7 +260,7 @@ def test_a_piano_roll_has_pretty_midis_shape_and_values(chorale):
     assert not piano_roll(drums).any()
 
 
-@settings(max_examples=40)
+@settings(max_examples=min(40, settings.default.max_examples))
 @given(st.integers(1, 200), st.integers(0, 2**32 - 1), st.integers(0, 12))
 def test_a_roll_of_runs_comes_back_the_same(fs, seed, frames):
     rng = np.random.default_rng(seed)
@@ -279,7 +281,8 @@ def midi_bytes(midi):
     return file.getvalue()
 
 
-@settings(max_examples=100)
+@pytest.mark.long
+@settings(max_examples=settings.default.max_examples)
 @given(pieces())
 def test_midi_files_have_the_bytes_that_muspy_writes(piece):
     """Left out: keys, which MusPy cannot all spell, and annotations, which it writes as text.

@@ -25,7 +25,9 @@ from ostinato.normalization.sketch import (
     texture_sketch,
 )
 
-QUICK = settings(max_examples=50, deadline=None, derandomize=True)
+QUICK = settings(
+    max_examples=min(50, settings.default.max_examples), deadline=None, derandomize=True
+)
 SEEDS = st.integers(0, 10**6)
 
 
@@ -80,6 +82,7 @@ def texture_groups(pieces, keep=1, least=LEAST):
     return similar_groups(sketches, prints, NEAR, least=least).tolist()
 
 
+@pytest.mark.long
 @given(SEEDS, st.integers(-12, 12), st.integers(1, 9))
 @QUICK
 def test_the_same_music_in_other_clothes_is_one_group(seed, semitones, stretch):
@@ -90,6 +93,7 @@ def test_the_same_music_in_other_clothes_is_one_group(seed, semitones, stretch):
     assert texture_groups([other, piece, copy]) == [0, 1, 1]
 
 
+@pytest.mark.long
 @given(SEEDS, st.integers(1, 11))
 @QUICK
 def test_one_other_note_makes_another_fingerprint_and_a_near_copy(seed, semitones):
@@ -118,6 +122,7 @@ def test_drums_are_looked_at_only_where_there_is_nothing_else():
     assert texture_groups([*drums, moved, drums[2]]) == [0, 1, 2, 3, 4, 2]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keep", [1, 4])
 def test_much_of_a_piece_in_another_is_a_copy_and_a_part_is_not(keep):
     pieces = [song(seed, 600) for seed in range(20)]
@@ -129,6 +134,7 @@ def test_much_of_a_piece_in_another_is_a_copy_and_a_part_is_not(keep):
     assert groups == [*range(20), *range(20), *alone, *range(20)]
 
 
+@pytest.mark.long
 @given(SEEDS)
 @QUICK
 def test_the_order_of_pieces_does_not_change_the_partition(seed):
@@ -179,6 +185,7 @@ def test_hashes_are_the_same_on_every_machine():
     assert texture_fingerprint(song(1, 9)) == "83a7e761e8687598"
 
 
+@pytest.mark.long
 @given(SEEDS, st.integers(2, 16))
 @QUICK
 def test_a_thinned_sketch_is_the_lowest_part_of_the_whole_one(seed, keep):

@@ -70,6 +70,7 @@ def corpus(raw, tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_every_file_is_in_the_pieces_or_rejected_once_with_its_reason(raw, corpus):
     pieces, rejected = read_pieces(corpus), read_rejected(corpus)
     files = [p.relative_to(raw).as_posix() for p in raw.rglob("*.mid*")]

@@ -112,7 +112,8 @@ def slow_notes(midi):
     return rows
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=3 * settings.default.max_examples // 2, deadline=None)
 @given(st.lists(TRACKS, min_size=1, max_size=3), st.sampled_from([0, 1]))
 def test_the_notes_are_those_of_muspy(tracks, kind):
     midi = midi_of(tracks[:1] if kind == 0 else tracks, kind)
@@ -129,7 +130,8 @@ def test_the_notes_are_those_of_muspy(tracks, kind):
     assert Counter(ours) == Counter(expected)
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=settings.default.max_examples, deadline=None)
 @given(st.lists(TRACKS, min_size=1, max_size=3))
 def test_what_is_in_the_piece_is_what_can_be_and_the_rest_is_counted(tracks):
     midi = midi_of(tracks)
@@ -259,6 +261,7 @@ def test_a_kit_off_channel_10_becomes_drums_with_a_warning(tmp_path):
     assert (piece.id, piece.source, piece.title) == ("beat", "beat.mid", "")
 
 
+@pytest.mark.long
 def test_tens_of_thousands_of_tracks_keep_their_notes_apart():
     track = in_order(note(15, 60, 0, 96))
     data = bytes_of(midi_of([track]))

@@ -26,6 +26,7 @@ def mutate():
     del sys.modules["fuzz_mutate"]
 
 
+@pytest.mark.long
 def test_no_damage_breaks_a_rule(mutate):
     seeds = mutate.small_files()
     outcomes = Counter()
@@ -63,6 +64,7 @@ def test_a_hang_and_a_lost_note_would_be_seen(mutate, monkeypatch):
     assert "Overtime" in mutate.check(seed, ReadOptions(), limit=0.05).violation
 
 
+@pytest.mark.long
 def test_every_damaged_file_is_in_the_corpus_or_rejected(mutate, tmp_path):
     seeds, names = mutate.small_files(), set()
     for number in range(500):

@@ -5,6 +5,7 @@ ignored.
 import io
 
 import mido
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +55,8 @@ def spans(pedals, channel, end):
     return spans + ([(down, end)] if down is not None else [])
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=3 * settings.default.max_examples // 2, deadline=None)
 @given(st.lists(NOTE, max_size=12), st.lists(PEDAL, max_size=8))
 def test_a_note_under_a_pedal_lasts_until_it_is_released_or_struck_again(notes, pedals):
     data = write(notes, pedals)

@@ -53,7 +53,8 @@ def test_the_counter_counts_letters_of_notes(count_notes, text, notes):
     assert count_notes(text) == notes
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@pytest.mark.long
+@settings(max_examples=3 * settings.default.max_examples, deadline=None, derandomize=True)
 @given(tunes)
 @example("C-|[1C:|[2C|")
 @example("E4]|1<<C")

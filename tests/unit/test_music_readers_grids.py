@@ -25,7 +25,7 @@ def write_voices(folder, splits):
     return path
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=min(50, settings.default.max_examples), deadline=None)
 @given(
     arrays(
         np.int64,
@@ -93,7 +93,7 @@ def write_rolls(path, **rolls):
     return path
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=min(30, settings.default.max_examples), deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(2, 12), st.just(88)), elements=st.integers(0, 1)))
 def test_every_frame_of_a_roll_comes_back(tmp_path_factory, roll):
     empty = np.zeros((3, 88))

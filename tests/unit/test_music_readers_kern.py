@@ -120,7 +120,7 @@ LENGTHS = ("2", "4", "4.", "8", "8.", "16", "2..")
 SIXTEENTHS = dict(zip(LENGTHS, (8, 4, 6, 2, 3, 1, 14), strict=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=min(60, settings.default.max_examples), deadline=None)
 @given(
     spines=st.lists(
         st.lists(

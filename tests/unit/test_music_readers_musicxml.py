@@ -92,7 +92,7 @@ def test_grace_and_cue_notes_are_counted_and_move_nothing(tmp_path, score):
     assert result.dropped == {"cue note": 1, "grace note": 2}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=min(40, settings.default.max_examples), deadline=None)
 @given(
     divisions=st.sampled_from([1, 3, 5, 8, 10080]),
     durations=st.lists(st.integers(1, 12), min_size=1, max_size=12),

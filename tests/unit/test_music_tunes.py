@@ -115,7 +115,7 @@ def slow_score(a, b, weights_a, weights_b):
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=min(25, settings.default.max_examples), deadline=None, derandomize=True)
 def test_scores_are_those_of_the_slow_definition(seed):
     rng = np.random.default_rng(seed)
     lines = [rng.choice([-4, -2, -1, 1, 2, 3], rng.integers(0, 17)) for _ in range(4)]

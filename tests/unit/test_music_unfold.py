@@ -265,7 +265,8 @@ any_bar = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=3 * settings.default.max_examples // 2, deadline=None)
 @given(st.lists(any_bar, max_size=14), st.booleans())
 def test_every_bar_sounds_or_a_jump_passes_over_it(bars, repeats):
     result = unfold(bars, repeats_after_jump=repeats)
@@ -277,7 +278,8 @@ def test_every_bar_sounds_or_a_jump_passes_over_it(bars, repeats):
         assert set(result.left_out.values()) == {PASSED_OVER}
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=3 * settings.default.max_examples // 2, deadline=None)
 @given(st.lists(any_bar, max_size=14))
 def test_without_jumps_every_bar_sounds_and_first_times_are_in_page_order(bars):
     bars = [replace(bar, jump=None) for bar in bars]
@@ -287,7 +289,8 @@ def test_without_jumps_every_bar_sounds_and_first_times_are_in_page_order(bars):
         assert list(dict.fromkeys(result.order)) == list(range(len(bars)))
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=settings.default.max_examples, deadline=None)
 @given(st.lists(any_bar, max_size=14))
 def test_without_signs_that_act_the_order_is_the_page(bars):
     plain = [replace(bar, closes=0, endings=(), jump=None) for bar in bars]
@@ -295,7 +298,8 @@ def test_without_signs_that_act_the_order_is_the_page(bars):
     assert printed_once(plain).order == list(range(len(bars)))
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=settings.default.max_examples, deadline=None)
 @given(st.lists(any_bar, max_size=14))
 def test_the_page_once_keeps_its_order_and_one_ending_of_each_repeat(bars):
     result = printed_once(bars)

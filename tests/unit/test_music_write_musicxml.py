@@ -44,7 +44,8 @@ def dense_pieces(draw):
     )
 
 
-@settings(max_examples=50, deadline=None)
+@pytest.mark.long
+@settings(max_examples=min(50, settings.default.max_examples), deadline=None)
 @given(dense_pieces())
 def test_notes_of_any_length_and_overlap_survive(tmp_path_factory, piece):
     back = there_and_back(tmp_path_factory.mktemp("xml"), piece)

@@ -179,6 +179,7 @@ def test_the_page_asks_no_network_for_anything(page):
     assert "@import" not in page
 
 
+@pytest.mark.long
 def test_text_from_files_cannot_become_markup():
     evil = replace(
         PIECES[0],

@@ -108,6 +108,7 @@ def rows_of(grid, piece):
     return grid.encode(piece).tolist()
 
 
+@pytest.mark.long
 @few
 @given(piece=barred())
 def test_the_grammar_counts_the_bars_that_the_score_counts(piece):

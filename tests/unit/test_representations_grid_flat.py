@@ -98,7 +98,7 @@ def test_an_order_that_is_none_of_the_voices_is_refused(order):
         build({"kind": "grid_flat", "orders": list(VOICES)})
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=min(30, settings.default.max_examples), deadline=None, derandomize=True)
 @given(
     voices=st.integers(1, 4),
     cells=st.lists(st.integers(0, 47), max_size=22),
@@ -127,7 +127,7 @@ def test_the_grammar_is_the_grids_own_and_ends_with_a_whole_step(voices, cells, 
     assert same_music(GridFlat(grid).decode(broken), grid.decode(rows))
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=min(30, settings.default.max_examples), deadline=None, derandomize=True)
 @given(
     hold=st.booleans(),
     prompts=st.lists(st.lists(st.integers(0, 46), max_size=14), min_size=1, max_size=4),
@@ -157,6 +157,7 @@ def test_sequences_of_a_batch_do_not_depend_on_each_other(hold, prompts, order, 
             alone[i].advance(tokens[i])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ORDERS)
 def test_both_forms_count_the_same_cells_notes_and_quarters(encoded, name):
     rows, cells = encoded["rows"], encoded[name]

@@ -32,7 +32,7 @@ BAND = build(
         "meters": ["3/4", "4/4"],
     }
 )
-few = settings(max_examples=25, deadline=None, derandomize=True)
+few = settings(max_examples=min(25, settings.default.max_examples), deadline=None, derandomize=True)
 
 
 COMMON = (Meter(0, 4, 4),)

@@ -21,7 +21,7 @@ def piece(rows, drums=False):
     return Piece(id="made", ticks_per_quarter=1, notes=make_notes(rows), tracks=tracks)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=min(40, settings.default.max_examples), deadline=None, derandomize=True)
 @given(
     cells=arrays.arrays(
         np.int32, st.tuples(st.integers(0, 7), st.just(88)), elements=st.integers(0, 1)

@@ -82,6 +82,7 @@ def test_what_is_set_aside_is_counted_by_reason(tmp_path, chorale):
     assert f"notes dropped, in none of the voices: {sum(chorale(1).notes['track'] > 0)}" in said
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_corpus(tmp_path, chorale):
     piece, representation = chorale(1, bars=200), Grid()
     size = len(representation.encode(piece)) * representation.width * 4

@@ -198,6 +198,7 @@ class EndlessForPrompts(Grid):
         return found
 
 
+@pytest.mark.long
 def test_a_sequence_that_does_not_end_is_reported_and_its_neighbour_is_not(models, chorale):
     prompts = [GRID.prefix(chorale(1), 1), no_prompt()]
     endless, whole = sample(models["lstm"], prompts, [1, 2], EndlessForPrompts())

@@ -89,6 +89,7 @@ def posterior(model, gaps):
     return joint / joint.sum(), prior
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("free", [np.s_[1:3, 0], np.s_[1, :], ([0, 2, 2], [1, 0, 1])], ids=str)
 def test_many_particles_draw_from_the_distribution_given_what_is_kept(free):
     model, gaps = made(sharp=4.0), gaps_of(5, free)

@@ -19,7 +19,7 @@ REPRESENTATIONS = {
     "held": {"kind": "grid", "hold": True},
     "bars": {"kind": "grid", "bars": True, "end": True, "meters": ["4/4", "3/4"]},
     "flat": {"kind": "grid_flat"},
-    "roll": {"kind": "roll"},
+    "roll": {"kind": "roll", "lowest": 40, "keys": 37},
     "remi": {"kind": "events", "scheme": "remi"},
     "midi_like": {"kind": "events", "scheme": "midi_like"},
 }
@@ -54,6 +54,7 @@ STREAMS = [("lstm", name) for name in REPRESENTATIONS if name != "roll"] + [("gp
 STREAMS += [(family, name) for family in FAMILIES[1:] for name in ("bars", "flat", "remi")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("family", "name"), STREAMS)
 def test_a_stream_gives_the_tokens_of_the_batch(settings_of, chorale, name, family):
     sampler = sampler_of(settings_of, name, family)

@@ -134,6 +134,7 @@ def test_locked_cells_stay_and_free_ones_change(client, models, chorale, name):
     assert changed
 
 
+@pytest.mark.long
 def test_a_band_has_its_roles_and_styles(tmp_path):
     models = Models(folders_under([band_folder(tmp_path / "tiny")]))
     with TestClient(create_app(models), base_url="http://127.0.0.1") as client:

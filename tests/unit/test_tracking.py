@@ -1,13 +1,12 @@
 """Runs in real MLflow stores: SQLite files in temporary folders."""
 
-import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
@@ -25,21 +24,9 @@ pytestmark = [
 TAGS = {"fingerprint": "f1", "family": "lstm"}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A database whose tables exist: making them takes seconds, which only some tests are about."""
-    folder = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DVC_ROOT", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.delenv(SWITCH, raising=False)
-        open_store()
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
-def stored(root, made):
-    shutil.copyfile(made, root / "mlflow.db")
+def stored(root, empty_store):
+    shutil.copyfile(empty_store, root / "mlflow.db")
 
 
 @pytest.fixture(autouse=True)
@@ -65,14 +52,16 @@ def history(run_id, name):
     return [(row.step, row.value) for row in open_store().client.get_metric_history(run_id, name)]
 
 
-def start(source, **variables):
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(source)],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(forked, tmp_path_factory):
+    """Run a program in a process of its own."""
+    folder = tmp_path_factory.mktemp("programs")
+
+    def start(source):
+        (folder / "program.py").write_text(textwrap.dedent(source))
+        return forked(folder / "program.py")
+
+    return start
 
 
 def test_the_store_lies_in_the_project_and_a_second_opening_changes_nothing(root):
@@ -98,7 +87,7 @@ def test_the_root_without_dvc_is_the_git_top_level_then_dvc_yaml(root, monkeypat
     assert tracking_uri() == f"sqlite:///{root}/mlflow.db"
 
 
-def test_two_processes_that_open_a_new_store_at_once_both_succeed(root):
+def test_two_processes_that_open_a_new_store_at_once_both_succeed(root, start):
     source = """
         from ostinato.tracking import training_run
         with training_run("race", {"a": 1}, {}) as run:
@@ -106,7 +95,7 @@ def test_two_processes_that_open_a_new_store_at_once_both_succeed(root):
             print(run.tracked, run.id)
     """
     processes = [start(source) for _ in range(2)]
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert all(out.startswith("True ") for out, _ in outputs), outputs
     assert len({out for out, _ in outputs}) == 2
@@ -183,27 +172,31 @@ def test_what_ends_the_body_ends_the_run(error, status):
 
 
 @pytest.mark.usefixtures("stored")
-def test_a_killed_training_is_continued_in_its_run():
+def test_a_killed_training_is_continued_in_its_run(start, root):
     source = """
         import time
+        from pathlib import Path
         from ostinato.tracking import training_run
         with training_run("lstm", {"lr": 0.1}, {"fingerprint": "f1"}) as run:
             for step in range(4):
                 run.log({"train/loss": float(step)}, step)
             run.flush()
-            print(run.id, flush=True)
+            Path("begun").write_text(run.id)
+            Path("begun").rename("ready")
             time.sleep(600)
     """
     process = start(source)
     try:
-        first = process.stdout.readline().strip()
-        assert first, process.stderr.read()
+        while not (root / "ready").exists():
+            assert process.is_alive(), process.communicate()
+            time.sleep(0.02)
+        first = (root / "ready").read_text()
         with tracking.training_run("lstm", {"lr": 0.1}, TAGS) as beside:
             assert beside.id != first, "a run that a living process writes was taken over"
             beside.tag("fingerprint", "other")
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.join()
     with tracking.training_run("lstm", {"lr": 0.1, "devices": 2}, TAGS) as run:
         assert run.id == first
         for step in range(2, 6):  # the resume state is older than the curve
@@ -361,7 +354,7 @@ def test_rows_wait_for_a_store_that_is_back_before_patience_ends(root):
 
 def test_importing_tracking_does_not_import_mlflow():
     source = "import sys, ostinato.tracking; sys.exit('mlflow' in sys.modules)"
-    assert start(source).wait(60) == 0
+    assert subprocess.run([sys.executable, "-c", source], check=False, timeout=60).returncode == 0
 
 
 def test_a_handle_without_a_store_takes_everything():

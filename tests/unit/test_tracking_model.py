@@ -1,6 +1,7 @@
 """A registered model makes music: requests in, MIDI out."""
 
 import math
+import shutil
 import socket
 
 import pandas as pd
@@ -133,8 +134,12 @@ def test_what_it_cannot_do_is_refused_in_words(served, request_, words):
         served.predict(request_)
 
 
-def test_a_system_is_registered_once_and_loads_by_its_name(model_folder, tmp_path, monkeypatch):
+def test_a_system_is_registered_once_and_loads_by_its_name(
+    model_folder, tmp_path, monkeypatch, empty_store
+):
     import mlflow
+
+    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
 
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -2,8 +2,7 @@
 
 import csv
 import json
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,26 +49,31 @@ def system_files(root, system="lstm"):
         writer.writerows([[10, 2.5, 2.75, 0.001], [20, 1.5, 1.75, 0.0]])
 
 
-def publish(root):
-    (root / "params.yaml").write_text(
-        "systems:\n"
-        + "".join(
-            f"  {family}: {{paradigm: autoregressive, family: {family}, size: small, "
-            "encoding: bach-grid, seed: 1}\n"
-            for family in ("lstm", "gpt")
+@pytest.fixture
+def publish(root, run_script):
+    """Run the script in a project of two systems: (exit status, stdout, stderr)."""
+
+    def publish():
+        (root / "params.yaml").write_text(
+            "systems:\n"
+            + "".join(
+                f"  {family}: {{paradigm: autoregressive, family: {family}, size: small, "
+                "encoding: bach-grid, seed: 1}\n"
+                for family in ("lstm", "gpt")
+            )
         )
-    )
-    script = Path(__file__).parents[2] / "pipelines" / "publish.py"
-    command = [sys.executable, str(script)]
-    return subprocess.run(
-        command, cwd=root, capture_output=True, text=True, check=False, timeout=120
-    )
+        return run_script("publish")
+
+    return publish
 
 
-def test_publishing_twice_rebuilds_the_store_once_and_nothing_says_what_makes_it(root):
-    output = publish(root)
-    assert output.returncode == 1
-    assert "dvc repro train@lstm" in output.stdout
+def test_publishing_twice_rebuilds_the_store_once_and_nothing_says_what_makes_it(
+    root, publish, empty_store
+):
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    code, out, _ = publish()
+    assert code == 1
+    assert "dvc repro train@lstm" in out
     system_files(root)
     (root / "samples/lstm").mkdir(parents=True)
     (root / "samples/lstm/0.mid").write_bytes(b"MThd")
@@ -78,11 +82,11 @@ def test_publishing_twice_rebuilds_the_store_once_and_nothing_says_what_makes_it
     metrics = {"format": 1, "test": {"nats_per_token": {"value": 2.0, "low": 1.5, "high": 2.5}}}
     (root / "evaluation/lstm/details.json").write_text(json.dumps(metrics))
     (root / "evaluation/lstm/metrics.json").write_text('{"test": 2.0}')
-    outputs = [publish(root) for _ in range(2)]
-    assert [output.returncode for output in outputs] == [0, 0], outputs[0].stderr
-    assert outputs[0].stdout == outputs[1].stdout
-    assert "no renders/lstm; make it with: python pipelines/render.py" in outputs[0].stdout
-    assert "no models/gpt/model.json" in outputs[0].stdout
+    (code, out, err), again = publish(), publish()
+    assert (code, again[0]) == (0, 0), err
+    assert out == again[1]
+    assert "no renders/lstm; make it with: python pipelines/render.py" in out
+    assert "no models/gpt/model.json" in out
     (run,) = runs()
     assert run.data.tags["restored"] == "true"
     assert (run.data.tags["family"], run.data.tags["seed"]) == ("lstm", "1")

@@ -136,13 +136,12 @@ def test_another_seed_gives_other_weights(settings_of, train, model_folder, tmp_
 
 
 @families
-@pytest.mark.parametrize("stops", [[2], [3, 1]])
-def test_a_training_that_broke_goes_on_to_the_very_same_model(
-    settings_of, train, tmp_path, family, stops
+def test_a_training_that_broke_twice_goes_on_to_the_very_same_model(
+    settings_of, train, tmp_path, family
 ):
     settings = settings_of(family, steps=40)
     train(settings, tmp_path / "whole", tmp_path / "elsewhere")
-    for at in stops:
+    for at in (3, 1):
         with pytest.raises(RuntimeError, match="no power"):
             train(
                 settings,
@@ -153,7 +152,7 @@ def test_a_training_that_broke_goes_on_to_the_very_same_model(
         assert not (tmp_path / "model").exists()
     record = Stopping(None, -1)
     train(settings, tmp_path / "model", tmp_path / "resume", record.track)
-    assert record.rows[0][0] == 10 * (stops[0] + sum(at - 1 for at in stops[1:])), "began anew"
+    assert record.rows[0][0] == 30, "began anew"
     assert checksums(tmp_path / "model") == checksums(tmp_path / "whole")
     assert record.sha256 == sha256_file(tmp_path / "model" / "weights.safetensors")
 

@@ -45,6 +45,7 @@ def strict(path):
 PARAMS = strict(ROOT / "params.yaml")
 
 
+@pytest.fixture(scope="module")
 def stages():
     from dvc.repo import Repo
 
@@ -52,7 +53,6 @@ def stages():
         return [stage for stage in repo.index.stages if stage.cmd]
 
 
-STAGES = stages()
 MODELS = sorted(CONF.glob("model/*/*.yaml"))
 DATASETS = sorted(CONF.glob("dataset/*.yaml"))
 REPRESENTATIONS = sorted(CONF.glob("representation/*.yaml"))
@@ -85,24 +85,22 @@ def tracked_files(stage):
     return {path.relative_to(ROOT).as_posix() for path in found}
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_what_hydra_composes_is_what_dvc_tracks(stage):
-    name, overrides = command(stage)
-    assert load_config(name, overrides, ROOT), "its command line composes"
-    composed = composed_files(name, overrides) - {"params.yaml"}
-    tracked = tracked_files(stage) - {"params.yaml"}
-    assert composed == tracked
-    groups = [Path(file).parts[1] for file in tracked]
-    assert groups == ([GROUPS[name]] if name in GROUPS else [])
+def test_what_hydra_composes_is_what_dvc_tracks(stages):
+    for stage in stages:
+        name, overrides = command(stage)
+        assert load_config(name, overrides, ROOT), f"{stage.name}: its command line composes"
+        composed = composed_files(name, overrides) - {"params.yaml"}
+        tracked = tracked_files(stage) - {"params.yaml"}
+        assert composed == tracked, stage.name
+        groups = [Path(file).parts[1] for file in tracked]
+        assert groups == ([GROUPS[name]] if name in GROUPS else []), stage.name
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_a_stage_tracks_the_keys_of_params_that_its_script_reads(stage):
-    name, _ = command(stage)
-    tree = ast.parse((ROOT / "pipelines" / f"{name}.py").read_text(encoding="utf-8"))
+def keys_read(script):
+    """The keys of params.yaml that a script reads from its configuration."""
     keyed = [
         node
-        for node in ast.walk(tree)
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
     ]
     inner = {id(node.value) for node in keyed}  # config["sampling"] of config["sampling"]["bars"]
@@ -113,19 +111,26 @@ def test_a_stage_tracks_the_keys_of_params_that_its_script_reads(stage):
             read.add(f"{above}.{node.slice.value}")
         elif node.slice.value in PARAMS and id(node) not in inner:
             read.add(node.slice.value)
-    tracked = set()
-    for dep in stage.deps:
-        if hasattr(dep, "params") and Path(str(dep.fs_path)).name == "params.yaml":
-            tracked |= set(dep.params)
-    # an entry of these is looked up by a name in the command, and what it says stands in the
-    # command or in the path of a dependency; a stage that reads them all must track them
-    looked_up = set() if name == "compare" else {"systems", "encodings", "studies"}
-    read = {key if key in tracked else key.partition(".")[0] for key in read}
-    assert read - looked_up == tracked
+    return read
 
 
-def test_a_training_is_told_everything_that_params_say_of_its_system():
-    for stage in STAGES:
+def test_a_stage_tracks_the_keys_of_params_that_its_script_reads(stages):
+    for stage in stages:
+        name, _ = command(stage)
+        tracked = set()
+        for dep in stage.deps:
+            if hasattr(dep, "params") and Path(str(dep.fs_path)).name == "params.yaml":
+                tracked |= set(dep.params)
+        # an entry of these is looked up by a name in the command, and what it says stands in the
+        # command or in the path of a dependency; a stage that reads them all must track them
+        looked_up = set() if name == "compare" else {"systems", "encodings", "studies"}
+        read = keys_read(ROOT / "pipelines" / f"{name}.py")
+        read = {key if key in tracked else key.partition(".")[0] for key in read}
+        assert read - looked_up == tracked, stage.name
+
+
+def test_a_training_is_told_everything_that_params_say_of_its_system(stages):
+    for stage in stages:
         name, overrides = command(stage)
         if name == "train":
             said = dict(override.split("=", 1) for override in overrides)
@@ -135,8 +140,8 @@ def test_a_training_is_told_everything_that_params_say_of_its_system():
             assert said["out"] == f"models/{said['system']}"
 
 
-def test_leftovers_are_looked_for_wherever_a_stage_writes_under_a_name():
-    for stage in STAGES:
+def test_leftovers_are_looked_for_wherever_a_stage_writes_under_a_name(stages):
+    for stage in stages:
         _, _, name = stage.addressing.partition("@")
         for out in stage.outs if name else ():
             parts = Path(out.fs_path).relative_to(ROOT).parts
