@@ -54,6 +54,8 @@ def test_next_is_new_without_live_and_goes_on_from_notes(composer, tmp_path):
             for more in ((), ("notes", 60, 0.0, 4.0, 80, 0)):
                 studio.client.send("/ostinato/next", "bars", 2, *more)
                 heard = await studio.client.until("done")
+                studio.client.send("/ostinato/next", "bars", 2, "min_bars", 3)
+                assert "more than bars=2" in (await studio.client.until("done"))[-1][1][1]
                 assert heard[-1][0] == "done", heard[-1]
                 lengths += [v[1] for name, v in heard if name == "length"]
             return lengths

@@ -82,10 +82,10 @@ class Ableton:
 
     async def song(self) -> tuple[float, tuple[int, int]]:
         """Live's tempo and meter."""
-        tempo = float((await self.ask("/live/song/get/tempo"))[0])
-        above = int((await self.ask("/live/song/get/signature_numerator"))[0])
-        below = int((await self.ask("/live/song/get/signature_denominator"))[0])
-        return tempo, (above, below)
+        names = ("tempo", "signature_numerator", "signature_denominator")
+        asked = await asyncio.gather(*(self.ask(f"/live/song/get/{name}") for name in names))
+        tempo, above, below = (values[0] for values in asked)
+        return float(tempo), (int(above), int(below))
 
     async def set_song(self, qpm: float, meter: tuple[int, int]) -> None:
         """Give Live a tempo and a meter."""
@@ -128,7 +128,7 @@ class Ableton:
     async def read_notes(self, slot: Slot, length: float) -> list[ClipNote]:
         """The notes of a clip of so many beats that is known to be there."""
         notes: list[ClipNote] = []
-        start, step = 0.0, 4.0
+        start, step = 0.0, 16.0
         while start < length:
             notes += await self._window(slot, start, min(step, length - start))
             start += step

@@ -72,8 +72,10 @@ PROMPT = {
     "qpm": Kind(float, 1, 999, about="tempo of inline notes"),
     "meter": Kind(str, about="of inline notes, such as 3/4"),
 }
+LEAST = {"min_bars": Kind(int, 1, 256, about="new ones at least; default 1, of next and bands all")}
 CONTINUE = (
     MUSIC
+    | LEAST
     | PROMPT
     | {
         "prompt_bars": Kind(int, 1, 256, about="of its beginning are heard; default: all"),
@@ -82,7 +84,7 @@ CONTINUE = (
 )
 KNOWN: dict[str, dict[str, Kind]] = {
     "next": CONTINUE,
-    "generate": MUSIC,
+    "generate": MUSIC | LEAST,
     "continue": CONTINUE,
     "fill": MUSIC
     | PROMPT

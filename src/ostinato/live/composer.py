@@ -27,6 +27,7 @@ from ostinato.sampling.sampler import Finishing, Job
 
 Stamp = tuple[int, int]
 ROLES = "roles"
+BARS = 8  # new ones
 WHOLE = ("chords", "key")  # options of bands that need the whole piece
 USUAL = {"top_p": 0.95}  # options of conf/generate.yaml that differ from those of samplers
 
@@ -133,9 +134,7 @@ class Composer:
         request = Request(
             task=made,
             bars=bars,
-            min_bars=bars
-            if ROLES in able.options
-            else 1,  # as generate.py: a band never ends early
+            min_bars=_least(values, bars, ROLES in able.options),
             seed=values.get("seed", 1),
             first=values.get("first_piece", 0),
             conditions={key: values[key] for key in values if key in conditions},
@@ -178,6 +177,16 @@ class Composer:
             before = len(made.tokens)
 
 
+def _least(values: Mapping[str, Any], bars: int, is_band: bool) -> int:
+    """Bars before which a piece does not end itself; as generate.py's, a band never ends early."""
+    asked = values.get("bars", BARS)
+    if "min_bars" in values:
+        if values["min_bars"] > asked:
+            raise ValueError(f"min_bars={values['min_bars']} is more than bars={asked}")
+        return int(bars - asked + values["min_bars"])
+    return bars if is_band else 1
+
+
 def prompt_bars(prompt: Piece) -> int:
     """Bars of a prompt of one meter, the last one as whole; at least one."""
     return max(1, int(-(-prompt.quarters // float(prompt.first_meter().bar_quarters()))))
@@ -201,7 +210,7 @@ def _streams(able: Capabilities, request: Request) -> bool:
 
 def _task(name: str, values: Mapping[str, Any], prompt: Piece | None) -> tuple[Task, int]:
     """The task and the length of the whole piece in bars."""
-    bars = values.get("bars", 8)
+    bars = values.get("bars", BARS)
     if name == "generate":
         return Unconditional(), bars
     if prompt is None or not len(prompt.notes):

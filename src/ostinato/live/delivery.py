@@ -10,7 +10,7 @@ from ostinato.live import arrangement
 from ostinato.live.ableton import Ableton, Slot
 from ostinato.live.clips import ClipNote, beats_of, clips_of, merged, piece_of
 from ostinato.live.commands import PROMPTED, Command, meter_of, places
-from ostinato.live.composer import prompt_bars
+from ostinato.live.composer import BARS, prompt_bars
 from ostinato.live.osc import SPLIT
 from ostinato.live.player import Player
 from ostinato.music.piece import Piece, cut
@@ -97,9 +97,8 @@ class Delivery:
         """
         if command.name != "next":
             return command
-        values: dict[str, Any] = {"select": 1, "last_bars": NEXT_HEARS, "to": to} | dict(
-            command.values
-        )
+        values: dict[str, Any] = {"select": 1, "last_bars": NEXT_HEARS, "to": to}
+        values |= {"min_bars": command.values.get("bars", BARS)} | dict(command.values)
         if command.notes:
             return replace(command, name="continue", values=values)
         if self._live is None or values["to"] not in (CLIP, ARRANGEMENT):
