@@ -3,10 +3,10 @@ import io
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from outline import Outline
 
 from ostinato.files import DamagedFile, MissingInput, write_json
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
@@ -150,38 +150,6 @@ def data(root):
 @pytest.fixture(scope="module")
 def page(data):
     return build_page(data)
-
-
-class Outline(HTMLParser):
-    """Collects what a browser would see of a page."""
-
-    VOID = ("meta", "br", "wbr", "path", "circle", "link", "img")
-
-    def __init__(self, html):
-        super().__init__()
-        self.ids, self.scripts, self.links, self.open = [], [], [], []
-        self.classes = []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        self.ids += [given["id"]] if "id" in given else []
-        self.classes += (given.get("class") or "").split()
-        self.links += [given[key] for key in ("src", "href", "data", "action") if key in given]
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if tag == "script":
-            self.scripts.append([given.get("type"), ""])
-
-    def handle_startendtag(self, tag, attrs):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, text):
-        if self.open and self.open[-1] == "script":
-            self.scripts[-1][1] += text
 
 
 def rolls(html):
