@@ -71,8 +71,10 @@ def main() -> int:
             account.files += 1
             if kind:
                 balance(file, kind, options, account)
-            sys.stderr.write(f"\r{label} {kind} {account.files}        ")
-    sys.stderr.write("\n")
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r{label} {kind} {account.files}        ")
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
     show(accounts, args.unbalanced)
     return int(any(account.unbalanced for account in accounts.values()))
 
