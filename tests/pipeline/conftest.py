@@ -10,6 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,12 @@ def copy_working_tree(target):
     for name in filter(None, listed.split("\0")):
         if not name.startswith(OUTPUTS) and (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target / name)
+            shutil.copy2(ROOT / name, target / name)
+            if name.endswith(".py"):  # compiled once is enough for all of its processes
+                ours, its = (Path(cache_from_source(where / name)) for where in (ROOT, target))
+                if ours.exists():
+                    its.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(ours, its)
 
 
 def digest_of(names, folder):

@@ -234,7 +234,7 @@ def test_seeds_of_one_size_are_one_row_with_their_mean_and_spread(tmp_path, monk
 
 def test_published_figures_say_how_they_are_known():
     rows = published_rows(FOLDER / "published.csv")
-    known = {"memory", "derived", "not comparable", "counted", "logged"}
+    known = {"paper", "derived", "not comparable", "counted", "logged"}
     assert {row["known"] for row in rows} == known
     assert {row["kind"] for row in rows if row["known"] == "logged"} == {"ours"}
     assert all(row["note"] for row in rows)
