@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from ostinato.evaluation.excerpts import sample_excerpts
-from ostinato.evaluation.trivial import COUNT, KINDS, first_of_groups, trivial_samples
+from ostinato.evaluation.trivial import (
+    COUNT,
+    FILE,
+    KINDS,
+    first_of_groups,
+    trivial_samples,
+    with_trivial,
+    write_trivial,
+)
 from ostinato.metrics.bootstrap import Interval
 from ostinato.metrics.figure import Figure
+from ostinato.music.recording import Recording
 
 
 def test_each_kind_is_made_of_the_same_pieces_of_different_groups(chorale):
@@ -36,6 +45,13 @@ def test_at_most_so_many_are_made(chorale):
     made = trivial_samples(sample_excerpts(pieces, [True] * len(pieces)), 1)
     assert {len(samples) for samples in made.values()} == {COUNT}
     assert len(first_of_groups(np.array(["a", "b", "a"]), 1)) == 2
+
+
+def test_of_sound_nothing_is_made(tmp_path):
+    frames = np.zeros((8, 4), np.float32)
+    recording = Recording(id="r", frames=frames, rate=8.0, sample_rate=16000, invert=np.ravel)
+    write_trivial(tmp_path / FILE, {}, sample_excerpts([recording], [True]), 1)
+    assert with_trivial(tmp_path / FILE, {}, "dvc repro") == {}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from ostinato.evaluation.excerpts import (
 )
 from ostinato.evaluation.measures.protocol import Array, Context, Corpus, Excerpts, Result
 from ostinato.evaluation.measures.registry import found, unfit
+from ostinato.evaluation.trivial import FILE as TRIVIAL
 from ostinato.evaluation.trivial import write_trivial
 from ostinato.files import DamagedFile, atomic_folder, require, write_npz
 from ostinato.loading.tokens import TokenSet
@@ -30,7 +31,7 @@ from ostinato.models.spec import ArraySpec
 from ostinato.representations.protocol import Representation
 from ostinato.representations.registry import build
 
-EXCERPTS, TRIVIAL = "excerpts.npz", "trivial.json"
+EXCERPTS = "excerpts.npz"
 
 
 @dataclass(frozen=True)

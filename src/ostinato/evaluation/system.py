@@ -13,8 +13,9 @@ from ostinato.audio.render import read_audio
 from ostinato.evaluation.excerpts import EvaluationSettings, cut_to, sample_excerpts
 from ostinato.evaluation.measures.protocol import Context, Result
 from ostinato.evaluation.measures.registry import found, unfit
-from ostinato.evaluation.reference import TRIVIAL, read_real_music, read_reference
+from ostinato.evaluation.reference import read_real_music, read_reference
 from ostinato.evaluation.scorer import Scorer
+from ostinato.evaluation.trivial import FILE as TRIVIAL
 from ostinato.evaluation.trivial import with_trivial
 from ostinato.files import DamagedFile, require
 from ostinato.loading.tokens import TokenSet
