@@ -213,6 +213,7 @@ def test_a_file_that_is_cut_is_never_read_without_a_word(tmp_path, score, choral
 
 
 def test_a_file_of_another_kind_and_one_that_is_not_there_are_named(tmp_path):
+    (tmp_path / "song.mp3").write_bytes(b"ID3")
     with pytest.raises(ValueError, match=r"song\.mp3 .*\.mid, \.midi, \.kar, \.rmi, \.smf, \.mxl"):
         read_piece(tmp_path / "song.mp3")
     with pytest.raises(FileNotFoundError, match=r"song\.mid does not exist"):

@@ -267,6 +267,7 @@ def test_a_prompt_of_drums_goes_on():
 
 @pytest.mark.parametrize("name", ["band", "midi_like_band", "piano", "grid"])
 def test_a_hundred_thousand_notes_take_seconds(name):
+    """Of the processor, so that other programs do not matter; squared, they would take an hour."""
     rng = np.random.default_rng(1)
     rows = np.stack(
         [
@@ -284,7 +285,7 @@ def test_a_hundred_thousand_notes_take_seconds(name):
         id="long", ticks_per_quarter=480, notes=make_notes(list(map(tuple, rows))), tracks=tracks
     )
     representation = ALL[name] if name in ALL else build({"kind": "grid"})
-    start = time.perf_counter()
+    start = time.process_time()
     tokens = representation.encode(replace(piece))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 60
     assert len(tokens) > 50_000
