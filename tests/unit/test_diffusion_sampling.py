@@ -87,6 +87,21 @@ def test_fewer_steps_are_steps_of_the_same_process():
         assert torch.allclose(kept, few.sigmoid().float(), rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("scheduler", ["ddpm", "ddim", "dpm"])
+@pytest.mark.parametrize("schedule", noise.SCHEDULES)
+def test_few_steps_arrive_somewhere(schedule, scheduler):
+    process = noise.log_snrs(schedule, 1000)
+    for steps in (1, 2, 3):
+        levels = levels_of(process, steps)
+        found = denoised(
+            lambda noisy, level: noise.signal(level, noisy) * noisy,
+            lambda: torch.randn(2, 4),
+            levels,
+            scheduler=scheduler,
+        )
+        assert found.isfinite().all()
+
+
 def test_kept_values_follow_the_forward_process_of_their_truth():
     """The kept half of a sample passes every level with that level's mean and spread."""
     levels, random = levels_of(noise.log_snrs("cosine", 100), 10), torch.Generator().manual_seed(1)

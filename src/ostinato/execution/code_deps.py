@@ -57,6 +57,19 @@ def family_files(root: Path) -> dict[str, str]:
 
 
 @cache
+def families_of(folder: Path) -> dict[str, str]:
+    """The families of a reproduction's systems with their paradigms: others are none of its code.
+
+    Raises:
+        FileNotFoundError: the folder has no params.yaml.
+    """
+    from ruamel.yaml import YAML
+
+    systems = YAML(typ="safe").load(folder / "params.yaml").get("systems", {})
+    return {item["family"]: item["paradigm"] for item in systems.values()}
+
+
+@cache
 def paradigms(root: Path) -> frozenset[str]:
     """The paradigms, and names of what only some of them share, such as `grids`."""
     files = (root / PACKAGE / "models").glob("*/__init__.py")
@@ -238,7 +251,8 @@ def code_of(stage: Mapping[str, Any], folder: Path, root: Path) -> list[str]:
     script = (folder / body["cmd"].split()[1]).resolve()
     each = str(stage.get("foreach", ""))
     from_studies = learn_from_studies(root)
-    known = {f: p for f, p in family_files(root).items() if p not in from_studies}
+    own = family_files(root) if folder == root else families_of(folder)
+    known = {f: p for f, p in own.items() if p not in from_studies}
     found = reached(script, known, root / "src")
     found |= templates_of(path for path in found if path.is_relative_to(root / PACKAGE))
     named = {as_dependency(path, root, folder, each) for path in found}

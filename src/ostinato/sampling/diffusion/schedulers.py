@@ -16,6 +16,7 @@ from torch import Tensor
 from ostinato.models.diffusion.parts import noise
 
 SCHEDULERS = ("ddpm", "ddim", "dpm")
+LARGEST = 1 - 2**-24  # of β: diffusers has it in 32 bits, and with 1 nothing is left of a sample
 Predict = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -56,7 +57,7 @@ def scheduler_of(name: str, levels_N: Tensor) -> Any:
 
     given: dict[str, Any] = {
         "num_train_timesteps": len(levels_N),
-        "trained_betas": noise.betas(levels_N).tolist(),
+        "trained_betas": noise.betas(levels_N).clamp(max=LARGEST).tolist(),
         "prediction_type": "sample",
         "timestep_spacing": "trailing",
     }

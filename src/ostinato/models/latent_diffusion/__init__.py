@@ -1,0 +1,1 @@
+"""Families whose Gaussian diffusion is over the vectors of another model."""

@@ -1,0 +1,102 @@
+"""The sampler of latent diffusion: all vectors of a piece from noise, then its cells from them."""
+
+# B batch, S segments of a piece, Z dimensions
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from ostinato.models.latent_diffusion.latent_ddpm import Model
+from ostinato.models.spec import PAD
+from ostinato.models.variational.parts.segments import Segments
+from ostinato.representations.protocol import Tokens
+from ostinato.sampling.diffusion.schedulers import Known, check_steps, denoised, levels_of
+from ostinato.sampling.grids.opening import Random
+from ostinato.sampling.grids.whole import Batch, Whole, stacked
+from ostinato.sampling.latent_diffusion.decoding import Decoding
+from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
+from ostinato.sampling.sampler import Job
+from ostinato.sampling.variational.decoding import Decoding as Cells
+from ostinato.sampling.variational.plan import Plan, plan_of, vectors_of
+from ostinato.sampling.variational.sampler import draw
+
+
+class Sampler(Whole[Decoding]):
+    """Makes all beats of a piece at once, after a prompt or from a piece that is noised."""
+
+    tasks = (Unconditional.name, Continue.name, Vary.name)
+    missing: ClassVar = {
+        Fill.name: "a vector stands for all voices of a beat, and the row before it decides with",
+        Interpolate.name: "its vectors are those of a vae, which interpolates them itself",
+    }
+    session_error = "latent diffusion makes whole pieces, not bar by bar: sample them"
+    decoding = Decoding
+
+    def _plan(self, job: Job, random: Random) -> Plan:
+        return plan_of(job, self.model.vae, self.representation, random)
+
+    def _draw(self, batch: Batch, decoding: Decoding) -> list[Tokens]:
+        vectors = made(self.model, batch.plans, [job.seed for job in batch.jobs], decoding)
+        plans = [
+            replace(plan, wanted=vectors_SZ, strength=0.0)
+            for plan, vectors_SZ in zip(batch.plans, vectors, strict=True)
+        ]
+        cells = Cells(temperature=decoding.temperature)
+        return draw(self.model.vae, plans, batch.randoms, cells)
+
+    def _decoding(self, job: Job) -> Decoding:
+        decoding = super()._decoding(job)
+        check_steps(decoding.scheduler, decoding.steps, len(self.model.log_snrs_S))
+        return decoding
+
+
+@torch.inference_mode()
+def made(
+    model: Model, plans: Sequence[Plan], seeds: Sequence[int], decoding: Decoding
+) -> list[Tensor]:
+    """The vectors of plans of one strength, (S, Z) each; those of kept segments are their own."""
+    rows_BTW = torch.from_numpy(stacked([plan.rows for plan in plans], PAD))
+    segments = model.vae.segments(rows_BTW.to(model.shift_Z.device))
+    counts = torch.bincount(segments.piece, minlength=len(plans)).tolist()
+    generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
+
+    def fresh() -> Tensor:
+        shape = (len(model.shift_Z),)
+        drawn = [
+            torch.randn(count, *shape, generator=generator)
+            for count, generator in zip(counts, generators, strict=True)
+        ]
+        return pad_sequence(drawn, batch_first=True).to(model.shift_Z.device)
+
+    strength, levels_N = plans[0].strength, levels_of(model.log_snrs_S, decoding.steps)
+    clean = segments.by_piece(
+        model.scaled(torch.cat([vectors_of(model.vae, p.rows) for p in plans]))
+    )
+    kept = _kept(plans, segments)
+    known = Known(clean, kept) if strength < 1 or bool(kept.any()) else None
+    if known is not None and strength == 1:
+        known = Known(clean * kept, kept)
+    levels_N = levels_N[: round(strength * decoding.steps)]
+    if not len(levels_N):
+        found = clean
+    else:
+        found = denoised(
+            lambda noisy, level_B: model.clean(noisy, level_B, segments),
+            fresh,
+            levels_N,
+            scheduler=decoding.scheduler,
+            known=known,
+        )
+    vectors = model.unscaled(found)
+    return [row[:count] for row, count in zip(vectors, counts, strict=True)]
+
+
+def _kept(plans: Sequence[Plan], segments: Segments) -> Tensor:
+    """Which segments a prompt has all rows of, (B, S, 1)."""
+    lengths = segments.by_piece(segments.length[:, None].float())[..., 0]
+    kept_B1 = torch.tensor([[plan.kept] for plan in plans], device=lengths.device)
+    return ((lengths.cumsum(dim=1) <= kept_B1) & (lengths > 0))[..., None]

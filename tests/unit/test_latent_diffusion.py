@@ -1,0 +1,170 @@
+"""Diffusion over a vae's vectors: its bound, what it learns, what its sampler keeps."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ostinato.evaluation.likelihood.latent_diffusion import Scorer
+from ostinato.files import MissingInput
+from ostinato.models.latent_diffusion.parts.bound import prior_nats
+from ostinato.models.registry import build
+from ostinato.models.spec import PAD, ArraySpec
+from ostinato.representations.grid.grid import Grid
+from ostinato.sampling.latent_diffusion.decoding import Decoding
+from ostinato.sampling.latent_diffusion.sampler import Sampler, made
+from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
+from ostinato.sampling.sampler import Job
+from ostinato.sampling.variational.plan import Plan, vectors_of
+
+BARS = Grid(lowest=36, highest=81, bars=True, end=True, meters=("3/4", "4/4"))
+VAE = {"latent": 4, "width": 16, "encoder_hidden": 8, "voice_hidden": 16, "dropout": 0.0}
+TINY = {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.0}
+
+
+def tiny(**changes):
+    codec = {"width": BARS.width, "vocabulary": BARS.vocabulary, "structure": BARS.structure()}
+    torch.manual_seed(0)
+    model = build("latent_ddpm", TINY | {"vae": VAE} | changes, ArraySpec.of(codec)).eval()
+    model.shift_Z += torch.arange(4) * 0.1
+    model.scale_Z *= torch.tensor([0.5, 1.0, 2.0, 0.7])
+    return model
+
+
+def rows(chorale, seed=1, bars=2):
+    return torch.from_numpy(BARS.encode(chorale(seed, bars=bars)).astype(np.int64))
+
+
+def sampled(model, *jobs):
+    return Sampler(model, BARS).sample([Job(request, 0, seed) for request, seed in jobs])
+
+
+@torch.inference_mode()
+def test_the_bound_is_tight_where_the_best_prediction_is_known(chorale):
+    """The expected u of normal ones is α u_λ: a velocity of 0, as an untrained model predicts."""
+    model, draws = tiny(), 200
+    segments = model.vae.segments(rows(chorale, bars=1).repeat(draws, 1, 1))
+    z_SZ = model.unscaled(torch.randn(len(segments.length) // draws, 4))
+    u_SZ = model.scaled(z_SZ)
+    exact = (0.5 * (u_SZ.square() + math.log(2 * math.pi)) + model.scale_Z.log()).sum()
+    shares_B = (torch.arange(draws) + 0.5) / draws
+
+    def found():
+        torch.manual_seed(1)
+        return float(prior_nats(model, z_SZ.repeat(draws, 1), segments, shares_B).sum()) / draws
+
+    tight = found()
+    assert tight == pytest.approx(float(exact), rel=1e-4)
+    model.write.bias += 0.3  # a worse prediction
+    assert found() > 1.2 * tight
+
+
+def test_a_bound_does_not_depend_on_what_lies_beside_a_piece(chorale):
+    model, piece = tiny(), rows(chorale)
+    torch.nn.init.normal_(model.write.weight, std=0.1)
+    alone = Scorer(model).score(piece[None])
+    assert torch.equal(alone, Scorer(model).score(piece[None]))
+    padded = torch.nn.functional.pad(piece, (0, 0, 0, 9), value=PAD)
+    beside = Scorer(model).score(padded[None])
+    assert (beside[0, len(piece) :] == 0).all()
+    assert (alone[0, : len(piece), 0] > 0).all()  # bar lines
+    noisy, level = torch.randn(2, 11, 4), torch.zeros(2)
+    longer = torch.stack([padded, rows(chorale, 2, bars=3)[: len(padded)]])
+    both = model.velocity(noisy, level, model.vae.segments(longer))
+    one = model.velocity(noisy[:1, :8], level[:1], model.vae.segments(piece[None]))
+    assert torch.allclose(both[:1, :8], one, atol=1e-5)
+
+
+def test_it_learns_the_vectors_of_one_piece(chorale):
+    model, piece = tiny().train(), rows(chorale, bars=4)[:-1]
+    assert not model.vae.training
+    vectors_SZ = vectors_of(model.vae, piece.numpy())
+    model.shift_Z.copy_(vectors_SZ.mean(dim=0))
+    model.scale_Z.copy_(vectors_SZ.std(dim=0))
+    before = {name: value.clone() for name, value in model.vae.state_dict().items()}
+    model.vae.posterior = lambda *_: FixedPosterior(vectors_SZ.repeat(4, 1))
+    batch = {"targets": piece.repeat(4, 1, 1), "start": torch.zeros(4, dtype=torch.long)}
+    learned = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(learned, lr=0.01)
+    for _ in range(120):
+        optimizer.zero_grad()
+        loss = model.loss(batch)
+        loss.backward()
+        optimizer.step()
+    del model.vae.posterior
+    plan = Plan(piece.numpy())
+    (found,) = made(model.eval(), [plan], [1], Decoding(steps=50))
+    error = (found - vectors_SZ).square().mean() / vectors_SZ.var(dim=0).mean()
+    assert float(error) < 0.2
+    assert all(torch.equal(before[name], value) for name, value in model.vae.state_dict().items())
+
+
+class FixedPosterior:
+    """A posterior without spread."""
+
+    def __init__(self, mean):
+        self.mean = mean
+
+    def sample(self):
+        return self.mean
+
+
+def test_prompts_stay_and_pieces_depend_on_their_seeds_alone(chorale):
+    model, piece = tiny(), chorale(4, bars=3)
+    torch.nn.init.normal_(model.write.weight, std=0.1)
+    options = {"steps": 4}
+    for bars, kept in ((2, 32), (1.5, 24)):
+        request = Request(task=Continue(piece, bars), bars=4, options=options)
+        for one in sampled(model, (request, 1), (request, 2)):
+            assert np.array_equal(one.tokens[:kept], BARS.encode(piece)[:kept])
+            assert len(one.tokens) > kept
+    request = Request(bars=2, options=options)
+    first, second = sampled(model, (request, 1), (request, 2))
+    (again,) = sampled(model, (request, 2))
+    assert np.array_equal(second.tokens, again.tokens)
+    assert not np.array_equal(first.tokens, second.tokens)
+
+
+def test_a_variation_of_no_strength_has_the_vectors_of_its_piece(chorale):
+    model, piece = tiny(), rows(chorale)[:-1].numpy()
+    torch.nn.init.normal_(model.write.weight, std=0.1)
+    own = vectors_of(model.vae, piece)
+    apart = []
+    for strength in (0.001, 0.3, 0.9):
+        plan = Plan(piece, wanted=own, strength=strength)
+        (found,) = made(model, [plan], [1], Decoding(steps=20))
+        apart.append(float((found - own).square().mean()))
+    assert apart[0] < 1e-8 < apart[1] < apart[2]
+    asked = Request(task=Vary(chorale(1, bars=2), 0.5), bars=2, options={"steps": 4})
+    assert sampled(model, (asked, 1))[0].tokens.shape == (33, 5)
+
+
+def test_what_cannot_be_done_is_refused_with_a_reason(chorale):
+    sampler = Sampler(tiny(diffusion_steps=10), BARS)
+    fill = Request(task=Fill(chorale(1), Region(bars=(1, 2))))
+    with pytest.raises(ValueError, match="a vector stands for all voices of a beat"):
+        sampler.capabilities().check(fill, "latent")
+    for options, words in (
+        ({"steps": 11}, "steps=11 are more than the 10 of the process"),
+        ({"temperature": -1.0}, "temperature=-1.0 must be at least 0"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            sampler.sample([Job(Request(bars=1, options=options), 0, 1)])
+    with pytest.raises(ValueError, match=r"model\.vae has no setting depth"):
+        tiny(vae=VAE | {"depth": 2})
+
+
+def test_a_training_wants_the_vae_that_it_names(settings_of, train, tmp_path):
+    model = TINY | {"vae": VAE, "autoencoder": str(tmp_path / "vae")}
+    settings = settings_of(steps=2, validate_every=2)
+    latent = replace(settings, system="latent", family="latent_ddpm", model=model)
+    with pytest.raises(MissingInput, match="dvc repro train@vae"):
+        train(latent, tmp_path / "latent", tmp_path / "r")
+    train(replace(settings, family="vae", model=VAE), tmp_path / "vae", tmp_path / "r")
+    other = replace(latent, model=model | {"vae": VAE | {"span": 8}})
+    with pytest.raises(
+        ValueError, match=r"model\.vae\.span=8, and .*vae was trained with span=None"
+    ):
+        train(other, tmp_path / "latent", tmp_path / "r")
