@@ -33,6 +33,11 @@ def main(config: dict[str, Any]) -> None:
     by_hand.named(config, files)
     from ostinato.readers.read import read_piece
 
+    judge = None
+    if config["reward"]:
+        from ostinato.feedback.best import judge_of
+
+        judge, config = judge_of(config)
     read = {key: read_piece(Path(config[key])) for key in files}
     from ostinato.generator import Generator
 
@@ -41,7 +46,8 @@ def main(config: dict[str, Any]) -> None:
     request, remarks = by_hand.prepared(config, read, able, representation)
     for remark in remarks:
         print(f"note: {remark}", file=sys.stderr)
-    for name, sample in zip(names, generator.generate(request), strict=True):
+    made = judge.best(generator, request) if judge else generator.generate(request)
+    for name, sample in zip(names, made, strict=True):
         if sample.piece is None:
             print(f"{name} failed: {sample.row['failed']}")
             continue

@@ -1,6 +1,10 @@
-"""A study as a user runs it: served, killed, resumed, simulated, analysed."""
+"""A study as a user runs it: served, killed, resumed, simulated, exported, analysed.
+
+On SQLite, or in the empty database of OSTINATO_TEST_STORE=postgresql://…, one test at a time.
+"""
 
 import json
+import os
 import signal
 import socket
 import sys
@@ -21,6 +25,8 @@ from ostinato.listening.store.database import open_engine
 from ostinato.report.listeners import load_listeners
 
 pytestmark = pytest.mark.slow
+STORE = os.environ.get("OSTINATO_TEST_STORE")
+IN_STORE = [f"store='{STORE}'"] if STORE else []
 LISTENERS, TRIALS = 6, 6  # with one for practice and one catch trial
 
 
@@ -47,7 +53,8 @@ def serve(study, script):
 
     def start(port):
         limits = "limits={requests_per_second: 1000, new_per_minute: 1000}"
-        process = script("listen", "listening=tones", f"port={port}", "underpowered=true", limits)
+        words = ("listening=tones", f"port={port}", "underpowered=true", limits)
+        process = script("listen", *words, *IN_STORE)
         started.append(process)
         assert any(line.startswith("Ctrl-C") for line in process.stdout), process.stderr.read()
         return process
@@ -60,7 +67,7 @@ def serve(study, script):
 
 def persistent(action):
     """Repeat a request until a server answers, as listen.js does."""
-    for _ in range(600):
+    for _ in range(6000):  # a loaded machine starts it in minutes
         try:
             return action()
         except httpx2.TransportError:
@@ -93,13 +100,14 @@ def test_nothing_is_lost_or_stored_twice_when_the_server_is_killed(serve, study)
         serve(port)
         pages = [one.result() for one in listening]
     assert all('<p class="code">' in page for page in pages)
-    stored = rows(open_engine(f"sqlite:///{study / 'listening/tones/answers.db'}"), "tones")
+    store = STORE or f"sqlite:///{study / 'listening/tones/answers.db'}"
+    stored = rows(open_engine(store), "tones")
     assert len(stored) == len(confirmed) == LISTENERS * TRIALS
     assert {row["listener"] for row in stored} == set(range(1, LISTENERS + 1))
 
 
 def test_simulated_listeners_are_analysed_and_marked(study, run_script):
-    arguments = ("listening=tones", "underpowered=true", "resamples=50")
+    arguments = ("listening=tones", "underpowered=true", "resamples=50", *IN_STORE)
     code, _, err = run_script("listen", *arguments, "mode=simulate", "taste.human_secret=2")
     assert code == 0, err
     code, _, err = run_script("listen", *arguments, "mode=analyse", "answers=simulated")

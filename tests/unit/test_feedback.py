@@ -11,6 +11,7 @@ import torch
 
 from ostinato.evaluation.measures import learning
 from ostinato.evaluation.measures import tuning as tuning_measure
+from ostinato.feedback.best import candidates_of, judge_of
 from ostinato.feedback.card import base_of
 from ostinato.feedback.folder import open_study
 from ostinato.feedback.guards import is_within, objective, vendi_score
@@ -266,10 +267,13 @@ def test_a_study_says_what_it_is_and_notices_damage(studied, monkeypatch, flip_b
 
 
 class Killed:
-    """A record of a training that is killed at its first row, after the state before it."""
+    """A record of a training that is killed at a row, after the state before it."""
+
+    def __init__(self, at):
+        self.at = at
 
     def log(self, metrics, step):
-        if step > 2:
+        if step == self.at:
             raise RuntimeError("killed")
 
     def flush(self):
@@ -279,13 +283,12 @@ class Killed:
         """Never reached."""
 
 
-@contextmanager
-def killed(mark):
-    yield Killed()
+@pytest.mark.parametrize(("method", "at"), [("dpo", 4), ("rloo", 2)])
+def test_tuning_begins_at_the_base_and_resumes_to_the_bit(method, at, tuning, train, tmp_path):
+    @contextmanager
+    def killed(mark):
+        yield Killed(at)
 
-
-@pytest.mark.parametrize("method", ["dpo", "rloo"])
-def test_tuning_begins_at_the_base_and_resumes_to_the_bit(method, tuning, train, tmp_path):
     settings = tuning(method=method)
     card = train(settings, tmp_path / "a", tmp_path / "resume")
     assert (card["paradigm"], card["model"]["base"]["family"]) == ("policy", "lstm")
@@ -293,6 +296,10 @@ def test_tuning_begins_at_the_base_and_resumes_to_the_bit(method, tuning, train,
         train(settings, tmp_path / "b", tmp_path / "resume", killed)
     train(settings, tmp_path / "b", tmp_path / "resume")
     assert checksums(tmp_path / "a") == checksums(tmp_path / "b")
+    names, base, *_ = (tmp_path / "a" / "history.csv").read_text().splitlines()
+    first = dict(zip(names.split(","), base.split(","), strict=True))
+    assert (first["step"], first["valid_first"], first["valid_diversity"]) == ("0", "0.0", "1.0")
+    assert float(first["valid_kl"]) == pytest.approx(0, abs=1e-4)
     trained = load_trained(tmp_path / "a")
     assert type(trained.model).__module__.endswith("autoregressive.lstm")
 
@@ -318,13 +325,41 @@ def test_a_planted_reward_is_exploited_and_the_guard_keeps_an_earlier_model(
     rows = (tmp_path / "planted" / "history.csv").read_text().splitlines()
     names = rows[0].split(",")
     fit, second = (
-        [float(line.split(",")[names.index(name)]) for line in rows[1:]]
+        [float(line.split(",")[names.index(name)]) for line in rows[1:]]  # the first: the base
         for name in ("train_loss", "valid_second")
     )
-    assert fit[-1] < fit[0] < 0.69, "the planted preference was learned"
+    assert fit[-1] < fit[1] < 0.69, "the planted preference was learned"
     assert second[-1] < max(second), "and the guarding reward fell"
-    assert card["best_step"] == 4 * (1 + int(np.argmax(second)))
-    assert len(rows) - 1 < 6, "training stopped before its last step"
+    assert card["best_step"] == 4 * int(np.argmax(second))
+    assert len(rows) - 1 < 7, "training stopped before its last step"
+
+
+def test_the_untuned_base_is_kept_where_no_step_is_better(tuning, train, tmp_path, capsys):
+    card = train(tuning(steps=2, kl_budget=1e-3, lr=0.1), tmp_path / "a", tmp_path / "resume")
+    assert (card["best_step"], card["best_valid_loss"]) == (0, 0.0)
+    base = open_study("feedback/micro").base
+    kept = load_trained(tmp_path / "a").model.state_dict()
+    assert all(torch.equal(base[name], value) for name, value in kept.items())
+    assert "no step is better than the untuned base" in capsys.readouterr().out
+    row = {"step": "0", "valid_kl": "0.0", "valid_second": "0.0"}
+    found = tuning_measure.measure(SimpleNamespace(card=card, history=[row])).values
+    assert all("the untuned base was kept" in figure.label for figure in found.values())
+
+
+def test_the_best_of_some_by_the_reward_is_the_best_of_what_is_made_without(studied, model_folder):
+    generator = Generator(load_trained(model_folder))
+    told = {"reward": studied[0] / "data/feedback/micro", "best_of": 3, "overrides": ["best_of=3"]}
+    judge, one = judge_of(told)
+    assert (one["best_of"], one["overrides"]) == (1, [])
+    with pytest.raises(ValueError, match="chooses among candidates: add best_of=8"):
+        judge_of(told | {"best_of": 1})
+    request = Request(bars=2, min_bars=2, n=2, seed=5)
+    best = judge.best(generator, request)
+    groups = [generator.generate(one) for one in candidates_of(request, 3)]
+    for number, chosen in enumerate(best):
+        rewards = {group[number].row["id"]: judge._reward(group[number]) for group in groups}
+        assert len(rewards) == 3
+        assert rewards[chosen.row["id"]] == max(rewards.values())
 
 
 def test_the_measure_is_of_the_kept_weights_and_says_what_is_simulated():

@@ -27,7 +27,7 @@ from ostinato.report.page import build_page, listen_page
 SYSTEMS = {
     "lstm": {"family": "lstm", "size": "small", "encoding": "bach-grid", "seed": 1},
     "gpt": {"family": "gpt", "size": "small", "encoding": "bach-grid", "seed": 1},
-    "gpt-2": {"family": "gpt", "size": "small", "encoding": "bach-grid", "seed": 2},
+    "gpt-2": {"family": "gpt", "size": "small", "encoding": "bach-grid", "seed": 2, "simulated": 1},
     "remi": {"family": "gpt", "size": "small", "encoding": "bach-remi", "seed": 1},
 }
 BITS = {"lstm": 5.6, "gpt": 5.2, "gpt-2": 5.4, "remi": 5.0}
@@ -312,6 +312,15 @@ def test_latex_has_a_table_for_each_encoding(data):
     assert text.count("\\begin{tabular}{lrr}") == text.count("\\bottomrule") == 2
     assert "lstm & $0.280$ [0.252, 0.308] & $30.00$ [27.00, 33.00] \\\\" in text
     assert "–" not in text
+
+
+def test_who_was_not_asked_stands_beside_the_name(data, page):
+    name, remark = "gpt-2", "tuned on simulated listeners"
+    for text in (text_table(data), leaderboard_tex(data)):
+        assert f"{name} ({remark})" in text
+    assert page.count(remark) >= 3  # overview, figures, the system's own part
+    rows = csv.DictReader(io.StringIO(leaderboard_csv(data)))
+    assert {(r["name"], r["remark"]) for r in rows if r["remark"]} == {(name, remark)}
 
 
 @pytest.mark.parametrize(

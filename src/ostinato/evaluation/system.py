@@ -134,6 +134,7 @@ def details_of(
         "format": FORMAT,
         **{key: card[key] for key in ("system", "family", "size", "encoding", "dataset", "seed")},
         "parameters": card["parameters"],
+        "simulated": bool((card["model"].get("base") or {}).get("simulated")),
         "weights_sha256": card["weights_sha256"],
         "tokens_digest": tokens.digest,
         "origin": tokens.origin | {"pieces": {k: len(part) for k, part in tokens.splits.items()}},

@@ -1,7 +1,8 @@
 """Draws clips from a model as it is: continuations of the first bars of given pieces."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,32 @@ from ostinato.music.piece import Piece
 from ostinato.representations.protocol import Representation
 from ostinato.sampling.prompts import as_piece, prompt_of
 from ostinato.sampling.request import Continue, EncodedPiece, Request
-from ostinato.sampling.sampler import Job, Sampler
+from ostinato.sampling.sampler import Job, Made, Sampler
 from ostinato.seeds import seed_of
 
 Array = npt.NDArray[Any]
 # the model's own distribution: nothing is truncated, sharpened or avoided
-PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "split": 0.0}
+PLAIN: Mapping[str, Any] = {
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "no_repeat": 0,
+    "best_of": 1,
+    "split": 0.0,
+    "motion": 1.0,
+    "no_parallels": False,
+    "end_on": "any",
+}
+LEAST = 2  # positions that a clip adds to its prompt
 
 
 @dataclass(frozen=True)
 class Clips:
     """N clips: tokens (T, W) each, the first new position, names of their prompts, their pieces
     with the prompt, and nats of the new positions under the model that made them.
+
+    aside: how many others were set aside, by reason.
     """
 
     tokens: Sequence[Array]
@@ -32,6 +47,7 @@ class Clips:
     prompts: Sequence[str]
     pieces: Sequence[Piece]
     nats: npt.NDArray[np.float64]
+    aside: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -64,7 +80,8 @@ def draw_clips(
 ) -> Clips:
     """`each` clips for every prompt; a clip depends on (seed, prompt, its number) alone.
 
-    What fails to decode is left out.
+    Raises:
+        ValueError: none can be used; it has the reasons. A few of them are set aside and counted.
     """
     known = sampler.capabilities().options
     bars = settings.prompt_bars + settings.bars
@@ -80,12 +97,24 @@ def draw_clips(
             starts.append(start)
     names = [prompt.id for prompt in prompts for _ in range(each)]
     kept: list[tuple[Array, int, str, Piece, float]] = []
+    aside: Counter[str] = Counter()
     for made, start, name in zip(sampler.sample(jobs), starts, names, strict=True):
-        if made.failed or made.nats is None or len(made.tokens) - start < 2:
+        reason = _unusable(made, start)
+        if reason or made.nats is None:
+            aside[reason or "no likelihood"] += 1
             continue
         whole = representation.decode(made.tokens)
-        nats = float(made.nats[start:].sum(dtype=np.float64))
-        kept.append((made.tokens, start, name, whole, nats))
-    columns: list[Any] = list(zip(*kept, strict=True)) or [()] * 5
-    found, first, prompted, pieces, nats = columns
-    return Clips(found, first, prompted, pieces, np.array(nats))
+        total = float(made.nats[start:].sum(dtype=np.float64))
+        kept.append((made.tokens, start, name, whole, total))
+    if not kept:
+        said = ", ".join(f"{count} clips: {reason}" for reason, count in aside.items())
+        raise ValueError(f"no clip of {len(jobs)} can be used: {said}")
+    found, first, prompted, pieces, nats = map(list, zip(*kept, strict=True))
+    return Clips(found, first, prompted, pieces, np.array(nats), dict(sorted(aside.items())))
+
+
+def _unusable(made: Made, start: int) -> str | None:
+    """Why what was made is no clip, or None. start: the first position after the prompt."""
+    if len(made.tokens) - start < LEAST:
+        return f"fewer than {LEAST} positions after the prompt"
+    return made.failed

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ostinato.feedback.card import ROOT, read_card
 from ostinato.feedback.clips import Clips
 from ostinato.feedback.preferences import Pairs
+from ostinato.feedback.rates import Rates
 from ostinato.feedback.reward import Ensemble, Features
 from ostinato.feedback.statistics import Utility
 from ostinato.files import verify
@@ -45,21 +46,27 @@ def clips_from(arrays: Any, representation: Representation) -> Clips:
 class Rewards:
     """The reward that is maximised and the one that guards it; the other fields as stored.
 
-    Learned ones read a clip's features under the base; of a corpus study both are utilities.
+    Learned ones read a clip's features under the base; with the corpus as referee the first is
+    Rates and the second the nearness of other statistics.
     """
 
-    first: Ensemble | Utility
-    second: Ensemble | Utility
+    first: Ensemble | Utility | Rates
+    second: Ensemble | Utility | Rates
+
+    @property
+    def agree(self) -> bool:
+        """Whether both estimate one utility, so that the second tells what the first has gained."""
+        return not isinstance(self.first, Rates)
 
     def of(self, clips: Clips, features: Features) -> tuple[Array, Array]:
         """Both rewards of every clip, (N,) each, in standard deviations among the base's clips."""
         return self._one(self.first, clips, features), self._one(self.second, clips, features)
 
     @staticmethod
-    def _one(reward: Ensemble | Utility, clips: Clips, features: Features) -> Array:
-        if isinstance(reward, Utility):
-            return reward.of(clips.pieces)
-        return reward.reward(features).double().numpy()
+    def _one(reward: Ensemble | Utility | Rates, clips: Clips, features: Features) -> Array:
+        if isinstance(reward, Ensemble):
+            return reward.reward(features).double().numpy()
+        return reward.of(clips.pieces)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,11 @@ def open_study(learns_from: str) -> Study:
     )
 
 
-def _reward(card: dict[str, Any], weights: dict[str, Tensor], name: str) -> Ensemble | Utility:
+def _reward(
+    card: dict[str, Any], weights: dict[str, Tensor], name: str
+) -> Ensemble | Utility | Rates:
+    if "rates" in card:
+        return Rates(**card["rates"])
     if "utility" in card:
         return Utility(**card["utility"])
     found = Ensemble(card["features"], card["members"])

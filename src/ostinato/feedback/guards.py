@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from ostinato.feedback.clips import Clips, draw_clips, prompt_pieces
 from ostinato.feedback.folder import Study
+from ostinato.feedback.rates import Rates, rates_of
 from ostinato.feedback.reward import Features, features_of, padded
 from ostinato.feedback.settings import GUARDED, study_settings
+from ostinato.feedback.statistics import counts_of
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.bootstrap import mean_interval
 from ostinato.models.spec import PAD
@@ -60,15 +62,15 @@ class Guards:
         kl: nats a clip, of the model's own clips under it minus under the base. first, second,
         utility: gains over the base in standard deviations (utility: in logits), with the bounds of
         95 % intervals. diversity: Vendi score as a share of the base's. copied: share of notes in
-        passages of the training set, as a difference from the base. ok: 1 where the model is within
-        the budget and as diverse as is wanted.
+        passages of the training set, as a difference from the base. aside: clips that could not be
+        used. rate_<statistic>: with the corpus as referee, of all clips. ok: 1 where `is_within`.
         """
         clips = self.draw(model)
         now = self._measured(clips)
         by_base = clip_nats(self.base, clips)
         kl = float((by_base - clips.nats).mean())
         row = {"kl": kl, "diversity": now.diversity / self.before.diversity}
-        row["copied"] = now.copied - self.before.copied
+        row |= {"copied": now.copied - self.before.copied, "aside": sum(clips.aside.values())}
         for name in ("first", "second", "utility"):
             new, old = getattr(now, name), getattr(self.before, name)
             if new is None or old is None:
@@ -81,6 +83,10 @@ class Guards:
                 row |= {name: gain.value, f"{name}_low": gain.low, f"{name}_high": gain.high}
             else:
                 row[name] = float(new.mean() - old.mean())
+        first = self.study.rewards.first
+        if isinstance(first, Rates):
+            rates = rates_of(counts_of(clips.pieces, list(first.weights)))
+            row |= {f"rate_{name}": rate for name, rate in zip(first.weights, rates, strict=True)}
         row["ok"] = float(is_within(row, kl_budget))
         return {key: round(value, 6) for key, value in row.items()}
 
@@ -115,18 +121,25 @@ class Guards:
 
 
 def is_within(row: dict[str, float], kl_budget: float) -> bool:
-    """Whether a model diverges by at most the budget and its samples are diverse enough."""
-    return row["kl"] <= kl_budget and row["diversity"] >= LEAST_DIVERSITY
+    """Whether a model diverges by at most the budget, its samples are diverse enough, and the 95 %
+    interval of what the guarding reward changed does not lie below 0.
+    """
+    fell = row.get("second_high", 0.0) < 0
+    return row["kl"] <= kl_budget and row["diversity"] >= LEAST_DIVERSITY and not fell
 
 
-def objective(row: dict[str, float], kl_budget: float) -> float:
+def objective(row: dict[str, float], kl_budget: float, agree: bool = True) -> float:
     """What the kept model minimises: minus the gain by the reward that is never trained against.
 
-    A model beyond the budget, or too uniform, is worse than any within. Where the two rewards part,
-    the second falls and this rises: after `patience` such evaluations training ends.
+    agree: both rewards estimate one utility. Else the second guards what must not be lost, and
+    where it has not clearly fallen the first decides. The untuned base has 0, and a model that
+    `is_within` refuses is worse than any other. Where the two rewards part, the second falls and
+    this rises: after `patience` such evaluations training ends.
     """
+    if is_within(row, kl_budget):
+        return 0.0 - row["second" if agree else "first"]
     beyond = max(0.0, row["kl"] / kl_budget - 1) + max(0.0, LEAST_DIVERSITY - row["diversity"])
-    return 100.0 + beyond if not is_within(row, kl_budget) else -row["second"]
+    return 100.0 + beyond + max(0.0, -row["second"])
 
 
 def clip_nats(model: nn.Module, clips: Clips) -> Values:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.metrics.counts import Count
 from ostinato.metrics.form import form
 from ostinato.metrics.part_writing import part_writing, voice_ranges
 from ostinato.music.piece import Piece
@@ -34,25 +35,31 @@ STATISTICS: Mapping[str, str] = {
 
 def statistics_of(pieces: Sequence[Piece], names: Sequence[str]) -> Values:
     """Statistics (N, S); NaN where there is nothing to count."""
-    return np.array([[_one(piece, counts, n) for n in names] for piece, counts in _counted(pieces)])
+    above, below = np.moveaxis(counts_of(pieces, names), -1, 0)
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
 
 
-def _counted(pieces: Sequence[Piece]) -> list[tuple[Piece, dict[str, tuple[float, float]]]]:
+def counts_of(pieces: Sequence[Piece], names: Sequence[str]) -> Values:
+    """The counts whose quotients the statistics are, (N, S, 2)."""
+    rows = [[_one(piece, counts, name) for name in names] for piece, counts in _counted(pieces)]
+    return np.array(rows, dtype=np.float64).reshape(len(pieces), len(names), 2)
+
+
+def _counted(pieces: Sequence[Piece]) -> list[tuple[Piece, dict[str, Count]]]:
     found = []
     for piece in pieces:
-        counts = {name: (c.above, c.below) for name, c in part_writing(piece).items()}
+        counts = part_writing(piece)
         fifths, octaves = counts["parallel_fifths"], counts["parallel_octaves"]
-        counts["parallels"] = (fifths[0] + octaves[0], fifths[1])
+        counts["parallels"] = Count(fifths.above + octaves.above, fifths.below)
         found.append((piece, counts))
     return found
 
 
-def _one(piece: Piece, counts: Mapping[str, tuple[float, float]], name: str) -> float:
+def _one(piece: Piece, counts: Mapping[str, Count], name: str) -> Count:
     if name == "range":
         ranges = [count.above for count in voice_ranges(piece).values()]
-        return float(np.mean(ranges)) if ranges else np.nan
-    above, below = tuple(form(piece)["cadences"]) if name == "cadences" else counts[name]
-    return above / below if below else np.nan
+        return Count(float(sum(ranges)), float(len(ranges)))
+    return form(piece)["cadences"] if name == "cadences" else counts[name]
 
 
 @dataclass(frozen=True)

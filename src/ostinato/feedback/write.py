@@ -23,6 +23,7 @@ from ostinato.feedback.preferences import (
     pairs_of,
     simulated_answers,
 )
+from ostinato.feedback.rates import Rates
 from ostinato.feedback.reward import (
     Ensemble,
     Features,
@@ -40,6 +41,7 @@ from ostinato.metrics.bootstrap import mean_interval
 from ostinato.metrics.passages import index_arrays
 from ostinato.models.registry import paradigm_of
 from ostinato.music.piece import Piece
+from ostinato.representations.bars import first_bars
 from ostinato.sampling.load import Trained
 from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.sampler import Sampler
@@ -57,7 +59,7 @@ class Judged:
     pairs: Pairs
     rows: Sequence[Mapping[str, object]]
     aside: Mapping[str, int]
-    utility: Utility | None
+    utility: Utility | Rates | None
 
 
 def write_study(
@@ -76,13 +78,15 @@ def write_study(
     representation = trained.representation
     bars = settings.clips.prompt_bars + settings.clips.bars
     train = [representation.decode(_part(tokens, n)) for n in range(len(tokens.splits["train"]))]
-    judged = _judged(out.name, trained, sampler, tokens, settings, train)
+    # as long as clips are: ranges and cadences depend on it
+    corpus = [representation.decode(first_bars(representation, piece, bars)) for piece in train]
+    judged = _judged(out.name, trained, sampler, tokens, settings, corpus)
     guard_prompts = prompt_pieces(tokens, "valid", settings.clips.guard, bars)
     guard = draw_clips(
         sampler, representation, guard_prompts, settings.clips, each=GUARDED, seed=settings.seed
     )
     features = features_of(trained.model, judged.clips)
-    found, reward = _rewards(features, judged, settings, train)
+    found, reward = _rewards(features, judged, settings, corpus)
     utility = judged.utility if settings.kind == "simulated" else None
     card = {
         "format": FORMAT,
@@ -96,6 +100,7 @@ def write_study(
         "pairs": len(judged.pairs),
         "listeners": len(np.unique(judged.pairs.listener)) if judged.rows else 0,
         "aside": dict(judged.aside),
+        "clips_aside": {"judged": dict(judged.clips.aside), "guard": dict(guard.aside)},
         "reward": reward,
         "utility": asdict(utility) if utility else None,
         "best_of": _best_of(found["first"], features, judged, settings.seed) if utility else None,
@@ -130,9 +135,9 @@ def _judged(
     sampler: Sampler,
     tokens: TokenSet,
     settings: StudySettings,
-    train: Sequence[Piece],
+    corpus: Sequence[Piece],
 ) -> Judged:
-    """Clips and the choices between them."""
+    """Clips and the choices between them. corpus: its pieces, as long as clips are."""
     if settings.kind == "answers":
         rows = _read_rows(Path(settings.answers))
         clips, names = heard_clips(rows, trained, settings)
@@ -145,9 +150,8 @@ def _judged(
         sampler, trained.representation, prompts, plan, each=plan.each, seed=settings.seed
     )
     if settings.kind == "corpus":
-        utility = Utility.fitted(settings.weights, clips.pieces, train)
-        pairs = nearest_pairs(clips.prompts, utility.of(clips.pieces))
-        return Judged(clips, pairs, [], {}, utility)
+        rates = Rates.fitted(settings.weights, clips.pieces, corpus)
+        return Judged(clips, nearest_pairs(clips.prompts, rates.of(clips.pieces)), [], {}, rates)
     utility = Utility.fitted(settings.weights, clips.pieces)
     names = [f"{trained.card['system']}/clip-{number}/plain" for number in range(len(clips))]
     rows = simulated_answers(
@@ -164,16 +168,15 @@ def _judged(
 
 
 def _rewards(
-    features: Features, judged: Judged, settings: StudySettings, train: Sequence[Piece]
+    features: Features, judged: Judged, settings: StudySettings, corpus: Sequence[Piece]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both rewards by name, and what study.json says of them."""
     if settings.kind != "corpus":
         return _learned(features, judged, settings)
-    second = Utility.fitted(dict.fromkeys(settings.second, 1.0), judged.clips.pieces, train)
-    assert judged.utility
-    found = {"first": judged.utility, "second": second}
-    card: dict[str, Any] = {name: {"utility": asdict(one)} for name, one in found.items()}
-    return found, card | {"learned": False}
+    second = Utility.fitted(dict.fromkeys(settings.second, 1.0), judged.clips.pieces, corpus)
+    assert isinstance(judged.utility, Rates)
+    card = {"first": {"rates": asdict(judged.utility)}, "second": {"utility": asdict(second)}}
+    return {"first": judged.utility, "second": second}, card | {"learned": False}
 
 
 def _learned(

@@ -62,6 +62,7 @@ class System:
 
     columns: values of single pieces by (measure, set, name). series: points (x, y) by (measure,
     name). not_measured: why, by measure. hashes: of weights and tokens. number: decides the colour.
+    remark: shown wherever the name is, such as that nobody was asked.
     """
 
     name: str
@@ -80,6 +81,12 @@ class System:
     series: Mapping[tuple[str, str], Sequence[tuple[float, float]]]
     pairs: tuple[Pair, ...]
     samples: tuple[StoredSample, ...]
+    remark: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name with its remark."""
+        return f"{self.name} ({self.remark})" if self.remark else self.name
 
     @property
     def failed(self) -> int:

@@ -129,6 +129,7 @@ def leaderboard_csv(data: ReportData) -> str:
                         "direction": figure.direction,
                     }
                     own: dict[str, Any] = {"kind": "system", "name": system.name}
+                    own["remark"] = system.remark
                     own |= {"bound": int(figure.is_bound), "parameters": system.parameters}
                     own |= _numbers("", figure.interval)
                     for key, _ in BESIDE:
@@ -141,7 +142,17 @@ def leaderboard_csv(data: ReportData) -> str:
                             seen.add(place)
                             row = {"kind": kind, "name": other} | _numbers("", interval)
                             rows.append(about | row)
-    columns = ["kind", "name", "encoding", "measure", "figure", "unit", "direction", "bound"]
+    columns = [
+        "kind",
+        "name",
+        "remark",
+        "encoding",
+        "measure",
+        "figure",
+        "unit",
+        "direction",
+        "bound",
+    ]
     columns += ["parameters", "value", "low", "high"]
     columns += [f"{key}_{part}" for key, _ in BESIDE for part in ("value", "low", "high")]
     text = io.StringIO()
@@ -163,7 +174,7 @@ def table_rows(overview: Overview) -> list[list[str]]:
     rows = [["system", *(f"{column.measure}/{column.name}" for column in overview.columns)]]
     for system in overview.systems:
         figures = [system.figure(column.measure, column.name) for column in overview.columns]
-        rows.append([system.name, *("–" if f is None else _cell(f) for f in figures)])
+        rows.append([system.shown, *("–" if f is None else _cell(f) for f in figures)])
     for words, cells in overview.beside:
         texts = ["–" if i is None else f"{number(i.value)} {note}".strip() for note, i in cells]
         rows.append([words, *texts])
@@ -203,7 +214,7 @@ def leaderboard_tex(data: ReportData) -> str:
         for system in overview.systems:
             figures = [system.figure(c.measure, c.name) for c in overview.columns]
             cells = ["--" if f is None else _tex_cell(f.interval, f.is_bound) for f in figures]
-            parts.append(" & ".join([_tex(system.name), *cells]) + r" \\")
+            parts.append(" & ".join([_tex(system.shown), *cells]) + r" \\")
         parts += ["\\midrule"] if overview.beside else []
         for words, beside in overview.beside:
             cells = ["--" if i is None else _tex_cell(i, False) for _, i in beside]

@@ -27,6 +27,7 @@ from ostinato.report.listeners import load_listeners
 from ostinato.samples import sample_rows, sampled_by
 
 FORMAT = 2
+SIMULATED = "tuned on simulated listeners"
 
 
 def load(
@@ -80,6 +81,7 @@ def load_system(
             series=_series(path.parent / "plots" / "series.csv", made_by),
             pairs=_pairs(path.parent / "plots", samples, made_by),
             samples=samples,
+            remark=SIMULATED if details.get("simulated") else "",
         )
         origin = details["origin"]
         return system, DatasetNote(

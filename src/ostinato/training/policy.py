@@ -2,12 +2,14 @@
 
 dpo: the pairs of the study (Rafailov et al. 2023). rloo: rewards of the model's own samples, each
 compared with the others of its prompt (Kool et al. 2019; Ahmadian et al. 2024), with a weight of
-divergence that follows the budget. Every validation measures the guards (feedback/guards.py).
+divergence that follows the budget. expected: with the corpus as referee, what is expected after
+each prefix of the base's clips. Every validation measures the guards (feedback/guards.py).
 """
 
 # N clips, G samples of a prompt
 
 import copy
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,16 +22,21 @@ from ostinato.feedback.clips import Clips, draw_clips, prompt_pieces
 from ostinato.feedback.folder import Study, frozen_base, open_study
 from ostinato.feedback.guards import Guards, clip_nats, new_nats, objective
 from ostinato.feedback.preferences import Pairs, nearest_pairs
+from ostinato.feedback.rates import Rates
 from ostinato.feedback.reward import features_of, padded
+from ostinato.feedback.statistics import counts_of
 from ostinato.loading.batches import Batch, conditions_of, whole_pieces
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.likelihood_metrics import likelihood_metrics
+from ostinato.models.policy.parts.expected import expected_of
 from ostinato.sampling.registry import sampler_of
 from ostinato.seeds import seed_of
 from ostinato.training.data import EncodingModule
 from ostinato.training.module import Training
 from ostinato.training.settings import Settings
 
+PARALLELS = "parallels"  # the statistic that is expected
+DRAWN = {"dpo": "pairs", "rloo": "prompts", "expected": "clips"}
 PACE, LEAST_BETA = 0.1, 1e-3  # of the weight of divergence, by step; its least value
 
 
@@ -46,6 +53,8 @@ class Module(Training):
         # in a tuple: torch would otherwise save it with every state
         self._base = (frozen_base(copy.deepcopy(model), self.study.base),)
         self.register_buffer("beta", torch.tensor(float(settings.model["beta"])))
+        if settings.model["method"] == "expected":
+            check_expected(self.study, model)
         self._guards: tuple[Guards, ...] = ()
         self.pairs = training_pairs(self.study, model, settings)
 
@@ -70,7 +79,8 @@ class Module(Training):
 
     def loss(self, batch: Batch) -> Tensor:
         """Of the method, summed over pairs or samples."""
-        return self._dpo(batch) if "pairs" in batch else self._rloo(batch)
+        found: Tensor = getattr(self, f"_{self.settings.model['method']}")(batch)
+        return found
 
     def _dpo(self, batch: Batch) -> Tensor:
         """-log σ(β (log π/π₀ of the better - of the worse))."""
@@ -104,6 +114,19 @@ class Module(Training):
         self.beta.mul_(float(np.exp(PACE * np.clip(ratio, -1, 1)))).clamp_(min=LEAST_BETA)
         return (torch.from_numpy(advantage) * nats).sum().float()
 
+    def _expected(self, batch: Batch) -> Tensor:
+        """-J + β KL(π‖π₀) of the base's clips: the parallels that are expected of π after each of
+        their prefixes, not those that were drawn (Ciosek & Whiteson 2018).
+        """
+        clips, first = self.study.clips, self.study.rewards.first
+        assert isinstance(first, Rates)
+        numbers = chosen(batch["clips"], len(clips)).tolist()
+        tokens = padded([clips.tokens[n] for n in numbers]).to(self.device)
+        expected = expected_of(self.model, self._base[0].to(self.device), tokens)
+        together = counts_of([clips.pieces[n] for n in numbers], [PARALLELS])[..., 1].sum()
+        distance = first.distance(PARALLELS, expected.parallels.sum() / float(together))
+        return len(numbers) * distance + self.beta * expected.kl.sum()
+
     @property
     def guards(self) -> Guards:
         """Made at first use: it measures the base."""
@@ -116,6 +139,31 @@ class Module(Training):
             self.prompts = prompt_pieces(data.tokens, "train", settings.prompts, bars)
         return self._guards[0]
 
+    def on_train_start(self) -> None:
+        """Measure the untuned base before the first update: it is the first candidate, and all
+        callbacks hear of it as of any other validation. A resumed training has its row already.
+        """
+        if self.history:
+            return
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self._train_losses.append(torch.tensor(math.nan))  # no update yet
+        self.on_validation_epoch_start()
+        with torch.no_grad():
+            for number, batch in enumerate(data.validation_set()):
+                self.validation_step(self.trainer.strategy.batch_to_device(batch), number)
+        self.on_validation_epoch_end()
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            callback.on_train_epoch_end(self.trainer, self)
+
+    def on_train_end(self) -> None:
+        """Say so where no step was better than the base."""
+        losses = [row["valid_loss"] for row in self.history]
+        if losses[0] == min(losses) and self.trainer.is_global_zero:
+            print(  # noqa: T201
+                f"{self.settings.system}: no step is better than the untuned base by the guards; "
+                "its weights are kept as step 0"
+            )
+
     def on_validation_epoch_end(self) -> None:
         """Add a row to the history: the guards beside the likelihood."""
         super().on_validation_epoch_end()
@@ -123,9 +171,23 @@ class Module(Training):
         row, guard = self.history[-1], self.guards.row(self.average, budget)
         self.model.train()
         row["valid_nats_per_token"] = row["valid_loss"]
-        row["valid_loss"] = round(objective(guard, budget), 6)
+        row["valid_loss"] = round(objective(guard, budget, self.study.rewards.agree), 6)
         row |= {f"valid_{name}": value for name, value in guard.items()}
         row["beta"] = round(float(self.beta), 6)
+
+
+def check_expected(study: Study, model: nn.Module) -> None:
+    """Raise ValueError where nothing can be expected: of another reward, or without voices."""
+    weights = getattr(study.rewards.first, "weights", {})
+    if not isinstance(study.rewards.first, Rates) or PARALLELS not in weights:
+        raise ValueError(
+            f"method=expected needs a study of kind corpus with a weight of {PARALLELS}, and "
+            f"{study.folder} has none: take method=rloo or dpo"
+        )
+    if getattr(model, "shape").voices is None:  # noqa: B009 - a Module's attributes are tensors
+        raise ValueError(
+            "method=expected needs a base on a grid of voices: take method=rloo or dpo"
+        )
 
 
 def chosen(places: Tensor, total: int) -> Any:
@@ -152,12 +214,12 @@ def leave_one_out(rewards: Any, clips: Clips) -> Any:
 
 
 class Choices(torch.utils.data.Dataset[Batch]):
-    """Places of pairs or of prompts, a function of (seed, step); count: of the whole batch."""
+    """Places of pairs, prompts or clips, a function of (seed, step); count: of the whole batch."""
 
     def __init__(self, settings: Settings, rank: int, world: int, parts: int) -> None:
         self.parts, self.rank, self.world = parts, rank, world
         self.method = settings.model["method"]
-        group = 1 if self.method == "dpo" else int(settings.model["group"])
+        group = int(settings.model["group"]) if self.method == "rloo" else 1
         self.count = settings.training.batch
         if self.count % (group * world * parts):
             raise ValueError(
@@ -167,23 +229,22 @@ class Choices(torch.utils.data.Dataset[Batch]):
         self.drawn, self.seed = self.count // group, seed_of("choices", settings.seed)
 
     def __getitem__(self, index: int) -> Batch:
-        """Pairs or prompts: where those of this share lie among all, in [0, 1)."""
+        """Pairs, prompts or clips: where those of this share lie among all, in [0, 1)."""
         step, part = divmod(index, self.parts)
         drawn = np.random.default_rng([self.seed, step]).random(self.drawn)
         mine = drawn[part * self.world + self.rank :: self.world * self.parts]
-        name = "pairs" if self.method == "dpo" else "prompts"
-        return {name: torch.from_numpy(mine), "count": torch.tensor(self.count)}
+        return {DRAWN[self.method]: torch.from_numpy(mine), "count": torch.tensor(self.count)}
 
 
 class Data(EncodingModule):
-    """Pairs or prompts for training, whole held-out pieces for validation."""
+    """Pairs, prompts or clips for training, whole held-out pieces for validation."""
 
     def __init__(self, tokens: TokenSet, settings: Settings) -> None:
         super().__init__(tokens, settings)
         self.settings = settings
 
     def training_set(self, rank: int, world: int, parts: int) -> torch.utils.data.Dataset[Batch]:
-        """Pairs for dpo, prompts for rloo."""
+        """What the method draws."""
         return Choices(self.settings, rank, world, parts)
 
     def validation_set(self) -> list[tuple[Tensor, Tensor]]:

@@ -25,6 +25,8 @@ def measure(context: Context) -> Result:
     rows = [row for row in context.history if row["step"] == best and row.get("valid_kl")]
     base = dict(context.card.get("model", {}).get("base") or {})
     source = "; simulated preferences" if base.get("simulated") else ""
+    if best == "0":
+        source += "; the untuned base was kept: no step was better"
     figures = {}
     for name, (unit, label) in COLUMNS.items() if rows else ():
         if value := rows[0].get(f"valid_{name}"):

@@ -13,7 +13,7 @@ from torch import nn
 from ostinato.models.registry import build, families
 from ostinato.models.spec import ArraySpec
 
-METHODS = ("dpo", "rloo")
+METHODS = ("dpo", "rloo", "expected")
 PAIRS = ("choices", "reward")
 BASES = "autoregressive"
 OFF = ("dropout", "condition_dropout")
@@ -23,7 +23,8 @@ OFF = ("dropout", "condition_dropout")
 class Config:
     """How a system is tuned; docs/feedback.md has the equations.
 
-    method: dpo (pairs of clips) or rloo (rewards of its own samples). pairs: of dpo, the
+    method: dpo (pairs of clips), rloo (rewards of its own samples) or expected (with the corpus as
+        referee: parallels expected after each prefix of the base's clips). pairs: of dpo, the
         listeners' `choices`, or clips of one prompt that differ in the study's `reward` by a
         standard deviation or more.
     beta: weight of the divergence from the base; for rloo where it starts.
