@@ -33,14 +33,11 @@ def main(config: dict[str, Any]) -> None:
     by_hand.named(config, files)
     from ostinato.readers.read import read_piece
 
-    judge = None
-    if config["reward"]:
-        from ostinato.feedback.best import judge_of
-
-        judge, config = judge_of(config)
     read = {key: read_piece(Path(config[key])) for key in files}
+    from ostinato.feedback.best import judge_of
     from ostinato.generator import Generator
 
+    judge, config = judge_of(config)
     generator = Generator.load(folder, config["device"])
     able, representation = generator.capabilities(), generator.representation
     request, remarks = by_hand.prepared(config, read, able, representation)

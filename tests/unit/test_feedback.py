@@ -337,20 +337,18 @@ def test_a_planted_reward_is_exploited_and_the_guard_keeps_an_earlier_model(
 def test_the_untuned_base_is_kept_where_no_step_is_better(tuning, train, tmp_path, capsys):
     card = train(tuning(steps=2, kl_budget=1e-3, lr=0.1), tmp_path / "a", tmp_path / "resume")
     assert (card["best_step"], card["best_valid_loss"]) == (0, 0.0)
-    base = open_study("feedback/micro").base
-    kept = load_trained(tmp_path / "a").model.state_dict()
+    base, kept = open_study("feedback/micro").base, load_trained(tmp_path / "a").model.state_dict()
     assert all(torch.equal(base[name], value) for name, value in kept.items())
     assert "no step is better than the untuned base" in capsys.readouterr().out
     row = {"step": "0", "valid_kl": "0.0", "valid_second": "0.0"}
     found = tuning_measure.measure(SimpleNamespace(card=card, history=[row])).values
-    assert all("the untuned base was kept" in figure.label for figure in found.values())
+    assert all("base was kept" in figure.label for figure in found.values())
 
 
 def test_the_best_of_some_by_the_reward_is_the_best_of_what_is_made_without(studied, model_folder):
     generator = Generator(load_trained(model_folder))
-    told = {"reward": studied[0] / "data/feedback/micro", "best_of": 3, "overrides": ["best_of=3"]}
-    judge, one = judge_of(told)
-    assert (one["best_of"], one["overrides"]) == (1, [])
+    told = {"reward": studied[0] / "data/feedback/micro", "best_of": 3, "overrides": []}
+    judge, _ = judge_of(told)
     with pytest.raises(ValueError, match="chooses among candidates: add best_of=8"):
         judge_of(told | {"best_of": 1})
     request = Request(bars=2, min_bars=2, n=2, seed=5)
@@ -358,7 +356,6 @@ def test_the_best_of_some_by_the_reward_is_the_best_of_what_is_made_without(stud
     groups = [generator.generate(one) for one in candidates_of(request, 3)]
     for number, chosen in enumerate(best):
         rewards = {group[number].row["id"]: judge._reward(group[number]) for group in groups}
-        assert len(rewards) == 3
         assert rewards[chosen.row["id"]] == max(rewards.values())
 
 

@@ -86,14 +86,16 @@ class Judge:
         return float(self.study.rewards.of(clips, features_of(self._base, clips))[0][0])
 
 
-def judge_of(config: Mapping[str, Any]) -> tuple[Judge, dict[str, Any]]:
-    """The judge of conf/generate.yaml, and the settings of one candidate: the samplers' own best_of
-    goes by nats.
+def judge_of(config: Mapping[str, Any]) -> tuple[Judge | None, dict[str, Any]]:
+    """The judge of conf/generate.yaml, if it names a reward, and the settings of one candidate: the
+    samplers' own best_of goes by nats.
 
     Raises:
         ValueError: there are no candidates to choose from.
     """
     reward, count = config["reward"], config["best_of"]
+    if not reward:
+        return None, dict(config)
     if not isinstance(count, int) or count < 2:
         raise ValueError(f"reward={reward} chooses among candidates: add best_of=8, for instance")
     judge = Judge(Path(reward), count)

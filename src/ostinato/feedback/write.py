@@ -73,9 +73,8 @@ def write_study(
     """
     from safetensors.torch import save_file
 
-    family = trained.card["family"]
+    family, representation = trained.card["family"], trained.representation
     sampler = sampler_of(trained.model, trained.representation, family)
-    representation = trained.representation
     bars = settings.clips.prompt_bars + settings.clips.bars
     train = [representation.decode(_part(tokens, n)) for n in range(len(tokens.splits["train"]))]
     # as long as clips are: ranges and cadences depend on it
