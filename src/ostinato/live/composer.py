@@ -102,6 +102,11 @@ class Composer:
         """How the model writes music."""
         return self._generator.representation
 
+    @property
+    def context(self) -> int | None:
+        """Positions that the model hears; None where it says no such number."""
+        return getattr(getattr(self._generator.trained.model, "config", None), "context", None)
+
     def capabilities(self) -> Capabilities:
         """What the model can do."""
         return self._generator.capabilities()

@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ostinato.live.composer import Composer, Prepared
-from ostinato.music.piece import Piece, Tempo
+from ostinato.live.composer import Composer, Prepared, prompt_bars
+from ostinato.music.piece import Piece, Tempo, cut
 from ostinato.music.timing import numbered_bars
 from ostinato.sampling.by_hand import voiced
 from ostinato.sampling.request import Fill
 from ostinato.studio.locks import regions
+from ostinato.studio.longer import heard_from, joined
 from ostinato.studio.models import Models
 from ostinato.studio.music import from_json, to_json
 
@@ -74,6 +75,12 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
 
 def _one(composer: Composer, asked: Asked, prompt: Piece | None, index: int) -> dict[str, Any]:
     said: list[str] = []
+    start, whole = 0, prompt
+    if asked.task == "continue" and prompt is not None and asked.prompt_bars is None:
+        whole = voiced(prompt, composer.representation)
+        if start := heard_from(composer, whole):
+            prompt = cut(whole, start, whole.length)
+            said.append(f"the model hears the last {prompt_bars(prompt)} bars of the piece")
     piece = prompt
     for prepared in _steps(composer, asked, prompt, index):
         if piece is not prompt and isinstance(prepared.request.task, Fill):
@@ -86,6 +93,8 @@ def _one(composer: Composer, asked: Asked, prompt: Piece | None, index: int) -> 
                 raise ValueError(f"the piece failed: {step.failed}; take another seed")
             piece = step.piece
     assert piece is not None
+    if start and whole is not None:
+        piece = joined(whole, start, piece)
     if asked.qpm is not None:
         piece = replace(piece, tempos=(Tempo(0, asked.qpm),))
     return {"piece": to_json(piece), "remarks": said, "index": index, "seed": asked.seed}

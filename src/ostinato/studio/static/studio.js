@@ -106,7 +106,12 @@ function show() {
   guarded(null, drawScore);
 }
 
-function put(piece, request) { state.piece = piece; state.request = request; state.free = new Set([...state.free].filter((key) => piece.tracks.some((track) => key.startsWith(`${track.role}|`)))); roll.fit(piece); }
+function put(piece, request) { // cells that are free stay so where the piece has them, but not in a new piece
+  state.piece = piece; state.request = request;
+  const cells = new Set(piece.tracks.flatMap((track) => [...widths().keys()].map((bar) => `${track.role}|${bar}`)));
+  state.free = new Set(request?.task === "generate" ? [] : [...state.free].filter((key) => cells.has(key)));
+  roll.fit(piece);
+}
 
 function snapshot() { return { piece: state.piece, free: new Set(state.free), request: state.request }; }
 

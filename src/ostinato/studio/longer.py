@@ -1,0 +1,67 @@
+"""Continues pieces that are longer than what a model hears: it hears their last bars."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ostinato.live.composer import Composer, prompt_bars
+from ostinato.music.piece import Piece, cut, sort_notes
+from ostinato.music.timing import numbered_bars
+from ostinato.music.write import in_ticks
+from ostinato.sampling.by_hand import voiced
+from ostinato.sampling.prompts import prompt_of
+
+
+def heard_from(composer: Composer, piece: Piece) -> int:
+    """The tick of the bar line from which a piece fits into the model's context; 0 where all of it
+    does.
+
+    Raises:
+        ValueError: what the model's encoding cannot hold.
+    """
+    context, known = composer.context, composer.representation
+    if context is None or not len(piece.notes):
+        return 0
+    whole = voiced(piece, known)
+    begin = 0
+    for begin in (0, *(onset for onset, _ in numbered_bars(whole)[1:])):
+        rest = cut(whole, begin, whole.length)
+        if not len(rest.notes) or len(prompt_of(known, rest, prompt_bars(rest))) <= context:
+            break
+    return begin
+
+
+def joined(before: Piece, start: int, after: Piece) -> Piece:
+    """A piece up to a tick, and what was made of its rest, which begins there. Tracks of one role
+    are one.
+    """
+    ticks = int(np.lcm(before.ticks_per_quarter, after.ticks_per_quarter))
+    start *= ticks // before.ticks_per_quarter
+    whole, second = in_ticks(before, ticks), in_ticks(after, ticks)
+    first = cut(whole, 0, start)
+    tracks = list(second.tracks)
+    roles = [track.role for track in tracks]
+    for track in first.tracks:
+        if track.role not in roles:
+            tracks.append(track)
+            roles.append(track.role)
+    early, late = whole.notes[whole.notes["onset"] < start], second.notes.copy()  # ties stay
+    places = np.array(
+        [roles.index(track.role) for track in first.tracks], dtype=early["track"].dtype
+    )
+    early["track"] = places[early["track"]]
+    late["onset"] += start
+    changes: dict[str, Any] = {
+        name: _changes(getattr(first, name), getattr(second, name), start)
+        for name in ("tempos", "meters", "keys", "annotations")
+    }
+    notes = sort_notes(np.concatenate([early, late]))
+    return replace(second, notes=notes, tracks=tuple(tracks), **changes)
+
+
+def _changes(early: tuple[Any, ...], late: tuple[Any, ...], start: int) -> tuple[Any, ...]:
+    """Those of both, without one at the seam that changes nothing."""
+    if early and late and late[0] == replace(early[-1], onset=0):
+        late = late[1:]
+    return (*early, *(replace(change, onset=change.onset + start) for change in late))
