@@ -150,7 +150,10 @@ def _uploaded(data: bytes, name: str) -> dict[str, Any]:
             piece = read_piece(path)
         except (ValueError, OSError) as error:
             told = str(error).replace(str(path), Path(name).name)
-            raise ValueError(f"{Path(name).name} cannot be read: {told}") from error
+            is_said = told.startswith(f"{Path(name).name} cannot be read")
+            raise ValueError(
+                told if is_said else f"{Path(name).name} cannot be read: {told}"
+            ) from error
     if not len(piece.notes):
         raise ValueError(f"{Path(name).name} has no notes")
     return to_json(piece)

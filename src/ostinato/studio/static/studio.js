@@ -282,6 +282,7 @@ find("blank").onclick = () => { remember(() => put(blank(), null)); say("click i
 find("upload").onchange = (event) => guarded(null, async () => {
   const [file] = event.target.files;
   if (!file) return;
+  if (file.size > 4e6) throw new Error(`${file.name} has ${file.size.toLocaleString("en")} bytes; at most 4,000,000 can be opened`); // the answer would be lost while it is sent
   const piece = await (await ask(`/api/upload?name=${encodeURIComponent(file.name)}`, file, true)).json();
   state.takes.push({ piece, request: null, label: file.name });
   remember(() => put(piece, null)); say(`${file.name}: ${piece.tracks.length} tracks, ${piece.bars.length} bars`);
