@@ -1,7 +1,6 @@
 """Stage: mix the corpora and encode the parts as data/tokens/band; writes mix.json, its counts."""
 
 import sys
-from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +11,8 @@ from ostinato.files import write_json
 from ostinato.representations.events.roles import Roles
 from ostinato.representations.protocol import Unencodable
 from ostinato.representations.registry import build
-from ostinato.representations.store import describe, write_encoding
+from ostinato.representations.store import describe as describe_encoding
+from ostinato.representations.store import write_encoding
 from ostinato.reproduction.folder import read_params, run_stage
 from ostinato.reproduction.mix import (
     Mix,
@@ -20,11 +20,12 @@ from ostinato.reproduction.mix import (
     Source,
     chosen,
     counted,
+    describe,
     levelled,
     parts_of,
     renamed,
+    spread,
     warnings_of,
-    weighted,
 )
 from ostinato.settings import checked
 
@@ -51,16 +52,21 @@ def encode() -> None:
                     continue
                 more = source.more.get(found.piece.labels.get("style", ""), 1)
                 parts.append(Part(found, quantized, source.copies * more))
-    parts, limits = levelled(parts, mix.levels)
     counts = counted(parts)
+    spread_out, limits = levelled(list(spread(parts, representation.registers, mix)), mix.levels)
     origins = {name: read_summary(Path("data/corpus") / name)["origin"] for name in sources}
     origin = {
         key: " | ".join(f"{name}: {found[key]}" for name, found in origins.items())
         for key in ("licence", "citation", "url")
     }
-    entries = chain(weighted(parts), set_aside)  # the latter for its list of reasons
+    # those set aside are there for the list of reasons
+    entries = [*(part.entry for part in spread_out), *set_aside]
     summary = write_encoding(Path("data/tokens/band"), "band", entries, representation, origin)
-    lines = [describe("band", summary), *(f"warning: {text}" for text in warnings_of(counts))]
+    lines = [
+        describe_encoding("band", summary),
+        describe(counts),
+        *(f"warning: {text}" for text in warnings_of(counts)),
+    ]
     sys.stdout.write("\n".join(lines) + "\n")
     write_json(Path("mix.json"), counts | {"limits_of_levels": limits})
 

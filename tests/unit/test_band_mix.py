@@ -5,20 +5,22 @@ from dataclasses import replace
 import pytest
 
 from ostinato.corpus.store import Entry
+from ostinato.metrics.control import LEVELS
 from ostinato.music.chords import ROLE
 from ostinato.music.piece import Annotation, Meter, Piece, Tempo, Track, make_notes
 from ostinato.reproduction.mix import (
-    LEVELS,
+    TONICS,
     Mix,
     Part,
     Source,
     chosen,
     counted,
+    describe,
     levelled,
     parts_of,
     renamed,
+    spread,
     warnings_of,
-    weighted,
 )
 
 MIX = Mix(bars=4, parts=2, without_chords=0.0, styles={"jazz": ["Swing"]}, levels=("piano",))
@@ -79,15 +81,37 @@ def test_pieces_are_chosen_by_split_length_and_seed():
     assert found == chosen("set", entries, Source(train=2, least_bars=3), MIX)
 
 
-def test_levels_are_quantiles_of_training_parts_and_weights_are_copies():
+def test_levels_are_quantiles_of_training_parts():
     entries = [entry(f"p{n}", notes_a_bar=n) for n in (2, 4, 6, 8, 10)]
     parts = [Part(e, renamed(e, {"piano": ["organ"]}).piece, 3) for e in entries]
     found, limits = levelled(parts, MIX.levels)
     assert [part.entry.piece.labels["density_piano"] for part in found] == list(LEVELS)
     assert len(limits["density_piano"]) == len(LEVELS) - 1
-    held = replace(found[0], entry=replace(found[0].entry, split="test"))
-    names = [e.piece.id for e in weighted([found[1], held])]
-    assert names == ["p4", "p4~2", "p4~3", "p2"]
+
+
+def test_training_parts_are_copied_in_other_keys_within_their_registers():
+    [one, _] = parts_of("set", entry(), Source(roles={"organ": "piano"}), MIX)
+    pitches = one.piece.voice("piano")["pitch"]
+    registers = {"piano": (int(pitches.min()) - 1, int(pitches.max()) + 2)}
+    held = replace(one, split="test")
+    parts = [Part(one, one.piece, 40), Part(held, held.piece, 40)]
+    mix = replace(MIX, transpose=(-5, 6))
+    *copies, last = spread(parts, registers, mix)
+    assert last.entry is held and len(copies) == 40
+    assert len({part.entry.piece.id for part in copies}) == 40
+    steps = [int(p.quantized.voice("piano")["pitch"].min() - pitches.min()) for p in copies]
+    assert set(steps) == {-1, 0, 1, 2}
+    for part, step in zip(copies, steps, strict=True):
+        tonic = TONICS.index(part.entry.piece.labels["tonic"])
+        assert (tonic - TONICS.index(one.piece.labels["tonic"]) - step) % 12 == 0
+        chords = part.entry.piece.voice("harmony")["pitch"]
+        assert {(p - step) % 12 for p in chords} == {
+            p % 12 for p in one.piece.voice("harmony")["pitch"]
+        }
+        assert set(chords // 12) == set(one.piece.voice("harmony")["pitch"] // 12)
+    assert [p.entry.piece.id for p in spread(parts, registers, mix)] == [
+        p.entry.piece.id for p in (*copies, last)
+    ]
 
 
 def test_styles_with_few_pieces_draw_a_warning_with_the_count():
@@ -99,6 +123,9 @@ def test_styles_with_few_pieces_draw_a_warning_with_the_count():
     roles = {"bass": 1, "harmony": 2, "organ": 2, "parts": 2}
     assert counts["parts_by_style_and_role"]["jazz"] == roles
     assert "jazz has 1 pieces" in warnings_of(counts)[0]
+    names, _, jazz = describe(counts).splitlines()
+    assert names == "| style | pieces | parts | bass | harmony | organ |"
+    assert jazz == "| jazz | 1 | 2 | 1 | 2 | 2 |"
 
 
 def test_settings_out_of_range_are_refused():
@@ -107,3 +134,5 @@ def test_settings_out_of_range_are_refused():
             Source(**settings)
     with pytest.raises(ValueError, match="without_chords=2"):
         Mix(without_chords=2)
+    with pytest.raises(ValueError, match=r"transpose=\[1, 2\]"):
+        Mix(transpose=(1, 2))

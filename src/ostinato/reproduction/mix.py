@@ -2,8 +2,9 @@
 
 Every piece is cut into parts of at most some bars. Its styles and roles get the names that the mix
 has for them; its chord symbols, or chords estimated by `music/chord_estimate.py`, become a chord
-role; and how dense and how high every role plays becomes a label with the values of LEVELS, whose
-limits are quantiles of the training parts.
+role. Training parts are moved to other keys here, so that labels stay true of what is learned from:
+the tonic, and how dense and how high every role plays, with the values of LEVELS, whose limits are
+quantiles of the training parts.
 """
 
 # P parts
@@ -17,18 +18,18 @@ from typing import Any
 import numpy as np
 
 from ostinato.corpus.store import Entry
+from ostinato.metrics.control import LEVELS, levels_of
 from ostinato.music.chord_estimate import estimate_chords
 from ostinato.music.chords import ROLE, with_chord_role, with_chords
 from ostinato.music.keys import key_of_piece
-from ostinato.music.piece import Piece, Tempo, cut
-from ostinato.music.roles import DRUMS
+from ostinato.music.piece import Piece, Tempo, cut, sort_notes
 from ostinato.music.timing import bar_onsets, duration_seconds
 from ostinato.seeds import seed_of
 
-LEVELS = ("lowest", "low", "medium", "high", "highest")
-FEWEST = 4  # notes of a role without which it has no level
 FEW_PIECES = 20  # of a style: fewer draw a warning
 NO_STYLE = "none"
+TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+OCTAVE = len(TONICS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,8 @@ class Mix:
     bars: of a part, at most. parts: of a piece, at most, evenly spread over it. without_chords:
     share of pieces that get no chord role, so that a model also learns to do without. styles: by
     style of the mix, the labels that mean it; other labels are left out. levels: the roles that
-    get levels.
+    get levels. transpose: range of semitones within which training parts are moved, both included,
+    as far as the registers of their roles reach.
     """
 
     bars: int = 32
@@ -87,6 +89,7 @@ class Mix:
     without_chords: float = 0.15
     styles: Mapping[str, Sequence[str]] = field(default_factory=dict)
     levels: tuple[str, ...] = ()
+    transpose: tuple[int, int] = (0, 0)
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -95,6 +98,9 @@ class Mix:
                 f"bars={self.bars} and parts={self.parts} must be at least 1, "
                 f"without_chords={self.without_chords} from 0 to 1"
             )
+        low, high = self.transpose
+        if not low <= 0 <= high:
+            raise ValueError(f"transpose={[low, high]} must be a range around 0")
 
     @property
     def style_of(self) -> dict[str, str]:
@@ -134,6 +140,9 @@ def parts_of(name: str, entry: Entry, source: Source, mix: Mix) -> list[Entry]:
     found = []
     for number, (start, end) in enumerate(pairwise([*firsts, piece.length])):
         part = replace(cut(piece, start, end), id=f"{piece.id}#{1 + number * mix.bars}")
+        if key := key_of_piece(part):
+            labels = dict(part.labels) | {"tonic": TONICS[key[0]], "mode": key[1]}
+            part = replace(part, labels=labels)
         if played_roles(part) - {ROLE}:
             found.append(replace(entry, piece=part, group=f"{name}/{entry.group}"))
     few = np.linspace(0, len(found) - 1, min(len(found), mix.parts)).round().astype(int)
@@ -160,13 +169,66 @@ def heard_chords(piece: Piece) -> Piece:
     return with_chords(piece, chords) if chords else piece
 
 
+def spread(
+    parts: Iterable[Part], registers: Mapping[str, Sequence[int]], mix: Mix
+) -> Iterator[Part]:
+    """Every training part as often as its weight, each time in a key drawn by the seed; all others
+    once, as they are.
+
+    registers: by role, its lowest and highest pitch.
+    """
+    for part in parts:
+        if part.entry.split != "train":
+            yield replace(part, copies=1)
+            continue
+        low, high = _room(part.quantized, registers, mix.transpose)
+        piece = part.entry.piece
+        rng = np.random.default_rng(seed_of("keys", piece.id, mix.seed))
+        for number in range(1, part.copies + 1):
+            semitones = int(rng.integers(low, high + 1))
+            name = piece.id if number == 1 else f"{piece.id}~{number}"
+            entry = replace(part.entry, piece=replace(moved(piece, semitones), id=name))
+            yield Part(entry, moved(part.quantized, semitones), 1)
+
+
+def moved(piece: Piece, semitones: int) -> Piece:
+    """A piece with pitched tracks, its tonic and its chords moved; the chord role keeps its octaves
+    (see `Chord.pitches`).
+    """
+    notes, number = piece.notes.copy(), piece.notes["track"]
+    pitched = np.array([not t.is_drum for t in piece.tracks], dtype=bool)[number]
+    chords = np.array([t.role == ROLE for t in piece.tracks], dtype=bool)[number]
+    up = notes["pitch"] + np.where(pitched, semitones, 0).astype(notes["pitch"].dtype)
+    base = notes["pitch"] - notes["pitch"] % OCTAVE
+    notes["pitch"] = np.where(chords, base + up % OCTAVE, up)
+    labels = dict(piece.labels)
+    if "tonic" in labels:
+        labels["tonic"] = TONICS[(TONICS.index(labels["tonic"]) + semitones) % OCTAVE]
+    signs = tuple(sign for sign in piece.annotations if sign.kind != "chord")
+    moved_notes = sort_notes(notes)
+    return replace(piece, notes=moved_notes, labels=labels, keys=(), annotations=signs)
+
+
+def _room(
+    piece: Piece, registers: Mapping[str, Sequence[int]], within: tuple[int, int]
+) -> tuple[int, int]:
+    """How far a part can be moved within the registers of its roles."""
+    low, high = within
+    for track in piece.tracks:
+        pitches = piece.voice(track.role)["pitch"]
+        if track.role in registers and track.role != ROLE and not track.is_drum and len(pitches):
+            low = max(low, int(registers[track.role][0] - pitches.min()))
+            high = min(high, int(registers[track.role][1] - pitches.max()))
+    return min(low, 0), max(high, 0)
+
+
 def levelled(
     parts: Sequence[Part], roles: Sequence[str]
 ) -> tuple[list[Part], dict[str, list[float]]]:
     """The parts with labels of density (notes a quarter) and register (mean pitch) of some roles,
     and the limits between LEVELS by label.
     """
-    values = [_measured(part.quantized, roles) for part in parts]
+    values = [levels_of(part.quantized, roles) for part in parts]
     limits: dict[str, list[float]] = {}
     shares = np.linspace(0, 1, len(LEVELS) + 1)[1:-1]
     for name in sorted({name for row in values for name in row}):
@@ -190,15 +252,6 @@ def levelled(
     return out, limits
 
 
-def weighted(parts: Iterable[Part]) -> Iterator[Entry]:
-    """Every training part as often as its weight, all others once."""
-    for part in parts:
-        yield part.entry
-        for number in range(1, part.copies if part.entry.split == "train" else 1):
-            piece = replace(part.entry.piece, id=f"{part.entry.piece.id}~{number + 1}")
-            yield replace(part.entry, piece=piece)
-
-
 def counted(parts: Sequence[Part]) -> dict[str, Any]:
     """Pieces by style, before they were cut; parts by dataset, and by style and role."""
     styles = {part.name: part.entry.piece.labels.get("style", NO_STYLE) for part in parts}
@@ -214,6 +267,20 @@ def counted(parts: Sequence[Part]) -> dict[str, Any]:
     }
 
 
+def describe(counts: Mapping[str, Any]) -> str:
+    """Pieces by style, and parts by style and role, as a table of Markdown."""
+    rows = counts["parts_by_style_and_role"]
+    roles = sorted({role for row in rows.values() for role in row} - {"parts"})
+    lines = [
+        "| style | pieces | parts | " + " | ".join(roles) + " |",
+        "|---" * (len(roles) + 3) + "|",
+    ]
+    for style, pieces in counts["pieces_by_style"].items():
+        cells = [style, pieces, *(rows[style].get(name, 0) for name in ("parts", *roles))]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
 def warnings_of(counts: Mapping[str, Any]) -> list[str]:
     """One line for each style that has too few pieces to be learned."""
     return [
@@ -224,7 +291,7 @@ def warnings_of(counts: Mapping[str, Any]) -> list[str]:
 
 
 def _named_alike(name: str, piece: Piece, source: Source, mix: Mix) -> Piece:
-    """The piece with names of the mix, one tempo, and its mode."""
+    """The piece with names of the mix and one tempo."""
     every = source.roles.get("all")
     tracks = tuple(
         replace(track, role=every or source.roles.get(track.role, track.role))
@@ -235,20 +302,6 @@ def _named_alike(name: str, piece: Piece, source: Source, mix: Mix) -> Piece:
     labels = {}
     if style := mix.style_of.get(piece.labels.get(source.style, "").lower()):
         labels["style"] = style
-    if key := key_of_piece(replace(piece, tracks=tracks)):
-        labels["mode"] = key[1]
     return replace(
         piece, id=f"{name}/{piece.id}", tracks=tracks, tempos=(Tempo(0, qpm),), labels=labels
     )
-
-
-def _measured(piece: Piece, roles: Sequence[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for role in roles:
-        notes = piece.voice(role)
-        if len(notes) < FEWEST or not piece.quarters:
-            continue
-        found[f"density_{role}"] = len(notes) / piece.quarters
-        if role != DRUMS:
-            found[f"register_{role}"] = float(notes["pitch"].mean())
-    return found

@@ -42,7 +42,7 @@ from ostinato.models.ensemble.parts.steps import Line, State
 from ostinato.models.ensemble.parts.summaries import Summaries
 from ostinato.models.ensemble.parts.voice import Voice
 from ostinato.models.layers.conditions import ConditionInput
-from ostinato.models.spec import PAD, ArraySpec, ConditionSpec, Given
+from ostinato.models.spec import NOT_GIVEN, PAD, ArraySpec, ConditionSpec, Given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,9 @@ class Config:
     shuffle: share of training rows with a random order of roles.
     alone: the coordinator gives nothing and nothing is heard: roles that only share the meters, for
         comparison.
+    conditions: those that the coordinator and every role's generator are given.
+        condition_dropout: mean share of them that is hidden in training; each row draws a share of
+        its own, from none to all, so that any number of them can be asked for.
     """
 
     width: int = 96
@@ -77,6 +80,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.shuffle <= 1:
             raise ValueError(f"shuffle={self.shuffle} must lie in [0, 1]")
+        if not 0 <= self.condition_dropout < 1:
+            raise ValueError(f"condition_dropout={self.condition_dropout} must lie in [0, 1)")
         if not self.hears or len(set(self.hears)) != len(self.hears):
             raise ValueError(f"hears={list(self.hears)} must name one or more steps, each once")
         if self.heard < 1:
@@ -114,17 +119,16 @@ class Model(nn.Module):
         voice = config.transformer(config.layers, config.memory)
         self.voices = nn.ModuleList(Voice(voice, block.size) for block in self.layout.blocks)
         self.summaries = Summaries(self.layout, config.width)
+        told = 1 + bool(config.conditions)
         self.context = nn.ModuleList(
-            nn.Linear(config.width, config.width, bias=False) for _ in range(roles)
+            nn.Linear(told * config.width, config.width, bias=False) for _ in range(roles)
         )
         self.intervals = nn.ModuleList(Intervals(self.layout, role) for role in range(roles))
         self.hearing = Hearing(self.layout, config.hears, config.heard, config.width)
         self.place = nn.Embedding(self.layout.longest * 2, config.width)
         nn.init.normal_(self.place.weight, std=0.1)
         self.condition_input = (
-            ConditionInput(
-                config.conditions, spec.conditions, config.width, config.condition_dropout
-            )
+            ConditionInput(config.conditions, spec.conditions, config.width, 0.0)
             if config.conditions
             else None
         )
@@ -195,14 +199,29 @@ class Model(nn.Module):
         state.lines = [state.lines[number].copy() for number in index_B.tolist()]
 
     def condition(self, batch: int, given: Given | None) -> Tensor:
-        """What conditions add to the coordinator's input, (B, D)."""
+        """What conditions add to the coordinator's input, (B, D); in training, of what dropout
+        leaves.
+        """
         if self.condition_input is None:
             return self.place.weight.new_zeros(batch, self.config.width)
         codes_BC = given.codes_BC if given else None
         if codes_BC is None:
             codes_BC = self.condition_input.not_given(batch)
+        if self.training and self.config.condition_dropout:
+            power = 1 / self.config.condition_dropout - 1  # the mean of rand ** power is the share
+            hidden_B1 = torch.rand(batch, 1, device=codes_BC.device) ** power
+            kept_BC = torch.rand(codes_BC.shape, device=codes_BC.device) >= hidden_B1
+            codes_BC = torch.where(kept_BC, codes_BC, NOT_GIVEN)
         vectors: Tensor = self.condition_input(codes_BC)
         return vectors
+
+    def told(self, context: Tensor, condition: Tensor) -> Tensor:
+        """What a role's generator is told: the coordinator's context, (…, D), and the conditions,
+        which can be broadcast to it.
+        """
+        if self.condition_input is None:
+            return context
+        return torch.cat([context, condition.expand_as(context)], dim=-1)
 
     def _orders(self, batch: int, device: torch.device) -> Tensor:
         """The order of the roles of every row, (B, R)."""
@@ -234,7 +253,7 @@ class Model(nn.Module):
     def _coordinate(
         self, reading: Reading, order_BR: Tensor, condition_BD: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The context of every part, by bar and place in the order, (B, I, R, D), and logits of
+        """What every part is told, by bar and place in the order, (B, I, R, D or 2 D), and logits
         what follows every bar, (B, I, M + 1).
         """
         B, bars, R = reading.present.shape
@@ -247,7 +266,8 @@ class Model(nn.Module):
         context_BSD, rows = self.coordinator.contexts(rows_BS, Given(memory_BSD=x_BSD))
         context = context_BSD.view(B, bars, R + 1, -1)
         last = context[:, :, R], rows.view(B, bars, R + 1, 1)[:, :, R]
-        return context[:, :, :R], self.coordinator.logits(*last)
+        told = self.told(context[:, :, :R], condition_BD[:, None, None])
+        return told, self.coordinator.logits(*last)
 
     def _role(
         self,

@@ -235,7 +235,7 @@ class Line:
             if place == len(self.order):
                 self._structure = F.log_softmax(structure[0], dim=-1)
             else:
-                self._contexts.append(context_1D)
+                self._contexts.append(self.model.told(context_1D, self._condition_1D))
 
     def _slot(self, place: int, part_D: Tensor) -> Tensor:
         """The coordinator's input at a slot, (1, D)."""
