@@ -166,6 +166,8 @@ def test_no_role_rests_longer_than_it_may(chords, monkeypatch):
         assert max(found) <= longest
         if not rests:
             assert max(found) == 5
+    with pytest.raises(ValueError, match="bars=100000 must be at most 1024"):
+        made(bars=100_000, min_bars=1)
     with pytest.raises(ValueError, match="rests=-1"):
         made(options={"rests": -1})
 

@@ -16,10 +16,13 @@ from ostinato.sampling.sampler import Job
 
 TEMPO, METER, MODE, TONIC = "tempo", "meter", "mode", "tonic"
 LEVELS = ("density_", "register_")  # conditions of one role
+MOST_BARS = 1024  # of a piece: each takes about a second
 
 
 def check_request(request: Request, asked: BandDecoding, known: Roles) -> None:
-    """Raise ValueError for unknown roles, meters, chords or keys, and for contradictions."""
+    """Raise ValueError for unknown roles, meters, chords or keys, too many bars, contradictions."""
+    if request.bars > MOST_BARS:
+        raise ValueError(f"bars={request.bars} must be at most {MOST_BARS}")
     if unknown := [role for role in asked.roles if role not in known.parts]:
         raise ValueError(
             f"roles names {', '.join(unknown)}; this model's roles are {', '.join(known.roles)}"
