@@ -8,8 +8,8 @@ each condition of the model, in turn, so that each value is asked for equally of
 failed: pieces that are not whole or do not decode. other bars, other roles: not what was asked for.
 empty: parts of a piece without a note. collapsed: parts whose last half, four bars or more, is one
 bar repeated. requests: asked against found, see docs/metrics.md. mistakes: notes that cannot be
-played, a part. seconds: of pieces of 8 bars with four roles (the model's last), one after the other, on the
-wall and of the processor, where others use it too.
+played, a part. seconds: of pieces of 8 bars with four roles (the model's last), one after the
+other, on the wall and of the processor, where others use it too.
 
 As a case of `python -m benchmarks`: notes a second in training, against a flat model of the same
 size on the same pieces.
