@@ -66,7 +66,7 @@ class Studio:
 
     async def idle(self):
         """Until the server has nothing more to do."""
-        while self.server._current or self.server._queue:
+        while self.server.is_busy:
             await asyncio.sleep(0.01)
 
     async def __aexit__(self, *_):

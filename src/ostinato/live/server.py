@@ -94,6 +94,11 @@ class Server:
         self._worker = asyncio.create_task(self._work())
         return self._endpoint.port
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being made or waits."""
+        return bool(self._current or self._queue)
+
     async def stop(self) -> None:
         """End all requests and leave no note sounding."""
         for waiting in [*self._queue, *([self._current] if self._current else [])]:
