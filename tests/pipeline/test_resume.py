@@ -38,6 +38,7 @@ ROLES |= {"registers": {voice: [36, 96] for voice in VOICES}, "several": "merge"
 UNET = {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.1}
 VAE = {"latent": 4, "width": 16, "encoder_hidden": 8, "voice_hidden": 16}
 SMALL = {"width": 16, "layers": 1, "heads": 2, "dropout": 0.1}
+WHOLE_WAY = ("audio_ddpm", "latent_ddpm")  # of the others, samples are tested elsewhere
 QUICK = {"steps": 2, "gibbs": 0, "restarts": 0, "candidates": 1, "seconds": 1.0}
 OTHERS = {  # a micro size of a family of each paradigm, and what it learns on
     "gpt": (BARS, SMALL | {"voice_hidden": 8, "context": 24}),
@@ -173,7 +174,8 @@ def test_every_family_that_is_killed_ends_with_the_very_same_model(
     assert not (tmp_path / "model").exists()
     train(settings, tmp_path / "model", resume, tokens=tokens)
     assert checksums(tmp_path / "model") == checksums(tmp_path / "whole")
-    samples_and_scores(tmp_path / "model", tokens)
+    if family in WHOLE_WAY:
+        samples_and_scores(tmp_path / "model", tokens)
 
 
 def samples_and_scores(folder, tokens):
