@@ -268,6 +268,7 @@ def test_the_whole_way_in_a_browser(address, name, size, tmp_path):
         context = browser.new_context(
             viewport={"width": width, "height": height}, bypass_csp=True, accept_downloads=True
         )
+        context.set_default_timeout(180_000)  # milliseconds, for a machine that does other work
         page, asked, wrong = context.new_page(), [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: wrong.append(str(error)))

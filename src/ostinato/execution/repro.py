@@ -197,7 +197,13 @@ def main() -> int:
     given = parser.parse_args()
     root = Path()
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    tasks = planning.plan(root, given.targets)
+    from dvc.exceptions import DvcException
+
+    try:
+        tasks = planning.plan(root, given.targets)
+    except DvcException as error:
+        print(f"{error}\nIf another dvc or make repro runs here, wait for it.", file=sys.stderr)
+        return 1
     if not tasks:
         print("everything is up to date")
         return 0
