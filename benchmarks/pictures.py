@@ -9,6 +9,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from ostinato.execution.commands import run_command
+
 SYSTEMS = ("absorbing", "vae", "ddpm", "gan")
 BARS = 8
 
@@ -49,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -64,7 +64,7 @@ def test_a_band(band, written, tmp_path):
     message = ("/ostinato/generate", "bars", 3, "seed", 3, *options)
     found = received(Composer(band), tmp_path, message)
     wanted = written(band, "bars=3", "seed=3", "conditions.style=rock", "temperature=0.9")
-    assert sum(map(len, wanted.values())) > 10
+    assert sum(map(len, wanted.values())) > 5
     for role in ROLES:
         assert alike(found[role], wanted.get(role, [])), role
 

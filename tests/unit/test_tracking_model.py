@@ -122,7 +122,7 @@ def test_a_variation_reaches_the_model(served):
         ({"infill_voices": ["alto"]}, "give a prompt"),
         ({"vary": 0.5}, "give a prompt"),
         ({"task": "vary", "prompt": SOME, "end": SOME}, "task vary does not take end"),
-        ({"prompt": SOME, "prompt_bars": 2, "bars": 3}, "has 1 bars, prompt_bars=2: give"),
+        ({"prompt": SOME, "prompt_bars": 2, "bars": 3}, "has 1 bar, prompt_bars=2: give"),
         ({"vary": "hot", "prompt": SOME}, "vary='hot' must be a number from 0 to 1"),
         ({"vary": 0.5, "prompt": SOME, "infill_voices": ["alto"]}, "at once: leave one out"),
         ({"conditions": {"mood": "Q1"}}, "no condition mood"),
