@@ -101,7 +101,9 @@ def test_nothing_is_lost_or_stored_twice_when_the_server_is_killed(serve, study)
         pages = [one.result() for one in listening]
     assert all('<p class="code">' in page for page in pages)
     store = STORE or f"sqlite:///{study / 'listening/tones/answers.db'}"
-    stored = rows(open_engine(store), "tones")
+    engine = open_engine(store)
+    stored = rows(engine, "tones")
+    engine.dispose()  # PostgreSQL's driver warns of connections that stay open
     assert len(stored) == len(confirmed) == LISTENERS * TRIALS
     assert {row["listener"] for row in stored} == set(range(1, LISTENERS + 1))
 
