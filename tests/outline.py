@@ -1,20 +1,22 @@
 """What a browser would see of a page."""
 
+from collections import Counter
 from html.parser import HTMLParser
 
 
 class Outline(HTMLParser):
-    """The ids, classes, links and scripts of a page, whose elements must all be closed."""
+    """The tags, ids, classes, links and scripts of a page, whose elements must all be closed."""
 
     VOID = ("meta", "br", "wbr", "path", "circle", "link", "img")
 
     def __init__(self, html):
         super().__init__()
         self.ids, self.scripts, self.links, self.open = [], [], [], []
-        self.classes = []
+        self.classes, self.tags = [], Counter()
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
+        self.tags[tag] += 1
         given = dict(attrs)
         self.ids += [given["id"]] if "id" in given else []
         self.classes += (given.get("class") or "").split()

@@ -1,12 +1,11 @@
 import base64
 import io
 import json
-from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from outline import Outline
 
 from ostinato.corpus.store import Entry
 from ostinato.music.piece import Meter, Piece, Tempo, Track, make_notes
@@ -54,37 +53,6 @@ def data():
 @pytest.fixture(scope="module")
 def page(data):
     return build_corpus_page(data)
-
-
-class Outline(HTMLParser):
-    """The tags, ids and texts a browser would see."""
-
-    VOID = ("meta", "br", "wbr", "path", "circle")
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.ids, self.tags, self.scripts, self.links = [], [], Counter(), [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags[tag] += 1
-        found = dict(attrs)
-        self.ids += [found["id"]] if "id" in found else []
-        self.links += [found[key] for key in ("src", "href", "action") if key in found]
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_startendtag(self, tag, attrs):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, text):
-        if self.open and self.open[-1] == "script":
-            self.scripts[-1] += text
 
 
 def test_notes_that_nobody_accounts_for_are_shown():
