@@ -17,7 +17,7 @@ def main(config: dict[str, Any]) -> None:
     pieces = ", ".join(f"{split} {number}" for split, number in sorted(manifest["pieces"].items()))
     print(f"{out}: {pieces}")
     for what, lost in sorted(manifest["unsaid"].items()):
-        print(f"  not in the files: {what}, {lost['items']} of {lost['pieces']} pieces")
+        print(f"  not in the files: {what} ({lost['items']} in {lost['pieces']} pieces)")
     for piece, reason in list(manifest["set_aside"].items())[:3]:
         print(f"  set aside: {piece}: {reason}")
     if manifest["set_aside"]:

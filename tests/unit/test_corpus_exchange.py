@@ -176,7 +176,7 @@ def test_the_script_says_what_it_wrote_and_what_is_wrong(corpus, project, run_sc
     code, out, err = run_script("export", "dataset=bach", "format=midi")
     assert code == 0, err
     assert "licence: CC0\nexports/bach/midi: " in out
-    assert "not in the files: source, 2 of 2 pieces" in out
+    assert "not in the files: source (2 in 2 pieces)" in out
     assert len(list((project / "exports/bach/midi/pieces").rglob("*.mid"))) == len(NAMES)
     _, _, err = run_script("export", "format=abc")
     assert err == "error: format=abc is unknown; valid: muspy, midi, musicxml\n"
