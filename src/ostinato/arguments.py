@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from math import isfinite
+from typing import Any, get_args
 
 from ostinato.settings import described, fits, refuse_unknown
 
@@ -11,8 +12,25 @@ TEXTS = ("chords", "key")  # settings whose values have signs that Hydra reads a
 OPEN = ("conditions", "options", "taste")  # sections that take any key; what a model has decides
 SWEEP = ("-m", "--multirun")
 QUOTES = ("'", '"')
+CHECKED = ("model", "optimizer", "training")  # sections that dataclasses check, with defaults
 LEAST = {"seed": 0, "model.width": 1, "model.voice_hidden": 0, "model.periods": 1}
-MOST = {"seed": 2**32 - 1}
+LEAST |= {"model.layers": 1, "model.heads": 1, "port": 1}
+MOST = {"seed": 2**32 - 1, "port": 65535}
+# of settings whose default does not tell: null, or an empty list
+KINDS: Mapping[str, Any] = {
+    "fill.bars": tuple[int, int],
+    "fill.roles": tuple[str, ...],
+    "infill.bars": tuple[int, int],
+    "infill.particles": int,
+    "infill.voices": tuple[str, ...],
+    "min_bars": int,
+    "port": int,
+    "roles": tuple[str, ...],
+    "seed": int,
+    "simulated.listeners": int,
+    "tempo": float,
+    "vary": float,
+}
 
 
 def prepared(arguments: Sequence[str]) -> list[str]:
@@ -41,7 +59,8 @@ def _added(argument: str) -> str:
 
 
 def check(overrides: Sequence[Any], base: Mapping[str, Any], groups: Sequence[str]) -> None:
-    """Raise ValueError for an override of a setting that does not exist or is of another kind.
+    """Raise ValueError for an override of a setting that does not exist, is of another kind, or
+    would be taken away.
 
     overrides: as Hydra parsed them. base: the configuration without them. groups: names of Hydra's
     groups, which Hydra checks.
@@ -51,28 +70,63 @@ def check(overrides: Sequence[Any], base: Mapping[str, Any], groups: Sequence[st
         if key in groups or key.startswith("hydra") or key.partition(".")[0] in OPEN:
             continue
         parent, name = _place(base, key)
-        if override.is_delete():
-            continue
         _refuse_unknown(base, parent, name)
-        default = _value(base, key)
+        if override.is_delete():
+            if parent not in CHECKED:
+                raise ValueError(f"~{key} would leave out a setting that is needed; give {key}=…")
+            continue
         for value in _values(override):
-            if default is None or isinstance(default, dict):
-                continue
-            plain, kind = _plain(value), type(default)
-            if not fits(plain, kind) and not _names_something(kind, plain):
-                raise ValueError(f"{key}={plain!r} must be {described(kind)}, such as {default!r}")
-            _check_range(key, plain)
+            _check_value(key, _plain(value), _value(base, key))
 
 
-def _check_range(key: str, value: Any) -> None:
-    """Refuse numbers on which torch or Lightning stumble without naming the setting; all other
-    ranges are checked where a setting is used.
+def _check_value(key: str, value: Any, default: Any) -> None:
+    if (isinstance(value, str) and "${" in value) or (value is None and default is None):
+        return
+    if isinstance(default, dict):
+        if not isinstance(value, dict):
+            raise ValueError(f"{key}={value!r} must be a section of settings: {', '.join(default)}")
+        return
+    kind = KINDS.get(key, _kind_of(default))
+    if not _is_of(value, kind):
+        given = "" if default is None else f", such as {default!r}"
+        raise ValueError(f"{key}={value!r} must be {described(kind)}{given}")
+    _check_range(key, value, default)
+
+
+def _kind_of(default: Any) -> Any:
+    """What a default tells of other values; of lists whose items are of one kind, that as well."""
+    if default is None:
+        return Any
+    items = {type(item) for item in default} if isinstance(default, list) else set()
+    return tuple[items.pop(), ...] if len(items) == 1 else type(default)  # type: ignore[misc]
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """As `fits`; a number may stand where a text is wanted: files and systems have such names."""
+    if isinstance(value, list) and kind is not list:
+        value = tuple(value)
+        if str in get_args(kind):
+            value = tuple(str(item) if _is_number(item) else item for item in value)
+    return fits(value, kind) or (kind is str and _is_number(value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_range(key: str, value: Any, default: Any) -> None:
+    """Refuse numbers on which torch or Lightning stumble without naming the setting, and counts
+    below 0; all other ranges are checked where a setting is used.
     """
-    numbers = [n for n in (value if isinstance(value, list) else [value]) if isinstance(n, int)]
-    if numbers and min(numbers) < LEAST.get(key, min(numbers)):
-        raise ValueError(f"{key}={value} must be at least {LEAST[key]}")
-    if numbers and max(numbers) > MOST.get(key, max(numbers)):
-        raise ValueError(f"{key}={value} must be at most {MOST[key]}")
+    numbers = [n for n in (value if isinstance(value, list) else [value]) if _is_number(n)]
+    if not all(map(isfinite, numbers)):
+        raise ValueError(f"{key}={value} must be finite")
+    is_count = key.partition(".")[0] in CHECKED and type(default) is int and default > 0
+    least, most = LEAST.get(key, 0 if is_count else None), MOST.get(key)
+    if least is not None and numbers and min(numbers) < least:
+        raise ValueError(f"{key}={value} must be at least {least}")
+    if most is not None and numbers and max(numbers) > most:
+        raise ValueError(f"{key}={value} must be at most {most}")
 
 
 def _refuse_unknown(base: Mapping[str, Any], parent: str, name: str) -> None:
@@ -97,19 +151,21 @@ def check_sweep(overrides: Sequence[Any]) -> None:
 
 
 def _values(override: Any) -> Iterator[Any]:
-    if override.is_sweep_override():
-        if override.is_choice_sweep():
-            yield from override.sweep_iterator()
-        return
-    yield override.value()
-
-
-def _names_something(kind: type, value: Any) -> bool:
-    """Whether a number stands where a text is wanted: a file or a system may have such a name."""
-    return kind is str and isinstance(value, int | float) and not isinstance(value, bool)
+    """The value, or those that a sweep names; of a range its ends and its step."""
+    value = override.value()
+    if override.is_choice_sweep():
+        yield from override.sweep_iterator()
+    elif override.is_range_sweep():
+        yield from (value.start, value.stop, abs(value.step))
+    elif override.is_interval_sweep():
+        yield from (value.start, value.end)
+    elif not override.is_sweep_override():
+        yield value
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return getattr(value, "text", value) if type(value).__name__ == "QuotedString" else value
 
 

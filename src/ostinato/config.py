@@ -144,7 +144,9 @@ def _check_arguments(config_name: str, conf: Path) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" in word]
+    words = [
+        word for word in sys.argv[1:] if word[0:1] == "~" or (word[0:1] != "-" and "=" in word)
+    ]
     if not words or any(word in ("--cfg", "-c") for word in sys.argv[1:]):
         return
     try:
@@ -230,10 +232,13 @@ def _unlisted(message: str) -> list[str]:
     names = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get(table) or []
     if name in map(str, names):
         return []
-    by_hand = f", or run: python pipelines/{stage}.py dataset={name}"
+    otherwise = {
+        "datasets": f", or run: python pipelines/{stage}.py dataset={name}",
+        "systems": ", or give a model folder that exists" if stage == "train" else "",
+    }
     return [
         f"that stage needs {name} among the {table} of params.yaml ({', '.join(map(str, names))}): "
-        f"add it{by_hand if table == 'datasets' else ''}"
+        f"add it{otherwise.get(table, '')}"
     ]
 
 

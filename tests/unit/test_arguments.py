@@ -7,13 +7,17 @@ from ostinato.arguments import check, check_sweep, prepared
 
 BASE = {
     "bars": 16,
+    "seed": 1,
     "temperature": 1.0,
     "prompt": None,
     "systems": {},
     "conditions": {},
-    "infill": {"bars": None, "voices": [], "particles": 64},
+    "infill": {"bars": None, "voices": [], "particles": None},
+    "formats": ["mid"],
+    "vary": None,
     "compile": False,
     "device": "cpu",
+    "optimizer": {"lr": 0.01, "betas": [0.9, 0.99], "warmup": 50},
 }
 NAMES = (
     "song (1).mid",
@@ -62,9 +66,9 @@ def test_keys_of_open_sections_are_added():
     [
         ("+particles=9", r"the command has no setting particles; did you mean infill\.particles\?"),
         ("barz=2", r"has no setting barz \(did you mean bars\?\); its settings are bars, "),
-        ("+lr=0.5", "the command has no setting lr; its settings are "),
+        ("+lr=0.5", r"the command has no setting lr; did you mean optimizer\.lr\?"),
         ("infill.voice=[a]", r"setting infill has no setting voice \(did you mean voices\?\)"),
-        ("optimiser.lr=1", "the command has no setting optimiser; its settings"),
+        ("optimiser.lr=1", r"has no setting optimiser \(did you mean optimizer\?\)"),
         ("bars=two", "bars='two' must be a whole number, such as 16"),
         ("bars=1.5", "bars=1.5 must be a whole number"),
         ("bars=true", "bars=True must be a whole number"),
@@ -73,6 +77,22 @@ def test_keys_of_open_sections_are_added():
         ("infill.voices=alto", "infill.voices='alto' must be a list"),
         ("compile=1", "compile=1 must be true or false"),
         ("device=[cpu]", "device=.* must be a text"),
+        ("vary=much", "vary='much' must be a number"),
+        ("vary=0.5,much", "vary='much' must be a number"),
+        ("infill.particles=1.5", r"infill\.particles=1\.5 must be a whole number"),
+        ("infill.bars=3", r"infill\.bars=3 must be a list of 2 values, each a whole number"),
+        ("infill.bars=[a,b]", r"infill\.bars=\['a', 'b'\] must be a list of 2 values"),
+        ("infill.bars=[1,2,3]", "must be a list of 2 values, each a whole number"),
+        ("infill=3", "infill=3 must be a section of settings: bars, voices, particles"),
+        ("formats=[[mid]]", "must be a list, each a text"),
+        ("optimizer.betas=[a,1]", r"optimizer\.betas=\['a', 1\] must be a list, each a number"),
+        ("optimizer.lr=nan", r"optimizer\.lr=nan must be finite"),
+        ("optimizer.lr=1,inf", r"optimizer\.lr=inf must be finite"),
+        ("optimizer.warmup=-1", r"optimizer\.warmup=-1 must be at least 0"),
+        ("bars=range(1,3,0.5)", "bars=0.5 must be a whole number"),
+        ("temperature=interval(0,inf)", "temperature=inf must be finite"),
+        ("~bars", "~bars would leave out a setting that is needed; give bars="),
+        ("~infill.bars", r"~infill\.bars would leave out"),
     ],
 )
 def test_mistakes_are_named_with_what_is_valid(argument, words):
@@ -84,7 +104,9 @@ def test_mistakes_are_named_with_what_is_valid(argument, words):
     "argument",
     [
         "bars=2", "temperature=1", "prompt=a.mid", "infill.bars=[4,8]", "device=7",
-        "model=gpt/small", "hydra.run.dir=x", "~infill", "bars=1,2", "bars=range(1,3)",
+        "model=gpt/small", "hydra.run.dir=x", "bars=1,2", "bars=range(1,3)", "seed=range(3,1,-1)",
+        "infill.voices=[alto,'2',3]", "vary=null", "vary=1", "bars=${n}", "infill={bars: [1,2]}",
+        "~optimizer.betas", "~conditions.emotion", "optimizer.betas=[0,0.9]",
     ],
 )  # fmt: skip
 def test_what_is_valid_passes(argument):

@@ -35,7 +35,11 @@ def test_an_entry_that_is_not_there_is_named_with_those_that_are():
     [
         ("normalize@jsb", "jsb among the datasets of params.yaml (bach): add it, or run: python"),
         ("--force --single-item download@jsb", "pipelines/download.py dataset=jsb"),
-        ("train@new", "new among the systems of params.yaml (a, b): add it\n"),
+        (
+            "train@new",
+            "among the systems of params.yaml (a, b): add it, or give a model folder that",
+        ),
+        ("sample@new", "new among the systems of params.yaml (a, b): add it\n"),
         ("reference@new", "new among the encodings of params.yaml (): add it\n"),
         ("train@a", None),
         ("compare", None),
@@ -58,3 +62,15 @@ def test_a_stage_that_does_not_exist_is_not_advised_alone(
     assert said.startswith("error: x is missing; make it with: dvc repro ")
     assert (words or "\n") in said
     assert ("that stage needs" in said) == (words is not None)
+
+
+def test_a_setting_cannot_be_taken_away(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["generate", "~bars"])
+
+    def made(config):
+        raise AssertionError(config)
+
+    made.__code__ = made.__code__.replace(co_filename=str(ROOT / "pipelines" / "generate.py"))
+    with pytest.raises(SystemExit):
+        entry("generate")(made)()
+    assert capsys.readouterr().err.startswith("error: ~bars would leave out a setting")
