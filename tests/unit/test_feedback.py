@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.evaluation.measures import learning
 from ostinato.evaluation.measures import tuning as tuning_measure
 from ostinato.feedback.best import candidates_of, judge_of
 from ostinato.feedback.card import base_of
@@ -28,7 +27,6 @@ from ostinato.sampling.load import load_trained
 from ostinato.sampling.request import Request
 from ostinato.sampling.write import write_samples
 from ostinato.training.patience import since_best
-from ostinato.training.policy import leave_one_out
 
 MICRO = {
     "kind": "simulated",
@@ -182,16 +180,6 @@ def test_the_vendi_score_counts_what_differs():
     assert vendi_score(torch.randn(30, 40)) > 15
 
 
-def test_a_sample_is_compared_with_the_others_of_its_prompt():
-    class Of:
-        prompts = ("p", "q", "p", "p", "r")
-
-    found = leave_one_out(np.array([1.0, 5.0, 2.0, 6.0, 9.0]), Of)
-    assert found.tolist()[0] == pytest.approx(1 - 4)
-    assert found.tolist()[2:4] == pytest.approx([2 - 3.5, 6 - 1.5])
-    assert found[[1, 4]].tolist() == [0.0, 0.0]  # nothing to compare with
-
-
 def test_training_stops_where_the_two_rewards_part():
     """An exploited reward rises for ever; what decides is the one never trained against."""
     rows = [
@@ -223,6 +211,17 @@ def studied(model_folder, tokens, tmp_path_factory):
     write_study(again, trained, tokens, study_settings(MICRO))
     assert checksums(out) == checksums(again)
     return root, card
+
+
+@pytest.fixture(scope="module")
+def refereed(studied, model_folder, tokens):
+    """The study `referee` of the same model, beside it: with the corpus as referee."""
+    told = {key: value for key, value in MICRO.items() if key in ("clips", "seed")}
+    told |= {"kind": "corpus", "weights": {"turns": 1.0, "alone": 1.0, "triads": 0.5}}
+    settings = study_settings(told | {"second": ["stepwise"]})
+    return write_study(
+        studied[0] / "data/feedback/referee", load_trained(model_folder), tokens, settings
+    )
 
 
 @pytest.fixture
@@ -283,13 +282,20 @@ class Killed:
         """Never reached."""
 
 
-@pytest.mark.parametrize(("method", "at"), [("dpo", 4), ("rloo", 2)])
-def test_tuning_begins_at_the_base_and_resumes_to_the_bit(method, at, tuning, train, tmp_path):
+@pytest.mark.parametrize(("method", "at"), [("dpo", 4), ("rloo", 2), ("expected", 2)])
+def test_tuning_begins_at_the_base_and_resumes_to_the_bit(
+    method, at, tuning, train, tmp_path, refereed
+):
     @contextmanager
     def killed(mark):
         yield Killed(at)
 
     settings = tuning(method=method)
+    if method == "expected":
+        with pytest.raises(ValueError, match="needs a study of kind corpus with a weight of one"):
+            train(settings, tmp_path / "a", tmp_path / "resume")
+        told = {"study": "feedback/referee", "base": base_of("feedback/referee")}
+        settings = replace(settings, model=settings.model | told)
     card = train(settings, tmp_path / "a", tmp_path / "resume")
     assert (card["paradigm"], card["model"]["base"]["family"]) == ("policy", "lstm")
     with pytest.raises(RuntimeError, match="killed"):
@@ -300,6 +306,7 @@ def test_tuning_begins_at_the_base_and_resumes_to_the_bit(method, at, tuning, tr
     first = dict(zip(names.split(","), base.split(","), strict=True))
     assert (first["step"], first["valid_first"], first["valid_diversity"]) == ("0", "0.0", "1.0")
     assert float(first["valid_kl"]) == pytest.approx(0, abs=1e-4)
+    assert float(first.get("valid_nearness", 0)) == 0
     trained = load_trained(tmp_path / "a")
     assert type(trained.model).__module__.endswith("autoregressive.lstm")
 
@@ -357,21 +364,6 @@ def test_the_best_of_some_by_the_reward_is_the_best_of_what_is_made_without(stud
     for number, chosen in enumerate(best):
         rewards = {group[number].row["id"]: judge._reward(group[number]) for group in groups}
         assert rewards[chosen.row["id"]] == max(rewards.values())
-
-
-def test_the_measure_is_of_the_kept_weights_and_says_what_is_simulated():
-    history = [
-        {"step": "20", "valid_kl": "1.0", "valid_second": "0.2", "valid_nats_per_token": "0.3"},
-        {"step": "40", "valid_kl": "2.0", "valid_second": "0.4", "valid_second_low": "0.1"},
-    ]
-    card = {"best_step": 40, "model": {"base": {"simulated": True}}}
-    found = tuning_measure.measure(SimpleNamespace(card=card, history=history)).values
-    assert (found["kl"].value, found["second"].value, found["second"].low) == (2.0, 0.4, 0.1)
-    assert all("simulated preferences" in figure.label for figure in found.values())
-    shown = learning.measure(SimpleNamespace(card=card, history=history[:1])).series
-    assert shown["validation"].tolist() == [[20.0, 0.3]]
-    untuned = SimpleNamespace(card={"best_step": 40}, history=[{"step": "40"}])
-    assert not tuning_measure.measure(untuned).values
 
 
 def test_answers_of_people_are_about_samples_that_are_there(model_folder, tokens, tmp_path):

@@ -7,19 +7,24 @@ import numpy as np
 import pytest
 import torch
 
+from ostinato.evaluation.measures import learning
+from ostinato.evaluation.measures import tuning as tuning_measure
 from ostinato.feedback.clips import LEAST, PLAIN, draw_clips
 from ostinato.feedback.rates import Rates, rates_of
 from ostinato.feedback.reward import padded
 from ostinato.feedback.settings import ClipSettings
-from ostinato.feedback.statistics import counts_of
-from ostinato.models.policy.parts.expected import expected_of, parallel_choices
+from ostinato.feedback.statistics import beats_of, counts_of
+from ostinato.models.policy.parts.expected import EXPECTED, Expectations
 from ostinato.models.registry import build
-from ostinato.models.spec import PAD, ArraySpec
+from ostinato.models.spec import ArraySpec
 from ostinato.representations.registry import build as build_representation
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.request import EncodedPiece
 from ostinato.sampling.sampler import Made
+from ostinato.training.policy import chords, leave_one_out
+
+SMALL = {"width": 16, "voice_hidden": 16, "layers": 1, "dropout": 0.0, "pair_tables": True}
 
 
 def test_clips_that_cannot_be_used_are_counted_by_their_reason(tokens):
@@ -57,40 +62,81 @@ def test_the_referee_wants_the_rates_of_the_corpus_and_fewer_moves_are_no_remedy
     assert gain.sum() > 0, "some of these pieces have parallels"
 
 
-def test_the_choices_that_make_parallels_are_those_that_are_counted(chorale, tokens):
+def test_what_is_expected_of_the_music_itself_is_what_is_counted(chorale, tokens):
     representation = build_representation(tokens.codec["representation"])
     arrays = [representation.encode(chorale(n)) for n in range(8)]
-    rows, spec = padded(arrays), ArraySpec.of(tokens.codec)
-    order = (0, *reversed(range(1, spec.width))) if spec.width == 5 else range(spec.width)
-    mask = parallel_choices(rows, spec.voices, order, spec.vocabulary)
-    made = mask.gather(-1, rows.clamp(min=0)[..., None])[..., 0] & (rows != PAD)
-    counts = counts_of([representation.decode(array) for array in arrays], ["parallels"])
-    assert counts[..., 0].sum() > 0
-    # a voice that is parallel to two others at once is counted twice there
-    assert made.sum(dim=(1, 2)).numpy() == pytest.approx(counts[:, 0, 0], abs=1)
-    assert not (made.sum(dim=(1, 2)).numpy() > counts[:, 0, 0]).any()
+    pieces = [representation.decode(array) for array in arrays]
+    rows, beats = padded(arrays), torch.from_numpy(beats_of(pieces, max(map(len, arrays))))
+    model = build("lstm", SMALL, ArraySpec.of(tokens.codec))
+    expectations = Expectations(model, EXPECTED, chords())
+    expectations.fit(rows, beats)
+    voices = slice(expectations.voices.first, expectations.voices.end)
+    certain = torch.nn.functional.one_hot(rows.clamp(min=0), expectations.symbols)
+    certain = certain.float()[..., voices, :]
+    found = expectations.counts(certain, rows, beats)
+    counts = counts_of(pieces, list(EXPECTED)).sum(axis=0)
+    for name, count in zip(EXPECTED, counts.tolist(), strict=True):
+        assert found[name].tolist() == pytest.approx(count), name
+        assert count[1] > 0, name
 
 
 def test_what_is_expected_of_a_model_moves_with_its_weights(tokens, chorale):
     spec = ArraySpec.of(tokens.codec)
     torch.manual_seed(1)
-    settings = {"width": 16, "voice_hidden": 16, "layers": 1, "dropout": 0.0}
-    settings |= {"pair_tables": True}
-    model, base = (build("lstm", settings, spec) for _ in range(2))
+    model, base = (build("lstm", SMALL, spec) for _ in range(2))
     base.load_state_dict(model.state_dict())
     representation = build_representation(tokens.codec["representation"])
     plain = asdict(Decoding()) | {"particles": 64}
     able = sampler_of(model, representation, "lstm").capabilities()
     assert plain | able.options | PLAIN == plain, "clips are drawn from the model as it is"
-    rows = padded([representation.encode(chorale(n)) for n in range(4)])
-    found = expected_of(model, base, rows)
+    arrays = [representation.encode(chorale(n)) for n in range(4)]
+    rows = padded(arrays)
+    pieces = [representation.decode(array) for array in arrays]
+    beats = torch.from_numpy(beats_of(pieces, rows.shape[1]))
+    expectations = Expectations(model, EXPECTED, chords())
+    expectations.fit(rows, beats)
+    found = expectations.of(model, base, rows, beats)
     assert found.kl.tolist() == pytest.approx([0.0] * 4, abs=1e-5)
-    assert (found.parallels > 0).all()
-    found.parallels.sum().backward()
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.grad is not None:
-                weight -= 0.05 * weight.grad.sign()
-    after = expected_of(model, base, rows)
-    assert after.parallels.sum() < 0.9 * found.parallels.sum()
-    assert (after.kl > 0).all()
+    for name, wanted in (("parallels", 0.97), ("turns", 0.99), ("triads", 1.03)):
+        model.load_state_dict(base.state_dict())
+        model.zero_grad()
+        before = rate(expectations.of(model, base, rows, beats), name)
+        (before if wanted < 1 else -before).backward()
+        with torch.no_grad():
+            for weight in model.parameters():
+                if weight.grad is not None:
+                    weight -= 0.01 * weight.grad.sign()
+        now = expectations.of(model, base, rows, beats)
+        after = rate(now, name) / before
+        assert (after < wanted) if wanted < 1 else (after > wanted), name
+        assert (now.kl > 0).all()
+
+
+def rate(found, name):
+    above, below = found.counts[name]
+    return above / below
+
+
+def test_the_measure_is_of_the_kept_weights_and_says_what_is_simulated():
+    history = [
+        {"step": "20", "valid_kl": "1.0", "valid_second": "0.2", "valid_nats_per_token": "0.3"},
+        {"step": "40", "valid_kl": "2.0", "valid_second": "0.4", "valid_second_low": "0.1"},
+    ]
+    card = {"best_step": 40, "model": {"base": {"simulated": True}}}
+    found = tuning_measure.measure(SimpleNamespace(card=card, history=history)).values
+    assert (found["kl"].value, found["second"].value, found["second"].low) == (2.0, 0.4, 0.1)
+    assert all("simulated preferences" in figure.label for figure in found.values())
+    shown = learning.measure(SimpleNamespace(card=card, history=history[:1])).series
+    assert shown["validation"].tolist() == [[20.0, 0.3]]
+    untuned = SimpleNamespace(card={"best_step": 40}, history=[{"step": "40"}])
+    assert not tuning_measure.measure(untuned).values
+
+
+def test_a_sample_is_compared_with_the_others_of_its_prompt():
+    class Of:
+        prompts = ("p", "q", "p", "p", "r")
+
+    found = leave_one_out(np.array([1.0, 5.0, 2.0, 6.0, 9.0]), Of)
+    assert found.tolist()[0] == pytest.approx(1 - 4)
+    assert found.tolist()[2:4] == pytest.approx([2 - 3.5, 6 - 1.5])
+    assert found[[1, 4]].tolist() == [0.0, 0.0]  # nothing to compare with

@@ -18,7 +18,7 @@ from ostinato.sampling.sampler import Job, Made, Sampler
 from ostinato.seeds import seed_of
 
 Array = npt.NDArray[Any]
-# the model's own distribution: nothing is truncated, sharpened or avoided
+# the model's own distribution: nothing is truncated, sharpened or avoided, unless settings say so
 PLAIN: Mapping[str, Any] = {
     "temperature": 1.0,
     "top_k": 0,
@@ -85,7 +85,8 @@ def draw_clips(
     """
     known = sampler.capabilities().options
     bars = settings.prompt_bars + settings.bars
-    options = {key: value for key, value in PLAIN.items() if key in known}
+    chosen = {key: getattr(settings, key) for key in ("top_p", "split", "motion")}
+    options = {key: value for key, value in {**PLAIN, **chosen}.items() if key in known}
     jobs, starts = [], []
     for prompt in prompts:
         piece = as_piece(prompt, representation, prompt.codec)

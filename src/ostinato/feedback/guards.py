@@ -63,7 +63,8 @@ class Guards:
         utility: gains over the base in standard deviations (utility: in logits), with the bounds of
         95 % intervals. diversity: Vendi score as a share of the base's. copied: share of notes in
         passages of the training set, as a difference from the base. aside: clips that could not be
-        used. rate_<statistic>: with the corpus as referee, of all clips. ok: 1 where `is_within`.
+        used. With the corpus as referee, rate_<statistic> of all clips and nearness, the gain of J
+        that those rates make. ok: 1 where `is_within`.
         """
         clips = self.draw(model)
         now = self._measured(clips)
@@ -85,10 +86,15 @@ class Guards:
                 row[name] = float(new.mean() - old.mean())
         first = self.study.rewards.first
         if isinstance(first, Rates):
-            rates = rates_of(counts_of(clips.pieces, list(first.weights)))
-            row |= {f"rate_{name}": rate for name, rate in zip(first.weights, rates, strict=True)}
+            names = list(first.weights)
+            rates, before = (
+                rates_of(counts_of(pieces, names))
+                for pieces in (clips.pieces, self.study.guard.pieces)
+            )
+            row["nearness"] = first.nearness(rates) - first.nearness(before)
+            row |= {f"rate_{name}": rate for name, rate in zip(names, rates, strict=True)}
         row["ok"] = float(is_within(row, kl_budget))
-        return {key: round(value, 6) for key, value in row.items()}
+        return {key: round(float(value), 6) for key, value in row.items()}
 
     def draw(self, model: nn.Module) -> Clips:
         """The model's clips of the held-out prompts."""
@@ -128,16 +134,16 @@ def is_within(row: dict[str, float], kl_budget: float) -> bool:
     return row["kl"] <= kl_budget and row["diversity"] >= LEAST_DIVERSITY and not fell
 
 
-def objective(row: dict[str, float], kl_budget: float, agree: bool = True) -> float:
+def objective(row: dict[str, float], kl_budget: float) -> float:
     """What the kept model minimises: minus the gain by the reward that is never trained against.
 
-    agree: both rewards estimate one utility. Else the second guards what must not be lost, and
-    where it has not clearly fallen the first decides. The untuned base has 0, and a model that
+    With the corpus as referee that reward guards what must not be lost, and where it has not
+    clearly fallen, nearness to the corpus decides. The untuned base has 0, and a model that
     `is_within` refuses is worse than any other. Where the two rewards part, the second falls and
     this rises: after `patience` such evaluations training ends.
     """
     if is_within(row, kl_budget):
-        return 0.0 - row["second" if agree else "first"]
+        return 0.0 - row.get("nearness", row["second"])
     beyond = max(0.0, row["kl"] / kl_budget - 1) + max(0.0, LEAST_DIVERSITY - row["diversity"])
     return 100.0 + beyond + max(0.0, -row["second"])
 

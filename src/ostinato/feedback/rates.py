@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from ostinato.feedback.statistics import Values, counts_of, statistics_of
 from ostinato.music.piece import Piece
@@ -61,11 +60,16 @@ class Rates:
         """
         return self._parts(counts_of(pieces, list(self.weights)), np.array(self.base)).sum(axis=1)
 
-    def distance(self, name: str, rate: Tensor) -> Tensor:
-        """What a statistic at this rate takes from J, in the units of `of`; differentiable."""
+    def nearness(self, rates: Values) -> float:
+        """J at these rates, in the units of `of`; 0 where the corpus is reached."""
+        apart = (rates - np.array(self.corpus)) / np.array(self.scale)
+        return -0.5 * float(np.array(list(self.weights.values())) @ apart**2) / self.spread
+
+    def slope(self, name: str, rate: float) -> float:
+        """By how much J falls as a statistic rises from this rate, in the units of `of`."""
         place = list(self.weights).index(name)
-        apart = (rate - self.corpus[place]) / self.scale[place]
-        return 0.5 * self.weights[name] * apart.square() / self.spread
+        apart = (rate - self.corpus[place]) / self.scale[place] ** 2
+        return self.weights[name] * apart / self.spread
 
     def _parts(self, counts: Values, rates: Values) -> Values:
         weights, scale = np.array(list(self.weights.values())), np.array(self.scale)

@@ -16,7 +16,8 @@ class ClipSettings:
     """What is judged: for each of `prompts` training pieces, `each` continuations of its first
     `prompt_bars` bars by `bars` bars, drawn from the base model as it is (temperature 1).
 
-    guard: prompts of the split `valid`, with two clips each, to measure tuned models.
+    guard: prompts of the split `valid`, with two clips each, to measure tuned models. top_p, split,
+    motion: how clips are drawn, see docs/sampling.md; as given here, from the model as it is.
     """
 
     prompts: int = 64
@@ -24,6 +25,9 @@ class ClipSettings:
     prompt_bars: int = 1
     bars: int = 4
     guard: int = 48
+    top_p: float = 1.0
+    split: float = 0.0
+    motion: float = 1.0
 
     def __post_init__(self) -> None:
         if self.prompts < 4 or self.each < 2 or self.guard < 2:

@@ -15,6 +15,15 @@ import numpy.typing as npt
 from ostinato.metrics.counts import Count
 from ostinato.metrics.form import form
 from ostinato.metrics.part_writing import part_writing, voice_ranges
+from ostinato.metrics.sonorities import (
+    IS_DOMINANT,
+    IS_ROOT_TRIAD,
+    SEVENTHS,
+    TRIADS,
+    above_bass,
+    mask_of,
+)
+from ostinato.metrics.steps import CLASSES, REST, Mask, Numbers, Steps, steps_of
 from ostinato.music.piece import Piece
 
 Values = npt.NDArray[np.float64]
@@ -30,7 +39,13 @@ STATISTICS: Mapping[str, str] = {
     "notes_per_bar": "notes a bar",
     "cadences": "cadences",
     "range": "mean range of the voices, in semitones",
+    "turns": "moves of a voice against the direction of its last one",
+    "alone": "steps at which one voice alone begins, of those at which any does",
+    "same_root": "chords with the root of the sonority before, of those at which a note begins",
+    "dominants": "dominants in root position, of the sonorities right before beats",
+    "resolved": "triads a fifth below the dominant right before their beat, of those after one",
 }
+FOURTH = 5  # semitones
 
 
 def statistics_of(pieces: Sequence[Piece], names: Sequence[str]) -> Values:
@@ -51,8 +66,71 @@ def _counted(pieces: Sequence[Piece]) -> list[tuple[Piece, dict[str, Count]]]:
         counts = part_writing(piece)
         fifths, octaves = counts["parallel_fifths"], counts["parallel_octaves"]
         counts["parallels"] = Count(fifths.above + octaves.above, fifths.below)
-        found.append((piece, counts))
+        steps = steps_of(piece)
+        found.append((piece, counts | _lines(steps) | _roots(steps) | _dominants(steps)))
     return found
+
+
+def root_table() -> Numbers:
+    """The root of each of the 4,096 sets of pitch classes that is a triad or seventh chord, -1 for
+    others; augmented triads and diminished sevenths have none.
+    """
+    found = np.full(1 << CLASSES, -1)
+    for chord in (*TRIADS[:3], *SEVENTHS[:4]):
+        for root in range(CLASSES):
+            found[mask_of(chord, root)] = root
+    return found
+
+
+ROOT = root_table()
+
+
+def beats_of(pieces: Sequence[Piece], length: int) -> Mask:
+    """Which steps of each piece are on beats, (N, length)."""
+    found = np.zeros((len(pieces), length), dtype=bool)
+    for row, piece in zip(found, pieces, strict=True):
+        beats = steps_of(piece).on_beat()[:length]
+        row[: len(beats)] = beats
+    return found
+
+
+def _lines(steps: Steps) -> dict[str, Count]:
+    """How often lines turn back, and how often a voice begins alone."""
+    turns = moves = 0.0
+    for pitch in steps.pitch_VT:
+        step = np.diff(pitch[pitch != REST])
+        way = np.sign(step[step != 0])
+        turns += _sum(way[1:] != way[:-1])
+        moves += max(0, len(way) - 1)
+    begun = steps.onset_VT.sum(axis=0)
+    return {"turns": Count(turns, moves), "alone": Count(_sum(begun == 1), _sum(begun > 0))}
+
+
+def _roots(steps: Steps) -> dict[str, Count]:
+    at = 1 + np.flatnonzero(np.asarray(steps.onset_VT.any(axis=0))[1:])
+    now, before = ROOT[steps.classes_T[at]], ROOT[steps.classes_T[at - 1]]
+    chords = (now >= 0) & (before >= 0)
+    return {"same_root": Count(_sum(chords & (now == before)), _sum(chords))}
+
+
+def _dominants(steps: Steps) -> dict[str, Count]:
+    """Dominants in root position before beats, and those that go down a fifth to a triad."""
+    at = 1 + np.flatnonzero(steps.on_beat()[1:])
+    at = at[steps.bass_T[at - 1] != REST]
+    bass = steps.bass_T[at - 1]
+    is_dominant = IS_DOMINANT[above_bass(steps.classes_T[at - 1], bass)]
+    goal, at = (bass[is_dominant] + FOURTH) % CLASSES, at[is_dominant]
+    goal, at = goal[steps.bass_T[at] != REST], at[steps.bass_T[at] != REST]
+    lands = steps.bass_T[at] % CLASSES == goal
+    lands &= IS_ROOT_TRIAD[above_bass(steps.classes_T[at], goal)]
+    return {
+        "dominants": Count(_sum(is_dominant), len(is_dominant)),
+        "resolved": Count(_sum(lands), len(at)),
+    }
+
+
+def _sum(mask: Mask) -> float:
+    return float(np.count_nonzero(mask))
 
 
 def _one(piece: Piece, counts: Mapping[str, Count], name: str) -> Count:

@@ -2,8 +2,9 @@
 
 dpo: the pairs of the study (Rafailov et al. 2023). rloo: rewards of the model's own samples, each
 compared with the others of its prompt (Kool et al. 2019; Ahmadian et al. 2024), with a weight of
-divergence that follows the budget. expected: with the corpus as referee, what is expected after
-each prefix of the base's clips. Every validation measures the guards (feedback/guards.py).
+divergence that follows the budget. expected: with the corpus as referee, the rates that are
+expected after each prefix of the base's clips. Every validation measures the guards
+(feedback/guards.py).
 """
 
 # N clips, G samples of a prompt
@@ -24,20 +25,23 @@ from ostinato.feedback.guards import Guards, clip_nats, new_nats, objective
 from ostinato.feedback.preferences import Pairs, nearest_pairs
 from ostinato.feedback.rates import Rates
 from ostinato.feedback.reward import features_of, padded
-from ostinato.feedback.statistics import counts_of
+from ostinato.feedback.settings import study_settings
+from ostinato.feedback.statistics import ROOT, beats_of
 from ostinato.loading.batches import Batch, conditions_of, whole_pieces
 from ostinato.loading.tokens import TokenSet
 from ostinato.metrics.likelihood_metrics import likelihood_metrics
-from ostinato.models.policy.parts.expected import expected_of
+from ostinato.metrics.sonorities import IS_CONSONANT_TRIAD, IS_DOMINANT, IS_ROOT_TRIAD
+from ostinato.models.policy.parts.expected import EXPECTED, Decoded, Expectations
+from ostinato.models.policy.parts.rows import Chords
 from ostinato.sampling.registry import sampler_of
 from ostinato.seeds import seed_of
 from ostinato.training.data import EncodingModule
 from ostinato.training.module import Training
 from ostinato.training.settings import Settings
 
-PARALLELS = "parallels"  # the statistic that is expected
 DRAWN = {"dpo": "pairs", "rloo": "prompts", "expected": "clips"}
 PACE, LEAST_BETA = 0.1, 1e-3  # of the weight of divergence, by step; its least value
+KEPT = 0.9  # of the running mean of expected rates, by step
 
 
 class Module(Training):
@@ -45,6 +49,7 @@ class Module(Training):
 
     unit: ClassVar[str] = "minus the guarding reward's gain"
     beta: Tensor
+    rates: Tensor
 
     def __init__(self, model: nn.Module, settings: Settings) -> None:
         self.study: Study = open_study(settings.model["study"])
@@ -54,7 +59,7 @@ class Module(Training):
         self._base = (frozen_base(copy.deepcopy(model), self.study.base),)
         self.register_buffer("beta", torch.tensor(float(settings.model["beta"])))
         if settings.model["method"] == "expected":
-            check_expected(self.study, model)
+            self._expects(model)
         self._guards: tuple[Guards, ...] = ()
         self.pairs = training_pairs(self.study, model, settings)
 
@@ -114,18 +119,40 @@ class Module(Training):
         self.beta.mul_(float(np.exp(PACE * np.clip(ratio, -1, 1)))).clamp_(min=LEAST_BETA)
         return (torch.from_numpy(advantage) * nats).sum().float()
 
+    def _expects(self, model: nn.Module) -> None:
+        """Prepare what is expected: values from the base's clips, and where the rates begin."""
+        check_expected(self.study, model)
+        clips, first = self.study.clips, self.study.rewards.first
+        assert isinstance(first, Rates)
+        self.names = [name for name in first.weights if name in EXPECTED]
+        tokens = padded(clips.tokens)
+        self._beats = torch.from_numpy(beats_of(clips.pieces, tokens.shape[1]))
+        plan = study_settings(self.study.card["settings"]).clips
+        decoded = Decoded(plan.top_p, plan.split, plan.motion)
+        self.expectations = Expectations(model, self.names, chords(), decoded)
+        self.expectations.fit(tokens, self._beats)
+        base = dict(zip(first.weights, first.base, strict=True))
+        self.register_buffer("rates", torch.tensor([base[name] for name in self.names]))
+
     def _expected(self, batch: Batch) -> Tensor:
-        """-J + β KL(π‖π₀) of the base's clips: the parallels that are expected of π after each of
-        their prefixes, not those that were drawn (Ciosek & Whiteson 2018).
+        """-J + β KL(π‖π₀) of the base's clips: the rates that are expected of π after each of
+        their prefixes, not those that were drawn (Ciosek & Whiteson 2018). J's slope is taken at
+        their running means, so that what a batch happens to have does not pull.
         """
         clips, first = self.study.clips, self.study.rewards.first
         assert isinstance(first, Rates)
         numbers = chosen(batch["clips"], len(clips)).tolist()
         tokens = padded([clips.tokens[n] for n in numbers]).to(self.device)
-        expected = expected_of(self.model, self._base[0].to(self.device), tokens)
-        together = counts_of([clips.pieces[n] for n in numbers], [PARALLELS])[..., 1].sum()
-        distance = first.distance(PARALLELS, expected.parallels.sum() / float(together))
-        return len(numbers) * distance + self.beta * expected.kl.sum()
+        beats = self._beats[numbers, : tokens.shape[1]].to(self.device)
+        found = self.expectations.of(self.model, self._base[0].to(self.device), tokens, beats)
+        loss = self.beta * found.kl.sum()
+        for place, name in enumerate(self.names):
+            above, below = found.counts[name]
+            if below > 0:
+                rate = above / below
+                self.rates[place] += (1 - KEPT) * (rate.detach() - self.rates[place])
+                loss = loss + len(numbers) * first.slope(name, float(self.rates[place])) * rate
+        return loss
 
     @property
     def guards(self) -> Guards:
@@ -171,23 +198,31 @@ class Module(Training):
         row, guard = self.history[-1], self.guards.row(self.average, budget)
         self.model.train()
         row["valid_nats_per_token"] = row["valid_loss"]
-        row["valid_loss"] = round(objective(guard, budget, self.study.rewards.agree), 6)
+        row["valid_loss"] = round(objective(guard, budget), 6)
         row |= {f"valid_{name}": value for name, value in guard.items()}
         row["beta"] = round(float(self.beta), 6)
 
 
 def check_expected(study: Study, model: nn.Module) -> None:
     """Raise ValueError where nothing can be expected: of another reward, or without voices."""
-    weights = getattr(study.rewards.first, "weights", {})
-    if not isinstance(study.rewards.first, Rates) or PARALLELS not in weights:
+    first = study.rewards.first
+    if not isinstance(first, Rates) or not set(first.weights) & set(EXPECTED):
         raise ValueError(
-            f"method=expected needs a study of kind corpus with a weight of {PARALLELS}, and "
-            f"{study.folder} has none: take method=rloo or dpo"
+            f"method=expected needs a study of kind corpus with a weight of one of "
+            f"{', '.join(EXPECTED)}, and {study.folder} has none: take method=rloo or dpo"
         )
-    if getattr(model, "shape").voices is None:  # noqa: B009 - a Module's attributes are tensors
+    voices = getattr(model, "shape").voices  # noqa: B009 - a Module's attributes are tensors
+    if voices is None or voices.hold >= 0:
         raise ValueError(
-            "method=expected needs a base on a grid of voices: take method=rloo or dpo"
+            "method=expected needs a base on a grid of voices whose cells name what sounds "
+            "(hold: false): take method=rloo or dpo"
         )
+
+
+def chords() -> Chords:
+    """The tables of sonorities that expected rates read."""
+    tables = (IS_CONSONANT_TRIAD, IS_DOMINANT, IS_ROOT_TRIAD, ROOT)
+    return Chords(*(torch.from_numpy(np.asarray(table)) for table in tables))
 
 
 def chosen(places: Tensor, total: int) -> Any:

@@ -1,10 +1,11 @@
-"""The parallel fifths and octaves that are expected of a model, without drawing any.
+"""Counts that are expected of a model, without drawing anything.
 
-After each prefix of a clip a model has probabilities of all pitches; those that would move in
-parallel with a voice of the same position are known. Their sum is differentiable.
+After each prefix of a clip a model has probabilities of all symbols. Those that would move in
+parallel with another voice, turn a line back or complete a chord are known, so the expected counts
+are sums of probabilities and differentiable. rows.py has those of whole rows.
 """
 
-# N clips, T positions, W sub-tokens of a position, V symbols, P pitches
+# N clips, T positions, W sub-tokens of a position, V symbols, P pitches, K voices
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,34 +16,150 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.models.autoregressive.parts.intervals import sounding_rows
+from ostinato.models.policy.parts.rows import STATISTICS, Chords, RowCounts
 from ostinato.models.spec import PAD, Voices
 
 FIFTH, OCTAVE = 7, 12
+CELLS = ("parallels", "turns")  # statistics of single cells, beside those of rows
+EXPECTED = (*CELLS, *STATISTICS)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """By clip, (N,): parallels that are expected, and the divergence from the base in nats."""
+    """counts: by statistic, what is expected above and below the line, (2,), summed over the clips.
+    kl: the divergence from the base by clip in nats, (N,).
+    """
 
-    parallels: Tensor
+    counts: dict[str, Tensor]
     kl: Tensor
 
 
-def expected_of(model: nn.Module, base: nn.Module, tokens_NTW: Tensor) -> Expected:
-    """Under a model, after every prefix of clips, those within their prompts included.
+@dataclass(frozen=True)
+class Decoded:
+    """How symbols are drawn: with what the clips were drawn with, see sampling/autoregressive."""
 
-    A pair of voices is counted where the later of both is chosen.
+    top_p: float = 1.0
+    split: float = 0.0
+    motion: float = 1.0
+
+    def probabilities(self, log_NTKV: Tensor, before_NTK: Tensor) -> Tensor:
+        """Of the symbols of voices; with split, staying on the symbol before is drawn first.
+
+        log_NTKV: the model's own. before_NTK: symbols of the last row, those of the first any.
+        """
+        if not self.split:
+            return self._kept(log_NTKV.exp())
+        at = before_NTK[..., None]
+        stays = log_NTKV.gather(-1, at).exp().clamp(1e-6, 1 - 1e-6)
+        stays = torch.sigmoid(torch.logit(stays) / self.motion)
+        is_stay = torch.zeros_like(log_NTKV, dtype=torch.bool).scatter_(-1, at, True)
+        others = (log_NTKV.masked_fill(is_stay, -1e9) / self.split).softmax(dim=-1)
+        drawn_NTKV = torch.where(is_stay, stays, (1 - stays) * self._kept(others))
+        first = self._kept((log_NTKV[:, :1] / self.split).softmax(dim=-1))
+        return torch.cat([first, drawn_NTKV[:, 1:]], dim=1)
+
+    def _kept(self, probs: Tensor) -> Tensor:
+        """Without what lies beyond top_p."""
+        if self.top_p == 1:
+            return probs
+        falling, order = probs.detach().sort(dim=-1, descending=True, stable=True)
+        inside = falling.cumsum(dim=-1) - falling < self.top_p
+        kept = probs * torch.zeros_like(inside).scatter_(-1, order, inside)
+        return kept / kept.sum(dim=-1, keepdim=True)
+
+
+class Expectations:
+    """Counts some of EXPECTED. model: of which family and shape; chords: tables of sonorities.
+
+    decoded: how what is counted is drawn.
     """
-    log_NTWV = log_probabilities(model, tokens_NTW)
-    with torch.no_grad():
-        base_NTWV = log_probabilities(base, tokens_NTW)
-    own: Any = model
-    parallel_NTWV = parallel_choices(tokens_NTW, own.shape.voices, own.order, log_NTWV.shape[-1])
-    counts_NTW = tokens_NTW != PAD
-    probs_NTWV = log_NTWV.exp()
-    parallels_NTW = (probs_NTWV * parallel_NTWV).sum(dim=-1)
-    kl_NTW = (probs_NTWV * (log_NTWV - base_NTWV)).sum(dim=-1)
-    return Expected(*((each * counts_NTW).sum(dim=(1, 2)) for each in (parallels_NTW, kl_NTW)))
+
+    def __init__(
+        self,
+        model: nn.Module,
+        names: Sequence[str],
+        chords: Chords,
+        decoded: Decoded = Decoded(),
+    ) -> None:
+        self.decoded = decoded
+        own: Any = model
+        self.voices: Voices = own.shape.voices
+        self.columns = [c for c in own.order if self.voices.first <= c < self.voices.end]
+        self.symbols: int = own.shape.vocabulary
+        pitch_V = torch.arange(self.symbols) - self.voices.lowest
+        inside_V = (pitch_V >= 0) & (pitch_V < self.voices.pitches)
+        self.names = tuple(names)
+        rows = [name for name in names if name in STATISTICS]
+        order = [column - self.voices.first for column in self.columns]
+        self.rows = RowCounts(rows, chords, torch.where(inside_V, pitch_V, -1), order)
+
+    def fit(self, tokens_NTW: Tensor, beat_NT: Tensor) -> None:
+        """Learn from clips what rows become, see rows.py. beat_NT: rows on beats."""
+        self.rows.fit(self.pitches(tokens_NTW), beat_NT, (tokens_NTW != PAD).all(dim=-1))
+
+    def pitches(self, tokens_NTW: Tensor) -> Tensor:
+        """What sounds, from the lowest pitch, (N, T, K); -1 for nothing."""
+        now_NTW = sounding_rows(tokens_NTW, self.voices.hold) - self.voices.lowest
+        now_NTK = now_NTW[..., self.voices.first : self.voices.end]
+        return torch.where((now_NTK >= 0) & (now_NTK < self.voices.pitches), now_NTK, -1)
+
+    def of(
+        self, model: nn.Module, base: nn.Module, tokens_NTW: Tensor, beat_NT: Tensor
+    ) -> Expected:
+        """Under a model, after every prefix of clips, those within their prompts included."""
+        log_NTWV = log_probabilities(model, tokens_NTW)
+        with torch.no_grad():
+            base_NTWV = log_probabilities(base, tokens_NTW)
+        probs_NTWV = log_NTWV.exp()
+        kl_NTW = (probs_NTWV * (log_NTWV - base_NTWV)).sum(dim=-1)
+        kl_N = (kl_NTW * (tokens_NTW != PAD)).sum(dim=(1, 2))
+        voices = slice(self.voices.first, self.voices.end)
+        before_NTK = F.pad(tokens_NTW[:, :-1, voices], (0, 0, 1, 0)).clamp(min=0)
+        drawn_NTKV = self.decoded.probabilities(log_NTWV[..., voices, :], before_NTK)
+        return Expected(self.counts(drawn_NTKV, tokens_NTW, beat_NT), kl_N)
+
+    def counts(self, voices_NTKV: Tensor, tokens_NTW: Tensor, beat_NT: Tensor) -> dict[str, Tensor]:
+        """What is expected above and below the line by statistic, of these probabilities."""
+        pitch_NTK, real_NT = self.pitches(tokens_NTW), (tokens_NTW != PAD).all(dim=-1)
+        found = self.rows.expected(voices_NTKV, pitch_NTK, beat_NT, real_NT)
+        for name, choices in (("parallels", self.parallels), ("turns", self.turns)):
+            if name in self.names:
+                weight_NTKV = voices_NTKV * real_NT[..., None, None]
+                found[name] = torch.stack([(c * weight_NTKV).sum() for c in choices(pitch_NTK)])
+        return found
+
+    def parallels(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
+        """By symbol, with how many voices chosen before it each would keep a fifth or an octave,
+        and with how many it would move in one direction, (N, T, K, V) each.
+        """
+        before_NTK = F.pad(pitch_NTK[:, :-1], (0, 0, 1, 0), value=-1)
+        kept_NTKV = torch.zeros((*pitch_NTK.shape, self.symbols), device=pitch_NTK.device)
+        together_NTKV = torch.zeros_like(kept_NTKV)
+        pitch_V, order = self.rows.pitch_V, self.rows.order
+        for place, mine in enumerate(order):
+            for other in order[:place]:
+                own, was = before_NTK[..., mine, None], before_NTK[..., other, None]
+                new = pitch_NTK[..., other, None]
+                known = (own >= 0) & (was >= 0) & (new >= 0) & (pitch_V >= 0)
+                together = known & ((pitch_V - own).sign() == (new - was).sign()) & (new != was)
+                size = (own - was).abs() % OCTAVE
+                keeps = together & ((pitch_V - new).abs() % OCTAVE == size)
+                kept_NTKV[..., mine, :] += keeps & ((size == 0) | (size == FIFTH))
+                together_NTKV[..., mine, :] += together
+        return kept_NTKV, together_NTKV
+
+    def turns(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
+        """By symbol, whether it would turn the line of its voice back, and whether it would move it
+        at all after an earlier move, (N, T, K, V) each. Rests do not end a line.
+        """
+        line_NTK = _last(pitch_NTK, pitch_NTK >= 0)
+        before_NTK = F.pad(line_NTK[:, :-1], (0, 0, 1, 0), value=-1)
+        move_NTK = torch.where(before_NTK >= 0, (line_NTK - before_NTK).sign(), 0)
+        heading_NTK = _last(move_NTK, move_NTK != 0).clamp(min=-1)
+        heading_NTK = F.pad(heading_NTK[:, :-1], (0, 0, 1, 0))[..., None]
+        pitch_V, own = self.rows.pitch_V, before_NTK[..., None]
+        moves = (pitch_V >= 0) & (own >= 0) & (pitch_V != own) & (heading_NTK != 0)
+        return (moves & ((pitch_V - own).sign() != heading_NTK)).float(), moves.float()
 
 
 def log_probabilities(model: nn.Module, tokens_NTW: Tensor) -> Tensor:
@@ -57,27 +174,8 @@ def log_probabilities(model: nn.Module, tokens_NTW: Tensor) -> Tensor:
     return found[0].float().log_softmax(dim=-1)
 
 
-def parallel_choices(
-    tokens_NTW: Tensor, voices: Voices, order: Sequence[int], symbols: int
-) -> Tensor:
-    """Which symbols would move a voice in parallel fifths or octaves with one of the same position
-    that is chosen before it, (N, T, W, V). order: of the columns of a position. symbols: V.
-    """
-    now_NTW = sounding_rows(tokens_NTW, voices.hold) - voices.lowest
-    before_NTW = F.pad(now_NTW[:, :-1], (0, 0, 1, 0), value=-1)
-    found_NTWV = torch.zeros((*tokens_NTW.shape, symbols), dtype=torch.bool)
-    found_NTWV = found_NTWV.to(tokens_NTW.device)
-    pitch_P = torch.arange(voices.pitches, device=tokens_NTW.device)
-    columns = [column for column in order if voices.first <= column < voices.end]
-    for place, mine in enumerate(columns):
-        for other in columns[:place]:
-            was, own = before_NTW[..., other, None], before_NTW[..., mine, None]
-            new = now_NTW[..., other, None]
-            lowest, highest = torch.minimum(torch.minimum(was, own), new), torch.maximum(was, own)
-            known = (lowest >= 0) & (torch.maximum(highest, new) < voices.pitches)
-            kept = (own - was).abs() % OCTAVE
-            same = (pitch_P - new).abs() % OCTAVE == kept
-            together = ((pitch_P - own).sign() == (new - was).sign()) & (new != was)
-            parallel = known & same & together & ((kept == 0) | (kept == FIFTH))
-            found_NTWV[..., mine, voices.lowest : voices.lowest + voices.pitches] |= parallel
-    return found_NTWV
+def _last(values_NTK: Tensor, there_NTK: Tensor) -> Tensor:
+    """At each position the last value up to it that is there; the first one before any."""
+    steps_T1 = torch.arange(values_NTK.shape[1], device=values_NTK.device)[:, None]
+    at_NTK = torch.where(there_NTK, steps_T1, 0).cummax(dim=1).values
+    return values_NTK.gather(1, at_NTK)
