@@ -20,7 +20,7 @@ from ostinato.models.policy.parts.rows import STATISTICS, Chords, RowCounts
 from ostinato.models.spec import PAD, Voices
 
 FIFTH, OCTAVE = 7, 12
-CELLS = ("parallels", "turns")  # statistics of single cells, beside those of rows
+CELLS = ("parallels", "turns", "held")  # statistics of single cells, beside those of rows
 EXPECTED = (*CELLS, *STATISTICS)
 
 
@@ -122,7 +122,8 @@ class Expectations:
         """What is expected above and below the line by statistic, of these probabilities."""
         pitch_NTK, real_NT = self.pitches(tokens_NTW), (tokens_NTW != PAD).all(dim=-1)
         found = self.rows.expected(voices_NTKV, pitch_NTK, beat_NT, real_NT)
-        for name, choices in (("parallels", self.parallels), ("turns", self.turns)):
+        cells = {"parallels": self.parallels, "turns": self.turns, "held": self.held}
+        for name, choices in cells.items():
             if name in self.names:
                 weight_NTKV = voices_NTKV * real_NT[..., None, None]
                 found[name] = torch.stack([(c * weight_NTKV).sum() for c in choices(pitch_NTK)])
@@ -147,6 +148,14 @@ class Expectations:
                 kept_NTKV[..., mine, :] += keeps & ((size == 0) | (size == FIFTH))
                 together_NTKV[..., mine, :] += together
         return kept_NTKV, together_NTKV
+
+    def held(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
+        """By symbol, whether it would hold its voice's pitch, and whether it sounds, (N, T, K, V)
+        each.
+        """
+        own = F.pad(pitch_NTK[:, :-1], (0, 0, 1, 0), value=-1)[..., None]
+        sounds = (self.rows.pitch_V >= 0).expand(*own.shape[:-1], -1)
+        return (sounds & (self.rows.pitch_V == own)).float(), sounds.float()
 
     def turns(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
         """By symbol, whether it would turn the line of its voice back, and whether it would move it
