@@ -41,7 +41,7 @@ def main() -> None:
     found = scripts()
     verb, *arguments = sys.argv[1:] or ["--help"]
     if verb in ("--help", "-h", "help"):
-        print(listing(found))  # noqa: T201
+        run_command(lambda: print(listing(found)))  # noqa: T201
     elif verb in found:
         sys.argv = [str(found[verb]), *arguments]
         runpy.run_path(str(found[verb]), run_name="__main__")

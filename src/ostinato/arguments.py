@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import isfinite
 from typing import Any, get_args
 
@@ -14,8 +15,11 @@ SWEEP = ("-m", "--multirun")
 QUOTES = ("'", '"')
 CHECKED = ("model", "optimizer", "training")  # sections that dataclasses check, with defaults
 LEAST = {"seed": 0, "model.width": 1, "model.voice_hidden": 0, "model.periods": 1}
-LEAST |= {"model.layers": 1, "model.heads": 1, "port": 1}
-MOST = {"seed": 2**32 - 1, "port": 65535}
+LEAST |= {"model.layers": 1, "model.heads": 1, "port": 1, "best_of": 1, "vary": 0}
+LEAST |= dict.fromkeys(
+    ("temperature", "top_k", "top_p", "min_p", "no_repeat", "split", "motion"), 0
+)
+MOST = {"seed": 2**32 - 1, "port": 65535, "top_p": 1, "min_p": 1, "vary": 1}
 # of settings whose default does not tell: null, or an empty list
 KINDS: Mapping[str, Any] = {
     "fill.bars": tuple[int, int],
@@ -39,6 +43,14 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     """
     settings = [_added(_quoted(argument)) for argument in arguments if argument not in SWEEP]
     return [argument for argument in arguments if argument in SWEEP] + settings
+
+
+def check_form(arguments: Sequence[str]) -> None:
+    """Raise ValueError for a word that is neither a setting with a value nor a flag or its value."""
+    for before, word in pairwise(["", *arguments]):
+        is_setting = "=" in word or word[:1] in ("-", "~")
+        if not is_setting and (before[:1] != "-" or before in SWEEP):
+            raise ValueError(f"{word!r} is no setting: settings are given as name=value")
 
 
 def _quoted(argument: str) -> str:
@@ -115,8 +127,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_range(key: str, value: Any, default: Any) -> None:
-    """Refuse numbers on which torch or Lightning stumble without naming the setting, and counts
-    below 0; all other ranges are checked where a setting is used.
+    """Refuse numbers on which torch or Lightning stumble without naming the setting, counts below
+    0, and what a sampler would refuse seconds later; all other ranges are checked where a setting
+    is used.
     """
     numbers = [n for n in (value if isinstance(value, list) else [value]) if _is_number(n)]
     if not all(map(isfinite, numbers)):

@@ -84,6 +84,7 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
             failures.append(error)
             return None
 
+    arguments.check_form(sys.argv[1:])
     sys.argv[1:] = prepared(sys.argv[1:])
     _check_arguments(config_name, conf)
     launched()

@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ostinato.arguments import check, check_sweep, prepared
+from ostinato.arguments import check, check_form, check_sweep, prepared
 
 BASE = {
     "bars": 16,
@@ -54,6 +54,16 @@ def test_what_is_quoted_or_no_file_name_stays():
 
 def test_the_flag_of_a_sweep_may_stand_anywhere():
     assert prepared(["model=gpt/small", "-m", "seed=1,2"]) == ["-m", "model=gpt/small", "seed=1,2"]
+
+
+@pytest.mark.parametrize("words", [["bars"], ["-m", "lstm"], ["n=2", "two words"]])
+def test_words_without_a_value_are_refused(words):
+    with pytest.raises(ValueError, match=f"{words[-1]!r} is no setting: settings are given as"):
+        check_form(words)
+
+
+def test_flags_and_their_values_are_no_settings():
+    check_form(["-m", "n=1,2", "--cfg", "job", "-cn", "train", "~bars"])
 
 
 def test_keys_of_open_sections_are_added():
@@ -119,6 +129,8 @@ def test_what_is_valid_passes(argument):
         ("seed=-1", "seed=-1 must be at least 0"),
         ("seed=4294967296", "must be at most 4294967295"),
         ("seed=1,-2", "seed=-2 must be at least 0"),
+        ("temperature=-1", "temperature=-1 must be at least 0"),
+        ("vary=2", "vary=2 must be at most 1"),
         ("model.width=0", r"model\.width=0 must be at least 1"),
         ("model.periods=[16,0]", r"model\.periods=\[16, 0\] must be at least 1"),
     ],

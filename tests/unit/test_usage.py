@@ -110,7 +110,9 @@ def test_every_verb_is_listed_with_what_it_does(capsys, monkeypatch):
     assert sorted(found) == VERBS
     assert list(found)[:3] == ["download", "normalize", "encode"]
     monkeypatch.setattr(sys, "argv", ["ostinato", "--help"])
-    main()
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
     printed = capsys.readouterr().out
     assert printed == listing(found) + "\n"
     lines = dict(line.split(maxsplit=1) for line in printed.splitlines() if line[:2] == "  ")
@@ -155,6 +157,17 @@ def test_a_closed_pipe_ends_a_program_quietly(asked):
         [sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe
     ) as ran:
         ran.stdout.close()  # as `| head` does when it has seen enough
+        ran.stdin.close()
+        assert (ran.wait(), ran.stderr.read()) == (141, b"")
+
+
+def test_the_list_of_verbs_ends_quietly_when_its_pipe_closes():
+    code = "import sys; sys.stdin.read(); from ostinato.__main__ import main; main()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe
+    ) as ran:
+        ran.stdout.close()
         ran.stdin.close()
         assert (ran.wait(), ran.stderr.read()) == (141, b"")
 
