@@ -46,7 +46,7 @@ def prepared(arguments: Sequence[str]) -> list[str]:
 
 
 def check_form(arguments: Sequence[str]) -> None:
-    """Raise ValueError for a word that is neither a setting with a value nor a flag or its value."""
+    """Raise ValueError for a word that is no setting with a value, no flag, and no flag's value."""
     for before, word in pairwise(["", *arguments]):
         is_setting = "=" in word or word[:1] in ("-", "~")
         if not is_setting and (before[:1] != "-" or before in SWEEP):
