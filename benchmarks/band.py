@@ -3,7 +3,10 @@
 python -m benchmarks.band --model models/band --pieces 750   writes results/band.json
 
 Every piece has random roles, meter and 1 to 64 bars (short ones more often), and a random value of
-each condition of the model, in turn, so that each value is asked for equally often.
+each condition of the model, in turn, so that each value is asked for equally often. Pieces of about
+one length are made side by side, in chunks that come in random order. `--rows FOLDER` keeps each
+chunk that is done: the same command goes on from there, and several with `--share 0/2`, `1/2` …
+work at once; one with `--minutes 0` sums up what there is.
 
 failed: pieces that are not whole or do not decode. other bars, other roles: not what was asked for.
 empty: parts of a piece without a note. collapsed: parts whose last half, four bars or more, is one
@@ -16,6 +19,7 @@ size on the same pieces.
 """
 
 import argparse
+import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -32,6 +36,7 @@ from ostinato.music.chords import ROLE as CHORDS
 RESULTS = Path(__file__).parent / "results"
 CONF = Path(__file__).parents[1] / "conf/model"
 TIMED_BARS, FOUR, LEAST = 8, 4, 4
+CHUNK = 16  # pieces side by side
 FLAT = "gpt, one stream"
 FLAT_WIDTH = 200  # as many weights as band/small
 TOP_P = 0.95
@@ -115,6 +120,31 @@ def of_roles(name: str, roles: list[str], chosen: tuple[str, ...]) -> bool:
     return not any(name.endswith(f"_{role}") for role in roles if role not in chosen)
 
 
+def chunks(asked: list[Any], seed: int) -> list[list[int]]:
+    """Numbers of the requests in groups of about one length, in random order."""
+    by_length = sorted(range(len(asked)), key=lambda number: asked[number].bars)
+    found = [by_length[first : first + CHUNK] for first in range(0, len(asked), CHUNK)]
+    order = np.random.default_rng([seed, 1]).permutation(len(found)).tolist()
+    return [found[place] for place in order]
+
+
+def made_rows(generator: Any, asked: list[Any], numbers: list[int]) -> list[dict[str, Any]]:
+    """One chunk of pieces: what was asked for, what is wrong, and the pieces as tokens."""
+    form = generator.representation
+    requests_here = [asked[number] for number in numbers]
+    samples = generator.generate_all(requests_here)
+    return [
+        {
+            "number": number,
+            "row": {key: sample.row[key] for key in ("conditions", "options", "bars", "min_bars")},
+            "counts": dict(check(sample, request, form)),
+            "tempo": sample.piece.tempos[0].qpm if sample.piece else None,
+            "tokens": sample.made.tokens[:, 0].tolist() if sample.piece else None,
+        }
+        for number, request, sample in zip(numbers, requests_here, samples, strict=True)
+    ]
+
+
 def check(sample: Any, request: Any, representation: Any) -> Counter[str]:
     """What is wrong with a piece."""
     from ostinato.metrics.playability import playability
@@ -129,7 +159,9 @@ def check(sample: Any, request: Any, representation: Any) -> Counter[str]:
         found["parts"] += 1
         found["empty"] += not len(piece.voice(role))
         found["collapsed"] += collapsed(representation, tokens, role, request.bars)
-    found["mistakes"] += int(playability(piece)["mistakes"].above)
+    judged = playability(piece)
+    for kind in ("mistakes", "out_of_range", "too_many", "three_hands"):
+        found[kind] += int(judged[kind].above)
     return found
 
 
@@ -143,17 +175,23 @@ def collapsed(representation: Any, tokens: Any, role: str, bars: int) -> bool:
     return len(last) >= LEAST and len(last[0]) > 1 and all(part == last[0] for part in last)
 
 
-def obeyed(samples: list[Any], codec: Any) -> dict[str, str]:
-    """The measure `requests` of these samples, as text."""
-    from ostinato.evaluation.measures.requests import measure
+def obeyed(rows: list[dict[str, Any]], representation: Any, codec: Any) -> dict[str, str]:
+    """The measure `requests` of these pieces, as text."""
+    from dataclasses import replace
 
-    made = [sample for sample in samples if sample.piece is not None]
-    asked = {sample.piece.id: sample.row for sample in made}
+    from ostinato.evaluation.measures.requests import measure
+    from ostinato.music.piece import Tempo
+
+    pieces, asked = [], {}
+    for row in rows:
+        if row["tokens"] is None:
+            continue
+        tokens = np.array(row["tokens"], np.int32)[:, None]
+        piece, name = representation.decode(tokens), str(row["number"])
+        pieces.append(replace(piece, id=name, tempos=(Tempo(0, row["tempo"]),)))
+        asked[name] = row["row"]
     about: Any = SimpleNamespace(
-        samples_whole=[sample.piece for sample in made],
-        requests=asked,
-        tokens=SimpleNamespace(codec=codec),
-        **CHANCE,
+        samples_whole=pieces, requests=asked, tokens=SimpleNamespace(codec=codec), **CHANCE
     )
     return {name: str(figure) for name, figure in measure(about).values.items()}
 
@@ -178,14 +216,32 @@ def timed(generator: Any, count: int, able: Any, meter: str) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
-    """Parse the command line, run, write the results."""
-    import torch
-
-    from benchmarks.measure import machine
+def worked(generator: Any, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of all chunks that are done, and of those that this share makes."""
     from ostinato.files import write_json
-    from ostinato.generator import Generator
 
+    form, able = generator.representation, generator.capabilities()
+    plan = able, list(form.meters), arguments.pieces, arguments.longest, arguments.seed
+    asked = requests(*plan, arguments.guidance)
+    place, of = map(int, arguments.share.split("/"))
+    minutes = np.inf if arguments.minutes is None else arguments.minutes
+    until = time.process_time() + 60 * minutes
+    rows: list[dict[str, Any]] = []
+    for number, numbers in enumerate(chunks(asked, arguments.seed)):
+        file = arguments.rows and arguments.rows / f"{number:03}.json"
+        if file and file.exists():
+            rows += json.loads(file.read_text(encoding="utf-8"))["rows"]
+        elif number % of == place and time.process_time() < until:
+            done = made_rows(generator, asked, numbers)
+            if file:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, {"rows": done})
+            rows += done
+    return rows
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.band",
         description=__doc__,
@@ -195,48 +251,56 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=750)
     parser.add_argument("--longest", type=int, default=64, help="bars of a piece, at most")
     parser.add_argument(
-        "--minutes", type=float, help="of the processor, after which no piece begins"
+        "--minutes", type=float, help="of the processor, after which no chunk begins"
     )
     parser.add_argument("--guidance", type=float, default=1.0, help="1: the model itself")
     parser.add_argument("--timed", type=int, default=20, help="pieces of 8 bars that are timed")
     parser.add_argument("--threads", type=int, default=1, help="one symbol at a time: more wait")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rows", type=Path, help="folder that keeps what is done")
+    parser.add_argument("--share", default="0/1", help="which part of the work, such as 1/2")
     parser.add_argument("--out", type=Path, default=RESULTS / "band.json")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run, and write the results."""
+    import torch
+
+    from benchmarks.measure import machine
+    from ostinato.files import write_json
+    from ostinato.generator import Generator
+
+    arguments = parsed()
     torch.set_num_threads(arguments.threads)
     generator = Generator.load(arguments.model)
     form, able = generator.representation, generator.capabilities()
+    rows = worked(generator, arguments)
     counted: Counter[str] = Counter()
-    samples: list[Any] = []
-    plan = able, list(form.meters), arguments.pieces, arguments.longest, arguments.seed
-    guidance = arguments.guidance
-    until = time.process_time() + 60 * (arguments.minutes or np.inf)
-    for request in requests(*plan, guidance):
-        if time.process_time() > until:
-            break
-        (sample,) = generator.generate(request)
-        counted += check(sample, request, form)
-        samples.append(sample)
+    for row in rows:
+        counted.update(row["counts"])
     meter = "4/4" if "4/4" in form.meters else form.meters[0]
     parts = counted["parts"]
     found = {
         "machine": machine(),
         "model": arguments.model,
         "asked": arguments.pieces,
-        "pieces": len(samples),
+        "pieces": len(rows),
         "longest": arguments.longest,
-        "guidance": guidance,
-        "bars": sum(sample.row["bars"] for sample in samples),
+        "guidance": arguments.guidance,
+        "bars": sum(row["row"]["bars"] for row in rows),
+        "styles": Counter(str(row["row"]["conditions"].get("style")) for row in rows),
         "counts": {name: counted[name] for name in ("parts", *WRONG)},
         "mistakes_a_part": round(counted["mistakes"] / parts, 4) if parts else None,
-        "requests": obeyed(samples, generator.trained.card["codec"]),
+        "requests": obeyed(rows, form, generator.trained.card["codec"]),
         "seconds": timed(generator, arguments.timed, able, meter),
     }
     write_json(arguments.out, found)
     print({key: value for key, value in found.items() if key not in ("machine", "longest")})
 
 
-WRONG = ("failed", "other bars", "other roles", "empty", "collapsed")
+WRONG = ("failed", "other bars", "other roles", "empty", "collapsed", "mistakes")
+WRONG += ("out_of_range", "too_many", "three_hands")
 
 if __name__ == "__main__":
     run_command(main)

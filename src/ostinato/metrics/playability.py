@@ -12,18 +12,13 @@ import numpy as np
 from ostinato.metrics.counts import Count, Counted
 from ostinato.music.instruments import (
     ANY,
-    DRUM_FEET,
-    DRUM_HANDS,
-    HAND,
-    PEDALS,
-    SPAN,
+    LEGATO,
     Instrument,
-    instrument_of,
+    by_foot,
+    drummer_can,
+    players_of,
 )
 from ostinato.music.piece import Notes, Piece
-
-LEGATO = 8  # notes may overlap by 1/8 quarter, as played ones do
-CHOIR = {"soprano", "alto", "tenor"}
 
 PLAYABILITY: Mapping[str, Counted] = {
     "mistakes": Counted("What cannot be played", "a part", direction="lower"),
@@ -41,18 +36,16 @@ def playability(piece: Piece) -> dict[str, Count]:
     too_many: onsets / onsets but those of drums. three_hands: moments / moments at which drums are
     struck. empty_parts: tracks without notes / tracks.
     """
-    choir = any(track.role in CHOIR for track in piece.tracks)
     outside = notes = crowded = onsets = grabbed = struck = parts = 0
-    for number, track in enumerate(piece.tracks):
+    for number, instrument in enumerate(players_of(piece.tracks)):
         mine = piece.notes[piece.notes["track"] == number]
         if not len(mine):
             continue
         parts += 1
-        if track.is_drum:
+        if instrument is None:
             bad, of = too_many_hands(mine)
             grabbed, struck = grabbed + bad, struck + of
             continue
-        instrument = instrument_of(track, choir=choir)
         outside += out_of_range(mine, instrument)
         notes += len(mine)
         bad, of = too_many(mine, instrument, piece.ticks_per_quarter)
@@ -68,8 +61,7 @@ def playability(piece: Piece) -> dict[str, Count]:
 
 def out_of_range(notes: Notes, instrument: Instrument) -> int:
     """How many notes lie outside an instrument's range."""
-    pitch = notes["pitch"]
-    return int(((pitch < instrument.low) | (pitch > instrument.high)).sum())
+    return int((~instrument.reaches(notes["pitch"])).sum())
 
 
 def too_many(notes: Notes, instrument: Instrument, ticks_per_quarter: int) -> tuple[int, int]:
@@ -88,19 +80,8 @@ def too_many(notes: Notes, instrument: Instrument, ticks_per_quarter: int) -> tu
         sounding = np.unique(
             notes["pitch"][(begins == onset) | ((begins < onset) & (lasts > onset))]
         )
-        bad += len(sounding) > instrument.most or (instrument.hands and not in_hands(sounding))
+        bad += not instrument.holds(sounding)
     return bad, len(onsets)
-
-
-def in_hands(pitches: np.ndarray) -> bool:
-    """Whether two hands hold some pitches (ascending): the left one as many from below as it can,
-    the right one the rest.
-    """
-    if not len(pitches):
-        return True
-    left = pitches[:HAND]
-    rest = pitches[int((left <= left[0] + SPAN).sum()) :]
-    return len(rest) <= HAND and (not len(rest) or bool(rest[-1] - rest[0] <= SPAN))
 
 
 def too_many_hands(notes: Notes) -> tuple[int, int]:
@@ -110,7 +91,7 @@ def too_many_hands(notes: Notes) -> tuple[int, int]:
     """
     hits = np.unique(np.stack([notes["onset"], notes["pitch"]]), axis=1)
     moments, number = np.unique(hits[0], return_inverse=True)
-    by_foot = np.isin(hits[1], list(PEDALS))
-    feet = np.bincount(number, by_foot, len(moments))
-    hands = np.bincount(number, ~by_foot, len(moments))
-    return int(((hands > DRUM_HANDS) | (feet > DRUM_FEET)).sum()), len(moments)
+    pedals = by_foot(hits[1])
+    feet = np.bincount(number, pedals, len(moments))
+    hands = np.bincount(number, ~pedals, len(moments))
+    return int((~drummer_can(hands, feet)).sum()), len(moments)

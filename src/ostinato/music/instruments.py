@@ -3,18 +3,31 @@
 Ranges are those of professional players, sounding pitch, after Adler, The Study of Orchestration;
 keyboards and plucked instruments by their keys, strings and frets. Synthesizers and effects have
 the range of MIDI. A choir's part is known by its role, as General MIDI has no solo voices.
+
+These rules serve twice: `metrics/playability.py` counts what breaks them, and bands are made
+without it (`sampling/ensemble/playable.py`).
 """
 
+# X sets of pitches, N pitches of each, in rising order
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from ostinato.music.piece import Track
 
 ANY = 128  # notes at once: as many as there are
 HAND, SPAN = 5, 16  # fingers of a hand, and semitones that it spans: a major tenth
 KEYS = 2 * HAND
+LEGATO = 8  # notes may overlap by 1/8 quarter, as played ones do
 DRUM_HANDS, DRUM_FEET = 2, 2
 PEDALS = frozenset({35, 36, 44})  # bass drums and the pedal hi-hat, in General MIDI's drum map
 VOICES = {"soprano": (57, 84), "alto": (52, 77), "tenor": (45, 72), "bass": (38, 65)}
+CHOIR = {"soprano", "alto", "tenor"}  # where one of them sings, a bass is a voice too
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,18 @@ class Instrument:
     def hands(self) -> bool:
         """Its keys are played by two hands."""
         return self.most == KEYS
+
+    def reaches(self, pitches: npt.NDArray[np.integer]) -> Mask:
+        """Which pitches lie in its range."""
+        return np.asarray((pitches >= self.low) & (pitches <= self.high))
+
+    def holds(self, pitches_XN: npt.NDArray[np.integer]) -> Mask:
+        """Which of some sets of different pitches one player can sound at once, (X,).
+
+        Keys need two hands of five fingers that span a tenth each.
+        """
+        enough: Mask = np.full(pitches_XN.shape[:-1], pitches_XN.shape[-1] <= self.most)
+        return enough & in_hands(pitches_XN) if self.hands else enough
 
 
 # lowest and highest pitch, notes at once, how many programs from the last one on
@@ -104,3 +129,32 @@ def instrument_of(track: Track, *, choir: bool) -> Instrument:
     if track.role in VOICES and choir:
         return Instrument(*VOICES[track.role], most=1)
     return INSTRUMENTS[track.program]
+
+
+def players_of(tracks: Sequence[Track]) -> list[Instrument | None]:
+    """What each track is played on; None for drums."""
+    choir = any(track.role in CHOIR for track in tracks)
+    return [None if t.is_drum else instrument_of(t, choir=choir) for t in tracks]
+
+
+def in_hands(pitches_XN: npt.NDArray[np.integer]) -> Mask:
+    """Which sets of pitches two hands hold, (X,): the left one as many from below as it can, the
+    right one the rest.
+    """
+    count = pitches_XN.shape[-1]
+    if not count:
+        return np.ones(pitches_XN.shape[:-1], dtype=bool)
+    left = (pitches_XN[..., :HAND] <= pitches_XN[..., :1] + SPAN).sum(axis=-1)
+    first = np.take_along_axis(pitches_XN, np.minimum(left, count - 1)[..., None], axis=-1)
+    fits = (count - left <= HAND) & (pitches_XN[..., -1] - first[..., 0] <= SPAN)
+    return np.asarray((left == count) | fits)
+
+
+def by_foot(pitches: npt.NDArray[np.integer]) -> Mask:
+    """Which drums are struck by a pedal."""
+    return np.isin(pitches, list(PEDALS))
+
+
+def drummer_can(hands: npt.NDArray[np.integer], feet: npt.NDArray[np.integer]) -> Mask:
+    """Whether one drummer strikes so many different drums at a moment by hand and by foot."""
+    return np.asarray((hands <= DRUM_HANDS) & (feet <= DRUM_FEET))

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ostinato.music.piece import Piece
+from ostinato.music.piece import VOICES, Piece
+from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Representation, Unencodable
 from ostinato.sampling.prompts import REMEDIES, prompt_of
@@ -154,11 +155,13 @@ def request_of(
 def voiced(piece: Piece, representation: Representation) -> Piece:
     """A piece with its tracks as voices of a representation, see `with_voices`.
 
-    Where a representation needs only some of its roles, tracks keep the roles that they have.
+    Where a representation needs only some of its roles, tracks keep the roles that they have. A
+    choir takes tracks without a voice's name by their height; in a band such tracks play nothing.
     """
     voices: Sequence[str] = getattr(representation, "voices", ())
     known = getattr(representation, "heard_roles", voices)
-    if not _needs_all(representation) and {track.role for track in piece.tracks} & set(known):
+    named = {track.role for track in piece.tracks} & set(known)
+    if not _needs_all(representation) and (named or not set(voices) <= set(VOICES)):
         return piece
     return with_voices(piece, voices)
 
@@ -183,8 +186,29 @@ def remarks(
         wrong = f"prompt {name} cannot be encoded: {error}: {REMEDIES[error.reason]}"
         raise Unencodable(error.reason, wrong) from error
     if not isinstance(task, Interpolate):
-        said += _silent(request, able, representation)
+        said += _silent(request, able, representation) + _taken(original, request, representation)
     return said
+
+
+def _taken(original: Piece, request: Request, representation: Representation) -> list[str]:
+    """Which tracks of a prompt play which roles of a band, and which of these are made anew."""
+    sources: Mapping[str, Sequence[str]] = getattr(representation, "sources", {})
+    if not sources:
+        return []
+    free = request.task.free if isinstance(request.task, Fill) else None
+    found = []
+    for role in getattr(representation, "voices", ()):
+        played_by = sources.get(role, [role])
+        tracks = [
+            _name(original, number)
+            for number, track in enumerate(original.tracks)
+            if (DRUMS if track.is_drum else track.role) in played_by
+            and (original.notes["track"] == number).any()
+        ]
+        if tracks:
+            anew = free is not None and free.bars is None and role in free.roles
+            found.append(f"{role} by {', '.join(tracks)}" + " (made anew)" * anew)
+    return [f"taken from the prompt: {'; '.join(found)}"]
 
 
 def _left_out(original: Piece, representation: Representation) -> list[str]:

@@ -55,8 +55,9 @@ def conditions_of(
     """The conditions of a job: those asked for, and its meter, key and tempo as they are given.
 
     Without a prompt, a tempo, a meter and a key that are left open are as often as training pieces
-    have them; the meter is one for all pieces of a request. The key of a prompt, or of chords that
-    are given, is estimated.
+    have them; the meter is one for all pieces of a request. Of a tempo that is asked for by the
+    name of a bin the bin's middle is taken. The key of a prompt, or of chords that are given, is
+    estimated.
     """
     request = job.request
     asked = dict(request.conditions)
@@ -66,9 +67,13 @@ def conditions_of(
         asked.setdefault(METER, meter)
     if TONIC in specs or MODE in specs:
         asked = _key(job, specs) | asked
-    if TEMPO in specs and TEMPO not in asked:
-        tempo = request.options.get("tempo") or tempo_of_prompt(request)
-        asked[TEMPO] = float(tempo or _drawn_tempo(specs[TEMPO], job.seed))
+    if TEMPO in specs:
+        spec = specs[TEMPO]
+        tempo = asked.get(TEMPO) or request.options.get("tempo") or tempo_of_prompt(request)
+        place = spec.values.index(str(tempo)) if tempo in spec.values else None
+        if place is None and not tempo:
+            place = _place(spec.pieces or [1] * len(spec.values), job.seed, 3)
+        asked[TEMPO] = float(tempo) if place is None else _middle(spec, place)
     return asked
 
 
@@ -138,9 +143,8 @@ def _key_of_chords(text: str) -> tuple[int, str] | None:
     return None if key < 0 else (key % CLASSES, "minor" if key >= CLASSES else "major")
 
 
-def _drawn_tempo(spec: ConditionSpec, seed: int) -> float:
-    """The middle of a bin; of the outer ones a little beyond the edge."""
-    place = _place(spec.pieces or [1] * len(spec.values), seed, 3)
+def _middle(spec: ConditionSpec, place: int) -> float:
+    """Of a bin; of the outer ones a little beyond the edge."""
     edges = [spec.edges[0] * 0.9, *spec.edges, spec.edges[-1] * 1.1]
     return float(round((edges[place] + edges[place + 1]) / 2))
 

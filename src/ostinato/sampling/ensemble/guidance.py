@@ -88,7 +88,7 @@ def line_of(
 class Guided:
     """A model whose sequences are guided; all else is the model's."""
 
-    def __init__(self, model: Model, strength: float) -> None:
+    def __init__(self, model: Any, strength: float) -> None:
         self._model, self._strength = model, strength
 
     def __getattr__(self, name: str) -> Any:
@@ -99,6 +99,6 @@ class Guided:
         self, batch: int, length: int, fixed: bool = False, given: Given | None = None
     ) -> State:
         """The state before the first token of `batch` pieces."""
-        vectors_BD = self._model.condition(batch, given)
-        lines = [line_of(self._model, row_D, (), self._strength) for row_D in vectors_BD]
+        told, free = (self._model.start(batch, length, fixed, by).lines for by in (given, None))
+        lines = [GuidedLine(*pair, self._strength) for pair in zip(told, free, strict=True)]
         return State(cast("list[Line]", lines))

@@ -7,8 +7,9 @@ kept parts that follow, and those that fit go on (see sampling/autoregressive/in
 
 # N particles, V vocabulary of a role
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +22,11 @@ from ostinato.representations.events.parts.layout import BAR, OPEN, WITH
 from ostinato.representations.events.parts.roles_grammar import RolesGrammar
 from ostinato.representations.events.roles import Roles
 from ostinato.representations.protocol import Extent, Tokens
-from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
 from ostinato.sampling.autoregressive.infill import systematic
+from ostinato.sampling.ensemble.decoding import BandDecoding
 from ostinato.sampling.ensemble.guidance import GuidedLine, line_of
+from ostinato.sampling.ensemble.levels import SteeredLine, steered
 from ostinato.sampling.sampler import Made
 
 ENOUGH = 0.5  # share of the particles: with a smaller effective sample they are resampled
@@ -89,7 +91,7 @@ def score_of(
 class Particle:
     """One filling so far. costs: nats of every symbol and of the end of its part."""
 
-    line: Line | GuidedLine
+    line: Line | GuidedLine | SteeredLine
     grammar: RolesGrammar
     parts: Parts = field(default_factory=dict)
     costs: dict[tuple[int, int], list[float]] = field(default_factory=dict)
@@ -97,7 +99,7 @@ class Particle:
 
     def copy(self) -> "Particle":
         """An independent filling with the same past."""
-        grammar = RolesGrammar.__new__(RolesGrammar)
+        grammar = type(self.grammar).__new__(type(self.grammar))
         grammar.__dict__.update(self.grammar.__dict__)
         grammar.select(np.zeros(1, dtype=np.int64))
         return replace(
@@ -111,14 +113,24 @@ class Particle:
 
 @torch.inference_mode()
 def refill(
-    model: Model, representation: Roles, score: Score, condition_D: Tensor, seed: int, how: Decoding
+    model: Model,
+    representation: Roles,
+    score: Score,
+    condition_D: Tensor,
+    seed: int,
+    how: BandDecoding,
+    conditions: Mapping[str, Any] | None = None,
 ) -> Made:
-    """The piece with its free parts made anew."""
+    """The piece with its free parts made anew.
+
+    conditions: those of condition_D by name, for the levels to which free parts are steered.
+    """
     model.eval()
     order = score.order(len(representation.parts))
     particles = []
     for _ in range(how.particles):
-        line = line_of(model, condition_D, order, getattr(how, "guidance", 1.0))
+        guided = line_of(model, condition_D, order, how.guidance)
+        line = steered(guided, representation, conditions or {}, how.levels)
         line.playing = [role in score.playing for role in range(len(representation.parts))]
         line.begin()
         extent = Extent(bars=len(score.meters), least=len(score.meters))
@@ -150,7 +162,7 @@ def _make_bar(
     score: Score,
     at: tuple[int, int],
     stream: Uniforms,
-    how: Decoding,
+    how: BandDecoding,
 ) -> None:
     """One bar of a filling: kept parts are read and weighed, free ones are drawn."""
     (bar, meter), line, grammar = at, particle.line, particle.grammar
@@ -170,13 +182,14 @@ def _make_bar(
             grammar.end_within(int(layout.bar_steps[room].sum()))
         while True:
             logs_V = line.symbol_log_probabilities()
+            drawn_V = line.drawn_log_probabilities() if isinstance(line, SteeredLine) else logs_V
             if kept is not None:
                 done = len(particle.parts[place])
                 symbol = kept[done] if done < len(kept) else CLOSE
                 particle.weight += float(logs_V[symbol])
             else:
                 forbidden = torch.from_numpy(~grammar.part(role)).to(logs_V.device)
-                masked = logs_V.masked_fill(forbidden, -torch.inf)
+                masked = drawn_V.masked_fill(forbidden, -torch.inf)
                 lot = torch.from_numpy(stream.next(everyone)).to(logs_V.device)
                 symbol = int(draw(masked[None], lot, how)[0])
             particle.costs[place].append(-float(logs_V[symbol]))

@@ -18,11 +18,13 @@ from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.sampler import OF_VOICES
 from ostinato.sampling.autoregressive.sampler import Sampler as Streamed
 from ostinato.sampling.ensemble.asked import check_request, conditions_of, meter_of
-from ostinato.sampling.ensemble.decoding import BandDecoding, resting
-from ostinato.sampling.ensemble.finish import finished
+from ostinato.sampling.ensemble.decoding import BandDecoding, restricted
+from ostinato.sampling.ensemble.finish import finished, programs_of
 from ostinato.sampling.ensemble.guidance import Guided
 from ostinato.sampling.ensemble.harmony import heard, progression_tokens, under_progression
+from ostinato.sampling.ensemble.levels import Steered, range_of
 from ostinato.sampling.ensemble.refill import Score, refill, score_of
+from ostinato.sampling.ensemble.together import Together
 from ostinato.sampling.prompts import prompt_of
 from ostinato.sampling.request import Capabilities, Continue, Fill, Request, Unconditional, Vary
 from ostinato.sampling.sampler import Job, Made, Session
@@ -44,19 +46,23 @@ class Sampler(Streamed):
             raise ValueError("a variation is made of a whole piece, not bar by bar: sample it")
         if job.request.options.get("chords"):
             raise ValueError("a piece under given chords is not made bar by bar: sample it")
-        rests = self._decoding(job.request).rests
-        return super(Sampler, Sampler(self.model, resting(self._roles(), rests))).session(job)
+        how, programs = self._decoding(job.request), self._programs(job.request)
+        limited = restricted(self._roles(), how, programs)
+        return super(Sampler, Sampler(self._steered(how), limited)).session(job)
 
     def finish(self, job: Job, piece: Piece) -> Piece:
         """The piece in the tempo and key that were asked for, with its chords as symbols."""
         known = self._roles()
         asked = conditions_of(job, self.model.conditions, known.meters)
-        return finished(piece, job.request, self._decoding(job.request), asked, known)
+        how, programs = self._decoding(job.request), self._programs(job.request)
+        return finished(piece, job.request, how, asked, known, programs)
 
     def _defaults(self) -> dict[str, Any]:
         left_out = list(OF_VOICES)
         left_out += [] if ROLE in self._roles().roles else ["chords"]
         left_out += [] if self.model.conditions else ["guidance"]
+        known = self.model.conditions
+        left_out += [] if any(range_of(c.name, v) for c in known for v in c.values) else ["levels"]
         return {k: v for k, v in asdict(BandDecoding()).items() if k not in left_out}
 
     def _decoding(self, request: Request) -> BandDecoding:
@@ -66,8 +72,13 @@ class Sampler(Streamed):
         request, decoding = job.request, self._decoding(job.request)
         check_request(request, decoding, self._roles())
         alone = not isinstance(request.task, (Fill, Vary)) and not decoding.chords
-        extent = (request.bars, request.min_bars, getattr(request.task, "bars", 0))
-        return extent, decoding, 0 if alone else id(request)
+        if not alone:
+            return (request.bars,), decoding, id(request)
+        if isinstance(request.task, Unconditional):  # roles and meter are those of each job
+            return (), replace(decoding, roles=(), meter="", key="", tempo=0.0), 0
+        assert isinstance(request.task, Continue)
+        own = id(request) if self._programs(request) else 0  # instruments of its own
+        return (request.bars, request.min_bars, request.task.bars, own), decoding, 0
 
     def _extent(self, job: Job) -> Extent:
         meter = meter_of(job.request, self.model.conditions, self._roles().meters)
@@ -98,11 +109,22 @@ class Sampler(Streamed):
 
     def _extend(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
         assert isinstance(decoding, BandDecoding)
-        model: Any = cast(Model, self.model)
-        if decoding.guidance != 1:
-            model = Guided(model, decoding.guidance)
-        with_rests = Sampler(model, resting(self._roles(), decoding.rests))
-        return super(Sampler, with_rests)._extend(jobs, decoding)
+        programs = self._programs(jobs[0].request)
+        extents = [self._extent(job) for job in jobs for _ in range(decoding.best_of)]
+        limited = restricted(self._roles(), decoding, programs, extents)
+        return super(Sampler, Sampler(self._steered(decoding), limited))._extend(jobs, decoding)
+
+    def _steered(self, how: BandDecoding) -> Any:
+        """The model as it is drawn from: guided, and steered to levels."""
+        model: Any = Together(cast(Model, self.model))
+        if how.guidance != 1:
+            model = Guided(model, how.guidance)
+        return Steered(model, self._roles(), how.levels) if how.levels else model
+
+    def _programs(self, request: Request) -> dict[str, int]:
+        """By role, the instrument of a prompt, where it is not the representation's own."""
+        prompt = getattr(request.task, "prompt", getattr(request.task, "piece", None))
+        return programs_of(prompt, self._roles()) if isinstance(prompt, Piece) else {}
 
     def _fill(self, jobs: Sequence[Job], decoding: Decoding) -> list[Made]:
         """A gap of one region, a random share of all parts, or what plays under given chords."""
@@ -111,11 +133,13 @@ class Sampler(Streamed):
         if isinstance(jobs[0].request.task, Unconditional):
             decoding = replace(decoding, particles=1)  # chords are heard bar by bar as they come
         conditions = model.condition(len(jobs), self._given(jobs))
-        rested = resting(known, decoding.rests)
-        return [
-            refill(model, rested, self._score(job, decoding, row_D), row_D, job.seed, decoding)
-            for job, row_D in zip(jobs, conditions, strict=True)
-        ]
+        limited = restricted(known, decoding, self._programs(jobs[0].request))
+        found = []
+        for job, row_D in zip(jobs, conditions, strict=True):
+            score = self._score(job, decoding, row_D)
+            told = conditions_of(job, self.model.conditions, known.meters)
+            found.append(refill(model, limited, score, row_D, job.seed, decoding, told))
+        return found
 
     def _score(self, job: Job, decoding: BandDecoding, row_D: torch.Tensor) -> Score:
         """What to keep and what to make anew."""
@@ -145,6 +169,12 @@ class Sampler(Streamed):
             chosen = {part for part in sorted(score.free) if rng.random() < task.strength}
             return score_of(known, tokens, whole, players, chosen)
         span, free = task.free.bars or whole, list(task.free.roles or players)
+        if task.free.bars is None and set(players) <= set(free):
+            raise ValueError(
+                f"fill.roles=[{','.join(free)}] names all that prompt {name} plays "
+                f"({', '.join(players)}), so nothing of it would be kept: name other roles, or "
+                "bars too, such as fill.bars=[5,9]; or leave the prompt out and give roles=[…]"
+            )
         if has_role and ROLE not in playing and ROLE not in free:
             free.append(ROLE)  # a melody alone does not tell its chords
         score = score_of(known, tokens, span, free)
