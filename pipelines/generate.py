@@ -24,6 +24,7 @@ def main(config: dict[str, Any]) -> None:
     if taken and not config["overwrite"]:
         raise ValueError(f"{taken[0]} exists: give another out=…; overwrite=true replaces it")
 
+    from ostinato.precision.choice import check_precision
     from ostinato.sampling import by_hand
     from ostinato.sampling.request import Request
 
@@ -31,14 +32,19 @@ def main(config: dict[str, Any]) -> None:
     Request(**{key: config[key] for key in ("bars", "n", "seed")})
     files = [key for key in ("prompt", "end") if config[key]]
     by_hand.named(config, files)
+    check_precision(config["precision"], config["device"])
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}
     from ostinato.feedback.best import judge_of
     from ostinato.generator import Generator
+    from ostinato.precision.apply import in_precision
+    from ostinato.sampling.load import load_trained
 
     judge, config = judge_of(config)
-    generator = Generator.load(folder, config["device"])
+    generator = Generator(
+        in_precision(load_trained(folder, device=config["device"]), config["precision"])
+    )
     able, representation = generator.capabilities(), generator.representation
     request, remarks = by_hand.prepared(config, read, able, representation)
     for remark in remarks:

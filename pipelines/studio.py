@@ -22,7 +22,7 @@ def main(config: dict[str, Any]) -> None:
     ]  # the page opens the first
     if config["weights"]:
         places = [Path(config["weights"])]
-    models = Models(folders_under(places), config["device"])
+    models = Models(folders_under(places), config["device"], config["precision"])
     import torch
 
     torch.set_num_threads(config["threads"])

@@ -50,8 +50,11 @@ PACKAGES = {
     "sampling": {"audio", "metrics", "models", "loading", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
     "serving": {"generator", "music", "readers", "sampling"},
-    "live": {"generator", "listening", "music", "representations", "sampling"},
-    "studio": {"audio", "live", "music", "player", "readers", "representations", "sampling"},
+    "precision": {"models", "sampling"},
+    "live": {"generator", "listening", "models", "music", "precision", "representations"}
+    | {"sampling"},
+    "studio": {"audio", "live", "music", "player", "precision", "readers", "representations"}
+    | {"sampling"},
     "evaluation": {
         "audio",
         "corpus",
@@ -91,6 +94,8 @@ IMPORTERS = {  # libraries that only some packages may import; a whole line each
     "lightning": set(),
     "fastapi": {"listening", "studio"},
     "sqlalchemy": {"listening"},
+    "onnx": {"precision"},
+    "onnxruntime": {"precision"},
     "statsmodels": {"listening"},
     "torch": {
         "feedback",
@@ -100,6 +105,8 @@ IMPORTERS = {  # libraries that only some packages may import; a whole line each
         "sampling",
         "metrics",
         "evaluation",
+        "precision",
+        "live",
         "pipelines",
     }
     | {"reproduction"},

@@ -8,10 +8,14 @@ from typing import Any
 
 from ostinato.files import model_made_by, require
 from ostinato.generator import Generator
+from ostinato.live.kept import keep
 from ostinato.music.piece import Piece
 from ostinato.music.timing import numbered_bars
+from ostinato.precision.apply import in_precision
+from ostinato.precision.choice import FULL, check_precision
 from ostinato.representations.protocol import Representation, Sounding
 from ostinato.sampling.by_hand import remarks, voiced
+from ostinato.sampling.load import load_trained
 from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.request import (
     Capabilities,
@@ -60,20 +64,23 @@ class Composer:
         ValueError: the model makes sound without notes.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        self._device, self._lock = device, threading.Lock()
+    def __init__(self, folder: Path, device: str = "cpu", precision: str = FULL) -> None:
+        check_precision(precision, device)
+        self._device, self._precision, self._lock = device, precision, threading.Lock()
         self.load(folder)
 
     def load(self, folder: Path) -> None:
         """Take another model; the one before stays if this fails."""
         require(folder / "model.json", model_made_by(folder))
         stamp = _stamp(folder)
-        generator = Generator.load(folder, self._device)
+        trained = load_trained(folder, device=self._device)
+        generator = Generator(in_precision(trained, self._precision))
         if isinstance(generator.representation, Sounding):
             raise ValueError(
                 f"{generator.system} makes sound without notes, which have no place in a clip or a "
                 "piano roll; take a model of notes, or: ostinato generate"
             )
+        keep(trained.model)
         with self._lock:
             self.folder, self._generator, self._stamp = folder, generator, stamp
 
@@ -94,7 +101,7 @@ class Composer:
 
     @property
     def weights(self) -> str:
-        """SHA-256 of the weights."""
+        """SHA-256 of the weights, after their precision where that is not the file's."""
         return str(self._generator.trained.card["weights_sha256"])
 
     @property

@@ -36,7 +36,7 @@ async def serve(folder: Path, config: Mapping[str, Any]) -> None:
     )
     if config["midi_in"] and not config["midi_out"]:
         raise ValueError("midi_in needs midi_out=<port>, where the answers are played")
-    composer = Composer(folder, config["device"])
+    composer = Composer(folder, config["device"], config["precision"])
     with contextlib.ExitStack() as opened:
         player = live = None
         if config["midi_out"]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ostinato.files import DamagedFile, read_json
 from ostinato.live.composer import Composer
+from ostinato.precision.choice import FULL, check_precision
 from ostinato.representations.protocol import Sounding
 from ostinato.representations.registry import build
 from ostinato.sampling.load import FORMAT
@@ -31,12 +32,16 @@ class Models:
         ValueError: there is no model at all.
     """
 
-    def __init__(self, folders: Mapping[str, Path], device: str = "cpu") -> None:
+    def __init__(
+        self, folders: Mapping[str, Path], device: str = "cpu", precision: str = FULL
+    ) -> None:
         if not folders:
             raise ValueError(
                 "no model folder is here; train one with: make quick, or name one: weights=<folder>"
             )
-        self._folders, self._device, self._lock = dict(folders), device, Lock()
+        check_precision(precision, device)
+        self._folders, self._lock = dict(folders), Lock()
+        self._device, self._precision = device, precision
         self._loaded: dict[str, Composer] = {}
         self.turn = Lock()  # one request computes at a time
 
@@ -61,7 +66,7 @@ class Models:
             raise ValueError(f"no model {name!r}; there are: {', '.join(self._folders)}")
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = Composer(self._folders[name], self._device)
+                self._loaded[name] = Composer(self._folders[name], self._device, self._precision)
             else:
                 self._loaded[name].refresh()
             return self._loaded[name]

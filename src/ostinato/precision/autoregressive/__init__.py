@@ -1,0 +1,1 @@
+"""Steps of the families of this paradigm, by their names."""
