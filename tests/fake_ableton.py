@@ -3,7 +3,7 @@
 As there: `create_clip` and `add/notes` are not answered, an error goes to a log and `/live/error`,
 without its message, notes without a range leave out pitch 127, a reply larger than
 a datagram is lost, replies go to a fixed port of the sender's machine, and messages are taken once
-a tick. Live itself joins notes of one key that overlap.
+a tick. Live itself joins notes of one key that overlap. Datagrams can be lost, come twice or late.
 """
 
 import random
@@ -30,28 +30,45 @@ class Clip:
 
 
 class FakeAbleton:
-    """Tracks × scenes of slots. loss: the share of datagrams that never arrive, both ways.
+    """Tracks × scenes of slots. loss: the share of datagrams that never arrive, both ways. double,
+    echo: the share of questions and of answers that come again, after a tick. mixed: whether those
+    of a tick come in any order.
 
     arranges: whether it has the arrangement of pull request 195, whose messages are answered.
     """
 
     def __init__(
-        self, reply_port, *, tracks=4, scenes=4, tick=0.01, loss=0.0, seed=1, arranges=False
+        self,
+        reply_port,
+        *,
+        tracks=4,
+        scenes=4,
+        tick=0.01,
+        loss=0.0,
+        double=0.0,
+        echo=0.0,
+        mixed=False,
+        seed=1,
+        arranges=False,
+        port=0,
     ):
         self.arranged = [[] for _ in range(tracks)] if arranges else None  # (start, clip)
         self.slots = {(t, s): None for t in range(tracks) for s in range(scenes)}
         self.scenes, self.tempo, self.meter, self.selected = scenes, 120.0, [4, 4], (0, 0)
         self.log, self.seen, self.listening = [], [], False
         self.reply_port, self.tick, self.loss = reply_port, tick, loss
+        self.double, self.echo, self.mixed = double, echo, mixed
+        self._again, self._answers_again = [], []  # what comes with the next tick
         self._random = random.Random(seed)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(("127.0.0.1", port))
         self._socket.setblocking(False)
         self.port = self._socket.getsockname()[1]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        self._send("/live/startup", ())
 
     def close(self):
         self._stop.set()
@@ -66,20 +83,36 @@ class FakeAbleton:
 
     def _run(self):
         while not self._stop.wait(self.tick):
-            while True:
-                try:
-                    data, _ = self._socket.recvfrom(65536)
-                except BlockingIOError:
-                    break
-                except OSError:
-                    return
-                if self._random.random() < self.loss:
-                    continue
+            for data in self._answers_again:
+                self._socket.sendto(data, ("127.0.0.1", self.reply_port))
+            self._answers_again = []
+            try:
+                taken = self._taken()
+            except OSError:
+                return
+            for data in taken:
                 messages = (
                     OscBundle(data) if OscBundle.dgram_is_bundle(data) else [OscMessage(data)]
                 )
                 for message in messages:
                     self._process(message)
+
+    def _taken(self):
+        """The datagrams of a tick, as the network brought them."""
+        taken, self._again = self._again, []
+        while True:
+            try:
+                data, _ = self._socket.recvfrom(65536)
+            except BlockingIOError:
+                break
+            if self._random.random() < self.loss:
+                continue
+            taken.append(data)
+            if self._random.random() < self.double:
+                self._again.append(data)
+        if self.mixed:
+            self._random.shuffle(taken)
+        return taken
 
     def _process(self, message):
         self.seen.append((message.address, list(message.params)))
@@ -101,6 +134,8 @@ class FakeAbleton:
             self.log.append("Message too long")
         elif self._random.random() >= self.loss:
             self._socket.sendto(data, ("127.0.0.1", self.reply_port))
+            if self._random.random() < self.echo:
+                self._answers_again.append(data)
 
     def _call(self, address, args):
         room, *rest = address.removeprefix("/live/").split("/")
@@ -151,6 +186,10 @@ class FakeAbleton:
         match rest:
             case ["get", "has_clip"]:
                 return (*place, self.slots[place] is not None)
+            case ["get", "is_triggered"]:
+                return (*place, False)
+            case ["get", "is_playing"]:
+                return (*place, bool(self.slots[place] and self.slots[place].fired))
             case ["create_clip"]:
                 if self.slots[place] is not None:
                     raise RuntimeError("the slot has a clip")
@@ -166,8 +205,8 @@ class FakeAbleton:
             case ["get", "is_midi_clip"]:
                 assert clip is not None
                 return (*place, True)
-            case ["get", "length"]:
-                return (*place, clip.length)
+            case ["get", "length" | "loop_end" | "end_marker" | "name" as name]:
+                return (*place, getattr(clip, "length" if name == "loop_end" else name))
             case ["set", "loop_end"]:
                 clip.length = float(args[0])
             case ["set", "end_marker"]:

@@ -147,8 +147,8 @@ def test_a_full_queue_drops_the_oldest_or_refuses_the_new_one(composer, tmp_path
     async def flood(policy):
         settings = {"to": "reply", "queue": 2, "policy": policy}
         async with Studio(composer, tmp_path, live=False, **settings) as studio:
-            for _ in range(12):
-                studio.client.send("/ostinato/generate", "bars", 2)
+            for seed in range(12):
+                studio.client.send("/ostinato/generate", "bars", 2, "seed", seed)
             await asyncio.sleep(0.05)
             studio.client.send("/ostinato/cancel")
             studio.client.send("/ostinato/ping")
@@ -171,8 +171,47 @@ def test_a_replaced_model_folder_is_loaded_again(model_folder, tmp_path):
     assert not composer.refresh()
     os.utime(folder / "model.json", (1, 1))
     assert composer.refresh()
-    (folder / "model.json").unlink()
-    assert not composer.refresh()
+
+
+def test_a_half_replaced_model_folder_does_not_stop_the_server(model_folder, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+
+    async def asked():
+        async with Studio(Composer(folder), tmp_path, live=False, to="reply") as studio:
+            heard = []
+            for change in (
+                lambda: (folder / "weights.safetensors").write_bytes(b"half"),
+                lambda: (folder / "model.json").unlink(),
+                lambda: shutil.copytree(model_folder, folder, dirs_exist_ok=True),
+                lambda: os.utime(folder / "model.json", (1, 1)),
+            ):
+                change()
+                studio.client.send("/ostinato/generate", "bars", 1, "seed", 1)
+                heard.append(await studio.client.until("done"))
+            return heard
+
+    damaged, missing, back, replaced = run(asked())
+    for heard in (damaged, missing):
+        assert any("the model from before goes on" in str(v) for n, v in heard if n == "remark")
+        assert heard[-1][0] == "done"
+    assert "remark" not in [name for name, _ in (*back, *replaced)]
+    assert [name for name, _ in replaced][:2] == ["accepted", "model"]
+    assert replaced[-1][1][1] == damaged[-1][1][1]  # the id: it is the same piece
+
+
+def test_a_message_that_comes_twice_is_one_request(composer, tmp_path):
+    async def asked():
+        async with Studio(composer, tmp_path, live=False, to="reply") as studio:
+            for _ in range(2):
+                studio.client.send("/ostinato/generate", "bars", 1, "seed", 1)
+            heard = await studio.client.until("done")
+            await asyncio.sleep(0.05)
+            studio.client.send("/ostinato/generate", "bars", 1, "seed", 1)
+            heard += await studio.client.until("done")
+            return [name for name, _ in heard]
+
+    assert run(asked()).count("accepted") == 2
 
 
 def test_other_machines_are_refused_without_a_list():

@@ -19,12 +19,16 @@ def composer(model_folder):
     return Composer(model_folder)
 
 
-@pytest.mark.parametrize("loss", [0.0, 0.2])
-def test_a_clip_of_live_holds_what_generate_writes(composer, model_folder, tmp_path, loss):
-    """Also where one datagram of five is lost on its way."""
+@pytest.mark.parametrize(
+    "network",
+    [{}, {"loss": 0.2}, {"double": 0.4, "echo": 0.4, "mixed": True}],
+    ids=["quiet", "lossy", "twice"],
+)
+def test_a_clip_of_live_holds_what_generate_writes(composer, model_folder, tmp_path, network):
+    """Also where datagrams are lost, come twice, come late, or in another order."""
 
     async def asked():
-        async with Studio(composer, tmp_path, fake={"loss": loss}) as studio:
+        async with Studio(composer, tmp_path, fake=network) as studio:
             studio.fake.selected = (1, 2)
             studio.client.send(
                 "/ostinato/generate", "bars", 4, "seed", 5, "fire", 1, "name", "eight"
@@ -40,9 +44,9 @@ def test_a_clip_of_live_holds_what_generate_writes(composer, model_folder, tmp_p
     clip = slots[1, 2]
     assert alike(sounding(clip), wanted)
     assert clip.length == beats_of(sample.piece)
-    if not loss:
-        assert clip.name == "eight"
-        assert clip.fired == 1
+    assert (clip.name, clip.end_marker) == ("eight", clip.length)
+    assert clip.fired
+    assert network or clip.fired == 1
     assert all(other is None for place, other in slots.items() if place != (1, 2))
 
 
@@ -148,15 +152,64 @@ def test_the_tempo_of_live_is_followed(tmp_path):
         fake = FakeAbleton(reply)
         live = Ableton(("127.0.0.1", fake.port))
         await live.open("127.0.0.1", reply)
-        await live.follow(heard.append)
-        await asyncio.sleep(0.1)
+        live.follow(heard.append)
+        await until(lambda: heard == [120.0])
         fake.set_tempo(97.0)
-        await asyncio.sleep(0.1)
+        await until(lambda: heard == [120.0, 97.0])
+        fake.close()
+        fake = FakeAbleton(reply, port=fake.port)  # Live is opened again
+        await until(lambda: heard[2:] == [120.0])
+        fake.set_tempo(140.0)
+        await until(lambda: heard[3:] == [140.0])
         live.close()
         fake.close()
-        return heard
 
-    assert run(asked()) == [120.0, 97.0]
+    run(asked())
+
+
+async def until(true):
+    """Wait until something is true, at most ten seconds."""
+    for _ in range(1000):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+def test_live_is_closed_and_opened_again(composer, tmp_path):
+    async def asked():
+        async with Studio(composer, tmp_path) as studio:
+            studio.ableton._tries = 1
+            studio.fake.close()
+            studio.client.send("/ostinato/generate", "bars", 1)
+            refused = (await studio.client.until("done"))[-1]
+            studio.fake = FakeAbleton(studio.reply_port, port=studio.fake.port)
+            studio.ableton._tries = 8
+            studio.client.send("/ostinato/generate", "bars", 1)
+            return refused, (await studio.client.until("done"))[-1], studio.fake.slots[0, 0]
+
+    refused, done, clip = run(asked())
+    assert "Live does not answer" in refused[1][1]
+    assert done[0] == "done"
+    assert clip.notes
+
+
+def test_an_answer_to_an_earlier_question_is_not_taken(tmp_path):
+    """Live says the notes of the first four bars twice, and that there are none in others twice."""
+    notes = [ClipNote(n, 60, 0.5) for n in (*range(16), *range(32, 48))]
+
+    async def asked():
+        reply = free_port()
+        fake = FakeAbleton(reply, tick=0.002, echo=1.0)
+        fake.slots[0, 0] = Clip(64.0, notes=[(60, n.start, 0.5, 80.0, False) for n in notes])
+        live = Ableton(("127.0.0.1", fake.port), timeout=0.3)
+        await live.open("127.0.0.1", reply)
+        found = await live.read(Slot(0, 0))
+        live.close()
+        fake.close()
+        return found
+
+    assert alike(run(asked()), notes)
 
 
 def test_a_taken_port_is_named(tmp_path):

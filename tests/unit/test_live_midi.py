@@ -1,17 +1,24 @@
 """The MIDI port, a player's keyboard, and call and response."""
 
 import asyncio
+import os
+import signal
 import time
+from pathlib import Path
 
 import pytest
 from live_lab import Studio, run
 from mido import Message
 
+from ostinato.config import load_config
+from ostinato.live import run as live
 from ostinato.live.clips import ClipNote, clips_of, merged
 from ostinato.live.composer import Composer
 from ostinato.live.duet import Duet, Keyboard
 from ostinato.live.player import Player, open_port
 from ostinato.music.piece import cut
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +130,60 @@ def test_a_keyboard_gives_notes_in_beats_and_follows_a_clock():
     assert (first.pitch, first.start, first.duration) == (84, 1, pytest.approx(0.5, abs=0.01))
     assert (second.pitch, second.start) == (108, 2)
     assert second.duration == pytest.approx(2, abs=0.05)  # never released: up to the end
+
+
+def test_a_piece_follows_a_clock(monkeypatch):
+    """It begins with a beat of the clock, and stays with its beats when the clock gets faster."""
+    clock, port = Hands(), Recorder()
+    player = Player(port, qpm=120, now=clock.now)
+    keyboard = Keyboard(120, beat=player.follow, stopped=player.silence, now=clock.now)
+
+    def beats(count, seconds):
+        for _ in range(24 * count):
+            keyboard.receive(Message("clock"))
+            clock.time += seconds / 24
+
+    keyboard.receive(Message("start"))
+    beats(3, 0.5)
+    keyboard.receive(Message("clock"))  # the fourth beat is now
+    beat, clock.time = clock.time, clock.time + 0.2
+    player.feed(1, [ClipNote(n, 60 + n, 1) for n in range(30)])
+    assert player.begun == pytest.approx(beat + 0.5)
+    clock.time = beat
+    keyboard.receive(Message("start"))
+    beats(8, 0.4)
+    keyboard.receive(Message("clock"))
+    assert player._seconds == pytest.approx(0.4)
+    place = (clock.time - player.begun) / 0.4
+    assert place == pytest.approx(round(place * 4) / 4, abs=0.01)
+    keyboard.receive(Message("stop"))
+    player.close()
+    assert not port.hanging()
+
+
+def test_ctrl_c_leaves_no_note(model_folder, tmp_path, monkeypatch):
+    """The program itself, up to the signal, with a port that writes down what it gets."""
+    port = Recorder()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(live, "open_port", lambda name: port)
+    monkeypatch.setattr(live, "read_terminal", lambda press: press("generate bars 4"))
+    monkeypatch.setattr(Recorder, "send", interrupting(Recorder.send))
+    config = load_config("live", ("midi_out=here", "to=port", "ableton=false", "port=0"), ROOT)
+    asyncio.run(asyncio.wait_for(live.serve(model_folder, config), 60))
+    assert port.pressed()
+    assert port.closed
+    assert not port.hanging()
+
+
+def interrupting(send):
+    """Ctrl-C with the fourth note."""
+
+    def sent(self, message):
+        send(self, message)
+        if message.type == "note_on" and len(self.pressed()) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return sent
 
 
 def test_an_answer_follows_a_call_in_time(composer, chorale):

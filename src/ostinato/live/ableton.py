@@ -1,7 +1,9 @@
 """Clips of Ableton Live through AbletonOSC (https://github.com/ideoforms/AbletonOSC).
 
-Live takes messages once in about 100 ms. Creating a clip and adding notes are not answered, so
-both are checked by reading back. What is lost on the way is sent again.
+Live takes messages once in about 100 ms. What it is told is not answered, so it is read back.
+What is lost on the way is sent again. An answer that comes twice or late could be taken for that to
+a later question, as it does not say to which it belongs: notes outside the asked span are therefore
+not taken, and that there are none is asked twice.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ from ostinato.live.osc import SPLIT, Endpoint, Peer
 
 ALL_PITCHES = (0, 128)  # without numbers AbletonOSC leaves out pitch 127
 ALL_TIMES = (-8192.0, 16384.0)
+NEAR = 1e-3  # beats
 READ = 200  # notes in a reply: AbletonOSC fails where a reply is larger than a datagram
 
 
@@ -43,7 +46,7 @@ class Ableton:
     def __init__(self, peer: Peer, timeout: float = 0.6, tries: int = 4) -> None:
         self.peer, self._timeout, self._tries = peer, timeout, tries
         self._endpoint: Endpoint | None = None
-        self._waiting: list[tuple[str, tuple[int, ...], asyncio.Future[list[Any]]]] = []
+        self._waiting: list[_Question] = []
         self._heard: dict[str, Callable[[list[Any]], None]] = {}
         self._said = ""  # by AbletonOSC, of the last message that it could not take
 
@@ -93,8 +96,10 @@ class Ableton:
         self.send("/live/song/set/signature_numerator", meter[0])
         self.send("/live/song/set/signature_denominator", meter[1])
 
-    async def follow(self, heard: Callable[[float], None]) -> None:
-        """Call `heard` with Live's tempo, now and whenever it changes."""
+    def follow(self, heard: Callable[[float], None]) -> None:
+        """Call `heard` with Live's tempo, now and whenever it changes; also that of a Live that is
+        opened later, or again.
+        """
         self._heard["/live/song/get/tempo"] = lambda values: heard(float(values[0]))
         self.send("/live/song/start_listen/tempo")
 
@@ -152,8 +157,7 @@ class Ableton:
             self.clear(slot)
         else:
             await self._create(slot, beats)
-        self.send("/live/clip/set/loop_end", slot.track, slot.slot, beats)
-        self.send("/live/clip/set/end_marker", slot.track, slot.slot, beats)
+        await self._set(slot, loop_end=float(beats), end_marker=float(beats))
         await self.write_notes(slot, notes)
 
     async def write_notes(self, slot: Slot, notes: Sequence[ClipNote]) -> None:
@@ -174,27 +178,43 @@ class Ableton:
 
     async def name(self, slot: Slot, name: str) -> None:
         """Give a clip a name."""
-        self.send("/live/clip/set/name", slot.track, slot.slot, name)
+        await self._set(slot, name=name)
 
     async def fire(self, slot: Slot) -> None:
-        """Start a clip."""
-        self.send("/live/clip/fire", slot.track, slot.slot)
+        """Start a clip, or let it wait for the bar at which Live starts clips."""
+        states = [f"/live/clip_slot/get/{name}" for name in ("is_triggered", "is_playing")]
+        for _ in range(self._tries):
+            self.send("/live/clip/fire", slot.track, slot.slot)
+            asked = (self.ask(state, slot.track, slot.slot) for state in states)
+            if any(answer[2] for answer in await asyncio.gather(*asked)):
+                return
 
-    async def ask(self, address: str, *arguments: Any, tries: int | None = None) -> list[Any]:
+    async def ask(
+        self,
+        address: str,
+        *arguments: Any,
+        tries: int | None = None,
+        fits: Callable[[list[Any]], bool] = lambda _: True,
+    ) -> list[Any]:
         """The answer to a question; the answer to another one is not taken for it.
 
-        tries: how often it is asked, where that is not as often as others.
+        tries: how often it is asked, where that is not as often as others. fits: whether an answer
+        can be the one to this question.
 
         Raises:
             NoLive: none came.
         """
         about, self._said = tuple(arguments[:2]), ""
-        for _ in range(tries or self._tries):
-            waiting = (address, about, asyncio.get_running_loop().create_future())
+        for number in range(tries or self._tries):
+            answer = asyncio.get_running_loop().create_future()
+            waiting = _Question(address, about, fits, answer)
             self._waiting.append(waiting)
             try:
                 self.send(address, *arguments)
-                return await asyncio.wait_for(waiting[2], self._timeout)
+                found = await asyncio.wait_for(answer, self._timeout)
+                if number:  # answers to the tries before may still come
+                    await asyncio.sleep(self._timeout / 4)
+                return found
             except TimeoutError:
                 continue
             finally:
@@ -246,32 +266,46 @@ class Ableton:
         span_of = (*ALL_PITCHES, float(start), span)
         self.send(f"/live/{slot.prefix}/remove/notes", slot.track, slot.slot, *span_of)
 
+    async def _set(self, slot: Slot, **wanted: Any) -> None:
+        """Give a clip these properties, and see that it has them."""
+        for _ in range(self._tries):
+            for name, value in wanted.items():
+                self.send(f"/live/clip/set/{name}", slot.track, slot.slot, value)
+            asked = (self.ask(f"/live/clip/get/{name}", slot.track, slot.slot) for name in wanted)
+            found = [answer[2] for answer in await asyncio.gather(*asked)]
+            if all(map(_alike, found, wanted.values())):
+                return
+        raise NoLive(f"{slot} does not take {wanted}; it has {found}")
+
     async def _window(self, slot: Slot, start: float, span: float) -> list[ClipNote]:
         """Notes that begin in a span of beats; halved where a reply would be too large."""
+        address = f"/live/{slot.prefix}/get/notes"
         asked = (slot.track, slot.slot, *ALL_PITCHES, float(start), float(span))
+
+        def inside(answer: list[Any]) -> bool:
+            return all(start - NEAR <= n.start < start + span + NEAR for n in _notes(answer))
+
         try:
-            answer = await self.ask(f"/live/{slot.prefix}/get/notes", *asked)
+            found = _notes(await self.ask(address, *asked, fits=inside))
+            return found or _notes(await self.ask(address, *asked, fits=inside))
         except NoLive:
             if span <= 0.25:
                 raise
             half = span / 2
             first = await self._window(slot, start, half)
             return first + await self._window(slot, start + half, span - half)
-        values = answer[2:]
-        return notes_from(values[: len(values) - len(values) % FIELDS])
 
     def _answer(self, address: str, values: list[Any], peer: Peer) -> None:
         if address == "/live/error":
             self._said = " ".join(map(str, values))
+        if address == "/live/startup":
+            for heard in self._heard:
+                self.send(heard.replace("/get/", "/start_listen/"))
         for waiting in self._waiting:
-            wanted, about, future = waiting
-            if address != wanted or future.done():
-                continue
-            if about and values[: len(about)] != [int(v) for v in about]:  # 3 equals 3.0
-                continue
-            self._waiting.remove(waiting)
-            future.set_result(values)
-            break
+            if waiting.address == address and not waiting.answer.done() and waiting.takes(values):
+                self._waiting.remove(waiting)
+                waiting.answer.set_result(values)
+                break
         if address in self._heard:
             self._heard[address](values)
 
@@ -279,6 +313,38 @@ class Ableton:
         """Send a message without waiting for an answer."""
         assert self._endpoint is not None, "open() comes first"
         self._endpoint.send(address, arguments, self.peer)
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What is asked, about which track and slot, which answers fit, and the answer to come."""
+
+    address: str
+    about: tuple[Any, ...]
+    fits: Callable[[list[Any]], bool]
+    answer: "asyncio.Future[list[Any]]"
+
+    def takes(self, values: list[Any]) -> bool:
+        """Whether values can be its answer."""
+        if self.about and values[: len(self.about)] != [int(v) for v in self.about]:  # 3 equals 3.0
+            return False
+        try:
+            return self.fits(values)
+        except ValueError:  # notes that are none
+            return False
+
+
+def _notes(answer: Sequence[Any]) -> list[ClipNote]:
+    """Those of a reply, after track and slot."""
+    values = answer[2:]
+    return notes_from(values[: len(values) - len(values) % FIELDS])
+
+
+def _alike(found: Any, wanted: Any) -> bool:
+    """Equal, but for the rounding of 32-bit floats."""
+    if isinstance(wanted, float):
+        return isinstance(found, int | float) and abs(found - wanted) < NEAR
+    return bool(found == wanted)
 
 
 def _chunks(notes: Sequence[ClipNote], size: int) -> list[Sequence[ClipNote]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import model_made_by, require
+from ostinato.files import DamagedFile, model_made_by, require
 from ostinato.generator import Generator
 from ostinato.live.kept import keep
 from ostinato.music.piece import Piece
@@ -83,15 +83,23 @@ class Composer:
         keep(trained.model)
         with self._lock:
             self.folder, self._generator, self._stamp = folder, generator, stamp
+            self._stale = ""
 
     def refresh(self) -> bool:
-        """Load the folder again if its files were replaced; returns whether they were."""
+        """Load the folder again if its files were replaced; returns whether they were.
+
+        In the middle of a replacement the model in memory goes on, and remarks say so.
+        """
         try:
             if _stamp(self.folder) == self._stamp:
+                self._stale = ""
                 return False
-        except OSError:
-            return False  # in the middle of a replacement: the model in memory still works
-        self.load(self.folder)
+            self.load(self.folder)
+        except (OSError, DamagedFile) as error:
+            self._stale = (
+                f"{self.folder} cannot be loaded now; the model from before goes on: {error}"
+            )
+            return False
         return True
 
     @property
@@ -155,7 +163,7 @@ class Composer:
         )
         generator.check(request)
         said = remarks(prompt, request, able, representation) if prompt is not None else []
-        return Prepared(request, tuple(said))
+        return Prepared(request, tuple([*said, self._stale] if self._stale else said))
 
     def compose(self, request: Request) -> Iterator[Step]:
         """The first piece of a request: after every bar where the model can stream, else once.

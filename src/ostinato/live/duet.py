@@ -18,11 +18,21 @@ GRID = 4  # an answer begins on a sixteenth of the call's beats
 class Keyboard:
     """What is played on a MIDI input, in beats from the first key, or from MIDI's start message.
 
-    qpm: tempo until MIDI clock says another.
+    qpm: tempo until MIDI clock says another. beat: called with the time and the tempo of every beat
+    of the clock. stopped: called when the clock stops.
     """
 
-    def __init__(self, qpm: float, *, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        qpm: float,
+        *,
+        beat: Callable[[float, float], None] = lambda *_: None,
+        stopped: Callable[[], None] = lambda: None,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.qpm, self._now = qpm, now
+        self._on_beat, self._on_stop = beat, stopped
+        self._count = 0  # of pulses since the start
         self.begun = 0.0  # the time of beat 0
         self._pressed = threading.Event()
         self._held: dict[int, tuple[float, int]] = {}
@@ -39,6 +49,10 @@ class Keyboard:
                 self._pulse(when)
             elif message.type == "start":
                 self.begun, self._started = when, True
+                self._count = 0
+                self._pulses.clear()
+            elif message.type == "stop":
+                self._on_stop()
             elif message.type == "note_on" and message.velocity:
                 if not self._started:
                     self.begun, self._started = when, True
@@ -77,11 +91,14 @@ class Keyboard:
 
     def _pulse(self, when: float) -> None:
         self._pulses.append(when)
+        self._count += 1
         if len(self._pulses) > TICKS_A_BEAT:
             times = list(self._pulses)
             gaps = [after - before for before, after in pairwise(times)]
             if (gap := median(gaps)) > 0:
                 self.qpm = 60.0 / (gap * TICKS_A_BEAT)
+                if self._count % TICKS_A_BEAT == 1:
+                    self._on_beat(when, self.qpm)
 
     def _lift(self, pitch: int, when: float) -> None:
         if pitch in self._held:

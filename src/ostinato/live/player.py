@@ -14,6 +14,7 @@ from ostinato.live.clips import ClipNote
 
 TICKS_A_BEAT = 24  # of MIDI clock
 ALL_NOTES_OFF = 123
+GRID = 4  # a piece lies on sixteenths of a clock that it follows
 LATENESS = 10_000  # messages whose lateness is kept
 
 
@@ -49,6 +50,7 @@ class Player:
         self._piece: int | None = None
         self._fed, self._count = set[ClipNote](), 0
         self.begun = 0.0  # the time of beat 0
+        self._beat: float | None = None  # the time of a clock's latest beat
         self._sounding: dict[int, int] = {}
         self._closed = False
         self.late: deque[float] = deque(maxlen=LATENESS)  # seconds of messages after their time
@@ -63,16 +65,25 @@ class Player:
             self.begun = self._now() - beat * self._seconds
             self._changed.notify()
 
+    def follow(self, when: float, qpm: float) -> None:
+        """A clock has a beat at this time, and this tempo: what plays is brought to its grid."""
+        with self._changed:
+            place = round((when - self.begun) / self._seconds * GRID) / GRID
+            self._seconds, self._beat = 60.0 / qpm, when
+            self.begun = when - place * self._seconds
+            self._changed.notify()
+
     def feed(self, piece: int, notes: Sequence[ClipNote], begin: float | None = None) -> None:
         """The notes of a piece so far; those that were there before are known.
 
-        A new number stops the piece before. begin: the time of its beat 0, else at once.
+        A new number stops the piece before. begin: the time of its beat 0, else at once, or with a
+        clock's next beat.
         """
         with self._changed:
             if piece != self._piece:
                 self._release()
                 self._events, self._fed, self._piece = [], set(), piece
-                self.begun = self._now() + self._lead if begin is None else begin
+                self.begun = self._soon() if begin is None else begin
             new = [note for note in notes if note not in self._fed and not note.mute]
             if new and not self._events:
                 self._wait_for(min(note.start for note in new))
@@ -102,6 +113,13 @@ class Player:
             self._changed.notify()
         self._thread.join(2)
         self._port.close()
+
+    def _soon(self) -> float:
+        """When a piece can begin."""
+        soon = self._now() + self._lead
+        if self._beat is None or soon - self._beat > 4 * self._seconds:  # the clock has stopped
+            return soon
+        return self._beat - (self._beat - soon) // self._seconds * self._seconds
 
     def _wait_for(self, beat: float) -> None:
         """Where notes come after their time, shift all later beats."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.listening.commands import live_url
-from ostinato.live.ableton import Ableton, NoLive
+from ostinato.live.ableton import Ableton
+from ostinato.live.commands import meter_of
 from ostinato.live.composer import Composer
 from ostinato.live.delivery import Delivery
 from ostinato.live.duet import Duet, Keyboard
@@ -51,8 +52,7 @@ async def serve(folder: Path, config: Mapping[str, Any]) -> None:
             await live.open(config["host"], config["live"]["reply_port"])
             opened.callback(live.close)
             if player is not None:
-                with contextlib.suppress(NoLive):  # Live may start later
-                    await live.follow(player.tempo)
+                live.follow(player.tempo)
         ratings = Ratings(config["store"] or live_url(Path()))
         server = Server(composer, settings, Delivery(live, player), ratings, print)
         keys = _keys(server, config, opened)
@@ -73,10 +73,17 @@ def _answer_calls(
     composer: Composer, player: Player, config: Mapping[str, Any], opened: contextlib.ExitStack
 ) -> None:
     """Call and response in a thread of its own."""
-    keyboard = Keyboard(config["qpm"])
+    keyboard = Keyboard(config["qpm"], beat=player.follow, stopped=player.silence)
     port = open_port(config["midi_in"], heard=keyboard.receive)
     opened.callback(port.close)
-    duet = Duet(composer, player, keyboard, bars=config["duet_bars"], seed=config["seed"])
+    duet = Duet(
+        composer,
+        player,
+        keyboard,
+        bars=config["duet_bars"],
+        meter=meter_of(config["duet_meter"]),
+        seed=config["seed"],
+    )
     threading.Thread(target=duet.run, args=(print,), name="duet", daemon=True).start()
 
 
@@ -97,7 +104,7 @@ def _keys(server: Server, config: Mapping[str, Any], opened: contextlib.ExitStac
 
 async def _until_interrupted() -> None:
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # on Windows Ctrl-C raises instead
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last one: the terminal was closed
+        with contextlib.suppress(NotImplementedError, AttributeError):  # Windows raises instead
+            asyncio.get_running_loop().add_signal_handler(getattr(signal, name), stopped.set)
     await stopped.wait()

@@ -19,6 +19,7 @@ from ostinato.live.osc import Endpoint, Peer, settle
 from ostinato.live.ratings import Ratings
 
 POLICIES = ("latest", "first")
+DOUBLED = 0.01  # seconds within which the same message of the same sender is one that came twice
 TERMINAL: Peer = ("terminal", 0)  # who presses keys beside the server
 
 
@@ -83,6 +84,7 @@ class Server:
         self._current: Waiting | None = None
         self._ready = asyncio.Event()
         self._number, self._seed = 0, settings.seed - 1
+        self._last: tuple[Peer, Command, float] | None = None
         self._endpoint: Endpoint | None = None
         self._worker: asyncio.Task[None] | None = None
 
@@ -144,6 +146,9 @@ class Server:
         }
         if command.name in at_once:
             at_once[command.name](command, peer)
+            return
+        before, self._last = self._last, (peer, command, time.perf_counter())
+        if before and before[:2] == (peer, command) and self._last[2] - before[2] < DOUBLED:
             return
         if len(self._queue) >= self.settings.queue:
             if self.settings.policy == "first":
