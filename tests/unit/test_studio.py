@@ -1,5 +1,6 @@
 """The studio: its pieces, its locks, its HTTP API, and the page in a real browser."""
 
+import http.client
 import json
 import shutil
 import threading
@@ -217,6 +218,23 @@ def test_no_model_is_said(tmp_path):
 # ---- the page
 
 
+def test_an_upload_of_100_mb_is_refused_before_it_is_sent(address):
+    connection = http.client.HTTPConnection(
+        *address.strip("/").split("/")[2].split(":"), timeout=30
+    )
+    connection.putrequest("POST", "/api/upload?name=big.mid")
+    connection.putheader("Content-Length", "100000000")
+    connection.endheaders(b"MThd")
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert "100,000,000 bytes are too many" in answer.read().decode()
+    connection.close()
+    connection.request("GET", "/api/models")
+    with connection.getresponse() as answer:
+        assert answer.status == 200
+    connection.close()
+
+
 @pytest.fixture(scope="module")
 def address(models):
     server = uvicorn.Server(uvicorn.Config(create_app(models), port=0, log_level="error"))
@@ -257,10 +275,51 @@ def play_a_little(page):
     page.wait_for_function("!studio.sound.playing")
 
 
+def open_a_prompt(page, path):
+    """All of its cells are locked."""
+    page.set_input_files("#upload", path)
+    page.wait_for_function("studio.takes.length == 1")
+    page.click("#fit")
+    page.wait_for_selector('[data-key="alto|2"]')
+    page.click("#lock-all")
+
+
+def draw_a_note(page):
+    page.click("#blank")
+    page.focus("#roll")
+    for key in ("ArrowRight", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    assert page.evaluate("studio.piece.tracks[0].notes") == [[120, 480, 68, 80]]
+
+
+def make_by_a_key(page):
+    page.select_option("#task", "generate")
+    page.fill("#bars", "2")
+    page.focus("#play")
+    page.keyboard.press("r")
+    page.wait_for_function("studio.takes.length == 3")
+
+
+def record_a_little(page):
+    """Two keys of the computer, one after the other."""
+    page.click("#record")
+    page.wait_for_selector('#record[aria-pressed="true"]')
+    for key in "ad":
+        page.keyboard.down(key)
+        page.wait_for_timeout(200)
+        page.keyboard.up(key)
+    page.click("#record")
+    page.wait_for_selector('#record[aria-pressed="false"]')
+    notes = page.evaluate("studio.piece.tracks[0].notes")
+    assert [pitch for _, _, pitch, _ in notes] == [60, 64]
+    assert notes[0][0] == 0 < notes[0][1] <= notes[1][0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
-def test_the_whole_way_in_a_browser(address, name, size, tmp_path):
-    """Make, free, re-roll, undo, redo, export, play, draw, and again by a link."""
+def test_the_whole_way_in_a_browser(address, chorale, size, tmp_path):
+    """A prompt: free, re-roll, undo, redo, export, play, again by a link; then draw and record."""
+    write_midi(tmp_path / "prompt.mid", chorale(2, bars=3))
     api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     with api.sync_playwright() as play:
         browser = launched(play)
@@ -274,9 +333,7 @@ def test_the_whole_way_in_a_browser(address, name, size, tmp_path):
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(address)
         page.wait_for_selector("body[data-ready]")
-        page.fill("#bars", "3")
-        page.click("#make")
-        page.wait_for_function("studio.takes.length == 1")
+        open_a_prompt(page, tmp_path / "prompt.mid")
         first = page.evaluate("JSON.stringify(studio.piece.tracks)")
         page.click('[data-key="alto|2"]')
         page.select_option("#task", "fill")
@@ -300,11 +357,9 @@ def test_the_whole_way_in_a_browser(address, name, size, tmp_path):
         again.goto(page.url)
         again.wait_for_function("window.studio && studio.takes.length == 1")
         assert again.evaluate("JSON.stringify(studio.piece.tracks)") == second
-        page.click("#blank")
-        page.focus("#roll")
-        for key in ("ArrowRight", "ArrowUp", "Enter"):
-            page.keyboard.press(key)
-        assert page.evaluate("studio.piece.tracks[0].notes") == [[120, 480, 68, 80]]
+        draw_a_note(page)
+        record_a_little(page)
+        make_by_a_key(page)
         assert not wrong
         assert all(url.startswith((address, "blob:", "data:")) for url in asked)
         browser.close()
