@@ -15,7 +15,7 @@ from ostinato.execution.commands import run_command
 THREADS = 2
 RESULTS = Path(__file__).parent / "results"
 KINDS = ["training", "sampling", "relative", "flex", "music", "variants", "corpora", "encoding"]
-KINDS += ["diffusion", "band", "gpu"]
+KINDS += ["diffusion", "band", "precision", "gpu"]
 # libgomp's threads spin while they wait, which costs most where two cores do other work as well
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

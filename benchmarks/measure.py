@@ -83,7 +83,7 @@ def in_turn(
 
 def machine() -> dict[str, Any]:
     """What the numbers depend on; neither the host's name nor a time."""
-    libraries = ("numpy", "torch", "transformers", "x-transformers", "diffusers")
+    libraries = ("numpy", "torch", "transformers", "x-transformers", "diffusers", "onnxruntime")
     return {
         "processor": _processor(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

@@ -33,9 +33,9 @@ def name(batch: int, length: int) -> str:
 
 def race(rounds: int, batch: int, length: int) -> Race:
     makers = {
-        OURS: _ours(peers.ours(length), length),
+        OURS: ours(peers.ours(length), length),
         "transformers": _gpt2(length),
-        peers.OUR_GPT2: _ours(peers.our_gpt2(length), length),
+        peers.OUR_GPT2: ours(peers.our_gpt2(length), length),
         "x-transformers": _x_transformer(length),
     }
     long = batch > 1 and length >= LONG  # minutes for each: one round, and none to warm up
@@ -84,7 +84,7 @@ def _tokens(model: Autoregressive, state: object, number: int) -> float:
     return Clock.now() - start
 
 
-def _ours(model: Autoregressive, length: int) -> Callable[[int], None]:
+def ours(model: Autoregressive, length: int) -> Callable[[int], None]:
     model.eval()
 
     @torch.inference_mode()
