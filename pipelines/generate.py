@@ -38,13 +38,10 @@ def main(config: dict[str, Any]) -> None:
     read = {key: read_piece(Path(config[key])) for key in files}
     from ostinato.feedback.best import judge_of
     from ostinato.generator import Generator
-    from ostinato.precision.apply import in_precision
-    from ostinato.sampling.load import load_trained
+    from ostinato.precision.apply import load_in
 
     judge, config = judge_of(config)
-    generator = Generator(
-        in_precision(load_trained(folder, device=config["device"]), config["precision"])
-    )
+    generator = Generator(load_in(config["precision"], folder, config["device"]))
     able, representation = generator.capabilities(), generator.representation
     request, remarks = by_hand.prepared(config, read, able, representation)
     for remark in remarks:

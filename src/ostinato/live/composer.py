@@ -11,11 +11,10 @@ from ostinato.generator import Generator
 from ostinato.live.kept import keep
 from ostinato.music.piece import Piece
 from ostinato.music.timing import numbered_bars
-from ostinato.precision.apply import in_precision
+from ostinato.precision.apply import load_in
 from ostinato.precision.choice import FULL, check_precision
 from ostinato.representations.protocol import Representation, Sounding
 from ostinato.sampling.by_hand import remarks, voiced
-from ostinato.sampling.load import load_trained
 from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.request import (
     Capabilities,
@@ -73,8 +72,8 @@ class Composer:
         """Take another model; the one before stays if this fails."""
         require(folder / "model.json", model_made_by(folder))
         stamp = _stamp(folder)
-        trained = load_trained(folder, device=self._device)
-        generator = Generator(in_precision(trained, self._precision))
+        trained = load_in(self._precision, folder, self._device)
+        generator = Generator(trained)
         if isinstance(generator.representation, Sounding):
             raise ValueError(
                 f"{generator.system} makes sound without notes, which have no place in a clip or a "

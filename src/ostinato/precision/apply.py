@@ -13,9 +13,15 @@ from typing import Any
 from torch import nn
 
 from ostinato.precision.choice import FULL, check_precision
-from ostinato.sampling.load import Trained
+from ostinato.sampling.load import Trained, load_trained
 
 MODELS, OURS = "ostinato.models.", "ostinato.precision."
+
+
+def load_in(precision: str, folder: Path, device: str = "cpu") -> Trained:
+    """A model folder in this precision; raises what `load_trained` and `in_precision` do."""
+    check_precision(precision, device)
+    return in_precision(load_trained(folder, device=device), precision)
 
 
 def in_precision(trained: Trained, precision: str) -> Trained:
