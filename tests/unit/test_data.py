@@ -1,6 +1,7 @@
 """Training batches are a pure function of the step, and every crop is music that is there."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from ostinato.files import DamagedFile, MissingInput, read_json
 from ostinato.loading.batches import Crops, CropSettings, whole_pieces
 from ostinato.loading.tokens import open_tokens
 from ostinato.models.spec import PAD
+from ostinato.training.autoregressive import Data
+from ostinato.training.data import with_some_of_valid
 
 CROP = 32
 STEPS = 150
@@ -168,3 +171,31 @@ def test_the_digest_is_of_the_contents_and_not_of_the_place(tokens_folder, token
     assert (again.digest, again.codec_digest) == (tokens.digest, tokens.codec_digest)
     summary = read_json(tokens_folder / "summary.json", expect_format=2, made_by="")
     assert {split: len(part) for split, part in again.splits.items()} == summary["pieces"]
+
+
+def test_validation_takes_a_bounded_part_of_valid_whatever_the_order(tokens):
+    part = tokens.splits["valid"]
+    assert with_some_of_valid(tokens) is tokens
+    for most in range(1, len(part)):
+        some = with_some_of_valid(tokens, most)
+        kept = some.splits["valid"]
+        assert len(kept) == most
+        for number, name in enumerate(kept.piece.tolist()):
+            whole = part.tokens_of(part.piece.tolist().index(name))
+            assert np.array_equal(kept.tokens_of(number), whole)
+        assert some.splits["train"] is tokens.splits["train"]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 5])
+def test_every_batch_of_valid_is_counted_once_and_all_devices_have_as_many(
+    world, tokens, settings_of
+):
+    counted, lengths = [], set()
+    for rank in range(world):
+        data = Data(tokens, settings_of("lstm"))
+        data.validation_set = lambda: list("abcd")
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=world)
+        batches = list(data.val_dataloader())
+        lengths.add(len(batches))
+        counted += [batch for number, batch in enumerate(batches) if data.counts(number)]
+    assert (sorted(counted), len(lengths)) == (list("abcd"), 1)

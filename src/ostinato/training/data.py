@@ -2,16 +2,32 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from ostinato.loading.batches import Batch, CropSettings
-from ostinato.loading.tokens import TokenSet
+from ostinato.loading.tokens import Split, TokenSet
 from ostinato.seeds import seed_of
 from ostinato.training.settings import Settings
+
+VALIDATED = 1000  # pieces of the split `valid` at most, so that validation does not grow with it
+
+
+def with_some_of_valid(tokens: TokenSet, most: int = VALIDATED) -> TokenSet:
+    """The same encoding with at most `most` pieces of the split `valid`, drawn by their names."""
+    part = tokens.splits["valid"]
+    if len(part) <= most:
+        return tokens
+    ranked = sorted(range(len(part)), key=lambda n: (seed_of("valid", str(part.piece[n])), n))
+    kept = np.sort(np.array(ranked[:most]))
+    columns = {f.name: getattr(part, f.name) for f in fields(Split) if f.name != "tokens"}
+    chosen = Split(tokens=part.tokens, **{name: value[kept] for name, value in columns.items()})
+    return replace(tokens, splits={**tokens.splits, "valid": chosen})
 
 
 class StepSampler(Sampler[int]):
@@ -38,7 +54,7 @@ class EncodingModule(pl.LightningDataModule):
 
     def __init__(self, tokens: TokenSet, settings: Settings) -> None:
         super().__init__()
-        self.tokens = tokens
+        self.tokens = with_some_of_valid(tokens)
         self.crops = CropSettings(
             batch=settings.training.batch,
             crop=settings.training.crop,
@@ -71,5 +87,22 @@ class EncodingModule(pl.LightningDataModule):
         return DataLoader(batches, batch_size=None, sampler=steps, generator=generator)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Every device scores all of it: it is small, and the number is then exact."""
-        return DataLoader(self.validation_set(), batch_size=None)  # type: ignore[arg-type]
+        """This device's share of the batches. Every device has as many, because weights that are
+        shared must be gathered by all of them at once; see `counts`.
+        """
+        batches = self.validation_set()
+        rank, world = self._place()
+        self.validated = len(batches)
+        mine = [min(n + rank, len(batches) - 1) for n in range(0, len(batches), world)]
+        return DataLoader(Subset(batches, mine), batch_size=None)  # type: ignore[arg-type]
+
+    def counts(self, number: int) -> bool:
+        """Whether a batch of this device's share is its own; else another device counts it."""
+        rank, world = self._place()
+        return number * world + rank < self.validated
+
+    def _place(self) -> tuple[int, int]:
+        """The number of this device, and how many there are."""
+        trainer = self.trainer
+        assert trainer is not None
+        return trainer.global_rank, trainer.world_size

@@ -136,9 +136,12 @@ class Training(pl.LightningModule):
         self.valid_metrics.reset()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Measure the average, in full precision."""
+        """Measure the average, in full precision; the sums of all devices are added up."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         with torch.autocast(self.device.type, enabled=False):
-            self.valid_metrics.update(**self.validate(batch))
+            found = self.validate(batch)
+        if data.counts(batch_idx):
+            self.valid_metrics.update(**found)
 
     def on_validation_epoch_end(self) -> None:
         """Add a row to the history: means since the last validation."""

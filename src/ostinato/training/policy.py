@@ -176,7 +176,7 @@ class Module(Training):
         self._train_losses.append(torch.tensor(math.nan))  # no update yet
         self.on_validation_epoch_start()
         with torch.no_grad():
-            for number, batch in enumerate(data.validation_set()):
+            for number, batch in enumerate(data.val_dataloader()):
                 self.validation_step(self.trainer.strategy.batch_to_device(batch), number)
         self.on_validation_epoch_end()
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
