@@ -24,15 +24,12 @@ def main(config: dict[str, Any]) -> None:
     if taken and not config["overwrite"]:
         raise ValueError(f"{taken[0]} exists: give another out=…; overwrite=true replaces it")
 
-    from ostinato.precision.choice import check_precision
     from ostinato.sampling import by_hand
     from ostinato.sampling.request import Request
 
-    # or refused, before anything is loaded
-    Request(**{key: config[key] for key in ("bars", "n", "seed")})
+    Request(**{key: config[key] for key in ("bars", "n", "seed")})  # or refused now
     files = [key for key in ("prompt", "end") if config[key]]
     by_hand.named(config, files)
-    check_precision(config["precision"], config["device"])
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}
