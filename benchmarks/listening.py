@@ -113,9 +113,9 @@ class Listener(threading.Thread):
 
 def serve(folder, port):
     """Start the server and wait until it listens."""
-    limits = "limits={requests_per_second: 100000, new_per_minute: 1000000}"
+    limits = "requests_per_second: 100000, address_per_second: 100000, new_per_minute: 1000000"
     command = [sys.executable, str(ROOT / "pipelines" / "listen.py"), "listening=load"]
-    command += [f"port={port}", "underpowered=true", limits]
+    command += [f"port={port}", "underpowered=true", f"limits={{{limits}}}"]
     server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     assert any(line.startswith("Ctrl-C") for line in server.stdout), "the server did not start"
     return server

@@ -160,6 +160,9 @@ def test_too_many_requests_and_too_many_new_listeners_are_refused(server):
     browser = browser_of(server(limits=Limits(requests_per_second=1)))
     codes = [browser.get("/").status_code for _ in range(12)]
     assert codes == [200] * 10 + [429] * 2
+    browser = browser_of(server(limits=Limits(1e6, address_per_second=1)))
+    new = [browser.client.get("/", headers={"cookie": f"listener={n}"}) for n in range(12)]
+    assert [answer.status_code for answer in new] == [200] * 10 + [429] * 2
     app = server(limits=Limits(1e6, new_per_minute=1))
     browser_of(app).begin()
     with pytest.raises(AssertionError):
@@ -259,6 +262,8 @@ def test_pages_speak_the_language_of_the_listener(server, language):
     browser.begin()
     settings = browser.settings()
     assert texts(language)["submit"] in browser.traffic[-1].text
+    evil = browser.post("/answer", headers={"origin": "https://evil.example"})
+    assert texts(language)["form_title"] in evil.text
     other = "zh" if language == "en" else "en"
     browser.post("/language", data={"csrf": settings["csrf"], "language": other})
     browser.settings()

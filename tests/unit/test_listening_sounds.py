@@ -11,11 +11,12 @@ import soundfile
 sys.path.append(str(Path(__file__).parents[1]))  # helpers of tests
 from listening_study import RATE, SYSTEMS, plan_of, settings, tones, write_tones
 
+from ostinato.corpus.store import Entry
 from ostinato.files import MissingInput
 from ostinato.listening import sounds
 from ostinato.listening.plan import prepare
-from ostinato.listening.sources import Recording
-from ostinato.listening.study import Sound, study_of
+from ostinato.listening.sources import Recording, held_out
+from ostinato.listening.study import Sound, Source, study_of
 
 SOUND = Sound(seconds=1.0, rate=RATE)
 
@@ -92,13 +93,36 @@ def test_short_music_is_set_aside_with_its_reason(tmp_path):
     plan = prepare(study_of(settings(items=3, trials=3)), tmp_path)
     assert "not one of" in plan.stimuli.aside[f"{SYSTEMS[0]}/notes.txt"]
     assert f"{SYSTEMS[0]}/broken.wav" in plan.stimuli.aside
-    with pytest.raises(ValueError, match=r"items=5, but there are 4.*0.4 s of sound"):
+    with pytest.raises(ValueError, match=r"items=5, but there are 4.*0.4 s.*items: 4 or fewer"):
         prepare(study_of(settings(items=5)), tmp_path)
+    with pytest.raises(ValueError, match=r"there are 0.*; set less sound.seconds"):
+        prepare(study_of(settings(sound={"seconds": 9.0, "rate": RATE})), tmp_path)
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path):
     with pytest.raises(MissingInput, match="human_secret is not a folder"):
         prepare(study_of(settings()), tmp_path)
+    tones(tmp_path)
+    for path in (tmp_path / SYSTEMS[1]).iterdir():
+        path.unlink()
+    with pytest.raises(ValueError, match=r"model_secret is empty; put files there: \.mid"):
+        prepare(study_of(settings()), tmp_path)
+
+
+def test_a_language_without_page_texts_is_refused(tmp_path):
+    text = {"fr": "Un test"}
+    given = settings(languages=["fr"], title=text, about=text)
+    given["questions"][0]["text"] = text
+    with pytest.raises(ValueError, match=r"'fr' has no texts; .* add texts/fr\.yaml"):
+        prepare(study_of(given), tmp_path)
+
+
+def test_splits_without_pieces_are_named(chorale):
+    piece = chorale(1)
+    entries = [Entry(piece, split, piece.id, piece.id) for split in ("train", "valid")]
+    assert len(held_out("bach", Source(corpus="bach"), entries)) == 1
+    with pytest.raises(ValueError, match="bach has no pieces of the splits test; it has: train"):
+        held_out("bach", Source(corpus="bach", splits=("test",)), entries)
 
 
 def test_systems_with_other_prompts_are_refused(tmp_path):
@@ -116,6 +140,10 @@ def test_samples_of_another_task_are_named(tmp_path):
     write_json(tmp_path / "samples/gpt/samples.json", {"format": 1, "samples": [row]})
     systems = {"gpt": {"samples": "gpt"}, "other": {"samples": "gpt"}}
     with pytest.raises(ValueError, match="no samples of task 'unconditional'; it has: continue"):
+        prepare(study_of(settings(systems=systems)), tmp_path)
+    (tmp_path / "samples/gpt/a.mid").write_bytes(b"junk")
+    systems["gpt"]["task"] = "continue"
+    with pytest.raises(ValueError, match=r"a.mid cannot be read.*again: dvc repro sample@gpt"):
         prepare(study_of(settings(systems=systems)), tmp_path)
 
 

@@ -1,6 +1,7 @@
 """What `pipelines/listen.py` does in each mode."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from ostinato.files import write_json, write_text
 from ostinato.listening.plan import FOLDER, Plan, prepare
 from ostinato.listening.store import database
 from ostinato.listening.store.store import Store
-from ostinato.listening.study import study_of
+from ostinato.listening.study import Study, study_of
 from ostinato.settings import checked
 
 Config = Mapping[str, Any]
@@ -42,9 +43,28 @@ def live_url(root: Path) -> str:
     return f"sqlite:///{(root / FOLDER / LIVE / 'answers.db').resolve()}"
 
 
+def chosen(config: Config, root: Path) -> Study:
+    """The study of the chosen file; raises ValueError that names the file."""
+    with _named(config, root):
+        return study_of(config["listening"])
+
+
+@contextmanager
+def _named(config: Config, root: Path) -> Iterator[None]:
+    """Put the study's file before the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        own = Path(FOLDER) / f"{config['choices']['listening']}.yaml"
+        file = own if (root / own).exists() else "conf" / own
+        raise ValueError(f"{file}: {error}") from error
+
+
 def ready(config: Config, root: Path) -> Plan:
     """The study with its stimuli and trial lists; prints what was set aside."""
-    plan = prepare(study_of(config["listening"]), root)
+    study = chosen(config, root)
+    with _named(config, root):
+        plan = prepare(study, root)
     made = plan.stimuli
     print(f"{made.folder}: {len(made.files)} stimuli of {made.lufs:g} LUFS")  # noqa: T201
     for name, reason in made.aside.items():
@@ -62,9 +82,10 @@ def plan(config: Config, root: Path) -> None:
 def _powered(config: Config, root: Path) -> Plan:
     from ostinato.listening.analysis import power
 
-    study = study_of(config["listening"])
     if not config["underpowered"]:
-        power.check(study)
+        study = chosen(config, root)
+        with _named(config, root):
+            power.check(study)
     return ready(config, root)
 
 
@@ -128,6 +149,7 @@ def export(config: Config, root: Path) -> None:
     answers=live: the ratings of pieces made live, with the pieces, into listening/live/export.
     """
     from ostinato.listening.export import files
+    from ostinato.listening.store.registered import registered
 
     if config["answers"] == LIVE:
         from ostinato.listening.store.rated import write
@@ -136,9 +158,10 @@ def export(config: Config, root: Path) -> None:
         for path in write(engine, root / FOLDER / LIVE / "export"):
             print(path)  # noqa: T201
         return
-    study = study_of(config["listening"]).id
+    study, engine = chosen(config, root).id, database.open_engine(url_of(config, root))
+    registered(engine, study)  # refuses a study that the store does not have
     folder = root / FOLDER / study / "export"
-    for name, text in files(database.open_engine(url_of(config, root)), study).items():
+    for name, text in files(engine, study).items():
         write_text(folder / name, text)
         print(folder / name)  # noqa: T201
 

@@ -10,6 +10,7 @@ from ostinato.listening import stimuli
 from ostinato.listening.design import Trial, keys_used, trial_lists
 from ostinato.listening.stimuli import Stimuli
 from ostinato.listening.study import Study
+from ostinato.listening.texts import texts
 
 FOLDER = "listening"
 
@@ -39,8 +40,10 @@ def prepare(study: Study, root: Path) -> Plan:
     """Make stimuli and trial lists of a study.
 
     Raises:
-        ValueError, FileNotFoundError: as `stimuli.make` and `trial_lists`.
+        ValueError, FileNotFoundError: as `texts`, `stimuli.make` and `trial_lists`.
     """
+    for language in study.languages:
+        texts(language)
     made = stimuli.make(study, root, root / FOLDER / study.id / "stimuli")
     lists = trial_lists(study, made.items)
     missing = sorted(set(keys_used(lists)) - set(made.files))

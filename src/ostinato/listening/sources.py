@@ -1,13 +1,13 @@
 """Finds the music of the systems of a study: samples, held-out pieces, folders of files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.corpus.store import iterate_corpus
+from ostinato.corpus.store import Entry, iterate_corpus
 from ostinato.files import MissingInput, require
 from ostinato.listening.study import Source
 from ostinato.music.piece import Piece
@@ -68,18 +68,33 @@ def _samples(system: str, source: Source, root: Path) -> tuple[list[Candidate], 
         if row["failed"] or not row["file"]:
             aside[f"{system}/{name}"] = str(row["failed"] or "no file")
             continue
-        piece = read_midi_file(require(folder / row["file"], sampled_by(folder)))
+        path = require(folder / row["file"], sampled_by(folder))
+        try:
+            piece = read_midi_file(path)
+        except ValueError as error:
+            raise ValueError(f"{error}; make it again: {sampled_by(folder)}") from error
         found.append(Candidate(system, name, str(row["prompt"] or ""), piece))
     return found, aside
 
 
 def _corpus(system: str, source: Source, root: Path) -> list[Candidate]:
-    entries = iterate_corpus(root / "data" / "corpus" / source.corpus)
-    return [
-        Candidate(system, entry.piece.id, entry.piece.id, entry.piece)
-        for entry in entries
-        if entry.split in source.splits
-    ]
+    folder = root / "data" / "corpus" / source.corpus
+    return held_out(system, source, iterate_corpus(folder))
+
+
+def held_out(system: str, source: Source, entries: Iterable[Entry]) -> list[Candidate]:
+    """The pieces of the wanted splits; raises ValueError where there are none."""
+    found, splits = [], set()
+    for entry in entries:
+        splits.add(str(entry.split))
+        if entry.split in source.splits:
+            found.append(Candidate(system, entry.piece.id, entry.piece.id, entry.piece))
+    if not found:
+        raise ValueError(
+            f"systems.{system}: {source.corpus} has no pieces of the splits "
+            f"{', '.join(source.splits)}; it has: {', '.join(sorted(splits))}"
+        )
+    return found
 
 
 def _folder(system: str, folder: Path) -> tuple[list[Candidate], Aside]:
@@ -105,6 +120,10 @@ def _folder(system: str, folder: Path) -> tuple[list[Candidate], Aside]:
             aside[f"{system}/{path.name}"] = str(error)
             continue
         found.append(Candidate(system, path.stem, path.stem, music))
+    if not found and not aside:
+        raise ValueError(
+            f"systems.{system}: {folder} is empty; put files there: {', '.join((*MIDI, *AUDIO))}"
+        )
     return found, aside
 
 

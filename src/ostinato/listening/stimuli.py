@@ -146,10 +146,11 @@ def choose(
     if len(rows) < study.items:
         reasons = _counted(aside)
         short = {s: len(u) for s, u in usable.items()}
+        fewer = f"set items: {len(rows)} or fewer, " if rows else "set "
         raise ValueError(
             f"items={study.items}, but there are {len(rows)}: usable pieces are "
             f"{', '.join(f'{s} {n}' for s, n in short.items())}{reasons}; "
-            f"set items: {len(rows)} or fewer, less sound.seconds, or sample more"
+            f"{fewer}less sound.seconds, or sample more"
         )
     return rows, aside
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ostinato.settings import checked, refuse_unknown
+from ostinato.settings import checked
 
 DESIGNS = ("abx", "ab", "human", "ratings", "mushra")
 MATCHES = ("none", "prompt")
@@ -203,8 +203,10 @@ def _check_design(study: Study) -> None:
         raise ValueError(
             f"design={study.design} needs reference: the name of the system with the real music"
         )
-    if study.reference:
-        refuse_unknown("systems", [study.reference], study.systems)
+    if study.reference and study.reference not in study.systems:
+        raise ValueError(
+            f"reference={study.reference} is none of the systems: {', '.join(study.systems)}"
+        )
     _check_match(study)
     if len(study.questions) > 1 and study.design in ("abx", "human", "mushra"):
         raise ValueError(f"design={study.design} has one question; give one in questions")
@@ -241,4 +243,7 @@ def _check_texts(study: Study) -> None:
             texts[f"questions.{question.id}.high"] = question.high
     for place, text in texts.items():
         if missing := [language for language in study.languages if not text.get(language)]:
-            raise ValueError(f"listening.{place} lacks the language {', '.join(missing)}")
+            raise ValueError(
+                f"listening.{place} lacks the language {', '.join(missing)}: add the text, or set "
+                f"languages: [{', '.join(text) or 'en'}]"
+            )

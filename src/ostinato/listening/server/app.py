@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from ostinato.listening.server import admin, entrance, leaving, pages, trials
 from ostinato.listening.server.guard import HEADERS, Limits, Rate, client_hash, is_own_origin
-from ostinato.listening.server.visitor import COOKIE, TooLarge
+from ostinato.listening.server.visitor import COOKIE, TooLarge, language_of
 from ostinato.listening.store.store import Store
 
 CACHED_SOUNDS = 256
@@ -29,12 +29,13 @@ def build(store: Store, *, admin_secret: str, limits: Limits | None = None) -> F
     for module in (entrance, trials, leaving, admin):
         app.include_router(module.routes)
     requests = Rate(limits.requests_per_second, BURST_SECONDS * limits.requests_per_second)
+    addresses = Rate(limits.address_per_second, BURST_SECONDS * limits.address_per_second)
 
     @app.middleware("http")
     async def guard(
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        response = _refused(app, request, requests)
+        response = _refused(app, request, requests, addresses)
         if response is None:
             try:
                 response = await call_next(request)
@@ -49,14 +50,14 @@ def build(store: Store, *, admin_secret: str, limits: Limits | None = None) -> F
     return app
 
 
-def _refused(app: FastAPI, request: Request, requests: Rate) -> Response | None:
+def _refused(app: FastAPI, request: Request, requests: Rate, addresses: Rate) -> Response | None:
     """The answer to a request that goes no further: too many, too large, of another site."""
     study = app.state.store.plan.study
-    language = study.languages[0]
-    address = request.client.host if request.client else ""
-    client = request.cookies.get(COOKIE) or client_hash(address)
+    language = language_of(request, study)
+    address = client_hash(request.client.host if request.client else "")
+    session = request.cookies.get(COOKIE) or address  # new cookies do not get around the address
     length = request.headers.get("content-length", "0")
-    if not requests.allows(client):
+    if not addresses.allows(address) or not requests.allows(session):
         return HTMLResponse(pages.message("wait", language, study), 429)
     if not length.isdigit() or int(length) > app.state.limits.body_bytes:
         return _too_large()

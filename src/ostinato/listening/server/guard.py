@@ -5,7 +5,7 @@ import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -27,16 +27,20 @@ REMEMBERED = 20000  # clients whose rate is known
 
 @dataclass(frozen=True)
 class Limits:
-    """Requests a second of one client, in bursts of ten seconds; listeners a minute; body size."""
+    """Requests a second of one session and of one address, which may be a whole room's, in bursts
+    of ten seconds; new listeners and tries of the secret a minute of an address; body size.
+    """
 
     requests_per_second: float = 20.0
     new_per_minute: float = 30.0
     secrets_per_minute: float = 5.0
     body_bytes: int = 262144
+    address_per_second: float = 400.0
 
     def __post_init__(self) -> None:
-        if min(self.requests_per_second, self.new_per_minute, self.secrets_per_minute) <= 0:
-            raise ValueError("limits must be above 0")
+        for name, value in asdict(self).items():
+            if value <= 0:
+                raise ValueError(f"limits.{name}={value} must be above 0")
 
 
 class Rate:

@@ -1,7 +1,7 @@
 """Renders the pages; every text comes from the language files or the study."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def trial_page(study: Study, current: Current, language: str, csrf: str, *, simu
             }
         ),
         questions=questions(study, current, language),
-        letters=", ".join("R" if s["role"] == "ref" else s["label"] for s in sounds),
+        keys=keys([s["role"] for s in sounds], found, count),
         is_training=current.trial.kind == TRAINING,
         simulated=simulated,
         csrf=csrf,
@@ -80,6 +80,13 @@ def label(role: str, found: Mapping[str, str], count: int) -> str:
     if role == "ref":
         return found["sound_reference"]
     return str(int(role[1:]) + 1) if role.startswith("s") and count else role.upper()
+
+
+def keys(roles: Sequence[str], found: Mapping[str, str], count: int) -> str:
+    """Which keys play, switch and seek."""
+    letters = ["R" if role == "ref" else label(role, found, count) for role in roles]
+    name = "keys_switch" if len(letters) > 1 else "keys"
+    return found[name].format(letters=found["comma"].join(letters))
 
 
 def questions(study: Study, current: Current, language: str) -> list[dict[str, Any]]:

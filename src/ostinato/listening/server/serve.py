@@ -9,6 +9,7 @@ from typing import Any
 from ostinato.listening.server.app import build
 from ostinato.listening.server.guard import Limits
 from ostinato.listening.store.store import Store
+from ostinato.settings import checked
 
 SECRET = "OSTINATO_LISTENING_SECRET"  # noqa: S105 - the name of a variable
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -65,7 +66,7 @@ def serve(store: Store, config: Mapping[str, Any]) -> None:
     host, port = str(config["host"]), config["port"]
     check_address(host, port, public=config["public"])
     secret, is_new = admin_secret(config["secret"])
-    app = build(store, admin_secret=secret, limits=Limits(**config["limits"]))
+    app = build(store, admin_secret=secret, limits=checked(Limits, "limits", config["limits"]))
     listening = _bound(host, port)
     listening.listen(WAITING)  # before the address is printed: whoever is faster has to wait
     shown = f"[{host}]" if ":" in host else host

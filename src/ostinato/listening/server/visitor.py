@@ -79,12 +79,16 @@ def visitor(request: Request) -> Visitor:
     store: Store = request.app.state.store
     token = request.cookies.get(COOKIE, "")
     listener = store.listener(token) if token else None
-    offered = store.plan.study.languages
+    language = language_of(request, store.plan.study, listener)
+    return Visitor(request, store, token, listener, language)
+
+
+def language_of(request: Request, study: Study, listener: Listener | None = None) -> str:
+    """What the link asks for, else the listener's language, else what the browser accepts."""
     accepted = request.headers.get("accept-language", "").replace(" ", "").lower()
     wanted = [request.query_params.get("language", ""), listener.language if listener else ""]
     wanted += [part.split(";")[0].split("-")[0] for part in accepted.split(",")]
-    language = next((one for one in wanted if one in offered), offered[0])
-    return Visitor(request, store, token, listener, language)
+    return next((one for one in wanted if one in study.languages), study.languages[0])
 
 
 async def body_of(request: Request) -> bytes:

@@ -102,6 +102,7 @@ function pause() {
 
 function ended() {
   if (!playing) return;
+  count();
   offset = 0;
   playing = false;
   nodes = [];
@@ -156,7 +157,7 @@ function tick() {
 
 // adds what was played since the last call, by the clock of the sound card, to the sound that is heard
 function count() {
-  const now = context.currentTime, role = settings.sounds[current][1];
+  const now = Math.min(context.currentTime, started + duration() - offset), role = settings.sounds[current][1];
   if (now > counted) heard.set(role, (heard.get(role) || 0) + now - counted);
   counted = now;
 }

@@ -1,0 +1,46 @@
+"""Chromium for tests of pages, a server for it, and axe-core's word on what it shows."""
+
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def launched(play):
+    """Chromium, or a skipped test where none can be installed."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    try:
+        return play.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    except Exception as error:  # playwright's class is known only where it is installed
+        pytest.skip(f"no Chromium starts here; playwright install chromium ({str(error)[:80]})")
+
+
+@contextmanager
+def served(app):
+    """The address of an application on a free port of this computer."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join(10)
+
+
+def barriers(page):
+    """What axe-core finds against WCAG 2.2 AA in the dark and the light page, as text."""
+    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-playwright-python")
+    page.evaluate(axe.AXE_SCRIPT)
+    options, found = {"runOnly": WCAG, "resultTypes": ["violations"]}, []
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        result = axe.AxeResults(page.evaluate("options => axe.run(document, options)", options))
+        if result.violations_count:
+            found.append(f"{page.url} ({scheme}): {result.generate_report()}")
+    return "\n".join(found)
