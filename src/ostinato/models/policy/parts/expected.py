@@ -20,7 +20,13 @@ from ostinato.models.policy.parts.rows import STATISTICS, Chords, RowCounts
 from ostinato.models.spec import PAD, Voices
 
 FIFTH, OCTAVE = 7, 12
-CELLS = ("parallels", "turns", "held")  # statistics of single cells, beside those of rows
+DISSONANT = (1, 2, 6, 10, 11)  # modulo 12
+CELLS = (
+    "parallels",
+    "turns",
+    "held",
+    "dissonant_pairs",
+)  # statistics of single cells, beside those of rows
 EXPECTED = (*CELLS, *STATISTICS)
 
 
@@ -123,6 +129,7 @@ class Expectations:
         pitch_NTK, real_NT = self.pitches(tokens_NTW), (tokens_NTW != PAD).all(dim=-1)
         found = self.rows.expected(voices_NTKV, pitch_NTK, beat_NT, real_NT)
         cells = {"parallels": self.parallels, "turns": self.turns, "held": self.held}
+        cells["dissonant_pairs"] = self.dissonant_pairs
         for name, choices in cells.items():
             if name in self.names:
                 weight_NTKV = voices_NTKV * real_NT[..., None, None]
@@ -156,6 +163,22 @@ class Expectations:
         own = F.pad(pitch_NTK[:, :-1], (0, 0, 1, 0), value=-1)[..., None]
         sounds = (self.rows.pitch_V >= 0).expand(*own.shape[:-1], -1)
         return (sounds & (self.rows.pitch_V == own)).float(), sounds.float()
+
+    def dissonant_pairs(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
+        """By symbol, with how many voices chosen before it each would be dissonant, and with how
+        many it would sound, (N, T, K, V) each.
+        """
+        clash_NTKV = torch.zeros((*pitch_NTK.shape, self.symbols), device=pitch_NTK.device)
+        pairs_NTKV = torch.zeros_like(clash_NTKV)
+        pitch_V, order = self.rows.pitch_V, self.rows.order
+        is_dissonant = torch.isin(torch.arange(OCTAVE), torch.tensor(DISSONANT))
+        for place, mine in enumerate(order):
+            for other in order[:place]:
+                there = pitch_NTK[..., other, None]
+                pair = (there >= 0) & (pitch_V >= 0)
+                pairs_NTKV[..., mine, :] += pair
+                clash_NTKV[..., mine, :] += pair & is_dissonant[(pitch_V - there).abs() % OCTAVE]
+        return clash_NTKV, pairs_NTKV
 
     def turns(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
         """By symbol, whether it would turn the line of its voice back, and whether it would move it
