@@ -143,15 +143,17 @@ class Module(Training):
         assert isinstance(first, Rates)
         numbers = chosen(batch["clips"], len(clips)).tolist()
         tokens = padded([clips.tokens[n] for n in numbers]).to(self.device)
-        beats = self._beats[numbers, : tokens.shape[1]].to(self.device)
+        beats = self._beats[numbers, : tokens.shape[1]]
         found = self.expectations.of(self.model, self._base[0].to(self.device), tokens, beats)
         loss = self.beta * found.kl.sum()
         for place, name in enumerate(self.names):
             above, below = found.counts[name]
             if below > 0:
                 rate = above / below
-                self.rates[place] += (1 - KEPT) * (rate.detach() - self.rates[place])
-                loss = loss + len(numbers) * first.slope(name, float(self.rates[place])) * rate
+                seen = rate.detach().to(self.rates.device)
+                self.rates[place] += (1 - KEPT) * (seen - self.rates[place])
+                slope = first.slope(name, float(self.rates[place]))
+                loss = loss + len(numbers) * slope * rate.to(loss.device)
         return loss
 
     @property

@@ -75,7 +75,8 @@ class Decoded:
 
 
 class Expectations:
-    """Counts some of EXPECTED. model: of which family and shape; chords: tables of sonorities.
+    """Counts some of EXPECTED, on the CPU. model: of which family and shape; chords: tables of
+    sonorities.
 
     decoded: how what is counted is drawn.
     """
@@ -121,8 +122,8 @@ class Expectations:
         kl_N = (kl_NTW * (tokens_NTW != PAD)).sum(dim=(1, 2))
         voices = slice(self.voices.first, self.voices.end)
         before_NTK = F.pad(tokens_NTW[:, :-1, voices], (0, 0, 1, 0)).clamp(min=0)
-        drawn_NTKV = self.decoded.probabilities(log_NTWV[..., voices, :], before_NTK)
-        return Expected(self.counts(drawn_NTKV, tokens_NTW, beat_NT), kl_N)
+        drawn_NTKV = self.decoded.probabilities(log_NTWV[..., voices, :], before_NTK).cpu()
+        return Expected(self.counts(drawn_NTKV, tokens_NTW.cpu(), beat_NT.cpu()), kl_N)
 
     def counts(self, voices_NTKV: Tensor, tokens_NTW: Tensor, beat_NT: Tensor) -> dict[str, Tensor]:
         """What is expected above and below the line by statistic, of these probabilities."""
