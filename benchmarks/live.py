@@ -1,11 +1,12 @@
 """How long the OSC server takes to the first bar and to all, and how late streamed notes are.
 
 python -m benchmarks.live --model models/lstm models/gpt models/gpt-events models/band
-writes results/live.json
+writes results/live.json; rows of models that are not asked for are kept
 """
 
 import argparse
 import asyncio
+import json
 import socket
 import time
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ class Nowhere:
         """Nothing to close."""
 
 
-async def requests(folder: Path, count: int, bars: int) -> dict[str, list[float]]:
+async def requests(folder: Path, count: int, bars: int, precision: str) -> dict[str, list[float]]:
     """Seconds to the first bar and to the whole piece of every request, and lateness of notes."""
     from ostinato.live.composer import Composer
     from ostinato.live.delivery import Delivery
@@ -42,7 +43,8 @@ async def requests(folder: Path, count: int, bars: int) -> dict[str, list[float]
     from ostinato.live.ratings import Ratings
     from ostinato.live.server import Server, Settings
 
-    composer, player = Composer(folder), Player(Nowhere(), QPM)
+    composer = Composer(folder, precision=precision)
+    player = Player(Nowhere(), QPM)
     server = Server(composer, Settings(port=0), Delivery(None, player), Ratings("sqlite://"))
     port = await server.start()
     first, whole, late = [], [], []
@@ -52,7 +54,7 @@ async def requests(folder: Path, count: int, bars: int) -> dict[str, list[float]
         client.setblocking(False)
         for number in range(count + WARM):
             player.late.clear()
-            to = ("to", "port" if number % (2 * WHOLE) == 0 else "reply")  # notes sound meanwhile
+            to = ("to", "reply" if number % WHOLE else "port")  # whole pieces sound meanwhile
             message = datagram("/ostinato/generate", ("bars", bars, "seed", number, *to))
             begun, heard = time.perf_counter(), 0.0
             client.sendto(message, ("127.0.0.1", port))
@@ -94,8 +96,15 @@ def idle(seconds: float) -> list[float]:
 
 def summary(seconds: Sequence[float]) -> dict[str, float]:
     """Milliseconds."""
+    if not seconds:
+        return {"n": 0}
     median, p95, p99 = (float(v) * 1000 for v in np.percentile(seconds, [50, 95, 99]))
     return {"median": median, "p95": p95, "p99": p99, "n": len(seconds)}
+
+
+def replace(rows: list[dict[str, Any]], model: str, new: list[dict[str, Any]]) -> None:
+    """Rows of a model by others, in place."""
+    rows[:] = [row for row in rows if row["model"] != model] + new
 
 
 def main() -> None:
@@ -109,25 +118,32 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=["pretrained/bach"])
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--bars", type=int, default=8)
+    parser.add_argument("--precision", nargs="+", default=["full"])
     parser.add_argument("--note", default="", help="written beside the results")
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
-    setting = {"requests": arguments.requests, "bars": arguments.bars, "threads": THREADS}
+    setting = {"machine": machine(), "bars": arguments.bars, "threads": THREADS}
     setting |= {"note": arguments.note}
-    rows: list[dict[str, Any]] = [{"model": "", "part": "notes late, idle", **summary(idle(10))}]
-    music = arguments.bars * 4 * 60 / QPM
+    path = RESULTS / "live.json"
+    rows: list[dict[str, Any]] = []
+    if path.exists():
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    replace(rows, "", [{"model": "", "part": "notes late, idle", **summary(idle(10))}])
     for folder in arguments.model:
-        times = asyncio.run(requests(Path(folder), arguments.requests, arguments.bars))
-        for part, seconds in times.items():
-            rows.append({"model": Path(folder).name, "part": part, **summary(seconds)})
-        slow = rows[-2]["p95"] / 1000
-        rows[-2]["times real time"] = {
-            "median": 1000 * music / rows[-2]["median"],
-            "p95": music / slow,
-        }
-        write_json(RESULTS / "live.json", {"machine": machine(), **setting, "rows": rows})
+        for precision in arguments.precision:
+            name = Path(folder).name + ("" if precision == "full" else f", {precision}")
+            count, bars = arguments.requests, arguments.bars
+            times = asyncio.run(requests(Path(folder), count, bars, precision))
+            new = [{"model": name, "part": part, **summary(s)} for part, s in times.items()]
+            music = 1000 * bars * 4 * 60 / QPM
+            real = {key: music / new[1][key] for key in ("median", "p95")}
+            new[1]["times real time"] = real
+            replace(rows, name, new)
+            write_json(path, {**setting, "rows": rows})
     for row in rows:
-        figures = "  ".join(f"{name} {row[name]:8.2f}" for name in ("median", "p95", "p99"))
+        figures = "  ".join(
+            f"{name} {row.get(name, np.nan):8.2f}" for name in ("median", "p95", "p99")
+        )
         real = row.get("times real time")
         more = f"  {real['median']:.0f} x real time" if real else ""
         print(f"{row['model']:<20} {row['part']:<26} n {row['n']:5d}  ms: {figures}{more}")

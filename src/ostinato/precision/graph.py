@@ -17,7 +17,7 @@ from torch import Tensor
 
 BITS, BLOCK, MIDDLE = 8, 32, 128  # MIDDLE: the integer that means 0
 INT8_INPUTS = 4  # accuracy_level of MatMulNBits
-OF_RUNTIME = ("MatMulNBits", "QuickGelu", "FusedMatMul")  # operations that ONNX itself lacks
+OF_RUNTIME = ("MatMulNBits", "QuickGelu")  # operations that ONNX itself lacks
 DOMAIN = "com.microsoft"
 OPSET, OWN_OPSET, FORMAT = 18, 1, 9
 

@@ -1,6 +1,6 @@
 """Steps of a gpt with int8 weights: all blocks of one position are one call of ONNX Runtime."""
 
-# B batch, D width, N heads, E width of a head, S slots of the ring
+# B batch, D width, L layers, N heads, E width of a head, S slots of the ring
 
 from typing import Any
 
@@ -20,8 +20,9 @@ NORMS = {"rms": "SimplifiedLayerNormalization", "layer": "LayerNormalization"}
 class Steps:
     """`trunk_step` of a gpt.
 
-    The cache is the model's own, but every key lies in it with its even and odd numbers apart: that
-    leaves products of queries and keys as they are.
+    The cache is the model's own, but keys lie in it as (B, N, E, S), which a single query is
+    multiplied with fastest, and with their even and odd numbers apart, which leaves products as
+    they are.
     """
 
     def __init__(self, model: Model) -> None:
@@ -32,23 +33,40 @@ class Steps:
     def __call__(self, x_BD: Tensor, rows_BW: Tensor, cache: Cache) -> Tensor:
         """One more position."""
         model, ring = self._model, cache.ring
-        if not ring.position:
-            few = ring.kept[:, :, :, :, :FIRST_SLOTS]
-            ring.kept = torch.zeros_like(few, memory_format=torch.contiguous_format)
-        ring.grow()
+        _make_room(ring)
         rotation = model._rotation(cache)
         if model.clock and cache.time:
             rotation = model._by_head(rotation, model.clock.step(rows_BW[:, 0], cache.time))
-        kept, place = ring.kept.numpy(), ring.position % ring.slots
+        place, (keys_L, values_L) = ring.position % ring.slots, _parts(ring.kept)
         feed: dict[str, Array] = {"x": x_BD.numpy(), "hidden": hidden(ring)}
         feed["cos"], feed["sin"] = _turns(rotation)
         for layer, (keys, values) in enumerate(self._pasts):
-            feed[keys], feed[values] = kept[layer]
+            feed[keys], feed[values] = keys_L[layer], values_L[layer]
         out_BD, new = self._session.run(None, feed)
-        layers = new.reshape(len(out_BD), len(kept), 2, *kept.shape[3:4], -1)
-        kept[:, :, :, :, place] = layers.transpose(1, 2, 0, 3, 4)
+        layers, _, _, heads, _, width = ring.kept.shape
+        new_2L = new.reshape(-1, layers, 2, heads, width).transpose(2, 1, 0, 3, 4)
+        keys_L[..., place], values_L[..., place, :] = new_2L
         ring.close()
         return torch.from_numpy(out_BD)
+
+
+def _make_room(ring: Ring) -> None:
+    """For one more position: few slots at first, then twice as many up to the context."""
+    if not ring.position:
+        few = ring.kept[:, :, :, :, :FIRST_SLOTS]
+        ring.kept = torch.zeros_like(few, memory_format=torch.contiguous_format)
+    elif ring.position == ring.slots < ring.context:
+        layers, two, batch, heads, slots, width = ring.kept.shape
+        size = (layers, two, batch, heads, min(2 * slots, ring.context), width)
+        before, ring.kept = ring.kept, ring.kept.new_zeros(size)
+        for new, old in zip(_parts(ring.kept), _parts(before), strict=True):
+            new[tuple(map(slice, old.shape))] = old
+
+
+def _parts(kept: Tensor) -> tuple[Array, Array]:
+    """Views of the keys, (L, B, N, E, S), and of the values, (L, B, N, S, E)."""
+    keys, values = kept.numpy().swapaxes(0, 1)
+    return keys.reshape(*keys.shape[:3], keys.shape[4], keys.shape[3]), values
 
 
 def hidden(ring: Ring) -> Array:
@@ -77,8 +95,10 @@ def _session(model: Model) -> Any:
     new = []
     for layer, weights in enumerate(model.weights()):
         block: Any = model.blocks[layer]
-        size = ("B", heads, "S", width)
-        past = [graph.input(f"{name}{layer}", size) for name in ("keys", "values")]
+        past = [
+            graph.input(f"keys{layer}", ("B", heads, width, "S")),
+            graph.input(f"values{layer}", ("B", heads, "S", width)),
+        ]
         normed = _norm(graph, config.norm, x, block.norm_attention)
         qkv = graph.product(normed, _apart(weights.qkv, heads))
         attended, added = _attend(graph, qkv, turn, [hidden_S, *past], heads)
@@ -123,7 +143,7 @@ def _attend(
     turned = graph.op("Concat", turned_even, turned_odd, axis=2)
     q, k = graph.split(graph.reshape(turned, 0, 2 * heads, 1, -1), 1, heads, heads)
     v = graph.reshape(v, 0, heads, 1, -1)
-    before = graph.op("Add", graph.op("FusedMatMul", q, keys, transB=1), hidden_S)
+    before = graph.op("Add", graph.op("MatMul", q, keys), hidden_S)
     newest = graph.op("ReduceSum", graph.op("Mul", q, k), graph.sizes(-1))
     shares = graph.op("Softmax", graph.op("Concat", newest, before, axis=-1), axis=-1)
     end = graph.sizes(np.iinfo(np.int64).max)
