@@ -45,8 +45,7 @@ def test_a_clip_of_live_holds_what_generate_writes(composer, model_folder, tmp_p
     assert alike(sounding(clip), wanted)
     assert clip.length == beats_of(sample.piece)
     assert (clip.name, clip.end_marker) == ("eight", clip.length)
-    assert clip.fired
-    assert network or clip.fired == 1
+    assert clip.fired == 1 or network
     assert all(other is None for place, other in slots.items() if place != (1, 2))
 
 

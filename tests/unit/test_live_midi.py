@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from live_lab import Studio, run
-from mido import Message
+from mido import Backend, Message
 
 from ostinato.config import load_config
 from ostinato.live import run as live
@@ -214,6 +214,26 @@ def test_nothing_is_answered_to_silence(composer):
     with pytest.raises(TimeoutError, match="no key was pressed"):
         duet.answer(timeout=0.05)
     player.close()
+
+
+def test_a_virtual_port_carries_notes_where_the_system_has_one():
+    try:
+        out = open_port("virtual:ostinato-test")
+    except ValueError as error:
+        pytest.skip(str(error)[:80])
+    heard = []
+    names = Backend("mido.backends.rtmidi").get_input_names()
+    there = open_port(next(n for n in names if "ostinato-test" in n), heard=heard.append)
+    player = Player(out, qpm=1200)
+    player.feed(1, [ClipNote(0, 60, 1), ClipNote(1, 64, 1)])
+    assert player.wait(5)
+    player.close()
+    for _ in range(200):
+        if sum(message.type == "note_off" for message in heard) >= 2:
+            break
+        time.sleep(0.01)
+    there.close()
+    assert [m.note for m in heard if m.type == "note_on"] == [60, 64]
 
 
 def test_a_port_that_is_not_there_is_named():

@@ -181,12 +181,20 @@ class Ableton:
         await self._set(slot, name=name)
 
     async def fire(self, slot: Slot) -> None:
-        """Start a clip, or let it wait for the bar at which Live starts clips."""
+        """Start a clip, or let it wait for the bar at which Live starts clips.
+
+        It is said once more only where Live says that the first time was lost: a clip may be one
+        that a second start stops.
+        """
         states = [f"/live/clip_slot/get/{name}" for name in ("is_triggered", "is_playing")]
-        for _ in range(self._tries):
+        for _ in range(2):
             self.send("/live/clip/fire", slot.track, slot.slot)
-            asked = (self.ask(state, slot.track, slot.slot) for state in states)
-            if any(answer[2] for answer in await asyncio.gather(*asked)):
+            await asyncio.sleep(self._timeout / 4)  # more than a tick
+            try:
+                asked = (self.ask(state, slot.track, slot.slot) for state in states)
+                if any(answer[2] for answer in await asyncio.gather(*asked)):
+                    return
+            except NoLive:
                 return
 
     async def ask(
