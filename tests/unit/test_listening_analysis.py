@@ -210,6 +210,20 @@ def test_whoever_never_lost_has_no_finite_strength():
         preference.strengths_of(choices, ["a", "b", "c"])
 
 
+def test_ties_make_no_strength_finite():
+    """The loser of all but ties: Davidson's likelihood grows with the distance and the ties."""
+    level = [("a", "b", "tie")] * 3
+    for choices in (level, [*level, ("a", "b", "a")]):
+        with pytest.raises(preference.NoEstimate, match="all wins fit one order"):
+            preference.strengths_of(choices, ["a", "b"])
+    assert preference.strengths_of([*level, ("a", "b", "a"), ("a", "b", "b")], ["a", "b"]).nu > 0
+    chain = [("a", "b", "a"), ("b", "c", "b")]
+    with pytest.raises(preference.NoEstimate, match="a, b never lost"):
+        preference.strengths_of([*chain, *level], ["a", "b", "c"])
+    found = preference.strengths_of([*chain, ("a", "c", "tie")], ["a", "b", "c"])
+    assert max(map(abs, found.log_strengths.values())) < 5  # c beside a contradicts the order
+
+
 @pytest.mark.long
 def test_listeners_are_resampled_not_answers():
     """Two camps that agree within: answers would be certain, listeners are not."""

@@ -168,6 +168,15 @@ def test_simulated_and_real_answers_are_not_mixed(store):
         store.register(simulated=True)
 
 
+def test_commits_of_sqlite_reach_the_disk(tmp_path):
+    with database.connect(f"sqlite:///{tmp_path / 'x.db'}").connect() as connection:
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("synchronous", "journal_mode")
+        ]
+    assert found == [2, "wal"]  # 2: FULL
+
+
 def test_the_token_is_not_in_the_store(store, tmp_path):
     token = store.begin("en")
     store.engine.dispose()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 Array = npt.NDArray[np.float64]
 STEPS = 60
@@ -69,7 +70,7 @@ def fit(
 
 
 def _share(logit: float) -> float:
-    return float(1 / (1 + np.exp(-logit)))
+    return float(expit(logit))
 
 
 def _fitted(
@@ -128,14 +129,14 @@ def _laplace(y: Array, fixed: Array, random: Array) -> float:
     effects = np.zeros(random.shape[1])
     for _ in range(STEPS):
         eta = fixed + random @ effects
-        mean = 1 / (1 + np.exp(-eta))
+        mean = expit(eta)
         hessian = (random.T * (mean * (1 - mean))) @ random + np.eye(random.shape[1])
         step = np.linalg.solve(hessian, random.T @ (y - mean) - effects)
         effects = effects + step
         if np.abs(step).max() < TOLERANCE:
             break
     eta = fixed + random @ effects
-    mean = 1 / (1 + np.exp(-eta))
+    mean = expit(eta)
     hessian = (random.T * (mean * (1 - mean))) @ random + np.eye(random.shape[1])
     likelihood = float(np.sum(y * eta - np.logaddexp(0, eta)))
     _, log_determinant = np.linalg.slogdet(hessian)

@@ -152,6 +152,21 @@ def _fit(counts: Array, systems: Sequence[str]) -> Strengths:
     return Strengths(dict(zip(systems, found.tolist(), strict=True)), nu)
 
 
+def _has_ladder(wins: Array, ties: Array) -> bool:
+    """Whether steps exist with each winner a step or more above the loser, and ties within a step.
+
+    The likelihood then grows without end as the steps and the weight of ties grow together.
+    """
+    from scipy.sparse.csgraph import NegativeCycleError, bellman_ford
+
+    steps = np.where(wins > 0, -1.0, np.where(ties > 0, 1.0, 0.0))
+    try:
+        bellman_ford(steps)
+    except NegativeCycleError:
+        return False
+    return True
+
+
 def _check_connected(counts: Array, systems: Sequence[str]) -> None:
     """Ford's condition: however systems are divided, each part won or tied against the other."""
     from scipy.sparse.csgraph import connected_components
@@ -159,6 +174,12 @@ def _check_connected(counts: Array, systems: Sequence[str]) -> None:
     ties = counts[1] + counts[1].T
     beats = counts[0] + ties
     number, labels = connected_components(beats > 0, connection="strong")
+    if number == 1 and ties.any() and _has_ladder(counts[0], ties):
+        never = [name for n, name in enumerate(systems) if not counts[0][:, n].any()]
+        raise NoEstimate(
+            f"no finite strengths: all wins fit one order of the systems, and ties join its "
+            f"neighbours ({', '.join(never)} never lost); more answers are needed"
+        )
     if number > 1:
         losses = [
             name
