@@ -14,6 +14,10 @@ OPEN = ("conditions", "options", "taste")  # sections that take any key; what a 
 SWEEP = ("-m", "--multirun")
 QUOTES = ("'", '"')
 CHECKED = ("model", "optimizer", "training")  # sections that dataclasses check, with defaults
+ELSEWHERE = {  # sizes of a family whose code is a family of its own
+    "absorbing/events": "absorbing_events/small",
+    "ddpm/latent": "latent_ddpm/small",
+}
 LEAST = {"seed": 0, "model.width": 1, "model.voice_hidden": 0, "model.periods": 1}
 LEAST |= {"model.layers": 1, "model.heads": 1, "port": 1, "best_of": 1, "vary": 0}
 LEAST |= dict.fromkeys(
@@ -39,9 +43,12 @@ KINDS: Mapping[str, Any] = {
 
 def prepared(arguments: Sequence[str]) -> list[str]:
     """Arguments as Hydra wants them: the flag of a sweep first (argparse takes no settings after it
-    where others stand before it), file names and texts quoted, keys of open sections added.
+    where others stand before it), file names and texts quoted, keys of open sections added, sizes
+    of ELSEWHERE by the names of their files.
     """
-    settings = [_added(_quoted(argument)) for argument in arguments if argument not in SWEEP]
+    settings = [
+        _added(_quoted(_at_home(argument))) for argument in arguments if argument not in SWEEP
+    ]
     return [argument for argument in arguments if argument in SWEEP] + settings
 
 
@@ -51,6 +58,13 @@ def check_form(arguments: Sequence[str]) -> None:
         is_setting = "=" in word or word[:1] in ("-", "~")
         if not is_setting and (before[:1] != "-" or before in SWEEP):
             raise ValueError(f"{word!r} is no setting: settings are given as name=value")
+
+
+def _at_home(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    if key != "model":
+        return argument
+    return "model=" + ",".join(ELSEWHERE.get(size, size) for size in value.split(","))
 
 
 def _quoted(argument: str) -> str:

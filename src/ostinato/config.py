@@ -40,7 +40,7 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
             try:
                 if set(ASKED) & set(sys.argv[1:]):
                     about = main.__globals__["__doc__"]
-                    print(usage(config_name, conf, about, sys.argv[1:]), flush=True)  # noqa: T201
+                    print(usage(config_name, conf, about, prepared(sys.argv[1:])), flush=True)  # noqa: T201
                     return
                 _run(main, config_name, conf)
                 sys.stdout.flush()  # at its own end Python would report a closed pipe

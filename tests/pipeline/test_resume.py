@@ -32,17 +32,23 @@ TINY = (
 )
 
 BARS = {"kind": "grid", "bars": True, "end": True, "meters": ["4/4"]}
+REMI = {"kind": "events", "max_quarters": 4}
 MEL = {"kind": "mel", "bands": 24, "seconds": 2.0, "iterations": 1}
 ROLES = {"kind": "roles", "roles": list(VOICES), "order": list(VOICES), "meters": ["4/4"]}
 ROLES |= {"registers": {voice: [36, 96] for voice in VOICES}, "several": "merge"}
 UNET = {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.1}
 VAE = {"latent": 4, "width": 16, "encoder_hidden": 8, "voice_hidden": 16}
 SMALL = {"width": 16, "layers": 1, "heads": 2, "dropout": 0.1}
-WHOLE_WAY = ("audio_ddpm", "latent_ddpm")  # of the others, samples are tested elsewhere
+WHOLE_WAY = (
+    "absorbing_events",
+    "audio_ddpm",
+    "latent_ddpm",
+)  # of the others, samples are tested elsewhere
 QUICK = {"steps": 2, "gibbs": 0, "restarts": 0, "candidates": 1, "seconds": 1.0}
 OTHERS = {  # a micro size of a family of each paradigm, and what it learns on
     "gpt": (BARS, SMALL | {"voice_hidden": 8, "context": 24}),
     "absorbing": (BARS, SMALL | {"voice_hidden": 16}),
+    "absorbing_events": (REMI, SMALL | {"voice_hidden": 16, "context": 24}),
     "ddpm": (BARS, UNET),
     "audio_ddpm": (MEL, UNET | {"patch": 2}),
     "vae": (BARS, VAE),

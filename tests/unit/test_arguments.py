@@ -1,10 +1,13 @@
 """Arguments of the command line: file names, open sections, unknown names and kinds of values."""
 
+from pathlib import Path
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ostinato.arguments import check, check_form, check_sweep, prepared
+from ostinato.arguments import ELSEWHERE, check, check_form, check_sweep, prepared
 
+CONF = Path(__file__).resolve().parents[2] / "conf"
 BASE = {
     "bars": 16,
     "seed": 1,
@@ -144,3 +147,12 @@ def test_one_folder_for_all_jobs_of_a_sweep_is_refused():
     with pytest.raises(ValueError, match="out=X is one folder for all jobs"):
         check_sweep(parsed("seed=1,2", "out=X"))
     check_sweep(parsed("seed=1,2", "out='x-${hydra:job.num}'"))
+
+
+@pytest.mark.parametrize(("size", "home"), ELSEWHERE.items())
+def test_sizes_that_are_families_of_their_own_have_both_names(size, home):
+    assert (CONF / "model" / f"{home}.yaml").is_file()
+    assert not (CONF / "model" / f"{size}.yaml").exists()
+    assert prepared([f"model={size}", "seed=1"]) == [f"model={home}", "seed=1"]
+    both = prepared(["-m", f"model=gpt/small,{size}"])
+    assert both == ["-m", f"model=gpt/small,{home}"]

@@ -85,7 +85,7 @@ def test_a_variation_says_which_voices_are_silent(chorale):
 def test_a_model_that_cannot_fill_says_who_can():
     able = replace(FILLS, tasks=("continue",))
     (line,) = said(lines(Track("Melody")), Events(), able)
-    assert "This model cannot compose them; families that can, on a grid: " in line
+    assert "This model cannot compose them; families that fill, on some encodings: " in line
     assert "lstm" in line
 
 

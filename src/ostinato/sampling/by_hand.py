@@ -276,7 +276,9 @@ def _silent(request: Request, able: Capabilities, representation: Representation
     remedy = f"To compose them: {composing}{instead}"
     if Fill.name not in able.tasks:
         families = ", ".join(families_that(Fill.name)) or "none yet"
-        remedy = f"This model cannot compose them; families that can, on a grid: {families}"
+        remedy = (
+            f"This model cannot compose them; families that fill, on some encodings: {families}"
+        )
     return [f"voices without a note {place}: {', '.join(silent)}. {then}. {remedy}"]
 
 

@@ -109,8 +109,8 @@ def task_of(name: str, asked: Asked, able: Capabilities) -> Task:
         if Fill.name not in able.tasks or len(able.roles) < 2:
             why = able.missing.get(Fill.name, "it has no voices to fill")
             raise ValueError(
-                f"this model cannot do task {HARMONIZE!r}: {why}; families that can, on a grid: "
-                f"{', '.join(families_that(Fill.name)) or 'none yet'}"
+                f"this model cannot do task {HARMONIZE!r}: {why}; families that fill, on some "
+                f"encodings: {', '.join(families_that(Fill.name)) or 'none yet'}"
             )
         return Fill(asked.prompt, Region(roles=tuple(able.roles[1:])))
     assert asked.end is not None

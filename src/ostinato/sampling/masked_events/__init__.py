@@ -1,0 +1,1 @@
+"""Sampling of masked diffusion over events: an outline first, then its values in any order."""
