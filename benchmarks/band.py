@@ -89,9 +89,18 @@ def race(rounds: int) -> Race:
 
 
 def requests(
-    able: Any, meters: list[str], count: int, longest: int, seed: int, guidance: float = 1.0
+    able: Any,
+    meters: list[str],
+    count: int,
+    longest: int,
+    seed: int,
+    guidance: float = 1.0,
+    only: str | None = None,
 ) -> list[Any]:
-    """Requests with random roles, meter, number of bars and conditions."""
+    """Requests with random roles, meter, number of bars and conditions.
+
+    only: one condition that is asked for; all else is open, and all pieces have `longest` bars.
+    """
     from ostinato.sampling.request import Request
 
     rng, found = np.random.default_rng(seed), []
@@ -110,6 +119,9 @@ def requests(
             options["guidance"] = guidance
         given = {name: values[number] for name, values in asked.items()}
         given = {name: value for name, value in given.items() if of_roles(name, roles, chosen)}
+        if only:
+            given, bars = {only: asked[only][number]}, longest
+            options = {name: options[name] for name in options if name not in ("roles", "meter")}
         about = {"conditions": given, "options": options, "seed": seed + number}
         found.append(Request(bars=bars, min_bars=bars, **about))
     return found
@@ -154,7 +166,7 @@ def check(sample: Any, request: Any, representation: Any) -> Counter[str]:
     tokens, piece, found = sample.made.tokens, sample.piece, Counter()
     playing = sorted(role for role in representation.playing(tokens) if role != CHORDS)
     found["other bars"] += len(representation.bar_starts(tokens)) != request.bars
-    found["other roles"] += playing != list(request.options["roles"])
+    found["other roles"] += playing != list(request.options.get("roles", playing))
     for role in playing:
         found["parts"] += 1
         found["empty"] += not len(piece.voice(role))
@@ -222,7 +234,7 @@ def worked(generator: Any, arguments: argparse.Namespace) -> list[dict[str, Any]
 
     form, able = generator.representation, generator.capabilities()
     plan = able, list(form.meters), arguments.pieces, arguments.longest, arguments.seed
-    asked = requests(*plan, arguments.guidance)
+    asked = requests(*plan, arguments.guidance, arguments.only)
     place, of = map(int, arguments.share.split("/"))
     minutes = np.inf if arguments.minutes is None else arguments.minutes
     until = time.process_time() + 60 * minutes
@@ -254,6 +266,7 @@ def parsed() -> argparse.Namespace:
         "--minutes", type=float, help="of the processor, after which no chunk begins"
     )
     parser.add_argument("--guidance", type=float, default=1.0, help="1: the model itself")
+    parser.add_argument("--only", help="the one condition to ask for, in pieces of --longest bars")
     parser.add_argument("--timed", type=int, default=20, help="pieces of 8 bars that are timed")
     parser.add_argument("--threads", type=int, default=1, help="one symbol at a time: more wait")
     parser.add_argument("--seed", type=int, default=1)

@@ -33,6 +33,12 @@ def main(config: dict[str, Any]) -> None:
     page = Path("renders/corpora") / name / "index.html"
     write_text(page, build_corpus_page(data))
     print(f"{name}: {data.pieces} pieces, {data.notes} notes, {data.seconds / 3600:.1f} hours")
+    for ranking in data.labels:
+        if ranking.title in ("Style", "Genre", "Roles"):
+            counts = ", ".join(f"{value} ({count:g})" for value, count in ranking.rows)
+            print(f"{ranking.title.lower()}: {counts}")
+    for line in data.few:
+        print(f"warning: {line}")
     print(f"open {page}")
 
 

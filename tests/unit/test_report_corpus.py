@@ -285,3 +285,15 @@ def test_general_midi_is_complete():
         "High Bongo",
         "Open Triangle",
     )
+
+
+def test_pieces_are_counted_by_role_and_style_and_few_pieces_of_a_style_are_named():
+    data = look(PIECES)
+    roles = dict(named(data.labels, "Roles").rows)
+    together = dict(named(data.labels, "Styles and roles").rows)
+    assert max(roles.values()) == len(PIECES)
+    for role, count in roles.items():
+        assert sum(n for key, n in together.items() if key.endswith(f", {role}")) == count
+    styles = dict(named(data.labels, "Style").rows)
+    assert len(data.few) == len([n for n in styles.values() if n < 20])
+    assert f"has {styles['style 0']} piece" in data.few[0]

@@ -52,7 +52,7 @@ def collect(
     for entry in entries:
         piece, seconds = entry.piece, duration_seconds(entry.piece)
         music.add(piece, seconds)
-        labels.add(piece.labels)
+        labels.add(piece)
         share = shares.setdefault(entry.split, [0, 0, 0])
         for i, amount in enumerate((1, len(piece.notes), seconds)):
             share[i] += amount
@@ -72,6 +72,7 @@ def collect(
         music=music.histograms(),
         instruments=music.instruments(),
         labels=labels.rankings(),
+        few=labels.few(),
         excerpts=tuple(excerpts[name] for name in chosen if name in excerpts),
         rejected=reasons(rejected),
         warnings=ranking("Warnings", "pieces", warnings, top=WARNINGS_SHOWN),

@@ -132,7 +132,10 @@ class Clusters:
 
 @dataclass(frozen=True)
 class CorpusData:
-    """Data of the page of one corpus; `summary`: its summary.json."""
+    """Data of the page of one corpus.
+
+    summary: its summary.json. few: a line for each style that too few pieces have.
+    """
 
     dataset: str
     summary: Mapping[str, Any]
@@ -146,6 +149,7 @@ class CorpusData:
     warned: int
     copies: Clusters
     groups: Clusters
+    few: tuple[str, ...] = ()
     options: DescribeOptions = field(default_factory=DescribeOptions)
 
     @property

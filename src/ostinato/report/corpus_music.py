@@ -24,6 +24,10 @@ FINE = 10
 SECONDS = [(float(s), f"{s} s") for s in (1, 2, 4, 8, 15, 30)]
 MINUTES = [(60.0 * m, f"{m} min") for m in (1, 2, 4, 8, 15, 30, 60, 120, 240)]
 NOTHING = "none stated"
+STYLES = ("style", "genre")  # labels that are styles; the first that a corpus has counts
+NO_ROLE = "no role"
+MOST_ROLES = 60
+FEW_PIECES = 20  # of a style
 
 
 class MusicCounts:
@@ -133,17 +137,34 @@ class MusicCounts:
 
 
 class LabelCounts:
-    """Counts of the values of every label."""
+    """Counts of the values of every label, of the roles that play, and of both together."""
 
     def __init__(self) -> None:
         self.values: dict[str, Counter[str]] = {}
+        self.roles, self.of_styles = Counter[str](), Counter[str]()
         self.pieces = 0
 
-    def add(self, labels: Mapping[str, str]) -> None:
-        """Count the labels of one piece."""
+    def add(self, piece: Piece) -> None:
+        """Count the labels and roles of one piece."""
         self.pieces += 1
+        labels: Mapping[str, str] = piece.labels
         for name, value in labels.items():
             self.values.setdefault(name, Counter())[value] += 1
+        tracks = np.unique(piece.notes["track"]).tolist()
+        roles = {piece.tracks[number].role or NO_ROLE for number in tracks}
+        self.roles.update(roles)
+        styles = [labels[name] for name in STYLES if name in labels][:1]
+        self.of_styles.update(f"{style}, {role}" for style in styles for role in roles)
+
+    def few(self) -> tuple[str, ...]:
+        """A line for each style that few pieces have."""
+        found = next((self.values[name] for name in STYLES if name in self.values), Counter[str]())
+        return tuple(
+            f"style {style} has {count} piece{'s' * (count > 1)}, fewer than {FEW_PIECES}: expect "
+            "little of it"
+            for style, count in sorted(found.items())
+            if count < FEW_PIECES
+        )
 
     def rankings(self) -> tuple[Ranking, ...]:
         """One ranking per label, by name."""
@@ -153,4 +174,8 @@ class LabelCounts:
             text = f"{len(values)} different {'value' if len(values) == 1 else 'values'}"
             text += f"; {bare} pieces have none." if bare else "."
             found.append(ranking(name.replace("_", " ").capitalize(), "pieces", values, text))
+        text = "A piece counts once for each role that has notes in it."
+        for title, counts in (("Roles", self.roles), ("Styles and roles", self.of_styles)):
+            if counts:
+                found.append(ranking(title, "pieces", counts, text, MOST_ROLES))
         return tuple(found)
