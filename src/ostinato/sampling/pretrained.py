@@ -27,7 +27,7 @@ CARD = """# {system}: pretrained on {dataset}
 |---|---|
 | family, size | {family}, {size}: {parameters:,} parameters |
 | trained on | encoding {encoding} of dataset {dataset}, split train, seed {seed}, {steps:,} steps |
-| likelihood on valid, test | {valid:.4f}, {test:.4f} {unit} ({full:.4f} on test before rounding) |
+| likelihood on valid, test | {valid:.4f}, {test:.4f} nats per token ({full:.4f} on test before rounding) |
 | weights | half precision, SHA-256 `{digest}` |
 | rounded from | SHA-256 `{before}` |
 | training tokens | SHA-256 `{tokens}` |
@@ -77,7 +77,7 @@ def keep(trained: Path, out: Path, most_bytes: int = MOST_BYTES) -> dict[str, An
 
 
 def write_card(folder: Path, card: Mapping[str, Any], nats: Mapping[str, float]) -> None:
-    """Write README.md; nats: on `valid` and `test`, and on test with `full` precision."""
+    """Write README.md; nats: a token, on `valid` and `test`, and on test with `full` precision."""
     is_default = folder.as_posix().endswith(PRETRAINED)
     text = CARD.format(
         **{key: card[key] for key in ("system", "dataset", "family", "size", "parameters")},
@@ -86,7 +86,6 @@ def write_card(folder: Path, card: Mapping[str, Any], nats: Mapping[str, float])
         **nats,
         default="" if is_default else f" with `weights={folder.as_posix()}`",
         steps=card["training"]["steps"],
-        unit=card["loss_unit"],
         digest=card["weights_sha256"],
         before=card["rounded_from"],
         tokens=card["tokens_digest"],
