@@ -27,7 +27,7 @@ CARD = """# {system}: pretrained on {dataset}
 |---|---|
 | family, size | {family}, {size}: {parameters:,} parameters |
 | trained on | encoding {encoding} of dataset {dataset}, split train, seed {seed}, {steps:,} steps |
-| likelihood on valid, test | {valid:.4f}, {test:.4f} nats per token ({full:.4f} on test before rounding) |
+| likelihood on valid, test | {valid:.4f}, {test:.4f} {unit} ({full:.4f} on test before rounding) |
 | weights | half precision, SHA-256 `{digest}` |
 | rounded from | SHA-256 `{before}` |
 | training tokens | SHA-256 `{tokens}` |
@@ -85,6 +85,7 @@ def write_card(folder: Path, card: Mapping[str, Any], nats: Mapping[str, float])
         **{key: card["origin"][key] for key in ("url", "licence", "citation")},
         **nats,
         default="" if is_default else f" with `weights={folder.as_posix()}`",
+        unit="nats per token",
         steps=card["training"]["steps"],
         digest=card["weights_sha256"],
         before=card["rounded_from"],
