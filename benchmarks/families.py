@@ -1,9 +1,11 @@
-"""Samples a second of trained models of every family, one by one and several at a time.
+"""Samples a second of trained models of every family, one by one and several at a time, and bars
+that their trainings learn from in a second.
 
 `python -m benchmarks.families models/gpt models/vae` writes results/families.json and .md. Seconds
 are the processor's, of one thread, so other work on the machine disturbs less. Pieces have 8 bars
-and do not end sooner; a sample of sound has the family's default of 8.192 seconds. Rows of systems
-that are not asked for are kept, so measure all on one machine.
+and do not end sooner; a sample of sound has the family's default of 8.192 seconds. A training takes
+some steps of the system's own size and batch on data/tokens; bars are those of its crops. Rows of
+systems that are not asked for are kept, so measure all on one machine.
 """
 
 import argparse
@@ -15,14 +17,14 @@ from typing import Any
 from ostinato.execution.commands import run_command
 
 RESULTS = Path(__file__).parent / "results"
-BARS, ROUNDS = 8, 3
+BARS, ROUNDS, STEPS = 8, 3, 8
 
 
 def main() -> None:
     """Parse the command line, measure, write the results after every model."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.families", description=__doc__)
     parser.add_argument("models", nargs="+", type=Path, help="folders of trained models")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=32)
     arguments = parser.parse_args()
 
     import torch
@@ -63,7 +65,61 @@ def measured(folder: Path, batch: int) -> dict[str, Any]:
         "seconds of several": round(several, 3),
         "samples a second, 1": round(1 / median(one), 3),
         "samples a second, several": round(batch / several, 3),
+        "bars trained a second": bars_trained(card),
     }
+
+
+def bars_trained(card: dict[str, Any]) -> float | None:
+    """Bars in the crops of training steps for a second of the processor, the first step left out;
+    None for sound, and for a family that learns from preferences.
+    """
+    import importlib
+
+    import pytorch_lightning as pl
+    import torch
+
+    from ostinato.config import load_config
+    from ostinato.loading.tokens import open_tokens
+    from ostinato.models.registry import build
+    from ostinato.models.spec import ArraySpec
+    from ostinato.training.settings import settings_of
+
+    name = f"{card['family']}/{card['size']}"
+    config = load_config("train", [f"model={name}"]) | {"choices": {"model": name}}
+    settings = settings_of(config | {"system": None, "encoding": card["encoding"]})
+    tokens = open_tokens(Path("data/tokens") / settings.encoding)
+    spec = ArraySpec.of(tokens.codec)
+    if spec.is_real or card["paradigm"] == "policy":
+        return None
+    torch.manual_seed(1)
+    paradigm = importlib.import_module(f"ostinato.training.{card['paradigm']}")
+    module = paradigm.Module(build(settings.family, settings.model, spec), settings)
+    ends: list[float] = []
+    values: list[float] = []
+
+    class Clock(pl.Callback):
+        """Seconds of the processor at the end of every step, and the values it learned from."""
+
+        def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, *_: Any):
+            ends.append(time.process_time())
+            chosen = settings.training  # strips of bars have no count: they are whole
+            values.append(float(batch.get("count", chosen.batch * chosen.crop * spec.width)))
+
+    trainer = pl.Trainer(
+        max_epochs=1,
+        limit_train_batches=STEPS + 1,
+        limit_val_batches=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        logger=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+        callbacks=[Clock()],
+    )
+    trainer.fit(module, paradigm.Data(tokens, settings))
+    part = tokens.splits["train"]
+    bars = sum(values[1:]) / spec.width * part.bars.sum() / part.length.sum()
+    return round(float(bars) / (ends[-1] - ends[0]), 1)
 
 
 def seconds(generator: Any, count: int, seed: int) -> float:
@@ -90,14 +146,24 @@ def table(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
     processor, torch = about["machine"]["processor"], about["machine"]["libraries"]["torch"]
     head = (
         f"Samples of {BARS} bars for a second of the processor, one thread: asked for one by one "
-        f"(median of {ROUNDS}) and {about['batch']} at once (once). {processor}, torch {torch}."
+        f"(median of {ROUNDS}) and {about['batch']} at once (once); and bars in the crops of "
+        f"{STEPS} training steps for a second, validation left out. {processor}, torch {torch}."
     )
-    lines = ["", "| system | family | parameters | batch 1 | batch {} |".format(about["batch"])]
-    lines += ["|---|---|---|---|---|"]
+    titles = ("batch 1", f"batch {about['batch']}", "bars trained")
+    lines = [
+        "",
+        f"| system | family | parameters | {' | '.join(titles)} |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in rows:
         speeds = (row[f"samples a second, {many}"] for many in ("1", "several"))
         cells = (row["system"], f"{row['family']}/{row['size']}", f"{row['parameters']:,}")
-        lines.append("| " + " | ".join((*cells, *(f"{speed:.3g}" for speed in speeds))) + " |")
+        learned = row["bars trained a second"]
+        speeds = (
+            *(f"{speed:.3g}" for speed in speeds),
+            "–" if learned is None else f"{learned:.0f}",
+        )
+        lines.append("| " + " | ".join((*cells, *speeds)) + " |")
     return "\n".join([head, *lines]) + "\n"
 
 

@@ -23,6 +23,7 @@ from ostinato.report.leaderboard import (
 from ostinato.report.listeners import load_listeners
 from ostinato.report.load import load, load_samples
 from ostinato.report.page import build_page, listen_page
+from ostinato.report.steps import load_steps
 
 SYSTEMS = {
     "lstm": {"family": "lstm", "size": "small", "encoding": "bach-grid", "seed": 1},
@@ -368,6 +369,19 @@ def test_reports_refuse_to_be_empty_or_ambiguous(data):
         ReportData(())
     with pytest.raises(ValueError, match="share a name"):
         ReportData((data.systems[0], data.systems[0]))
+
+
+def test_steps_against_quality_are_drawn_where_they_were_measured(data, tmp_path):
+    assert load_steps(tmp_path) is None
+    shares = {"pieces": 4, "triads": [0.3, 0.02], "held": [0.7, 0.01], "restarts": 0}
+    rows = [{"scheduler": n, "steps": k} | shares for n in ("ddpm", "dpm") for k in (10, 25)]
+    write_json(path := tmp_path / "benchmarks/results/schedulers.json", {"format": 1, "rows": rows})
+    page = build_page(replace(data, steps=load_steps(tmp_path)))
+    assert "4 samples for each point, restarts=0" in page
+    assert page.split('id="steps"')[1].split("</section>")[0].count('<path class="valid"') == 4
+    write_json(path, {"format": 1, "rows": [{"scheduler": "dpm"}]})
+    with pytest.raises(DamagedFile, match=r"benchmarks\.schedulers"):
+        load_steps(tmp_path)
 
 
 def test_listening_tests_are_shown_and_simulated_ones_marked(data, tmp_path):

@@ -8,6 +8,7 @@ from ostinato.metrics.figure import Figure
 from ostinato.music.piece import Piece
 from ostinato.music.recording import Recording
 from ostinato.report.listeners import ListeningTest
+from ostinato.report.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class ReportData:
     resamples: int = 2000
     seed: int = 1
     listeners: tuple[ListeningTest, ...] = ()
+    steps: Steps | None = None
 
     def __post_init__(self) -> None:
         names = [system.name for system in self.systems]

@@ -24,6 +24,7 @@ from ostinato.report.data import (
     System,
 )
 from ostinato.report.listeners import load_listeners
+from ostinato.report.steps import load_steps
 from ostinato.samples import sample_rows, sampled_by
 
 FORMAT = 2
@@ -51,7 +52,8 @@ def load(
         loaded.append(system)
         notes[system.dataset] = note
     chance = {k: v for k, v in (evaluation or {}).items() if k in ("resamples", "seed")}
-    return ReportData(tuple(loaded), title, notes, listeners=load_listeners(root), **chance)
+    found = {"listeners": load_listeners(root), "steps": load_steps(root)}
+    return ReportData(tuple(loaded), title, notes, **found, **chance)
 
 
 def load_system(

@@ -27,7 +27,9 @@ def build_page(data: ReportData) -> str:
     ]
     shown = [sample for system in data.systems for sample in system.samples]
     shown += [pair.beside for system in data.systems for pair in system.pairs if pair.beside]
-    return render("page.html", data=data, encodings=encodings, recorded=player.recorded(shown))
+    steps = sections.steps_cards(data.steps) if data.steps else []
+    recorded = player.recorded(shown)
+    return render("page.html", data=data, encodings=encodings, steps=steps, recorded=recorded)
 
 
 def listen_page(samples: Sequence[StoredSample], title: str) -> str:

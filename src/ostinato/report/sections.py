@@ -12,6 +12,7 @@ from ostinato.report import charts
 from ostinato.report.charts import Line, Row
 from ostinato.report.data import Measured, System
 from ostinato.report.leaderboard import BESIDE
+from ostinato.report.steps import Steps
 
 SETS = (("held_out", "held-out music"), ("train", "training music"))
 
@@ -128,3 +129,13 @@ def _curves(measure: Measured, systems: Sequence[System]) -> Card:
         charts.curves(lines, measure.title),
         legend=tuple((s.number, s.name) for s in systems),
     )
+
+
+def steps_cards(steps: Steps) -> list[Card]:
+    """A chart of each figure against steps, with a curve for each scheduler."""
+    cards = []
+    for title, curves in steps.curves.items():
+        lines = [Line(name, {name: found}, i) for i, (name, found) in enumerate(curves.items())]
+        legend = tuple((line.color, line.label) for line in lines)
+        cards.append(Card(title, charts.curves(lines, title), legend=legend))
+    return cards

@@ -11,7 +11,8 @@ class Decoding:
 
     steps: passes of the model, each of which reveals about as many cells at once; cells revealed
         together do not see each other, so more steps are better and slower. 0: one cell a pass,
-        which samples from the model's own distribution (ancestral).
+        which samples from the model's own distribution (ancestral). A piece with fewer cells to
+        fill than steps takes as many passes as it has cells.
     pace: 1 reveals equally many in each pass; above, fewer at first, when little is known and cells
         drawn together contradict each other most.
     order: `random`, or `confident`: of values drawn for all hidden cells, the likeliest are kept
@@ -21,6 +22,8 @@ class Decoding:
         were drawn together got wrong; docs/families.md has what was measured.
     notes: passes after that, each of which draws half of the notes of one voice again, whole, given
         all other voices. Single cells within a note hardly ever leave it; whole notes do.
+    mend: passes halfway through those and at the end, each of which gives other pitches to notes
+        that make parallel fifths or octaves; they stop where none are left (mending.py). 0: none.
     turns: cells of one pass are drawn in so many turns, which keep those of one voice so many steps
         apart and, where there are as many turns as voices, no two of one step together. Later turns
         know the earlier ones as neighbors and by intervals, while the trunk runs once a pass. 0:
@@ -34,15 +37,14 @@ class Decoding:
     gibbs: int = 96
     gibbs_share: float = 0.5
     notes: int = 0
+    mend: int = 0
     turns: int = 4
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.gibbs, self.notes, self.turns) < 0:
-            raise ValueError(
-                f"steps={self.steps}, gibbs={self.gibbs}, notes={self.notes} and "
-                f"turns={self.turns} cannot be negative"
-            )
+        for name in ("steps", "gibbs", "notes", "mend", "turns"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} cannot be negative")
         if self.pace < 1:
             raise ValueError(f"pace={self.pace} must be at least 1")
         if self.order not in ORDERS:

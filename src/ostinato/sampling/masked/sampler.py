@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from ostinato.models.masked.absorbing import Model
-from ostinato.models.spec import PAD, Given
+from ostinato.models.spec import PAD, Given, Voices
 from ostinato.representations.protocol import Tokens
 from ostinato.sampling.grids.opening import Canvas, Random
 from ostinato.sampling.grids.whole import Batch, Whole, stacked, trimmed
 from ostinato.sampling.masked.canvas import canvas_of
 from ostinato.sampling.masked.decoding import Decoding
+from ostinato.sampling.masked.mending import Note, avoided, notes_to_mend, sounding
 from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
 from ostinato.sampling.sampler import Job
 
@@ -57,13 +58,28 @@ def fill(
     _reveal(painter, free_BTW, decoding)
     painter.randoms = again
     for number in range(decoding.gibbs):
+        if number == decoding.gibbs // 2:
+            _mend(painter, free_BTW, decoding.mend)
         share = decoding.gibbs_share * (1 - number / decoding.gibbs)
         again_BTW = free_BTW & (painter.lots() < share)
         painter.reveal(again_BTW, again_BTW, decoding.turns, number)
     for number in range(decoding.notes):
         again_BTW = free_BTW & painter.whole_notes(number, NOTE_SHARE)
         painter.reveal(again_BTW, again_BTW, decoding.turns, number)
+    _mend(painter, free_BTW, decoding.mend)
     return trimmed(painter.rows_BTW, [canvas.rows for canvas in canvases])
+
+
+def _mend(painter: "_Painter", free_BTW: Flags, passes: int) -> None:
+    """At most so many passes, with random numbers of their own: how many of them a piece beside it
+    needs changes nothing for a piece.
+    """
+    kept = painter.randoms
+    painter.randoms = [random.spawn(1)[0] for random in kept]
+    for _ in range(passes):
+        if not painter.mend(free_BTW):
+            break
+    painter.randoms = kept
 
 
 def _reveal(painter: "_Painter", free_BTW: Flags, decoding: Decoding) -> None:
@@ -71,14 +87,14 @@ def _reveal(painter: "_Painter", free_BTW: Flags, decoding: Decoding) -> None:
     hidden_BTW, batch = free_BTW.copy(), len(free_BTW)
     order_BTW = painter.lots()
     cells_B = free_BTW.sum(axis=(1, 2))
-    passes = decoding.steps or int(cells_B.max(initial=0))
-    for number in range(1, passes + 1):
+    passes_B = np.minimum(decoding.steps, cells_B).clip(min=1) if decoding.steps else cells_B
+    for number in range(1, int(passes_B.max(initial=0)) + 1):
         if not hidden_BTW.any():
             return
         wanted_B = np.minimum(number, cells_B)
         if decoding.steps:
-            share = (number / passes) ** decoding.pace
-            wanted_B = np.ceil(cells_B * share - 1e-9).astype(np.int64)
+            share_B = np.minimum(number / passes_B, 1) ** decoding.pace
+            wanted_B = np.ceil(cells_B * share_B - 1e-9).astype(np.int64)
         scores = order_BTW
         if decoding.order == "confident":
             values, scores = painter.draw(hidden_BTW)
@@ -127,6 +143,77 @@ class _Painter:
         voice_W = np.arange(rows_BTW.shape[2]) == self._columns[number % len(self._columns)]
         chosen: Flags = chosen_BTW & voice_W
         return chosen
+
+    def mend(self, free_BTW: Flags) -> bool:
+        """Give notes that make parallels another pitch; whether there are any.
+
+        Of the notes of a parallel that one changes whose likeliest other pitch is likeliest beside
+        its own. A pitch is as likely as the mean of what the note's cells say, all hidden.
+        """
+        voices, columns = self.model.shape.voices, self._columns
+        if voices is None:
+            return False
+        cells_BTV, free_BTV = self.rows_BTW[..., columns], free_BTW[..., columns]
+        heard = [
+            sounding(cells[:length], voices)
+            for cells, length in zip(cells_BTV, self._lengths, strict=True)
+        ]
+        chosen = [
+            notes_to_mend(*found, free_TV[: len(found[0])], random)
+            for found, free_TV, random in zip(heard, free_BTV, self.randoms, strict=True)
+        ]
+        most = max((len(notes) for groups in chosen for notes in groups), default=0)
+        if not most:
+            return False
+        best: dict[tuple[int, int], tuple[float, Note, Tensor]] = {}
+        for turn in range(most):
+            turns = [[g[turn] if turn < len(g) else None for g in groups] for groups in chosen]
+            said = self._said(turns, voices)
+            for (number, place), logs_P in said.items():
+                note = turns[number][place]
+                assert note is not None
+                pitch_TV = heard[number][0]
+                own = float(logs_P[pitch_TV[note.start, note.voice]])
+                mask = torch.from_numpy(avoided(pitch_TV, note, voices.pitches))
+                logs_P = logs_P.masked_fill(mask, -torch.inf)
+                gain = float(logs_P.max()) - own
+                if (number, place) not in best or gain > best[number, place][0]:
+                    best[number, place] = gain, note, logs_P
+        lots = self.lots()
+        for (number, _), (_, note, logs_P) in best.items():
+            probs_1P = torch.softmax(logs_P / self._temperature, dim=0)[None]
+            lot = torch.from_numpy(lots[number, note.start : note.start + 1, note.voice])
+            mine = np.s_[number, note.start : _carries(note, voices), note.voice]
+            cells_BTV[mine] = int(_inverted(probs_1P, lot)) + voices.lowest
+        self.rows_BTW[..., columns] = cells_BTV
+        return True
+
+    def _said(
+        self, notes: Sequence[Sequence[Note | None]], voices: Voices
+    ) -> dict[tuple[int, int], Tensor]:
+        """What the cells of notes say on average, all of them hidden: by number of the piece and of
+        the note the log-probabilities of pitches, (P,).
+        """
+        hidden_BTV = np.zeros((*self.rows_BTW.shape[:2], len(self._columns)), dtype=bool)
+        spans = {
+            (number, place): np.s_[number, note.start : _carries(note, voices), note.voice]
+            for number, of_piece in enumerate(notes)
+            for place, note in enumerate(of_piece)
+            if note is not None
+        }
+        for span in spans.values():
+            hidden_BTV[span] = True
+        row_BTV = np.cumsum(hidden_BTV).reshape(hidden_BTV.shape) - 1
+        logs_MS = self._logs(hidden_BTV)
+        block = slice(voices.lowest, voices.lowest + voices.pitches)
+        return {key: logs_MS[row_BTV[span], block].mean(dim=0) for key, span in spans.items()}
+
+    def _logs(self, hidden_BTV: Flags) -> Tensor:
+        """Log-probabilities of the hidden cells, (M, S), given all others."""
+        device = self.model.columns_V.device
+        start_B = torch.zeros(len(hidden_BTV), dtype=torch.long, device=device)
+        rows, hidden = (torch.from_numpy(x).to(device) for x in (self.rows_BTW, hidden_BTV))
+        return self.model.logits(rows, hidden, start_B, self.given).double().cpu().log_softmax(1)
 
     def draw(self, hidden_BTW: Flags) -> tuple[Cells, Chances]:
         """Values of the hidden cells, given all others, and their probabilities; (B, T, W)."""
@@ -178,6 +265,11 @@ class _Painter:
     def take(self, cells_BTW: Flags, values: npt.NDArray[np.int64]) -> None:
         """Keep the values of these cells."""
         self.rows_BTW[cells_BTW] = values[cells_BTW]
+
+
+def _carries(note: Note, voices: Voices) -> int:
+    """The end of the cells that say a note's pitch: with holds only the first does."""
+    return note.end if voices.hold < 0 else note.start + 1
 
 
 def _inverted(probs_MS: Tensor, lots_M: Tensor) -> Tensor:
