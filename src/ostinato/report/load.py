@@ -52,8 +52,14 @@ def load(
         loaded.append(system)
         notes[system.dataset] = note
     chance = {k: v for k, v in (evaluation or {}).items() if k in ("resamples", "seed")}
-    found = {"listeners": load_listeners(root), "steps": load_steps(root)}
-    return ReportData(tuple(loaded), title, notes, **found, **chance)
+    return ReportData(
+        tuple(loaded),
+        title,
+        notes,
+        listeners=load_listeners(root),
+        steps=load_steps(root),
+        **chance,
+    )
 
 
 def load_system(

@@ -11,8 +11,8 @@ FORMAT = 1
 FILE = "benchmarks/results/schedulers.json"
 MADE_BY = "python -m benchmarks.schedulers"
 SHOWN = {"triads": "Major or minor triads on beats", "held": "Held cells"}
-COLUMNS = ("scheduler", "steps", "pieces", "triads", "no_chord", "held", "stepwise")
-COLUMNS += ("parallel_fifths", "seconds")  # others are options of the sampler
+MEASURED = ("pieces", "triads", "no_chord", "held", "stepwise", "parallel_fifths", "seconds")
+COLUMNS = ("scheduler", "steps", *MEASURED)  # others are options of the sampler
 Points = tuple[tuple[float, float], ...]
 
 
