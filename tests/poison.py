@@ -39,6 +39,12 @@ def nap():
     time.sleep(0.05)
 
 
+def rest():
+    """Gets no processor time for longer than some limits, as on a busy machine."""
+    time.sleep(1.2)
+    return "rested"
+
+
 def hang_in_c():
     """Holds the GIL, so that no thread and no signal handler of Python runs."""
     ctypes.PyDLL(None).sleep(1000)

@@ -28,13 +28,14 @@ sys.path.append(str(TESTS))
 import poison  # noqa: E402 - children import it by this name
 
 LIMITS = Limits(seconds=30, megabytes=300)
-HASTY = Limits(seconds=1, megabytes=300)  # where something hangs
+HASTY = Limits(seconds=0.3, megabytes=300)  # where something computes without end
+WAITS = Limits(seconds=1, megabytes=300, wall_seconds=2)  # where something sleeps without end
 HERE, TWO = Executor(workers=1), Executor(workers=2)
-LATE = "more than 1 s"
+LATE = "more than 2 s by the clock"
 BAD = {
     "hang": ("time limit", LATE),
     "hang_in_c": ("time limit", LATE),
-    "hang_in_regex": ("time limit", LATE),
+    "hang_in_regex": ("time limit", "more than 0.3 s of processor time"),
     "leave": ("crash", "exit status 7"),
     "leave_politely": ("error", "SystemExit: enough"),
     "segfault": ("crash", "SIGSEGV"),
@@ -83,11 +84,17 @@ def gone(pid, seconds=5.0):
 @linux
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_item_costs_itself_alone(guard, name):
-    found = list(guard.run(poison.act, [2, name, 3], HASTY if "hang" in name else LIMITS))
+    limits = HASTY if name == "hang_in_regex" else WAITS if "hang" in name else LIMITS
+    found = list(guard.run(poison.act, [2, name, 3], limits))
     if name == "unpicklable":  # Python 3.14 says it in other words
         assert (found[1].kind, found[1].detail[:14]) == ("error", BAD[name][1][:14])
         found[1] = Failure(*BAD[name])
     assert found == [4, Failure(*BAD[name]), 9]
+
+
+def test_the_limit_is_processor_time_so_that_a_busy_machine_changes_no_result(guard):
+    """A sleep longer than the limit stands for a machine that lets others compute."""
+    assert list(guard.run(poison.act, ["rest", 3], HASTY)) == ["rested", 9]
 
 
 @linux
@@ -176,7 +183,8 @@ def test_what_cannot_be_sent_or_found_is_said_before_items_are_blamed(guard, tmp
 @pytest.mark.parametrize(
     "options",
     [{"seconds": value} for value in (0, -1, float("inf"), float("nan"))]
-    + [{"megabytes": value} for value in (0, -5, 0.5)],
+    + [{"megabytes": value} for value in (0, -5, 0.5)]
+    + [{"wall_seconds": value} for value in (0, 59, float("inf"), float("nan"))],
 )
 def test_limits_that_make_no_sense_are_refused(options):
     with pytest.raises(ValueError, match=f"limits.{next(iter(options))}="):
@@ -222,7 +230,15 @@ def test_results_come_in_the_order_of_the_items_in_any_chunks(items, chunk, lazy
 
 @linux
 def test_results_do_not_depend_on_the_number_of_workers():
-    items = [*range(50), "leave", *range(20), "ten_gigabytes", "hang", "segfault", *range(50)]
+    items = [
+        *range(50),
+        "leave",
+        *range(20),
+        "ten_gigabytes",
+        "hang_in_regex",
+        "segfault",
+        *range(50),
+    ]
     one, two, many = (
         list(map_guarded(poison.act, items, executor=executor, limits=HASTY, chunk=chunk))
         for executor, chunk in ((HERE, 32), (TWO, 8), (Executor(workers=3), 1))
@@ -290,8 +306,9 @@ sys.path.append({tests!r})
 import poison
 from ostinato.execution.guard import Guard, Limits
 guard = Guard()
-print(*guard.run(poison.act, ["pid"], Limits({seconds})), flush=True)
-print(*guard.run(poison.act, {items!r}, Limits({seconds})), flush=True)
+limits = Limits({seconds}, wall_seconds={seconds})
+print(*guard.run(poison.act, ["pid"], limits), flush=True)
+print(*guard.run(poison.act, {items!r}, limits), flush=True)
 sys.stdin.read()
 """
 
@@ -309,7 +326,7 @@ def parent(items, seconds=1):
     return process, int(process.stdout.readline())
 
 
-@pytest.mark.parametrize("items", [[1], ["hang"], ["hang_in_c"]], ids=str)
+@pytest.mark.parametrize("items", [[1], ["hang"], ["hang_in_c"], ["hang_in_regex"]], ids=str)
 def test_no_child_outlives_a_parent_that_was_killed(items):
     """An idle one ends at once, one that hangs a second after its limit."""
     process, child = parent(items)

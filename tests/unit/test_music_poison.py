@@ -67,7 +67,7 @@ def test_a_hang_a_crash_and_ten_gigabytes_cost_three_files(
     summary = build_corpus(
         tmp_path / "raw",
         tmp_path / "corpus",
-        NormalizeOptions(limits=Limits(seconds=10, megabytes=1000)),
+        NormalizeOptions(limits=Limits(seconds=10, megabytes=1000, wall_seconds=10)),
         origin=ORIGIN,
         executor=Executor(workers=2),
         workspace=tmp_path / "work",
@@ -95,7 +95,7 @@ def test_a_container_that_cannot_be_listed_costs_itself_alone(tmp_path, monkeypa
     tunes = (TUNE + TUNE[5:] * 10).format
     (raw / "huge.abc").write_text("".join(tunes(number) for number in range(25_000)))
     (raw / "nothing.abc").write_text("words alone\n")
-    options = NormalizeOptions(limits=Limits(seconds=2, megabytes=64))
+    options = NormalizeOptions(limits=Limits(seconds=2, megabytes=64, wall_seconds=2))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     summary = build_corpus(
         raw, tmp_path / "corpus", options, origin=ORIGIN, workspace=tmp_path / "work"
@@ -106,7 +106,7 @@ def test_a_container_that_cannot_be_listed_costs_itself_alone(tmp_path, monkeypa
     assert rejected == {
         "crash.abc": ("crash", "SIGSEGV"),
         "greedy.abc": ("memory limit", "more than 64 MB: MemoryError"),
-        "hang.abc": ("time limit", "more than 2 s"),
+        "hang.abc": ("time limit", "more than 2 s by the clock"),
         "huge.abc": ("memory limit", "more than 64 MB: MemoryError"),
         "nothing.abc": ("unreadable", "nothing.abc cannot be read: it holds no piece"),
     }

@@ -17,11 +17,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.execution.guarded_child import CRASH, ERROR, MEMORY, READY, RESULT, TIME, UNUSABLE
+from ostinato.execution.guarded_child import (
+    CLOCK,
+    CRASH,
+    ERROR,
+    MEMORY,
+    READY,
+    RESULT,
+    TIME,
+    UNUSABLE,
+)
 from ostinato.execution.guarded_process import Answer, Child
 
-KINDS = {TIME: "time limit", MEMORY: "memory limit", CRASH: "crash", ERROR: "error"}
-START_SECONDS = 120.0  # for the child's start and the imports of the function's module
+KINDS = {
+    TIME: "time limit",
+    CLOCK: "time limit",
+    MEMORY: "memory limit",
+    CRASH: "crash",
+    ERROR: "error",
+}
+START_SECONDS = 600.0  # for the child's start and the imports of the function's module
+WAITING = 20  # the usual limit by the clock, as a multiple of that of processor time
 
 
 class GuardError(RuntimeError):
@@ -32,18 +48,31 @@ class GuardError(RuntimeError):
 class Limits:
     """Limits for one item.
 
-    seconds: wall-clock time; for the first item of a child this includes the function's imports.
+    seconds: processor time of the child, so that other load on the machine changes no result; for
+        the first item of a child this includes imports that the function does when it is called.
     megabytes: data (in 2**20 bytes) beyond the child's own; allocations above it fail.
+    wall_seconds: time by the clock, for what waits and does not compute; None: 20 times `seconds`.
     """
 
     seconds: float = 60
     megabytes: int = 4096
+    wall_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds < float("inf"):
             raise ValueError(f"limits.seconds={self.seconds} must be a number greater than 0")
         if self.megabytes < 1 or int(self.megabytes) != self.megabytes:
             raise ValueError(f"limits.megabytes={self.megabytes} must be a whole number above 0")
+        if not self.seconds <= self.clock < float("inf"):
+            raise ValueError(
+                f"limits.wall_seconds={self.wall_seconds} must be a number, at least "
+                f"limits.seconds={self.seconds:g}"
+            )
+
+    @property
+    def clock(self) -> float:
+        """Seconds by the clock after which an item is given up, whatever it does."""
+        return WAITING * self.seconds if self.wall_seconds is None else self.wall_seconds
 
 
 @dataclass(frozen=True)
@@ -59,7 +88,9 @@ class Failure:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS.values():
-            raise ValueError(f"unknown kind {self.kind!r}; known: {', '.join(KINDS.values())}")
+            raise ValueError(
+                f"unknown kind {self.kind!r}; known: {', '.join(dict.fromkeys(KINDS.values()))}"
+            )
 
 
 def pack_call(function: Callable[[Any], Any]) -> bytes:
@@ -155,9 +186,9 @@ class Guard:
                 while done < count and self._child is child:
                     kind, body = _answer(child, limits)
                     alone, child.used = not child.used, True
-                    if kind in (TIME, MEMORY, CRASH):
+                    if kind in (TIME, CLOCK, MEMORY, CRASH):
                         self.close()
-                        if kind != TIME and not alone:
+                        if kind not in (TIME, CLOCK) and not alone:
                             continue  # an earlier item may be the cause: run this one again, alone
                     done += 1
                     yield kind, body
@@ -173,7 +204,9 @@ class Guard:
                 self._child = Child()
             child = self._child
             try:
-                child.request(call, items, first, int(limits.megabytes), limits.seconds)
+                child.request(
+                    call, items, first, int(limits.megabytes), limits.seconds, limits.clock
+                )
                 kind, body = child.answer(START_SECONDS)
             except TimeoutError:
                 raise GuardError(f"no guarded process started within {START_SECONDS:g} s") from None
@@ -191,13 +224,15 @@ class Guard:
 def _answer(child: Child, limits: Limits) -> Answer:
     """The answer for the current item; a timeout or a dead child is an answer too."""
     try:
-        kind, body = child.answer(limits.seconds)
+        kind, body = child.answer(limits.clock)
     except TimeoutError:
-        kind, body = TIME, b""
+        kind, body = CLOCK, b""
     except EOFError:
         kind, body = child.end_and_explain()
     if kind == TIME:
-        return kind, f"more than {limits.seconds:g} s".encode()
+        return kind, f"more than {limits.seconds:g} s of processor time".encode()
+    if kind == CLOCK:
+        return kind, f"more than {limits.clock:g} s by the clock".encode()
     if kind == MEMORY:
         return kind, f"more than {limits.megabytes} MB: ".encode() + body
     return kind, body

@@ -1,8 +1,8 @@
 """The child process of a Guard: runs a function over items that may hang, crash or exhaust memory.
 
 It imports as little as possible, reads requests from standard input and writes one frame for each
-item, in order. The parent kills it if an item breaks a limit; its own alarm ends an item that hangs
-after the parent has died.
+item, in order. The kernel ends it if an item takes too much processor time; the parent kills it if
+an item breaks another limit. Its own alarm ends an item that waits after the parent has died.
 """
 
 import os
@@ -16,11 +16,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-# bytes of the call (0: the same as before), bytes of the items, first item, megabytes, seconds
-REQUEST = struct.Struct("<QQQQd")
+# bytes of the call (0: the same as before), bytes of the items, first item, megabytes, seconds of
+# processor time, seconds by the clock
+REQUEST = struct.Struct("<QQQQdd")
 ANSWER = struct.Struct("<cQ")  # kind, bytes of the body
 READY, RESULT, ERROR, MEMORY, UNUSABLE = b"A", b"R", b"E", b"M", b"U"
-TIME, CRASH = b"T", b"C"  # kinds that the parent detects
+TIME, CLOCK, CRASH = b"T", b"W", b"C"  # kinds that the parent detects
 GRACE = 1.0  # seconds between the parent's timeout and the child's own alarm
 LONGEST = 500  # characters kept of an error's message
 _PAGE = resource.getpagesize()
@@ -30,7 +31,8 @@ def serve() -> None:
     """Answer requests until the parent closes the channel or dies."""
     requests, answers = _channel()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for alarm in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(alarm, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):  # if memory runs out, the kernel should kill this process first
         _write("/proc/self/oom_score_adj", b"1000")
@@ -58,7 +60,7 @@ class _Worker:
 
     def run(self) -> None:
         while header := self.requests.read(REQUEST.size):
-            call_bytes, items_bytes, first, megabytes, seconds = REQUEST.unpack(header)
+            call_bytes, items_bytes, first, megabytes, *seconds = REQUEST.unpack(header)
             call, packed = self.requests.read(call_bytes), self.requests.read(items_bytes)
             try:
                 if call:
@@ -70,7 +72,7 @@ class _Worker:
                 return self.answer(UNUSABLE, described(error))
             self.answer(READY, b"")
             for item in items:
-                self.answer(*attempt(self.function, item, seconds))
+                self.answer(*attempt(self.function, item, *seconds))
             self.settled = self.settled or data_bytes()
             if data_bytes() > self.settled + (megabytes << 19):
                 return None  # half of the limit has leaked: end, the parent starts another child
@@ -90,9 +92,13 @@ def load(call: bytes) -> Callable[[Any], Any]:
     return pickle.loads(function)  # noqa: S301
 
 
-def attempt(function: Any, item: Any, seconds: float) -> tuple[bytes, bytes]:
-    """Kind and body of an item's answer: the pickled result, or the reason for its absence."""
-    signal.setitimer(signal.ITIMER_REAL, seconds + GRACE)
+def attempt(function: Any, item: Any, busy: float, clock: float) -> tuple[bytes, bytes]:
+    """Kind and body of an item's answer: the pickled result, or the reason for its absence.
+
+    busy: seconds of processor time, after which SIGPROF ends this process. clock: of the clock.
+    """
+    signal.setitimer(signal.ITIMER_PROF, busy)
+    signal.setitimer(signal.ITIMER_REAL, clock + GRACE)
     try:
         return RESULT, pickle.dumps(function(item), protocol=5)
     except BaseException as error:  # an item may call sys.exit
@@ -102,6 +108,7 @@ def attempt(function: Any, item: Any, seconds: float) -> tuple[bytes, bytes]:
         return MEMORY, described(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def is_memory_error(error: BaseException | None) -> bool:

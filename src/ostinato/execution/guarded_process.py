@@ -9,7 +9,15 @@ import sys
 import time
 from contextlib import suppress
 
-from ostinato.execution.guarded_child import ANSWER, CRASH, MEMORY, REQUEST, TIME, shortened
+from ostinato.execution.guarded_child import (
+    ANSWER,
+    CLOCK,
+    CRASH,
+    MEMORY,
+    REQUEST,
+    TIME,
+    shortened,
+)
 
 Answer = tuple[bytes, bytes]  # kind and body, as the child sent them
 TAIL_BYTES, TAIL_LINES = 4096, 3
@@ -57,15 +65,17 @@ class Child:
         self._arrived, self._tail, self._call = bytearray(), b"", b""
 
     def request(
-        self, call: bytes, items: bytes, first: int, megabytes: int, seconds: float
+        self, call: bytes, items: bytes, first: int, megabytes: int, busy: float, clock: float
     ) -> None:
         """Send items to run from item `first` on, and the call if it has changed.
+
+        busy, clock: seconds of processor time and of the clock for each item.
 
         Raises:
             BrokenPipeError: the child is dead.
         """
         news, self._call = b"" if call == self._call else call, call
-        header = REQUEST.pack(len(news), len(items), first, megabytes, seconds)
+        header = REQUEST.pack(len(news), len(items), first, megabytes, busy, clock)
         for part in (header, news, items):
             view = memoryview(part)
             while view:
@@ -112,7 +122,7 @@ class Child:
             pipe.close()
 
     def end_and_explain(self) -> Answer:
-        """End the child; returns TIME, MEMORY or CRASH with a description."""
+        """End the child; returns TIME, CLOCK, MEMORY or CRASH with a description."""
         code = self._kill()
         while self._err in dict(self._poll.poll(0)):
             self._read_errors()
@@ -121,8 +131,8 @@ class Child:
         lines = self._tail.decode(errors="replace").split("\n")
         last = [line for line in lines if line.strip()][-TAIL_LINES:]
         words = shortened(": ".join([name, *last])).encode()
-        if code == -signal.SIGALRM:  # its own alarm: the parent did not wait for the answer
-            return TIME, words
+        if code in (-signal.SIGPROF, -signal.SIGALRM):  # the alarm: the parent waited elsewhere
+            return TIME if code == -signal.SIGPROF else CLOCK, words
         return MEMORY if any(sign in self._tail for sign in ALLOCATION) else CRASH, words
 
     def _kill(self) -> int:

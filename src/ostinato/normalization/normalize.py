@@ -28,7 +28,7 @@ REASONS = {
     "kind not read": "music of a kind that no reader reads",
     "voices missing": "the score does not name every voice that the dataset requires",
     "voices not clear": "a voice has simultaneous notes in more than a few places",
-    "time limit": "reading took longer than `limits.seconds`",
+    "time limit": "reading took longer than `limits.seconds` or `limits.wall_seconds`",
     "memory limit": "reading took more than `limits.megabytes`",
     "crash": "the reader's process crashed; how it ended is in `detail`",
     "no official split": "an official or given split does not list this piece",
