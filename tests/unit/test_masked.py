@@ -168,23 +168,6 @@ def test_bar_lines_score_in_one_pass_what_they_say_step_by_step(chorale):
         assert float(nats[0, place]) == pytest.approx(float(-logits.log_softmax(0)[code]), abs=1e-5)
 
 
-@pytest.mark.starts
-def test_a_model_of_two_bars_fills_them_in(chorale):
-    model = tiny(width=32, voice_hidden=32).train()
-    batch = rows(chorale, bars=2)[None].repeat(4, 1, 1)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    start = torch.zeros(4, dtype=torch.long)
-    for _ in range(120):
-        optimizer.zero_grad()
-        loss = model.bound(batch, torch.rand(4), start).sum() / batch.numel()
-        (loss + model.bar_lines.nats(batch[..., 0]).mean()).backward()
-        optimizer.step()
-    piece = chorale(1, bars=2)
-    request = Request(task=Fill(piece, Region(bars=(1, 2))), bars=2, options={"temperature": 0.1})
-    (made,) = Sampler(model, BARS).sample([Job(request, 0, 1)])
-    assert (made.tokens == BARS.encode(piece)[:-1]).mean() > 0.9
-
-
 @pytest.mark.long
 def test_kept_cells_are_kept_whatever_is_asked(chorale):
     sampler, piece = Sampler(tiny(), BARS), chorale(2, bars=3)
