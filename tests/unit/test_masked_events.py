@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ostinato.evaluation.likelihood.masked_events import Scorer
-from ostinato.models.masked_events.parts.bound import bound_of
+from ostinato.models.masked.parts.bound import bound_of
 from ostinato.models.masked_events.parts.kinds import DURATION, PITCH, POSITION, VOICE, check_names
 from ostinato.models.masked_events.parts.notes import LONGEST, NOW, UNKNOWN, notes_of
 from ostinato.models.masked_events.parts.outline import counts_of

@@ -13,9 +13,9 @@ key.
 
 # B batch, T positions, V vocabulary, D width, H hidden width, M hidden tokens, C codes, U voices
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,8 @@ class Config:
     conditions: tuple[str, ...] = ()
     condition_dropout: float = 0.1
 
+    blocks: ClassVar[int] = 0  # of training pieces none hides whole bars: their outline is told
+
     def __post_init__(self) -> None:
         for name in ("pitch_count", "voice_hidden", "layers", "heads", "context", "expansion"):
             if getattr(self, name) < 1:
@@ -88,6 +90,7 @@ class Model(nn.Module):
     """p(hidden token | known tokens, outline, conditions)."""
 
     config: Config
+    columns_V: Tensor
     kind_V: Tensor
     bar_steps_V: Tensor
     conditioning: ConditionInput | None
@@ -97,6 +100,7 @@ class Model(nn.Module):
         self.kinds = names.kinds_of(spec, config.pitch_count)
         assert spec.timing is not None
         self.config, self.shape, self.symbols = config, spec, spec.vocabulary
+        self.register_buffer("columns_V", torch.tensor([0]), persistent=False)
         self.register_buffer("kind_V", self.kinds.kind_V, persistent=False)
         bar_steps_V = torch.tensor(spec.timing.meter)
         self.register_buffer("bar_steps_V", bar_steps_V, persistent=False)
@@ -212,21 +216,37 @@ class Model(nn.Module):
         shares_B: Tensor,
         start_B: Tensor,
         given: Given | None = None,
+        lots_BTW: Tensor | None = None,
     ) -> Tensor:
-        """An unbiased estimate of the nats of values revealed in a random order, (B, T).
+        """An unbiased estimate of the nats of values revealed in a random order, (B, T, 1).
 
-        shares_B: in (0, 1], drawn uniformly: the share of values that are hidden, rounded up. A
-        hidden one counts N / k times, of N values k hidden.
+        Arguments as of family absorbing: a hidden value counts N / k times, of N values k hidden.
         """
         tokens_BT = tokens_BT1[..., 0]
         kinds_BT = self.kinds_of(tokens_BT)
-        free_BT = self.free(kinds_BT)
-        counts_B = free_BT.sum(dim=1)
-        hidden_BT = hide(free_BT, (shares_B * counts_B).ceil().clamp(min=1).long())
+        free_BT1 = self.free(kinds_BT)[..., None]
+        counts_B = free_BT1.sum(dim=(1, 2))
+        counts = (shares_B * counts_B).ceil().clamp(min=1).long()
+        hidden_BT = hide(free_BT1, counts, lots_BTW)[..., 0]
         logits_MV = self.logits(self.seen(tokens_BT, kinds_BT, hidden_BT), hidden_BT, given)
         nats_M = F.cross_entropy(logits_MV.float(), tokens_BT[hidden_BT], reduction="none")
         nats_BT = nats_M.new_zeros(hidden_BT.shape).masked_scatter(hidden_BT, nats_M)
-        return nats_BT * (counts_B / hidden_BT.sum(dim=1).clamp(min=1))[:, None]
+        weights_B = counts_B / hidden_BT.sum(dim=1).clamp(min=1)
+        return (nats_BT * weights_B[:, None])[..., None]
+
+    def bar_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Nats of the outlines of a training batch."""
+        return self._outline_nats(batch["targets"], batch["start"]).sum()
+
+    def with_bars(self, nats_BT1: Tensor, tokens_BT1: Tensor) -> Tensor:
+        """Nats of whole pieces: of values as they are given, of outlines exactly; 0 at PAD."""
+        start_B = torch.zeros(len(tokens_BT1), dtype=torch.long, device=tokens_BT1.device)
+        return (nats_BT1 + self._outline_nats(tokens_BT1, start_B)) * (tokens_BT1 != PAD)
+
+    def _outline_nats(self, tokens_BT1: Tensor, start_B: Tensor) -> Tensor:
+        tokens_BT = tokens_BT1[..., 0]
+        kinds_BT = self.kinds_of(tokens_BT)
+        return self.outline.nats(tokens_BT.clamp(min=0), kinds_BT, start_B)[..., None]
 
 
 class _Codes(nn.Module):

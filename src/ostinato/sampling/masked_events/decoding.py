@@ -1,8 +1,8 @@
 """Settings of sampling events with masked families."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-ORDERS = ("random", "confident")
+from ostinato.sampling.masked import decoding as masked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +27,4 @@ class Decoding:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.gibbs) < 0:
-            raise ValueError(f"steps={self.steps} and gibbs={self.gibbs} cannot be negative")
-        if self.pace < 1:
-            raise ValueError(f"pace={self.pace} must be at least 1")
-        if self.order not in ORDERS:
-            raise ValueError(f"order={self.order!r} is none of {', '.join(ORDERS)}")
-        if not 0 < self.gibbs_share <= 1:
-            raise ValueError(f"gibbs_share={self.gibbs_share} must lie in (0, 1]")
-        if not self.temperature > 0:
-            raise ValueError(f"temperature={self.temperature} must be above 0")
+        masked.Decoding(**asdict(self))  # which checks them
