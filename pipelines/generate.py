@@ -25,11 +25,9 @@ def main(config: dict[str, Any]) -> None:
         raise ValueError(f"{taken[0]} exists: give another out=…; overwrite=true replaces it")
 
     from ostinato.sampling import by_hand
-    from ostinato.sampling.request import Request
 
-    Request(**{key: config[key] for key in ("bars", "n", "seed")})  # or refused now
     files = [key for key in ("prompt", "end") if config[key]]
-    by_hand.named(config, files)
+    by_hand.check_early(config, files, folder)
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}

@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any, get_args
 
+from ostinato.ranges import CHOICES, COUNT, RANGES, Range
 from ostinato.settings import described, fits, refuse_unknown
 
 PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
@@ -18,12 +19,6 @@ ELSEWHERE = {  # sizes of a family whose code is a family of its own
     "absorbing/events": "absorbing_events/small",
     "ddpm/latent": "latent_ddpm/small",
 }
-LEAST = {"seed": 0, "model.width": 1, "model.voice_hidden": 0, "model.periods": 1}
-LEAST |= {"model.layers": 1, "model.heads": 1, "port": 1, "best_of": 1, "vary": 0}
-LEAST |= dict.fromkeys(
-    ("temperature", "top_k", "top_p", "min_p", "no_repeat", "split", "motion"), 0
-)
-MOST = {"seed": 2**32 - 1, "port": 65535, "top_p": 1, "min_p": 1, "vary": 1}
 # of settings whose default does not tell: null, or an empty list
 KINDS: Mapping[str, Any] = {
     "fill.bars": tuple[int, int],
@@ -141,19 +136,19 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_range(key: str, value: Any, default: Any) -> None:
-    """Refuse numbers on which torch or Lightning stumble without naming the setting, counts below
-    0, and what a sampler would refuse seconds later; all other ranges are checked where a setting
-    is used.
+    """Refuse numbers outside RANGES, words that are none of CHOICES, and counts of a model or a
+    training below 0.
     """
+    if value is not None and value not in CHOICES.get(key, (value,)):
+        *others, last = CHOICES[key]
+        raise ValueError(f"{key}={value!r} must be {', '.join(others)} or {last}")
     numbers = [n for n in (value if isinstance(value, list) else [value]) if _is_number(n)]
     if not all(map(isfinite, numbers)):
         raise ValueError(f"{key}={value} must be finite")
     is_count = key.partition(".")[0] in CHECKED and type(default) is int and default > 0
-    least, most = LEAST.get(key, 0 if is_count else None), MOST.get(key)
-    if least is not None and numbers and min(numbers) < least:
-        raise ValueError(f"{key}={value} must be at least {least}")
-    if most is not None and numbers and max(numbers) > most:
-        raise ValueError(f"{key}={value} must be at most {most}")
+    allowed = RANGES.get(key, COUNT if is_count else Range())
+    if not all(number in allowed for number in numbers):
+        raise ValueError(f"{key}={value} must be {allowed}")
 
 
 def _refuse_unknown(base: Mapping[str, Any], parent: str, name: str) -> None:

@@ -6,6 +6,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ostinato.arguments import ELSEWHERE, check, check_form, check_sweep, prepared
+from ostinato.config import load_config
+from ostinato.ranges import RANGES
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 BASE = {
@@ -116,7 +118,7 @@ def test_mistakes_are_named_with_what_is_valid(argument, words):
 @pytest.mark.parametrize(
     "argument",
     [
-        "bars=2", "temperature=1", "prompt=a.mid", "infill.bars=[4,8]", "device=7",
+        "bars=2", "temperature=1", "prompt=a.mid", "infill.bars=[4,8]", "prompt=7",
         "model=gpt/small", "hydra.run.dir=x", "bars=1,2", "bars=range(1,3)", "seed=range(3,1,-1)",
         "infill.voices=[alto,'2',3]", "vary=null", "vary=1", "bars=${n}", "infill={bars: [1,2]}",
         "~optimizer.betas", "~conditions.emotion", "optimizer.betas=[0,0.9]",
@@ -130,17 +132,46 @@ def test_what_is_valid_passes(argument):
     ("argument", "words"),
     [
         ("seed=-1", "seed=-1 must be at least 0"),
-        ("seed=4294967296", "must be at most 4294967295"),
+        ("seed=4294967296", "must be at least 0 and at most 4294967295"),
         ("seed=1,-2", "seed=-2 must be at least 0"),
         ("temperature=-1", "temperature=-1 must be at least 0"),
-        ("vary=2", "vary=2 must be at most 1"),
+        ("vary=2", "vary=2 must be at least 0 and at most 1"),
+        ("bars=0", "bars=0 must be at least 1 and at most 10000"),
+        ("bars=1e9", "bars=1000000000.0 must be a whole number"),
+        ("n=0", "n=0 must be at least 1 and at most 10000"),
+        ("n=100000000000", "n=100000000000 must be at least 1 and at most 10000"),
+        ("top_p=0", "top_p=0 must be above 0 and at most 1"),
+        ("top_k=-1", "top_k=-1 must be at least 0"),
+        ("optimizer.lr=0", r"optimizer\.lr=0 must be above 0"),
+        ("optimizer.betas=[0.9,1]", r"optimizer\.betas=\[0.9, 1\] must be at least 0 and below 1"),
         ("model.width=0", r"model\.width=0 must be at least 1"),
         ("model.periods=[16,0]", r"model\.periods=\[16, 0\] must be at least 1"),
     ],
 )
 def test_numbers_that_libraries_stumble_over_are_refused(argument, words):
     with pytest.raises(ValueError, match=words):
-        check(parsed(argument), BASE | {"seed": 1, "model": {"width": 8, "periods": [16]}}, [])
+        check(
+            parsed(argument),
+            BASE | {"n": 4, "top_p": 1.0, "top_k": 0, "model": {"width": 8, "periods": [16]}},
+            [],
+        )
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
+def test_all_defaults_lie_in_their_ranges(name):
+    config = load_config(name)
+    for key, allowed in RANGES.items():
+        value = config
+        for part in key.split("."):
+            value = (value or {}).get(part) if isinstance(value, dict) else None
+        numbers = value if isinstance(value, list) else [value]
+        assert all(n in allowed for n in numbers if isinstance(n, int | float)), key
+
+
+def test_every_range_is_of_a_setting():
+    text = "\n".join(path.read_text("utf-8") for path in CONF.rglob("*.yaml"))
+    for key in RANGES:
+        assert f"{key.split('.')[-1]}:" in text, key
 
 
 def test_one_folder_for_all_jobs_of_a_sweep_is_refused():

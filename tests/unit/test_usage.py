@@ -41,9 +41,20 @@ REFUSED = {
     "evaluate system=nobody": "unknown system 'nobody'",
     "encode encoding=none": "unknown encoding 'none'",
     "generate weights=nowhere": "nowhere/model.json is missing",
-    "generate weights={model} bars=-3": "bars=-3 and n=4 must be at least 1",
+    "generate weights={model} bars=-3": "bars=-3 must be at least 1 and at most 10000",
     "generate weights={model} prompt=nowhere.mid": "nowhere.mid does not exist",
     "generate weights={model} task=vary": "task vary needs prompt: give prompt=<file>",
+    "generate weights={model} temperature=0": "temperature=0 must be above 0; top_k=1 is greedy",
+    "generate weights={model} options.top_p=2": "top_p=2 must lie in (0, 1]",
+    "generate weights={model} min_bars=9 bars=8": "min_bars=9 is more than bars=8",
+    "generate device=tpu": "device='tpu' must be cpu or cuda",
+    "studio port=0": "port=0 must be at least 1 and at most 65535",
+    "live queue=0": "queue=0 must be at least 1 and at most 10000",
+    "listen mode=play": "mode='play' must be plan, serve, simulate, analyse, export or upgrade",
+    "listen resamples=0": "resamples=0 must be at least 1 and at most 1000000",
+    "export format=ogg": "format='ogg' must be muspy, midi or musicxml",
+    "train -m model.layers=0,1": "model.layers=0 must be at least 1 and at most 1024",
+    "train -m seed=1,-1": "seed=-1 must be at least 0 and at most 4294967295",
     "generate weights=nowhere bars=two": "bars='two' must be a whole number",
 }
 
@@ -89,7 +100,7 @@ def test_help_says_where_params_are_read(in_project, monkeypatch, tmp_path):
 @pytest.mark.starts
 def test_a_refusal_waits_for_nothing_heavy(tmp_path):
     """No clock: what a mistake must not wait for is not imported when it is told."""
-    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "model.json").write_text('{"format": 1, "family": "gpt"}')
     lines = [line.format(model=tmp_path) for line in REFUSED]
     code = REFUSALS.format(lines=lines, heavy=HEAVY)
     run = subprocess.run(

@@ -3,10 +3,17 @@
 A prompt is a user's own file. What a model does not hear of it is said before anything is made.
 """
 
+import importlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ostinato.files import model_made_by, read_json
+from ostinato.models.registry import paradigm_of
 from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
@@ -16,9 +23,13 @@ from ostinato.sampling.registry import families_that
 from ostinato.sampling.request import (
     Capabilities,
     Continue,
+    EncodedPiece,
     Fill,
     Interpolate,
+    Region,
     Request,
+    Task,
+    Unconditional,
     Vary,
 )
 from ostinato.sampling.tasks import (
@@ -30,6 +41,10 @@ from ostinato.sampling.tasks import (
     task_of,
 )
 
+CARD_FORMAT = 1  # of model.json
+UNREAD = EncodedPiece(
+    "prompt", np.zeros((0, 1), "i8"), {}
+)  # stands for a file that is not read yet
 NO_FILL: Mapping[str, Any] = {"bars": None, "roles": []}
 SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
 # settings of conf/generate.yaml that some models' samplers lack, with their names as options
@@ -40,6 +55,34 @@ OPTIONS = {"infill.particles": "particles"} | {
         *("no_parallels", "end_on", "best_of", "no_repeat"),
     )
 }
+
+
+def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path) -> None:
+    """Refuse what needs no model to be seen as wrong, before torch is imported.
+
+    folder: the model's, whose paradigm has options of its own.
+
+    Raises:
+        ValueError: settings that contradict each other, or an option out of its range.
+    """
+    task: Task = Unconditional()
+    name, gap = named(config, files), _gap_of(config)
+    if name == Continue.name:
+        task = Continue(UNREAD, config["prompt_bars"])
+    if name == Fill.name and gap["bars"] is not None:
+        task = Fill(UNREAD, Region(tuple(gap["bars"])))
+    Request(task=task, **{key: config[key] for key in ("bars", "n", "seed")})
+    if (config["min_bars"] or 1) > config["bars"]:
+        raise ValueError(f"min_bars={config['min_bars']} is more than bars={config['bars']}")
+    card = read_json(
+        folder / "model.json", expect_format=CARD_FORMAT, made_by=model_made_by(folder)
+    )
+    home = f"ostinato.sampling.{paradigm_of(card['family'])}.decoding"
+    if find_spec(home) is None:  # sampled as autoregressive models are
+        home = "ostinato.sampling.autoregressive.decoding"
+    kind, options = importlib.import_module(home).Decoding, dict(config) | config["options"]
+    given = {key: value for key, value in options.items() if value is not None}
+    kind(**{one.name: given[one.name] for one in fields(kind) if one.name in given})
 
 
 def prepared(
@@ -93,13 +136,17 @@ def with_shorthands(config: Mapping[str, Any], able: Capabilities) -> dict[str, 
         if home.get(name, value) != value:
             raise ValueError(f"{name}={value} contradicts {home[name]}: say it once")
         home[name] = value
-    gap, fill = dict(config["infill"]), config.get("fill", NO_FILL)
-    gap |= {"bars": fill["bars"] or gap["bars"], "voices": fill["roles"] or gap["voices"]}
-    least = config["min_bars"]
+    gap, least = _gap_of(config), config["min_bars"]
     if least is None:
         least = config["bars"] if "roles" in able.options else 1
     said = {"options": options, "conditions": conditions, "infill": gap, "min_bars": least}
     return dict(config) | said
+
+
+def _gap_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `infill`, with what `fill` says in short."""
+    gap, fill = dict(config["infill"]), config.get("fill", NO_FILL)
+    return gap | {"bars": fill["bars"] or gap["bars"], "voices": fill["roles"] or gap["voices"]}
 
 
 def named(config: Mapping[str, Any], files: Collection[str]) -> str:
