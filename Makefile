@@ -67,7 +67,7 @@ types:
 	mypy
 
 tests:
-	python -m pytest -n 2 --dist worksteal
+	python -m pytest -n 3 --dist worksteal # some tests wait for servers and for other processes
 
 test-fast: setup ## some of all unit tests, in less than a minute: short ones, fewer cases and random pieces of each
 	python -m pytest -n 2 --dist worksteal --hypothesis-profile fast -m "not slow and not starts and not long" tests/unit

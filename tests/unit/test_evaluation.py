@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from ostinato.evaluation.written import distances, few, write_results
 from ostinato.files import DamagedFile, MissingInput
 from ostinato.generator import Generator
 from ostinato.loading.tokens import Split, TokenSet, open_tokens
+from ostinato.metrics import step_network
 from ostinato.metrics.bootstrap import Interval
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
@@ -220,7 +222,16 @@ def test_better_contexts_help_on_music_that_goes_on(chorale):
 
 
 @pytest.fixture(scope="module")
-def reference(tokens, chorale, tmp_path_factory):
+def quick():
+    """The network that tells samples from music learns for a few steps only."""
+    with pytest.MonkeyPatch.context() as patch:
+        short = partial(step_network.NetworkSettings, steps=4)
+        patch.setattr(step_network, "NetworkSettings", short)
+        yield
+
+
+@pytest.fixture(scope="module")
+def reference(quick, tokens, chorale, tmp_path_factory):
     """What reference@ writes of the tokens."""
     from ostinato.evaluation import reference as module
 
