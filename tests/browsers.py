@@ -21,6 +21,25 @@ def launched(play):
 
 
 @contextmanager
+def chromium():
+    """A browser; one for all tests of a file saves a second of each."""
+    api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with api.sync_playwright() as play:
+        found = launched(play)
+        yield found
+        found.close()
+
+
+def tab_to(page, selector, most=80):
+    """Press Tab until an element has the focus, as people without a mouse do."""
+    for _ in range(most):
+        if page.evaluate("what => document.activeElement.matches(what)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"the keyboard does not reach {selector}")
+
+
+@contextmanager
 def served(app):
     """The address of an application on a free port of this computer."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))

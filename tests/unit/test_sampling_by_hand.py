@@ -10,6 +10,7 @@ from ostinato.config import load_config
 from ostinato.music.piece import VOICES, Piece, Track, make_notes
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
+from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.by_hand import OPTIONS, remarks, request_of, voiced
 from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional, Vary
@@ -121,8 +122,17 @@ def test_notes_that_a_line_cannot_hold_are_counted(chorale):
     double = make_notes([(0, 0, 480, 61, 80)])
     found = said(replace(piece, notes=np.concatenate([double, piece.notes])), Grid())
     assert found == [
-        "changed or left out of the prompt: 1 note: sounds with a higher or lower note of its voice"
+        "changed or left out of the prompt: 1 note: "
+        "sounds with a higher or lower note of its voice",
+        "not heard: soprano C#4 in bar 1",
     ]
+
+
+def test_notes_outside_the_pitches_of_a_model_are_named(chorale):
+    piece = chorale(1)
+    high = make_notes([(1, 4 * 480 * bar, 480, 100 + bar, 80) for bar in range(9)])
+    with pytest.raises(Unencodable, match=r"E7 in bar 1, alto F7 in bar 2, .* and 3 more\): tr"):
+        said(replace(piece, notes=np.concatenate([piece.notes, high])), Grid())
 
 
 def test_a_band_keeps_its_roles_and_may_lack_some():

@@ -1,13 +1,10 @@
 """The studio: its pieces, its locks, its HTTP API, and the page in a real browser."""
 
 import http.client
-import json
-import shutil
-import threading
-import time
 
 import pytest
-import uvicorn
+from browsers import served
+from cells import differing, sounding
 from fastapi.testclient import TestClient
 from live_lab import band_folder
 
@@ -97,25 +94,6 @@ def test_the_page_makes_what_generate_makes(client, model_folder, name):
     request = Request(bars=3, seed=7, n=2, options={"top_p": 0.9})
     for one, sample in zip(made, Generator.load(model_folder).generate(request), strict=True):
         assert same_music(from_json(one["piece"]), sample.piece)
-
-
-def sounding(piece):
-    """The key that sounds, by role, bar of four quarters, and sixteenth.
-
-    A note that is tied into a locked bar sounds there as before, but may be struck anew.
-    """
-    step = piece["ticks"] // 4
-    return {
-        (track["role"], 1 + at // (16 * step), at): pitch
-        for track in piece["tracks"]
-        for onset, duration, pitch, _ in track["notes"]
-        for at in range(onset, onset + duration, step)
-    }
-
-
-def differing(before, after):
-    """Roles and bars in which two pieces do not sound alike."""
-    return {at[:2] for at in before.keys() | after.keys() if before.get(at) != after.get(at)}
 
 
 def test_locked_cells_stay_and_free_ones_change(client, models, chorale, name):
@@ -215,13 +193,14 @@ def test_no_model_is_said(tmp_path):
         Models(folders_under([tmp_path]))
 
 
-# ---- the page
+@pytest.fixture
+def server(models):
+    with served(create_app(models)) as address:
+        yield address
 
 
-def test_an_upload_of_100_mb_is_refused_before_it_is_sent(address):
-    connection = http.client.HTTPConnection(
-        *address.strip("/").split("/")[2].split(":"), timeout=30
-    )
+def test_an_upload_of_100_mb_is_refused_before_it_is_sent(server):
+    connection = http.client.HTTPConnection(*server.strip("/").split("/")[2].split(":"), timeout=30)
     connection.putrequest("POST", "/api/upload?name=big.mid")
     connection.putheader("Content-Length", "100000000")
     connection.endheaders(b"MThd")
@@ -233,133 +212,3 @@ def test_an_upload_of_100_mb_is_refused_before_it_is_sent(address):
     with connection.getresponse() as answer:
         assert answer.status == 200
     connection.close()
-
-
-@pytest.fixture(scope="module")
-def address(models):
-    server = uvicorn.Server(uvicorn.Config(create_app(models), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join(10)
-
-
-def launched(play):
-    """Chromium, or a skipped test where none can be installed."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    try:
-        return play.chromium.launch(executable_path=found, args=["--no-sandbox"])
-    except Exception as error:  # playwright's class is known only where it is installed
-        pytest.skip(f"no Chromium starts here; playwright install chromium ({str(error)[:80]})")
-
-
-def export_all(page, folder):
-    for kind in ("mid", "musicxml", "wav"):
-        with page.expect_download() as download:
-            page.click(f"[data-export={kind}]")
-        assert download.value.suggested_filename == f"ostinato.{kind}"
-        download.value.save_as(folder / f"ostinato.{kind}")
-    assert (folder / "ostinato.wav").stat().st_size > 100_000
-
-
-def play_a_little(page):
-    page.click("#play")
-    page.wait_for_function("studio.sound.position > 0.3")
-    page.click('[aria-label="Mute alto"]')
-    assert page.evaluate("[0, 1].map((voice) => studio.sound.heard(voice))") == [True, False]
-    page.click("#play")
-    page.wait_for_function("!studio.sound.playing")
-
-
-def open_a_prompt(page, path):
-    """All of its cells are locked."""
-    page.set_input_files("#upload", path)
-    page.wait_for_function("studio.takes.length == 1")
-    page.click("#fit")
-    page.wait_for_selector('[data-key="alto|2"]')
-    page.click("#lock-all")
-
-
-def draw_a_note(page):
-    page.click("#blank")
-    page.focus("#roll")
-    for key in ("ArrowRight", "ArrowUp", "Enter"):
-        page.keyboard.press(key)
-    assert page.evaluate("studio.piece.tracks[0].notes") == [[120, 480, 68, 80]]
-
-
-def make_by_a_key(page):
-    page.select_option("#task", "generate")
-    page.fill("#bars", "2")
-    page.focus("#play")
-    page.keyboard.press("r")
-    page.wait_for_function("studio.takes.length == 3")
-
-
-def record_a_little(page):
-    """Two keys of the computer, one after the other."""
-    page.click("#record")
-    page.wait_for_selector('#record[aria-pressed="true"]')
-    for key in "ad":
-        page.keyboard.down(key)
-        page.wait_for_timeout(200)
-        page.keyboard.up(key)
-    page.click("#record")
-    page.wait_for_selector('#record[aria-pressed="false"]')
-    notes = page.evaluate("studio.piece.tracks[0].notes")
-    assert [pitch for _, _, pitch, _ in notes] == [60, 64]
-    assert notes[0][0] == 0 < notes[0][1] <= notes[1][0]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
-def test_the_whole_way_in_a_browser(address, chorale, size, tmp_path):
-    """A prompt: free, re-roll, undo, redo, export, play, again by a link; then draw and record."""
-    write_midi(tmp_path / "prompt.mid", chorale(2, bars=3))
-    api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with api.sync_playwright() as play:
-        browser = launched(play)
-        width, height = size
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, bypass_csp=True, accept_downloads=True
-        )
-        context.set_default_timeout(180_000)  # milliseconds, for a machine that does other work
-        page, asked, wrong = context.new_page(), [], []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(address)
-        page.wait_for_selector("body[data-ready]")
-        open_a_prompt(page, tmp_path / "prompt.mid")
-        first = page.evaluate("JSON.stringify(studio.piece.tracks)")
-        page.click('[data-key="alto|2"]')
-        page.select_option("#task", "fill")
-        page.fill("#seed", "5")
-        page.click("#make")
-        page.wait_for_function("studio.takes.length == 2")
-        second = page.evaluate("JSON.stringify(studio.piece.tracks)")
-        assert second != first
-        page.click("#undo")
-        assert page.evaluate("JSON.stringify(studio.piece.tracks)") == first
-        page.click("#redo")
-        ticks = page.evaluate("studio.piece.ticks")
-        both = [sounding({"ticks": ticks, "tracks": json.loads(x)}) for x in (first, second)]
-        assert differing(*both) == {("alto", 2)}  # the locked cells stayed
-        export_all(page, tmp_path)
-        exported = read_piece(tmp_path / "ostinato.mid")
-        assert len(exported.notes) == sum(len(track["notes"]) for track in json.loads(second))
-        play_a_little(page)
-        page.click("#link")
-        again = context.new_page()
-        again.goto(page.url)
-        again.wait_for_function("window.studio && studio.takes.length == 1")
-        assert again.evaluate("JSON.stringify(studio.piece.tracks)") == second
-        draw_a_note(page)
-        record_a_little(page)
-        make_by_a_key(page)
-        assert not wrong
-        assert all(url.startswith((address, "blob:", "data:")) for url in asked)
-        browser.close()

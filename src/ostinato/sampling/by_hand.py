@@ -18,6 +18,7 @@ from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Representation, Unencodable
+from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES, prompt_of
 from ostinato.sampling.registry import families_that
 from ostinato.sampling.request import (
@@ -229,8 +230,11 @@ def remarks(
     try:
         said = _left_out(original, representation)
     except Unencodable as error:
-        name = original.source or original.id
-        wrong = f"prompt {name} cannot be encoded: {error}: {REMEDIES[error.reason]}"
+        name, words = original.source or original.id, str(error)
+        if error.reason == "pitch out of range":
+            found = outside(voiced(original, representation), representation)
+            words += f" ({found})" if found else ""
+        wrong = f"prompt {name} cannot be encoded: {words}: {REMEDIES[error.reason]}"
         raise Unencodable(error.reason, wrong) from error
     if not isinstance(task, Interpolate):
         said += _silent(request, able, representation) + _taken(original, request, representation)
@@ -277,11 +281,15 @@ def _left_out(original: Piece, representation: Representation) -> list[str]:
         lines.append(f"left out of the prompt, the model's encoding has no place for it: {names}")
     kept = original.notes[[track not in silenced for track in original.notes["track"]]]
     piece = voiced(replace(original, notes=kept), representation)
-    dropped = representation.quantize(piece).dropped if len(kept) else {}
-    return lines + [
+    if not len(kept):
+        return lines
+    held = representation.quantize(piece)
+    lines += [
         f"changed or left out of the prompt: {_count(count)}: {reason}"
-        for reason, count in dropped.items()
+        for reason, count in held.dropped.items()
     ]
+    lost = not_held(piece, held.piece) if held.dropped else ""
+    return [*lines, f"not heard: {lost}"] if lost else lines
 
 
 def _holds(representation: Representation, piece: Piece) -> bool:

@@ -9,7 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from ostinato.live.composer import Composer, Prepared, prompt_bars
 from ostinato.music.piece import Piece, Tempo, cut
 from ostinato.music.timing import numbered_bars
+from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.by_hand import voiced
+from ostinato.sampling.left_out import not_held, outside
+from ostinato.sampling.prompts import REMEDIES
 from ostinato.sampling.request import Fill
 from ostinato.studio.locks import regions
 from ostinato.studio.longer import heard_from, joined
@@ -65,9 +68,15 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
         ValueError: the model's encoding cannot hold it; says why.
     """
     representation = models.get(name).representation
-    piece = from_json(data)
-    held = representation.quantize(voiced(piece, representation))
+    piece = voiced(from_json(data), representation)
+    try:
+        held = representation.quantize(piece)
+    except Unencodable as error:
+        found = outside(piece, representation) if error.reason == "pitch out of range" else ""
+        raise ValueError(f"{error}{found and f': {found}'}: {REMEDIES[error.reason]}") from error
     said = [f"{count} notes are changed or left out: {why}" for why, count in held.dropped.items()]
+    if held.dropped and (lost := not_held(piece, held.piece)):
+        said.append(f"left out: {lost}")
     if held.moved:
         said.append(f"onsets were moved to the grid, by {held.moved:.3f} quarters on average")
     return {"piece": to_json(held.piece), "remarks": said}

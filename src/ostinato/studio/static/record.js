@@ -1,12 +1,20 @@
 // Records notes from MIDI keyboards and from the computer's keys, and puts them on sixteenths.
 
+const BEATS = 4; // of a bar
 const KEYS = "awsedftgyhujk"; // a piano's octave from C
 
 export class Recorder {
   constructor(heard) { this.heard = heard; this.on = false; this.midi = 0; }
 
-  async start() {
-    this.notes = []; this.held = new Map(); this.on = true; this.midi = 0;
+  async start(qpm, click) { // qpm: beats a minute of a click that is heard, or false; click(first): sounds, at first beats of bars otherwise
+    this.notes = []; this.held = new Map(); this.on = true; this.midi = 0; this.begun = null;
+    if (qpm) {
+      let beat = 0;
+      await click(true); // the sounds may have to be loaded
+      this.begun = performance.now();
+      const next = () => { beat += 1; this.timer = setTimeout(() => { click(beat % BEATS === 0); next(); }, this.begun + (beat * 60000) / qpm - performance.now()); };
+      next();
+    }
     this.down = (event) => { const key = KEYS.indexOf(event.key.toLowerCase()); if (key >= 0 && !event.repeat && !event.ctrlKey) { event.preventDefault(); this.press(60 + key, 90); } };
     this.up = (event) => { const key = KEYS.indexOf(event.key.toLowerCase()); if (key >= 0) this.lift(60 + key); };
     document.addEventListener("keydown", this.down); document.addEventListener("keyup", this.up);
@@ -32,9 +40,10 @@ export class Recorder {
 
   stop(qpm) { // notes as [onset, duration, pitch, velocity] in ticks of 480 a quarter
     for (const pitch of [...this.held.keys()]) this.lift(pitch);
-    this.on = false;
+    this.on = false; clearTimeout(this.timer);
     document.removeEventListener("keydown", this.down); document.removeEventListener("keyup", this.up);
-    const begun = Math.min(...this.notes.map((note) => note[0])), sixteenth = 60000 / qpm / 4;
+    const first = Math.min(...this.notes.map((note) => note[0])), sixteenth = 60000 / qpm / 4, bar = BEATS * 4 * sixteenth;
+    const begun = this.begun === null ? first : this.begun + Math.floor((first - this.begun + sixteenth / 2) / bar) * bar;
     return this.notes.map(([at, off, pitch, velocity]) => {
       const onset = Math.round((at - begun) / sixteenth), end = Math.max(onset + 1, Math.round((off - begun) / sixteenth));
       return [onset * 120, (end - onset) * 120, pitch, velocity];

@@ -3,10 +3,12 @@ import { COLORS, Roll, small } from "/static/roll.js";
 import { sound, warm } from "/static/sound.js";
 import { Recorder } from "/static/record.js";
 import { score } from "/static/score.js";
+import { lanes, paint, refill, walk } from "/static/lanes.js";
 
 const find = (id) => document.getElementById(id);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 const roll = new Roll(find("roll"));
+let anchor = null; // the cell from which Shift chooses a rectangle
 const state = { sound, about: null, piece: null, free: new Set(), request: null, takes: [], past: [], future: [] };
 window.studio = state; // for tests and the curious
 
@@ -23,9 +25,10 @@ async function ask(path, body, raw) {
 function say(text, wrong = false) { find("said").textContent = text; find("said").classList.toggle("wrong", wrong); }
 
 async function guarded(button, work) { // one at a time, and errors are shown
-  if (button?.disabled) return;
-  if (button) button.disabled = true;
-  try { await work(); } catch (error) { say(error.message, true); } finally { if (button) button.disabled = false; }
+  const off = (value) => button?.setAttribute("aria-disabled", value); // a disabled button would lose the keyboard's place
+  if (button?.getAttribute("aria-disabled") === "true") return;
+  off(true);
+  try { await work(); } catch (error) { say(error.message, true); } finally { off(false); }
 }
 
 // ---- time
@@ -65,40 +68,28 @@ function widths() { // ticks of every bar number; parts of a split bar are one
 
 function show() {
   const { piece } = state;
-  find("undo").disabled = !state.past.length; find("redo").disabled = !state.future.length;
+  find("undo").setAttribute("aria-disabled", !state.past.length); find("redo").setAttribute("aria-disabled", !state.future.length);
   if (!piece) return;
   roll.draw(piece, ends(), css);
-  const lanes = piece.tracks.map((track, number) => {
-    const lane = document.createElement("div"); lane.className = "lane"; lane.setAttribute("role", "row");
-    const who = document.createElement("div"); who.className = "who"; who.setAttribute("role", "rowheader");
-    const dot = document.createElement("i"); dot.style.background = COLORS[number % COLORS.length];
-    const name = document.createElement("span"); name.textContent = track.role;
-    who.append(dot, name);
-    for (const [letter, set, long] of [["M", sound.muted, "Mute"], ["S", sound.solo, "Solo"]]) {
-      const button = document.createElement("button"); button.textContent = letter; button.setAttribute("aria-label", `${long} ${track.role}`);
-      button.setAttribute("aria-pressed", set.has(track.role));
-      button.onclick = () => { set.has(track.role) ? set.delete(track.role) : set.add(track.role); if (sound.playing) sound.level(); show(); };
-      who.append(button);
-    }
-    const gone = document.createElement("button"); gone.textContent = "×"; gone.setAttribute("aria-label", `Remove ${track.role}`);
-    gone.disabled = piece.tracks.length < 2; gone.onclick = () => remember(() => put(without(number), null));
-    who.append(gone); lane.append(who);
-    for (const [bar, ticks] of widths()) {
-      const key = `${track.role}|${bar}`, free = state.free.has(key), cell = document.createElement("button");
-      cell.className = "cell"; cell.dataset.key = key; cell.style.width = `${roll.x(piece, ticks)}px`; cell.textContent = free ? "free" : bar;
-      cell.setAttribute("aria-pressed", free); cell.setAttribute("aria-label", `${track.role}, bar ${bar}, ${free ? "free" : "locked"}`);
-      cell.onclick = () => remember(() => { free ? state.free.delete(key) : state.free.add(key); }, key);
-      lane.append(cell);
-    }
-    return lane;
-  });
-  find("locks").replaceChildren(...lanes);
+  const bars = [...widths()].map(([bar, ticks]) => [bar, roll.x(piece, ticks)]);
+  refill(find("locks"), lanes(piece.tracks, bars, state.free, {
+    sound,
+    color: (number) => COLORS[number % COLORS.length],
+    changed() { if (sound.playing) sound.level(); show(); },
+    remove: (number) => remember(() => put(without(number), null)),
+    toggle(keys, key, event) {
+      const all = (some) => some.every((one) => state.free.has(one)), ranged = event.shiftKey && anchor;
+      const range = ranged ? paint(anchor.key, key, piece.tracks, bars) : keys, free = ranged ? all(anchor.keys) : !all(keys);
+      if (!ranged) anchor = { key, keys };
+      remember(() => { for (const one of range) if (free) state.free.add(one); else state.free.delete(one); });
+    },
+  }));
   const chosen = find("role").value;
   find("role").replaceChildren(...piece.tracks.map((track) => new Option(track.role, track.role, false, track.role === chosen)));
-  find("takes").replaceChildren(...state.takes.map((take, index) => {
+  refill(find("takes"), state.takes.map((take, index) => {
     const item = document.createElement("li"), picture = document.createElement("canvas"), button = document.createElement("button"), text = document.createElement("span");
     item.className = take.piece === piece ? "now" : ""; text.textContent = `${index + 1}: ${take.label}`; button.textContent = "Take this one";
-    button.setAttribute("aria-label", `Take number ${index + 1}, ${take.label}`);
+    button.setAttribute("aria-label", `Take this one, number ${index + 1}: ${take.label}`); if (take.piece === piece) button.setAttribute("aria-current", "true");
     button.onclick = () => remember(() => { put(take.piece, take.request); });
     picture.setAttribute("role", "img"); picture.setAttribute("aria-label", "Its piano roll"); small(picture, take.piece);
     item.append(text, picture, button); return item;
@@ -115,9 +106,8 @@ function put(piece, request) { // cells that are free stay so where the piece ha
 
 function snapshot() { return { piece: state.piece, free: new Set(state.free), request: state.request }; }
 
-function remember(change, focus) { // a change that can be undone
+function remember(change) { // a change that can be undone
   state.past.push(snapshot()); state.future = []; change(); show();
-  if (focus) document.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
 }
 
 function step(from, to) {
@@ -272,6 +262,12 @@ find("play").onclick = () => guarded(null, play);
 find("undo").onclick = () => step(state.past, state.future);
 find("redo").onclick = () => step(state.future, state.past);
 find("lock-all").onclick = () => remember(() => state.free.clear());
+find("reroll").onclick = () => guarded(find("make"), () => {
+  if (!state.piece) throw new Error("there is no piece yet: make one first");
+  if (state.free.size) { find("task").value = "fill"; task(); }
+  find("seed").value = (Number(find("seed").value) + 1) % 2 ** 31;
+  return make(request());
+});
 find("free-all").onclick = () => { if (state.piece) remember(() => { for (const track of state.piece.tracks) for (const [bar] of widths()) state.free.add(`${track.role}|${bar}`); }); };
 find("score-view").onclick = () => guarded(null, async () => {
   find("score").hidden = !find("score").hidden; find("score-view").setAttribute("aria-pressed", !find("score").hidden);
@@ -304,7 +300,7 @@ find("link").onclick = () => guarded(null, async () => {
 });
 const recorder = new Recorder((pitch) => sound.strike({ program: 0, drum: false }, pitch).catch(() => {}));
 find("record").onclick = () => guarded(null, async () => {
-  if (!recorder.on) { await recorder.start(); find("record").setAttribute("aria-pressed", "true"); say(`recording: play a MIDI keyboard or the keys A to K; press the button again to stop${recorder.midi ? "" : " (no MIDI keyboard found)"}`); return; }
+  if (!recorder.on) { await recorder.start(find("click").checked && Number(find("qpm").value), (first) => sound.strike({ program: 115, drum: false }, first ? 84 : 77, 0.05).catch(() => {})); find("record").setAttribute("aria-pressed", "true"); say(`recording: play a MIDI keyboard or the keys A to K; press the button again to stop${recorder.midi ? "" : " (no MIDI keyboard found)"}`); return; }
   const notes = recorder.stop(Number(find("qpm").value));
   find("record").setAttribute("aria-pressed", "false");
   if (!notes.length) { say("nothing was played"); return; }
@@ -312,30 +308,39 @@ find("record").onclick = () => guarded(null, async () => {
   piece.tracks[0].notes = notes; piece.length = last;
   remember(() => put(piece, null)); say(`${notes.length} notes recorded into ${piece.tracks[0].role}`);
 });
-find("roll").onpointerdown = (event) => {
+find("locks").onkeydown = walk;
+find("roll").onclick = (event) => { // not pointerdown: a finger that scrolls sets no note
   if (!state.piece) return;
-  const box = find("roll").getBoundingClientRect();
-  edit(roll.tick(state.piece, event.clientX - box.left), roll.pitch(event.clientY - box.top));
+  const box = find("roll").getBoundingClientRect(), tick = roll.tick(state.piece, event.clientX - box.left), pitch = roll.pitch(event.clientY - box.top);
+  if (event.shiftKey) cursorTo(Math.floor(tick / (state.piece.ticks / 4)) * (state.piece.ticks / 4), pitch); else edit(tick, pitch);
 };
+function cursorTo(tick, pitch) { // playing begins there
+  const sixteenth = state.piece.ticks / 4;
+  roll.cursor = [Math.max(0, Math.min(ends() - sixteenth, tick)), Math.min(roll.high, Math.max(roll.low, pitch))];
+  roll.draw(state.piece, ends(), css);
+  const bar = state.piece.bars.findLast(([onset]) => onset <= roll.cursor[0]), [onset, number] = bar ?? [0, 1];
+  say(`${roll.name(roll.cursor[1])}, bar ${number}, quarter ${((roll.cursor[0] - onset) / state.piece.ticks + 1).toFixed(2)}`);
+  const left = roll.x(state.piece, roll.cursor[0]), seen = find("scroll"), shown = seen.clientWidth - find("roll").offsetLeft;
+  if (left < seen.scrollLeft || left > seen.scrollLeft + shown - 20) seen.scrollLeft = left - shown / 2;
+}
 find("roll").onkeydown = (event) => {
   if (!state.piece) return;
   const sixteenth = state.piece.ticks / 4, [tick, pitch] = roll.cursor ?? [0, 67];
-  const moves = { ArrowRight: [sixteenth, 0], ArrowLeft: [-sixteenth, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-  if (event.key === "Enter") { edit(tick, pitch); event.preventDefault(); return; }
+  const beat = event.shiftKey ? state.piece.ticks : sixteenth, far = event.shiftKey ? 12 : 1;
+  const moves = { ArrowRight: [beat, 0], ArrowLeft: [-beat, 0], ArrowUp: [0, far], ArrowDown: [0, -far], PageUp: [0, 12], PageDown: [0, -12], Home: [-tick, 0], End: [ends(), 0] };
+  if (event.key === "Escape") { roll.cursor = null; roll.draw(state.piece, ends(), css); say("no cursor: playing begins at the start"); }
+  if (event.key === "Enter") { edit(tick, pitch); event.preventDefault(); }
   if (!moves[event.key]) return;
   event.preventDefault();
-  const [dx, dy] = moves[event.key];
-  roll.cursor = [Math.max(0, tick + dx), Math.min(roll.high, Math.max(roll.low, pitch + dy))];
-  roll.draw(state.piece, ends(), css);
-  say(`${roll.name(roll.cursor[1])}, quarter ${(roll.cursor[0] / state.piece.ticks + 1).toFixed(2)}`);
+  cursorTo(tick + moves[event.key][0], pitch + moves[event.key][1]);
 };
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") { event.preventDefault(); guarded(find("make"), () => make(request())); return; }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !typing) { event.preventDefault(); event.shiftKey ? step(state.future, state.past) : step(state.past, state.future); }
   else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "y" && !typing) { event.preventDefault(); step(state.future, state.past); }
   else if (recorder.on || typing || event.ctrlKey || event.metaKey || event.altKey) return;
   else if (event.key === " " && !event.target.closest("button, summary")) { event.preventDefault(); guarded(null, play); }
-  else if (event.key.toLowerCase() === "r") guarded(find("make"), () => make(request()));
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
 window.addEventListener("hashchange", () => guarded(null, followLink));

@@ -1,0 +1,227 @@
+"""The studio in a real browser: the whole way by keyboard alone, and by touch on a phone."""
+
+import json
+
+import pytest
+from browsers import barriers, chromium, served, tab_to
+from cells import differing, sounding
+from live_lab import band_folder
+
+from ostinato.music.write import write_midi
+from ostinato.readers.read import read_piece
+from ostinato.studio.app import create_app
+from ostinato.studio.models import Models, folders_under
+
+pytestmark = pytest.mark.slow
+TRACKS = "JSON.stringify(studio.piece.tracks)"
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(model_folder, tmp_path_factory):
+    band = band_folder(tmp_path_factory.mktemp("band") / "tiny")
+    with served(create_app(Models(folders_under([model_folder, band])))) as found:
+        yield found
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Pages of one visitor, which ask no other machine and have no errors when the test ends."""
+    asked, wrong, contexts = [], [], []
+
+    def open_page(url=address, **options):
+        if not contexts:
+            contexts.append(browser.new_context(bypass_csp=True, **options))
+            contexts[0].set_default_timeout(60_000)  # for a machine that does other work
+        page = contexts[0].new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(url)
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    yield open_page
+    contexts[0].close()
+    assert not wrong
+    assert all(url.startswith((address, "blob:", "data:")) for url in asked)
+
+
+@pytest.fixture
+def prompt(chorale, tmp_path):
+    write_midi(tmp_path / "prompt.mid", chorale(2, bars=3))
+    return tmp_path / "prompt.mid"
+
+
+def takes(page, count):
+    page.wait_for_function(f"studio.takes.length == {count}")
+
+
+def download(page, kind, press, folder):
+    with page.expect_download() as got:
+        press(f"[data-export={kind}]")
+    assert got.value.suggested_filename == f"ostinato.{kind}"
+    got.value.save_as(folder / f"ostinato.{kind}")
+    return folder / f"ostinato.{kind}"
+
+
+def only_alto_changed(page, first, second):
+    ticks = page.evaluate("studio.piece.ticks")
+    both = [sounding({"ticks": ticks, "tracks": json.loads(x)}) for x in (first, second)]
+    return differing(*both) == {("alto", 2)}
+
+
+@pytest.fixture
+def page(visit):
+    return visit(viewport={"width": 1280, "height": 900})
+
+
+@pytest.fixture
+def press(page):
+    """Go somewhere with Tab and press keys there."""
+
+    def reach(selector, *keys):
+        tab_to(page, selector)
+        for key in keys or ["Enter"]:
+            page.keyboard.press(key)
+
+    return reach
+
+
+def choose_and_open(page, press, prompt):
+    tab_to(page, "#model")
+    page.keyboard.type("tiny")
+    page.wait_for_function("studio.about.name == 'tiny'")
+    page.keyboard.press("Home")
+    page.wait_for_function("studio.about.name != 'tiny'")
+    with page.expect_file_chooser() as chooser:
+        press("#upload")
+    chooser.value.set_files(prompt)
+    takes(page, 1)
+    press("#fit")
+    page.wait_for_selector('[data-key="alto|2"]')
+    assert not barriers(page)
+
+
+def free_alto_2(page, press):
+    press("#free-all")
+    press("#lock-all")
+    press("#locks button", "End", "ArrowLeft", "ArrowDown", "ArrowDown", "Space")
+    assert page.evaluate("document.activeElement.dataset.key") == "alto|2", "the place is kept"
+    assert page.evaluate("[...studio.free]") == ["alto|2"]
+
+
+def draw_two_notes(page, press):
+    press("#blank")
+    moves = ("ArrowRight", "ArrowUp", "Enter", "Shift+ArrowRight", "Shift+ArrowDown", "Enter")
+    press("#roll", *moves)
+    drawn = [[120, 480, 68, 80], [600, 480, 56, 80]]
+    assert page.evaluate("studio.piece.tracks[0].notes") == drawn
+    page.keyboard.press("Control+z")
+    assert page.evaluate("studio.piece.tracks[0].notes") == drawn[:1]
+    assert page.evaluate("document.activeElement.id") == "roll", "the place is kept"
+
+
+def test_the_whole_way_with_the_keyboard_alone(page, press, visit, prompt, tmp_path):
+    choose_and_open(page, press, prompt)
+    first = page.evaluate(TRACKS)
+    free_alto_2(page, press)
+    press("#task", "c")
+    page.keyboard.type("om")  # Compose the free cells again
+    page.keyboard.press("Control+Enter")
+    takes(page, 2)
+    second = page.evaluate(TRACKS)
+    press("#undo", "Space")
+    assert page.evaluate(TRACKS) == first
+    press("#redo")
+    assert only_alto_changed(page, first, second)
+    press("#reroll")
+    takes(page, 3)
+    assert page.evaluate("document.activeElement.id") == "reroll", "the place is kept"
+    assert page.input_value("#seed") == "2"
+    press("#takes li:nth-child(2) button")
+    assert page.evaluate(TRACKS) == second
+
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Space")
+    page.wait_for_function("studio.sound.position > 0.2")
+    page.keyboard.press("Space")
+    page.wait_for_function("!studio.sound.playing")
+    file = download(page, "mid", press, tmp_path)
+    assert len(read_piece(file).notes) == sum(len(track["notes"]) for track in json.loads(second))
+    press("#link")
+    again = visit(page.url)
+    assert again.evaluate(TRACKS) == second
+    again.close()
+    draw_two_notes(page, press)
+
+
+def record_a_little(page):
+    """Two keys of the computer, one after the other; a click sets bars, and upbeats stay."""
+    page.uncheck("#click")
+    page.tap("#record")
+    page.wait_for_selector('#record[aria-pressed="true"]')
+    for key in "ad":
+        page.keyboard.down(key)
+        page.wait_for_timeout(120)
+        page.keyboard.up(key)
+    page.tap("#record")
+    page.wait_for_selector('#record[aria-pressed="false"]')
+    notes = page.evaluate("studio.piece.tracks[0].notes")
+    assert [pitch for _, _, pitch, _ in notes] == [60, 64]
+    assert notes[0][0] == 0 < notes[0][1] <= notes[1][0]
+    beaten = """async () => {
+        const { Recorder } = await import("/static/record.js"), heard = [];
+        const one = new Recorder(() => {});
+        await one.start(6000, (first) => heard.push(first));
+        await new Promise((done) => setTimeout(done, 50));
+        one.begun = 1000; one.notes = [[3510, 3990, 60, 80], [4000, 4500, 62, 80]];
+        return [heard.slice(0, 5), one.stop(120)];
+    }"""
+    heard, notes = page.evaluate(beaten)
+    assert heard == [True, False, False, False, True]
+    assert notes == [[480, 480, 60, 80], [960, 480, 62, 80]]
+
+
+def test_the_whole_way_by_touch_on_a_phone(visit, prompt, tmp_path):
+    page = visit(**PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_input_files("#upload", prompt)
+    takes(page, 1)
+    page.tap("#fit")
+    page.tap('[data-key="alto|2"]')
+    first = page.evaluate(TRACKS)
+    page.tap("#reroll")
+    takes(page, 2)
+    second = page.evaluate(TRACKS)
+    assert only_alto_changed(page, first, second)
+    for kind in ("musicxml", "wav"):
+        file = download(page, kind, page.tap, tmp_path)
+    assert file.stat().st_size > 100_000
+    page.tap("#score-view")
+    page.wait_for_selector("#score svg")
+    assert not barriers(page)
+    page.tap("#score-view")
+
+    page.tap("#play")
+    page.wait_for_function("studio.sound.position > 0.2")
+    page.tap('[aria-label="Mute alto"]')
+    assert page.evaluate("[0, 1].map((voice) => studio.sound.heard(voice))") == [True, False]
+    page.tap("#play")
+    page.tap('[aria-label="alto, all bars"]')
+    assert len(page.evaluate("[...studio.free]")) == 3
+    page.tap('[data-key="every role|3"]')
+    assert len(page.evaluate("[...studio.free]")) == 6
+    page.tap('[data-key="bass|1"]')
+    page.click('[data-key="tenor|2"]', modifiers=["Shift"])
+    assert {"bass|2", "tenor|1"} <= set(page.evaluate("[...studio.free]"))
+
+    page.tap("#blank")
+    page.tap("#roll", position={"x": 40, "y": 100})
+    assert len(page.evaluate("studio.piece.tracks[0].notes")) == 1
+    record_a_little(page)
