@@ -4,7 +4,7 @@ import json
 from contextlib import ExitStack
 
 import pytest
-from browsers import barriers, launched, served
+from browsers import barriers, chromium, served, tab_to
 from listening_study import store_of
 
 from ostinato.listening.analysis import page as results_page
@@ -22,7 +22,7 @@ BOTH = {
     "languages": ["en", "zh"],
     "title": TEXT,
     "about": TEXT,
-    "hear_seconds": 0.2,
+    "hear_seconds": 0.1,
     "questions": [{"id": "liking", "text": TEXT, "low": TEXT, "high": TEXT}],
 }
 NEXT = "was => document.querySelector('h1').innerText !== was"
@@ -30,11 +30,8 @@ NEXT = "was => document.querySelector('h1').innerText !== was"
 
 @pytest.fixture(scope="module")
 def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with api.sync_playwright() as play:
-        found = launched(play)
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +91,7 @@ def hear(page, press="click"):
         while not page.query_selector(f".heard[data-role={role}]"):
             if not page.query_selector(".playing"):
                 getattr(page, press)("#play")
-            page.wait_for_timeout(50)
+            page.wait_for_timeout(20)
 
 
 def save(page):
@@ -112,7 +109,7 @@ def answer(page, value):
 
 
 def test_a_whole_test_with_the_mouse_that_survives_a_reload_and_a_lost_connection(start, visit):
-    store, address = start(trials=2)
+    store, address = start(trials=2, ties=True)
     page = visit(address, viewport={"width": 1000, "height": 760})
     page.click("button.main")
     assert page.is_visible("[name=agree]"), "nothing begins without consent"
@@ -123,24 +120,29 @@ def test_a_whole_test_with_the_mouse_that_survives_a_reload_and_a_lost_connectio
     page.reload()
     answer(page, "b")
     hear(page)
-    page.check("[name=liking][value=a]")
+    page.check("[name=liking][value=tie]")
     page.context.set_offline(True)
     was = page.inner_text("h1")
     page.dblclick("#send:enabled")
-    page.wait_for_function("document.querySelector('#saving').innerText.includes('Not saved yet')")
+    page.wait_for_function(
+        "() => document.querySelector('#saving').innerText.includes('Not saved yet')"
+    )
     assert store.progress()["answers"] == 1
     page.context.set_offline(False)
     page.wait_for_function(NEXT, arg=was)
     page.go_back()
     page.goto(f"{address}leave")
+    assert not barriers(page)
     link = page.inner_text(".code")
     other = visit(link)
     while other.query_selector("#answer"):
         answer(other, "a")
+    assert not barriers(other)  # the code
     assert len(other.inner_text(".code")) == 8
     given = [row["answer"] for row in rows(store.engine, "tones")]
-    assert given == ["b", "a", "a", "a"]
+    assert given == ["b", "tie", "a", "a"]
     other.click("a[href='/withdraw']")
+    assert not barriers(other)
     other.click("button.danger")
     assert "deleted" in other.inner_text("h1")
     assert store.progress()["answers"] == 0
@@ -150,12 +152,14 @@ def test_a_whole_test_on_a_phone_in_chinese(start, visit):
     store, address = start("human", reference="human_secret", trials=2)
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
     page = visit(address, locale="zh-CN", **phone)
+    assert not barriers(page)  # consent
     begin(page)
-    assert not barriers(page)
     while page.query_selector("#answer"):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         hear(page, "tap")
         page.tap("[name=liking][value=a]")
+        if not store.progress()["answers"]:
+            assert not barriers(page)  # practice, answered
         save(page)
     assert page.get_attribute("html", "lang") == "zh"
     found = rows(store.engine, "tones")
@@ -168,20 +172,16 @@ def test_a_whole_test_with_the_keyboard_alone(start, visit):
     store, address = start("abx", trials=2)
     page = visit(address)
 
-    def to(selector):
-        for _ in range(30):
-            if page.evaluate("what => document.activeElement.matches(what)", selector):
-                return
-            page.keyboard.press("Tab")
-        raise AssertionError(f"the keyboard does not reach {selector}")
+    def press(selector, *keys):
+        tab_to(page, selector)
+        for key in keys:
+            page.keyboard.press(key)
 
-    to("[name=agree]")
-    page.keyboard.press("Space")
-    to("button.main")
-    page.keyboard.press("Enter")
+    press("[name=agree]", "Space")
+    press("button.main", "Enter")
     page.wait_for_selector("#play:enabled")
-    to("form button.main")
-    page.keyboard.press("Enter")
+    assert not barriers(page)  # volume
+    press("form button.main", "Enter")
     page.wait_for_selector("#answer")
     while page.query_selector("#answer"):
         page.wait_for_selector("#play:enabled")
@@ -190,11 +190,11 @@ def test_a_whole_test_with_the_keyboard_alone(start, visit):
             while not page.query_selector(f".heard[data-role={key}]"):
                 if not page.query_selector(".playing"):
                     page.keyboard.press("Space")
-                page.wait_for_timeout(50)
-        to("[name=liking]")
-        page.keyboard.press("Space")
-        page.keyboard.press("ArrowRight")  # from A to B
-        to("#send:enabled")
+                page.wait_for_timeout(20)
+        press("[name=liking]", "Space", "ArrowRight")  # from A to B
+        tab_to(page, "#send:enabled")
+        if len(rows(store.engine, "tones")) == 1:
+            assert not barriers(page)  # a trial
         was = page.inner_text("h1")
         page.keyboard.press("Enter")
         page.wait_for_function(NEXT, arg=was)
@@ -202,7 +202,7 @@ def test_a_whole_test_with_the_keyboard_alone(start, visit):
     assert store.progress()["finished"] == 1
 
 
-@pytest.mark.parametrize("design", ["abx", "human", "ratings", "mushra"])
+@pytest.mark.parametrize("design", ["ratings", "mushra"])
 def test_axe_finds_no_barrier_in_the_trials_of_a_design(start, visit, design):
     _, address = start(design)
     page = visit(address)
@@ -222,29 +222,15 @@ def test_axe_finds_no_barrier_in_the_trials_of_a_design(start, visit, design):
     assert not barriers(page)
 
 
-def test_axe_finds_no_barrier_on_the_other_pages(start, visit):
-    store, address = start(ties=True, trials=1)
-    page = visit(address)
-    assert not barriers(page)  # consent
+def test_axe_finds_no_barrier_on_pages_for_those_who_come_late(start, visit):
+    store, address = start()
+    page = visit(f"{address}resume/nobody")
+    assert not barriers(page)
+    page.goto(address)
+    store.stop(stopped=True)
     page.check("[name=agree]")
     page.click("button.main")
-    page.wait_for_selector("#play:enabled")
-    assert not barriers(page)  # volume
-    for name in ("leave", "withdraw", "resume/nobody"):
-        page.goto(address + name)
-        assert not barriers(page), name
-    page.goto(f"{address}go")
-    page.click("button.main")
-    answer(page, "tie")
-    assert not barriers(page)  # a trial
-    while page.query_selector("#answer"):
-        answer(page, "a")
-    assert not barriers(page)  # the code
-    store.stop(stopped=True)
-    late = visit(address)
-    late.check("[name=agree]")
-    late.click("button.main")
-    assert not barriers(late)  # closed
+    assert not barriers(page)  # closed
 
 
 def test_axe_finds_no_barrier_for_whoever_runs_the_study(start, visit, root, tmp_path):
