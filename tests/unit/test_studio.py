@@ -62,6 +62,14 @@ def test_a_piece_of_the_page_is_the_piece(chorale):
         ({"tracks": [{"notes": [[0, 480, 128, 80]]}]}, "pitch 128"),
         ({"tracks": [{"notes": [[0, 0, 60, 80]]}]}, "duration 0"),
         ({"tracks": [{"notes": [[0, 480]]}]}, "not a piece"),
+        ({"tracks": [{"notes": [[0, float("nan"), 60, 80]]}]}, "nan where a whole number"),
+        ({"tracks": [{"notes": [[0, float("inf"), 60, 80]]}]}, "not a piece"),
+        ({"tracks": [{"notes": [[0, "long", 60, 80]]}]}, "'long' where a whole number"),
+        ({"tempos": [[0, float("nan")]]}, "a tempo is nan"),
+        ({"meters": [[0, 0, 0]]}, "a meter is 0/0"),
+        ({"meters": [[0, 4, 3]]}, "a meter is 4/3"),
+        ({"keys": [[0, 99, "major"]]}, "a key has 99"),
+        ({"lines": [-5]}, "onset at tick -5"),
     ],
 )
 def test_other_things_are_not_pieces(chorale, change, wrong):
@@ -126,14 +134,25 @@ def test_a_band_has_its_roles_and_styles(tmp_path):
         assert {track["role"] for track in piece["tracks"] if track["notes"]} <= {"drums", "melody"}
         again = asked | {"task": "fill", "piece": piece, "free": [["melody", 2]]}
         filled = client.post("/api/make", json=again | {"options": {}}).json()[0]["piece"]
+        (drums,) = [track for track in piece["tracks"] if track["role"] == "drums"]
         kept = [track["notes"] for track in filled["tracks"] if track["role"] == "drums"]
         assert kept == [track["notes"] for track in piece["tracks"] if track["role"] == "drums"]
+        upbeat = {**piece, "lines": [], "bars": [], "meters": [[0, 4, 4]]}
+        upbeat["lines"] = [piece["ticks"], 5 * piece["ticks"]]  # a pickup of a quarter
+        upbeat["tracks"] = [{**drums, "notes": [[t * piece["ticks"], 6, 36, 80] for t in range(9)]}]
+        asked |= {"task": "fill", "piece": upbeat, "free": [["drums", 1]], "options": {}}
+        last = client.post("/api/make", json=asked).json()[0]["piece"]
+        kept = [
+            int(note[0] / piece["ticks"]) for track in last["tracks"] for note in track["notes"]
+        ]
+        assert {3, 8, 9, 10, 11} <= set(kept), "pickup and bar 2 stay; over events it is bar 1"
         wrong = {"model": "tiny", "options": {"roles": "tuba"}}
         assert "tuba" in said(client.post("/api/make", json=wrong), 422)
 
 
 def test_refusals_say_what_is_possible(client, chorale, name):
-    piece = to_json(chorale(2))
+    piece, late = to_json(chorale(2)), to_json(chorale(2))
+    late["tracks"][0]["notes"].append([9_000_000, 480, 70, 80])
     for asked, wrong in (
         ({"model": "nobody"}, "no model 'nobody'; there are"),
         ({"model": name, "task": "vary", "piece": piece}, "cannot do task 'vary'"),
@@ -141,6 +160,10 @@ def test_refusals_say_what_is_possible(client, chorale, name):
         ({"model": name, "task": "fill", "piece": piece}, "everything is locked"),
         ({"model": name, "weights": "123456789abc"}, "made with weights 123456789abc"),
         ({"model": name, "options": {"temperature": "hot"}}, "temperature='hot'"),
+        ({"model": name, "options": {"temperature": 1e308}}, "from 1e-06 to 1e+06"),
+        ({"model": name, "options": {"heat": 1}}, "has no option 'heat'; it has: "),
+        ({"model": name, "task": "fill", "piece": piece, "free": [["tuba", 1]]}, "no role 'tuba'"),
+        ({"model": name, "task": "fill", "piece": late, "free": [["alto", 2]]}, "at most 1024"),
     ):
         assert wrong in said(client.post("/api/make", json=asked), 422)
     many = client.post("/api/make", json={"model": name, "bars": 1000})

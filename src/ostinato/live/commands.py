@@ -159,7 +159,7 @@ def places(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         role, _, track = part.partition(":")
-        if not role or not track.strip().isdigit():
+        if not role or not track.strip().isdecimal():
             raise ValueError(
                 f"{part!r} must be a role and the index of a track, as in soprano:0,alto:1"
             )
@@ -172,6 +172,6 @@ def places(text: str) -> dict[str, int]:
 def meter_of(text: str) -> tuple[int, int]:
     """`3/4` as (3, 4)."""
     first, _, second = text.partition("/")
-    if not (first.isdigit() and second.isdigit() and int(first) and int(second)):
+    if not (first.isdecimal() and second.isdecimal() and int(first) and int(second)):
         raise ValueError(f"meter={text!r} must be two numbers, such as 3/4")
     return int(first), int(second)

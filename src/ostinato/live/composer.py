@@ -31,6 +31,8 @@ from ostinato.sampling.sampler import Finishing, Job
 Stamp = tuple[int, int]
 ROLES = "roles"
 BARS = 8  # new ones
+MOST_BARS = 1024  # of a prompt
+LEAST, MOST = 1e-6, 1e6  # of options that are numbers; beyond them models compute nan
 WHOLE = ("chords", "key")  # options of bands that need the whole piece
 USUAL = {"top_p": 0.95}  # options of conf/generate.yaml that differ from those of samplers
 
@@ -235,8 +237,12 @@ def _task(name: str, values: Mapping[str, Any], prompt: Piece | None) -> tuple[T
     if prompt is None or not len(prompt.notes):
         raise ValueError(f"{name} needs music: the clip, or the inline notes, hold no note")
     length = prompt_bars(prompt)
+    heard = min(values.get("prompt_bars", length), length) if name == "continue" else length
+    if heard > MOST_BARS:
+        raise ValueError(
+            f"the prompt has {length} bars, at most {MOST_BARS} can be heard: give a part of it"
+        )
     if name == "continue":
-        heard = min(values.get("prompt_bars", length), length)
         return Continue(prompt, heard), heard + bars
     if name == "fill":
         return Fill(prompt, _region(values, length)), length
@@ -274,6 +280,8 @@ def _like(default: Any, key: str, value: Any) -> Any:
         if not float(value).is_integer():
             raise ValueError(f"{key}={value!r} must be a whole number")
         return type(default)(value)
+    if value and not LEAST <= abs(value) <= MOST:
+        raise ValueError(f"{key}={value!r} must be 0 or a number from {LEAST:g} to {MOST:g}")
     return float(value)
 
 

@@ -73,7 +73,8 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
         held = representation.quantize(piece)
     except Unencodable as error:
         found = outside(piece, representation) if error.reason == "pitch out of range" else ""
-        raise ValueError(f"{error}{found and f': {found}'}: {REMEDIES[error.reason]}") from error
+        words = str(error).removeprefix(f"{piece.id}: ") + (f" ({found})" if found else "")
+        raise ValueError(f"the piece cannot be held: {words}: {REMEDIES[error.reason]}") from error
     said = [f"{count} notes are changed or left out: {why}" for why, count in held.dropped.items()]
     if held.dropped and (lost := not_held(piece, held.piece)):
         said.append(f"left out: {lost}")
@@ -112,7 +113,16 @@ def _one(composer: Composer, asked: Asked, prompt: Piece | None, index: int) -> 
 def _steps(
     composer: Composer, asked: Asked, prompt: Piece | None, index: int
 ) -> Iterator[Prepared]:
-    """One request, or one for each region to fill."""
+    """One request, or one for each region to fill.
+
+    Over events a pickup is bar 1, on a grid and in a score it is bar 0.
+    """
+    able = composer.capabilities()
+    known = {*able.options, *(spec.name for spec in able.conditions)}
+    if unknown := sorted({*asked.options, *asked.conditions} - known):
+        raise ValueError(
+            f"{asked.model} has no option {unknown[0]!r}; it has: {', '.join(sorted(known))}"
+        )
     values: dict[str, Any] = {
         **asked.options,
         **asked.conditions,
@@ -128,10 +138,15 @@ def _steps(
         return
     if prompt is None:
         raise ValueError("fill changes a piece: make, draw or upload one first")
-    roles = composer.capabilities().roles
     numbers = sorted({number for _, number in numbered_bars(prompt)})
-    for region in regions(asked.free, roles, numbers):
+    free, moved = asked.free, 0
+    if numbers == [0]:  # less than a bar counts as a pickup, which an empty piece numbers 1
+        free = [(role, 0) for role, bar in free if bar in (0, 1)]
+    if numbers[:1] == [0]:
+        held = composer.representation.quantize(voiced(prompt, composer.representation)).piece
+        moved = numbered_bars(held)[0][1]
+    for region in regions(free, able.roles, numbers):
         assert region.bars is not None
         first, end = region.bars
-        place = {"first": first, "last": end - 1, "roles": ",".join(region.roles)}
+        place = {"first": first + moved, "last": end - 1 + moved, "roles": ",".join(region.roles)}
         yield composer.prepare("fill", values | place, prompt)

@@ -19,6 +19,11 @@ def regions(free: Iterable[Cell], roles: Sequence[str], bars: Sequence[int]) -> 
     known = {(role, bar) for role in roles for bar in bars}
     if unknown := sorted(cells - known, key=str):
         role, bar = unknown[0]
+        if role not in roles:
+            raise ValueError(
+                f"this model has no role {role!r}, it has {', '.join(roles)}: fit the piece to the "
+                "model's roles, or lock that role"
+            )
         raise ValueError(
             f"the piece has no bar {bar} of role {role!r}; it has bars {bars[0]} to {bars[-1]} of "
             f"{', '.join(roles)}"

@@ -1,5 +1,6 @@
 """Continues pieces that are longer than what a model hears: it hears their last bars."""
 
+from bisect import bisect_left
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from ostinato.music.write import in_ticks
 from ostinato.sampling.by_hand import voiced
 from ostinato.sampling.prompts import prompt_of
 
+HEARD = 1024  # positions, for models without a limit of their own
+
 
 def heard_from(composer: Composer, piece: Piece) -> int:
     """The tick of the bar line from which a piece fits into the model's context; 0 where all of it
@@ -20,16 +23,17 @@ def heard_from(composer: Composer, piece: Piece) -> int:
     Raises:
         ValueError: what the model's encoding cannot hold.
     """
-    context, known = composer.context, composer.representation
-    if context is None or not len(piece.notes):
+    context, known = composer.context or HEARD, composer.representation
+    if not len(piece.notes):
         return 0
     whole = voiced(piece, known)
-    begin = 0
-    for begin in (0, *(onset for onset, _ in numbered_bars(whole)[1:])):
+    begins = [0, *(onset for onset, _ in numbered_bars(whole)[1:])]
+
+    def fits(begin: int) -> bool:
         rest = cut(whole, begin, whole.length)
-        if not len(rest.notes) or len(prompt_of(known, rest, prompt_bars(rest))) <= context:
-            break
-    return begin
+        return not len(rest.notes) or len(prompt_of(known, rest, prompt_bars(rest))) <= context
+
+    return begins[min(bisect_left(begins, True, key=fits), len(begins) - 1)]
 
 
 def joined(before: Piece, start: int, after: Piece) -> Piece:

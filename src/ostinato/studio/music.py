@@ -1,5 +1,6 @@
 """Pieces as JSON for the page, and back without a change."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from ostinato.music.timing import numbered_bars
 NOTES = 50_000  # of a piece at most
 TRACKS = 64
 MOST_TICKS = 10_000_000
+MOST_FIFTHS = 14
+UNITS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 def to_json(piece: Piece) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def from_json(data: Mapping[str, Any]) -> Piece:
         if not isinstance(tracks, Sequence) or not 1 <= len(tracks) <= TRACKS:
             raise ValueError(f"a piece has 1 to {TRACKS} tracks, this one {len(tracks)}")
         rows = [
-            (number, *map(int, note))
+            (number, *map(_whole, note))
             for number, track in enumerate(tracks)
             for note in track["notes"]
         ]
@@ -72,6 +75,7 @@ def from_json(data: Mapping[str, Any]) -> Piece:
         columns = [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
         notes = np.array(columns, dtype=np.int64).reshape(-1, 5)
         _check(notes)
+        _check_signs(data)
         return Piece(
             id=str(data.get("id", "studio")),
             ticks_per_quarter=int(data["ticks"]),
@@ -93,6 +97,24 @@ def from_json(data: Mapping[str, Any]) -> Piece:
         )
     except (KeyError, TypeError, IndexError, OverflowError) as error:
         raise ValueError(f"this is not a piece of the studio: {error!r}") from error
+
+
+def _check_signs(data: Mapping[str, Any]) -> None:
+    for _, qpm in data.get("tempos", ()):
+        if not 0 < float(qpm) < math.inf:
+            raise ValueError(f"a tempo is {qpm}; it must be above 0")
+    for _, beats, unit in data.get("meters", ()):
+        if int(beats) < 1 or int(unit) not in UNITS:
+            raise ValueError(f"a meter is {beats}/{unit}; the second is one of {UNITS}")
+    for _, fifths, _ in data.get("keys", ()):
+        if abs(int(fifths)) > MOST_FIFTHS:
+            raise ValueError(f"a key has {fifths} sharps; it has {MOST_FIFTHS} at most, or flats")
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, str) or value != value:  # not a number
+        raise ValueError(f"a note has {value!r} where a whole number is expected")
+    return int(value)
 
 
 def _check(notes: np.ndarray) -> None:

@@ -167,7 +167,10 @@ function request() {
     if (!state.piece) throw new Error("this changes a piece: make, draw, record or open one first");
     asked.piece = state.piece;
   }
-  if (chosen === "fill") asked.free = [...state.free].map((key) => { const cut = key.lastIndexOf("|"); return [key.slice(0, cut), Number(key.slice(cut + 1))]; });
+  if (chosen === "fill") {
+    const music = new Set(state.piece.bars.filter(([onset]) => onset < state.piece.length).map(([, number]) => number)); // bars behind the last note are not there yet
+    asked.free = [...state.free].map((key) => { const cut = key.lastIndexOf("|"); return [key.slice(0, cut), Number(key.slice(cut + 1))]; }).filter(([, bar]) => music.has(bar));
+  }
   return asked;
 }
 
@@ -294,6 +297,7 @@ for (const button of document.querySelectorAll("[data-export]")) button.onclick 
   link.href = URL.createObjectURL(await answer.blob()); link.download = `ostinato.${kind}`; link.click(); URL.revokeObjectURL(link.href);
 });
 find("link").onclick = () => guarded(null, async () => {
+  if (!state.piece) throw new Error("there is no piece yet: make one first");
   if (!state.request) throw new Error("this piece was drawn, recorded or opened; a link can make pieces of a model only");
   history.replaceState(null, "", `#make=${encode(state.request)}`); // no hashchange: the piece is there already
   try { await navigator.clipboard.writeText(location.href); say("the link is copied; it makes this piece again with the same weights"); } catch { say("the link is in the address bar"); }
