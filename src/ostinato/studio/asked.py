@@ -138,11 +138,12 @@ def _steps(
         return
     if prompt is None:
         raise ValueError("fill changes a piece: make, draw or upload one first")
-    numbers = sorted({number for _, number in numbered_bars(prompt)})
+    bars = numbered_bars(prompt)
+    numbers = sorted({number for _, number in bars})
     free, moved = asked.free, 0
     if numbers == [0]:  # less than a bar counts as a pickup, which an empty piece numbers 1
         free = [(role, 0) for role, bar in free if bar in (0, 1)]
-    if numbers[:1] == [0]:
+    if bars and bars[0] != (0, 1):  # a pickup
         held = composer.representation.quantize(voiced(prompt, composer.representation)).piece
         moved = numbered_bars(held)[0][1]
     for region in regions(free, able.roles, numbers):
