@@ -14,6 +14,7 @@ from ostinato.studio.models import Models, folders_under
 
 pytestmark = pytest.mark.slow
 TRACKS = "JSON.stringify(studio.piece.tracks)"
+FITTED = "studio.piece.ticks < 480"  # those of the grid
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
 
@@ -104,7 +105,7 @@ def choose_and_open(page, press, prompt):
     chooser.value.set_files(prompt)
     takes(page, 1)
     press("#fit")
-    page.wait_for_selector('[data-key="alto|2"]')
+    page.wait_for_function(FITTED)
     assert not barriers(page)
 
 
@@ -194,6 +195,7 @@ def test_the_whole_way_by_touch_on_a_phone(visit, prompt, tmp_path):
     page.set_input_files("#upload", prompt)
     takes(page, 1)
     page.tap("#fit")
+    page.wait_for_function(FITTED)
     page.tap('[data-key="alto|2"]')
     first = page.evaluate(TRACKS)
     page.tap("#reroll")
