@@ -54,11 +54,18 @@ def _letters(tune: str, dialect: str) -> int:
         was_lyrics, lyrics = lyrics, False
         line = re.sub(r"(?<!\\)%.*", "", line).rstrip()
         if not re.match(r"[A-Za-z+]:", line) or re.match(r"[A-Ga-gXZxyz]:[|:\]]", line):
-            total += 0 if was_lyrics else _music(line, dialect)
+            is_words = was_lyrics and ("|" not in line or re.search("[H-WYh-wy]", _bare(line)))
+            total += 0 if is_words else _music(line, dialect)
         elif line[0] == "I":
             dialect += _dialect(line)
         lyrics = line[:2].lower() == "w:" and line.endswith("\\")
     return total
+
+
+def _bare(line: str) -> str:
+    for pattern in _NOT_NOTES:
+        line = pattern.sub("", line)
+    return line
 
 
 def _dialect(text: str) -> str:

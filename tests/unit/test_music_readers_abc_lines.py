@@ -31,6 +31,7 @@ def letters(result):
         ("   % a comment after spaces\nCDEF\n", "CDEF"),
         ("CD\nw: some words\n+: and more, abc\nEF\n", "CDEF"),
         ("CD\nw: some words\n% abc\n+: and a few\n%%vocalfont A\n+: deaf\nEF\n", "CDEF"),
+        ("CD\nw: la la\\\nEFG|\n", "CDEFG"),
         ("w: words that go on\\\n  as a bad cab\nEF\n", "EF"),
         ("w:| a bag of beads\nCD\n", "CD"),
         ("W: Abc\nH: a bad cafe\nN:abc|def\nCD\n", "CD"),

@@ -15,11 +15,13 @@ from ostinato.files import DamagedFile
 from ostinato.music.piece import Annotation, Key, Meter, Tempo, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.abc_fields import default_unit, part_order
-from ostinato.readers.abc_lines import MUSIC, Line, Tune, read_lines, tunes_of, values
+from ostinato.readers.abc_lines import MUSIC, Line, Tune, charset_of, read_lines, tunes_of, values
 from ostinato.readers.abc_macros import Macros
+from ostinato.readers.abc_texts import plain
 from ostinato.readers.abc_tokens import Dialect
 from ostinato.readers.abc_voice import Voice
 from ostinato.readers.base import Reading, ReadOptions
+from ostinato.readers.charsets import decoded
 from ostinato.readers.score import Score, Span, perform
 from ostinato.readers.unfold import printed_once, unfold
 
@@ -42,7 +44,7 @@ def read_abc(path: Path, key: str, options: ReadOptions) -> Reading:
     tune = read_lines(tunes[key])
     voices = _Voices(tune).read()
     lead = next((voice for voice in voices if voice.notes), voices[0])
-    score = _score(tune, voices, lead)
+    score = _score(tune, voices, lead, charset_of(path))
     end = max([score.end()] + [voice.time for voice in voices])
     _mark_bars(lead, end, score)
     name = f"{path.stem}-{key}" if key else path.stem
@@ -136,16 +138,20 @@ def _voice_id(text: str) -> str:
     return (text.split() or [""])[0]
 
 
-def _score(tune: Tune, voices: list[Voice], lead: Voice) -> Score:
+def _score(tune: Tune, voices: list[Voice], lead: Voice, charset: str) -> Score:
     """The notes and tempos of all voices; meters and keys of the leading one, whose tempo counts
     where two differ.
     """
     others = [voice for voice in voices if voice is not lead]
     tempos = [mark for voice in others for mark in voice.marks if isinstance(mark.value, Tempo)]
-    score = Score(title=next(iter(values(tune.header, "T")), ""), marks=[*tempos, *lead.marks])
+    title = next(iter(values(tune.header, "T")), "")
+    score = Score(title=_words(title, charset), marks=[*tempos, *lead.marks])
+    if not f"{title}{''.join(voice.name for voice in voices)}".isascii() and charset:
+        score.warnings.append(f"title and names in a guessed character set: {charset}")
     for voice in voices:
-        role = role_of(voice.name) if voice.name else "melody" if voice is lead else ""
-        score.tracks.append(Track(voice.name, role))
+        name = _words(voice.name, charset)
+        role = role_of(name) if name else "melody" if voice is lead else ""
+        score.tracks.append(Track(name, role))
         score.notes.append(voice.notes)
         score.marks += voice.annotations
         score.dropped += voice.dropped
@@ -159,6 +165,11 @@ def _score(tune: Tune, voices: list[Voice], lead: Voice) -> Score:
         words = "lines with bar lines after the empty line that ends the tune are not read"
         score.warnings.append(f"{tune.unread} {words}")
     return score
+
+
+def _words(text: str, charset: str) -> str:
+    """A title or name, which a file that is not in UTF-8 gives as letters of Latin 1."""
+    return plain(decoded(text, charset))
 
 
 def _mark_bars(lead: Voice, end: Fraction, score: Score) -> None:

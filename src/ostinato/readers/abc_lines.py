@@ -7,21 +7,27 @@ field, or the continuation of a field (`+:`). Every other line of the body is mu
 those that change what sounds are read, as I: fields.
 """
 
+import codecs
 import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from ostinato.files import DamagedFile
+from ostinato.readers import charsets
 
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _MUSIC = re.compile(r"[A-Ga-gXZxyz]:[|:\]]")  # a note or rest, then a bar line
+_CHARSET = re.compile(rb"(?m)^(?:%%|I:)\s*abc-charset\s+([\w-]+)")
+_FIELDS = re.compile(rb"(?m)^[A-Za-z]:(.*)")
 _BLOCK = re.compile(r"(?:%%|I:)\s*begin(\w+)")
 _COMMENT = re.compile(r"(?<!\\)%.*")
 _DIRECTIVE = re.compile(r"%%\s*(MIDI\s+(r?transpose|(no)?barlines)|propagate-accidentals)\b")
+_ASIDE = re.compile(r'"[^"]*"|![^!]*!|\[[A-Za-z]:[^\]]*\]')
 MUSIC = ""
 
 
@@ -56,8 +62,25 @@ def _split(path: Path, _changed: int, _size: int) -> dict[str, list[str]]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = data.decode("latin-1")
+        text = data.decode("latin-1")  # music is ASCII; of fields see `charset_of`
     return split_tunes(text)
+
+
+@lru_cache(maxsize=1)
+def charset_of(path: Path) -> str:
+    """The character set of titles and names that are not in UTF-8: as the file says, else guessed;
+    "" for UTF-8.
+    """
+    data = path.read_bytes()
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        named = _CHARSET.search(data)
+        with suppress(LookupError):
+            if named and codecs.lookup(named[1].decode()).name != "utf-8":
+                return codecs.lookup(named[1].decode()).name
+        return charsets.charset_of(_FIELDS.findall(data))
+    return ""
 
 
 def split_tunes(text: str) -> dict[str, list[str]]:
@@ -107,7 +130,7 @@ def read_lines(lines: Sequence[str]) -> Tune:
             continue
         continues_lyrics, are_lyrics = are_lyrics, False
         line = _line(raw)
-        if line is None or (continues_lyrics and line.letter == MUSIC):
+        if line is None or (continues_lyrics and line.letter == MUSIC and not is_music(line.text)):
             continue
         target = body if has_key else header
         if line.letter == "+":
@@ -119,6 +142,14 @@ def read_lines(lines: Sequence[str]) -> Tune:
     if not has_key:
         raise DamagedFile("the tune has no key (K:), which ends its header")
     return Tune(header, body, sum("|" in _COMMENT.sub("", raw) for raw in rest))
+
+
+def is_music(text: str) -> bool:
+    """Whether a line has bar lines, and no letters but those of notes and rests: more than words
+    that an earlier line of lyrics goes on with.
+    """
+    text = _ASIDE.sub("", text)
+    return "|" in text and not re.search("[H-WYh-wy]", text)
 
 
 def _without_blocks(lines: Sequence[str]) -> Iterator[str]:

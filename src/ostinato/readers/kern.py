@@ -15,6 +15,7 @@ from ostinato.files import DamagedFile
 from ostinato.music.piece import Annotation, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.base import Reading, ReadOptions
+from ostinato.readers.charsets import charset_of, decoded
 from ostinato.readers.kern_tandem import Signs, leading, title_of
 from ostinato.readers.kern_tokens import notes_of
 from ostinato.readers.repeat_tree import Bar
@@ -22,6 +23,7 @@ from ostinato.readers.score import Score, Span, Written, perform
 from ostinato.readers.unfold import printed_once, unfold
 
 SUFFIXES = (".krn", ".kern")
+_TEXTS = re.compile(rb'(?m)^!!!\w*[^:]*:(.*)|\*I"([^\t\r\n]*)')
 
 
 @dataclass
@@ -58,17 +60,18 @@ def read_kern(path: Path, options: ReadOptions) -> Reading:
     repeat signs count; sections named A1, A2 are endings.
     """
     data = path.read_bytes()
+    charset = ""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = data.decode("latin-1")
+        text, charset = data.decode("latin-1"), charset_of(map(b"".join, _TEXTS.findall(data)))
     lines = re.split(r"\r\n?|\n", text)  # no other separator ends a line
     page = _read_page(lines)
     score = page.score
-    score.title = title_of(lines)
+    score.title = decoded(title_of(lines), charset)
     if not page.signs:
         raise DamagedFile("the file has no **kern spine")
-    score.tracks = [_track(signs) for signs in page.signs]
+    score.tracks = [_track(signs, charset) for signs in page.signs]
     score.tracks.reverse()
     score.notes.reverse()
     score.marks = [mark for mark in score.marks if mark.onset < page.time or not page.time]
@@ -76,8 +79,9 @@ def read_kern(path: Path, options: ReadOptions) -> Reading:
     return perform(score, spans, path.stem, path.name, options.ticks_per_quarter)
 
 
-def _track(signs: Signs) -> Track:
+def _track(signs: Signs, charset: str) -> Track:
     name, program = signs.instrument()
+    name = decoded(name, charset)
     return Track(name, role_of(name, program), program)
 
 

@@ -127,7 +127,7 @@ def _tracks_of(info: Element, score: Score) -> dict[str, int]:
         if not (is_drum and kit is not None):
             label = named[number].findtext("instrument-name") if number in named else ""
             title = name or " ".join((label or "").split())
-            program = 0 if is_drum else _program(sound)
+            program = 0 if is_drum else _program(sound, score.warnings)
             score.tracks.append(Track(title, role_of(title, program, is_drum), program, is_drum))
             score.notes.append([])
         numbers[number] = kit if is_drum and kit is not None else len(score.tracks) - 1
@@ -136,9 +136,12 @@ def _tracks_of(info: Element, score: Score) -> dict[str, int]:
     return numbers
 
 
-def _program(sound: Element) -> int:
+def _program(sound: Element, warnings: list[str]) -> int:
     """MusicXML counts MIDI programs from 1."""
-    text = sound.findtext("midi-program") or "1"
+    text = (sound.findtext("midi-program") or "1").strip()
+    if not text.isdecimal():
+        warnings.append("malformed <midi-program>; it has no effect")
+        return 0
     return min(127, max(0, int(text) - 1))
 
 
@@ -147,5 +150,5 @@ def _drum_pitches(info: Element) -> dict[str, int]:
     return {
         element.get("id", ""): int(pitch) - 1
         for element in info.findall("midi-instrument")
-        if (pitch := element.findtext("midi-unpitched"))
+        if (pitch := (element.findtext("midi-unpitched") or "").strip()).isdecimal()
     }

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, copysign
+from math import ceil, copysign, isfinite
 from xml.etree.ElementTree import Element, ParseError
 
 from ostinato.music.piece import Annotation, Key, Meter, Tempo
@@ -14,6 +14,8 @@ VELOCITY = 64  # of scores without dynamics
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 FORTE = 90  # MIDI velocity of 100 per cent of dynamics
 BEATS = {"maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter": 1, "eighth": 1 / 2}
+RATIO = ("normal", "actual")
+MOVING = ("attributes", "backup", "forward", "note")  # their numbers decide where notes are
 BEATS |= {f"{n}{'nd' if n == 32 else 'th'}": 4 / n for n in (16, 32, 64, 128, 256, 512, 1024)}
 CHORDS = {
     "major": "", "minor": "m", "augmented": "aug", "diminished": "dim", "dominant": "7",
@@ -76,8 +78,11 @@ class PartWalk:
         self.score.mark(start, Annotation(0, "bar"))
         end = start
         for element in measure:
-            if reader := self._readers.get(element.tag):
+            if (reader := self._readers.get(element.tag)) and element.tag in MOVING:
                 reader(element)
+            elif reader:
+                self._attempt(reader, element)
+            if reader:
                 end = max(end, self.position)
         if self._repeats_bars and self._sounding == start:
             self.score.warnings.append("bars written as a sign that repeats others have no notes")
@@ -114,13 +119,29 @@ class PartWalk:
             self._read_transpose(transpose)
         if (sign := element.find("measure-style/measure-repeat")) is not None:
             self._repeats_bars = sign.get("type") == "start"
-        key, time = element.find("key"), element.find("time")
-        if "key" in self._leads and key is not None and (fifths := key.findtext("fifths")):
+        for name, read in (("key", self._key), ("time", self._time)):
+            if (sign := element.find(name)) is not None:
+                self._attempt(read, sign)
+
+    def _attempt(self, read: Callable[[Element], None], sign: Element) -> None:
+        """Read a sign without which the notes are the same; one with a malformed number has no
+        effect.
+        """
+        try:
+            read(sign)
+        except (ValueError, ZeroDivisionError):
+            self.score.warnings.append(f"malformed <{sign.tag}>; it has no effect")
+
+    def _key(self, key: Element) -> None:
+        if "key" in self._leads and (fifths := key.findtext("fifths")):
             number = concert_fifths(int(fifths), self._transposed(key.get("number", "1")))
             self.score.mark(self.position, Key(0, number, key.findtext("mode") or ""))
-        if time is not None:
-            self.meter = _meter(time) if time.find("beats") is not None else None
-            if "time" in self._leads and self.meter:
+
+    def _time(self, time: Element) -> None:
+        self.meter = None
+        if time.find("beats") is not None:
+            self.meter = _meter(time)
+            if "time" in self._leads:
                 self.score.mark(self.position, self.meter)
 
     def _read_transpose(self, transpose: Element) -> None:
@@ -150,13 +171,16 @@ class PartWalk:
                 self._tempo(beats * dotted * float(number.group().replace(",", ".")), shift)
 
     def _sound(self, element: Element, shift: Fraction = Fraction(0)) -> None:
+        if dynamics := element.get("dynamics"):
+            self._attempt(lambda _: self._set_velocity(dynamics), Element("dynamics"))
         if tempo := element.get("tempo"):
             self._tempo(float(tempo), shift + self._quarters(element, "offset"))
-        if dynamics := element.get("dynamics"):
-            self._velocity = _velocity(dynamics)
+
+    def _set_velocity(self, dynamics: str) -> None:
+        self._velocity = _velocity(dynamics)
 
     def _tempo(self, qpm: float, shift: Fraction) -> None:
-        if qpm > 0:
+        if qpm > 0 and isfinite(qpm):
             self.score.mark(max(Fraction(0), self.position + shift), Tempo(0, qpm))
 
     def _harmony(self, element: Element) -> None:
@@ -168,7 +192,7 @@ class PartWalk:
         if element.find("grace") is not None:
             self.score.dropped["grace note"] += 1
             return
-        duration = self._length(element)
+        duration = self._length(element) if element.findtext("duration") else _drawn_length(element)
         is_chord = element.find("chord") is not None and self._is_begun
         self._is_begun = True
         onset = self._previous if is_chord else self.position
@@ -194,10 +218,13 @@ class PartWalk:
             return
         self._sounding = max(self._sounding, onset + duration)
         ties = {tie.get("type") for tie in element.findall("tie")}
-        dynamics = element.get("dynamics")
+        velocity = self._velocity
+        if dynamics := element.get("dynamics"):
+            self._attempt(lambda _: self._set_velocity(dynamics), Element("dynamics"))
+        velocity, self._velocity = self._velocity, velocity  # of this note alone
         self.score.notes[self.tracks.get(number, self.tracks[""])].append(
             Written(
-                onset, duration, pitch, _velocity(dynamics) if dynamics else self._velocity,
+                onset, duration, pitch, velocity,
                 element.findtext("voice") or "1",
                 tied_in="stop" in ties, tied_out="start" in ties,
             )
@@ -227,13 +254,21 @@ class PartWalk:
         return round(copysign(ceil(abs(alter) - 0.5), alter))
 
 
+def _drawn_length(note: Element) -> Fraction:
+    """The length of the drawn note, in quarter notes, where a file gives no duration."""
+    beats = Fraction(BEATS.get((note.findtext("type") or "").strip(), 0))
+    beats *= 2 - Fraction(1, 2 ** len(note.findall("dot")))
+    ratio = [note.findtext(f"time-modification/{name}-notes") or "1" for name in RATIO]
+    return beats * Fraction(*map(int, ratio))
+
+
 def _velocity(dynamics: str) -> int:
     """MusicXML's dynamics are per cent of a forte."""
     return min(127, max(1, round(float(dynamics) * FORTE / 100)))
 
 
 def _step(text: str | None) -> int:
-    step = STEPS.get((text or "").strip())
+    step = STEPS.get((text or "").strip().upper())
     if step is None:
         raise ParseError(f"<step> is {text!r}; it must be a letter from A to G")
     return step

@@ -1,10 +1,14 @@
 """Opening MusicXML files: plain or zipped whatever their name, with or without a namespace."""
 
+import re
 import zipfile
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring
 
 _CONTAINER = "META-INF/container.xml"
+_ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "big5": "big5hkscs"}
+_WIDER |= {"euc-kr": "cp949", "ks_c_5601-1987": "cp949", "x-sjis": "cp932"}
 
 
 def root_of(path: Path, warnings: list[str]) -> Element:
@@ -14,13 +18,32 @@ def root_of(path: Path, warnings: list[str]) -> Element:
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            root = fromstring(archive.read(_inner_name(archive, warnings)).lstrip())
+            data = archive.read(_inner_name(archive, warnings))
     else:
-        root = fromstring(path.read_bytes().lstrip())  # some have empty lines first
+        data = path.read_bytes()
+    root = _parsed(data.lstrip(), warnings)  # some have empty lines first
     for element in root.iter():
         if isinstance(element.tag, str):
             element.tag = element.tag.rpartition("}")[2]
     return _partwise(root)
+
+
+def _parsed(data: bytes, warnings: list[str]) -> Element:
+    """The root element; character sets that expat does not know, and wrong declarations, too."""
+    try:
+        return fromstring(data)
+    except (ParseError, ValueError, LookupError):
+        found = _ENCODING.match(data)
+        declared = found[1].decode().lower() if found else "utf-8"
+        for charset in (_WIDER.get(declared, declared), "utf-8", "cp1252"):
+            try:
+                root = fromstring(data.decode(charset))
+            except (ParseError, UnicodeError, LookupError):
+                continue
+            if charset not in (declared, _WIDER.get(declared)):
+                warnings.append(f"the text is not in {declared}, as it says; read as {charset}")
+            return root
+        raise
 
 
 def _inner_name(archive: zipfile.ZipFile, warnings: list[str]) -> str:
