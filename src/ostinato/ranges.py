@@ -42,7 +42,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "end_on": ("any", "triad", "tonic"),
     "mode": ("plan", "serve", "simulate", "analyse", "export", "upgrade"),
     "format": ("muspy", "midi", "musicxml"),
-    "policy": ("latest", "first"),
     "to": ("clip", "arrangement", "reply", "port"),
 }
 RANGES: Mapping[str, Range] = {
