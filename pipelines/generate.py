@@ -17,31 +17,32 @@ def main(config: dict[str, Any]) -> None:
     folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
     require(folder / "model.json", model_made_by(folder))
     from ostinato.audio.formats import check_formats, write_formats
+    from ostinato.sampling import by_hand
 
+    files = [key for key in ("prompt", "end") if config[key]]
+    by_hand.check_early(config, files, folder)
     out, formats = Path(config["out"]), check_formats(config["formats"])
     names = [f"{number:03}" for number in range(config["n"])]
     taken = [path for n in names for f in formats if (path := out / f"{n}.{f}").exists()]
     if taken and not config["overwrite"]:
         raise ValueError(f"{taken[0]} exists: give another out=…; overwrite=true replaces it")
-
-    from ostinato.sampling import by_hand
-
-    files = [key for key in ("prompt", "end") if config[key]]
-    by_hand.check_early(config, files, folder)
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}
     from ostinato.feedback.best import judge_of
     from ostinato.generator import Generator
     from ostinato.precision.apply import load_in
+    from ostinato.sampling.sounding import generate_sounding
 
     judge, config = judge_of(config)
     generator = Generator(load_in(config["precision"], folder, config["device"]))
     able, representation = generator.capabilities(), generator.representation
-    request, remarks = by_hand.prepared(config, read, able, representation)
+    request, remarks = by_hand.prepared(
+        config, read, able, representation, generator.trained.card["codec"]
+    )
     for remark in remarks:
         print(f"note: {remark}", file=sys.stderr)
-    made = judge.best(generator, request) if judge else generator.generate(request)
+    made = judge.best(generator, request) if judge else generate_sounding(generator, [request])
     for name, sample in zip(names, made, strict=True):
         if sample.piece is None:
             print(f"{name} failed: {sample.row['failed']}")

@@ -29,7 +29,9 @@ from typing import TYPE_CHECKING, Any
 from ostinato.generator import Generator
 from ostinato.readers.read import read_piece
 from ostinato.sampling.by_hand import voiced
+from ostinato.sampling.known import check_known
 from ostinato.sampling.request import Request, Task
+from ostinato.sampling.sounding import generate_sounding
 from ostinato.sampling.tasks import (
     HARMONIZE,
     Asked,
@@ -73,6 +75,7 @@ class Server:
         from pandas import DataFrame
 
         asked = [self.request(fields) for fields in requests.to_dict("records")]
+        made = generate_sounding(self._generator, asked)
         numbers = [number for number, one in enumerate(asked) for _ in range(one.n)]
         rows = [
             {
@@ -83,7 +86,7 @@ class Server:
                 "failed": sample.row["failed"],
                 "nats": sample.row["nats"],
             }
-            for number, sample in zip(numbers, self._generator.generate_all(asked), strict=True)
+            for number, sample in zip(numbers, made, strict=True)
         ]
         return DataFrame(rows)
 
@@ -106,7 +109,10 @@ class Server:
                 f"{', '.join((*WHOLE, *OWN, 'conditions', 'options', 'temperature'))}"
             )
         task = self._task(own, whole.get("bars", Request.bars))
-        return Request(task=task, conditions=conditions, options=options, **whole)
+        asked = Request(task=task, conditions=conditions, options=options, **whole)
+        able = self._generator.capabilities()
+        check_known(asked, able, self._generator.trained.card["codec"])
+        return asked
 
     def _task(self, given: Mapping[str, Any], limit: int) -> Task:
         keys = {key for key in ("prompt", "end", "vary") if key in given}

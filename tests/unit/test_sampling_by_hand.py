@@ -12,8 +12,26 @@ from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
 from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.autoregressive.decoding import Decoding
-from ostinato.sampling.by_hand import OPTIONS, remarks, request_of, voiced
-from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional, Vary
+from ostinato.sampling.by_hand import (
+    OPTIONS,
+    check_early,
+    remarks,
+    request_of,
+    voiced,
+)
+from ostinato.sampling.known import check_known
+from ostinato.sampling.request import (
+    Capabilities,
+    Continue,
+    Fill,
+    Region,
+    Request,
+    Unconditional,
+    Vary,
+)
+from ostinato.sampling.sampler import Made
+from ostinato.sampling.sounding import TRIES, generate_sounding
+from ostinato.sampling.write import Sample
 
 CONFIG = {
     "infill": {"bars": None, "voices": [], "particles": 8},
@@ -192,3 +210,78 @@ def test_a_variation_needs_a_piece_and_a_strength(chorale):
     ):
         with pytest.raises(ValueError, match=words):
             request_of(CONFIG | change, FILLS, prompt)
+
+
+BAND = Capabilities(tasks=("unconditional", "fill"), roles=("piano", "bass", "harmony"))
+COUNTED = {
+    "representation": {"meters": ["3/4", "4/4"]},
+    "conditions": [
+        {"name": "meter", "values": ["3/4", "4/4"], "pieces": [2, 7]},
+        {"name": "plays_bass", "values": ["no", "yes"], "pieces": [4, 5]},
+        {"name": "plays_piano", "values": ["yes"], "pieces": [9]},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "free", "words"),
+    [
+        ({"roles": ("piano", "tuba")}, (), r"roles names tuba; .* piano \(9\), bass \(5\), harmo"),
+        ({}, ("kazoo",), r"fill.roles names kazoo; .* piano \(9\)"),
+        ({"meter": "7/8"}, (), r"meter=7/8 is none of 3/4 \(2\), 4/4 \(7\); in brackets, how many"),
+        ({"meter": "three"}, (), r"meter=three is none of 3/4 \(2\)"),
+        ({"roles": ("harmony",)}, (), r"without a note: .* of piano \(9\), bass \(5\); in"),
+    ],
+)
+def test_what_a_model_does_not_know_is_refused_with_the_pieces_of_what_it_knows(
+    options, free, words, chorale
+):
+    task = Fill(chorale(1), Region(roles=free)) if free else Unconditional()
+    with pytest.raises(ValueError, match=words):
+        check_known(Request(task=task, options=options), BAND, COUNTED)
+
+
+def test_known_roles_and_meters_are_let_through_and_pieces_need_not_be_counted():
+    options = {"roles": ("piano", "harmony"), "meter": "3/4"}
+    check_known(Request(options=options), BAND, COUNTED)
+    with pytest.raises(ValueError, match=r"roles are piano, bass, harmony$"):
+        check_known(Request(options={"roles": ("x",)}), BAND, {"representation": {}})
+
+
+@pytest.mark.parametrize(("key", "value"), [("bars", 2.5), ("n", "two"), ("min_bars", True)])
+def test_counts_are_whole_numbers(key, value):
+    with pytest.raises(ValueError, match=f"{key}={value} must be a whole number"):
+        check_early(CONFIG | {key: value}, [], Path())
+
+
+class NowAndThen:
+    """A generator whose pieces have notes where `sounds` says so, of (seed, number)."""
+
+    def __init__(self, sounds):
+        self.sounds, self.made = sounds, 0
+
+    def generate_all(self, requests):
+        samples = []
+        for request in requests:
+            for number in range(request.first, request.first + request.n):
+                self.made += 1
+                rows = [(0, 0, 4, 60, 80)] if self.sounds(request.seed, number) else []
+                piece = Piece("song", 4, make_notes(rows), (Track("a"),))
+                made = Made(np.zeros((1, 1), np.int32), None, True)
+                samples.append(Sample(piece, made, {"seed": request.seed, "index": number}))
+        return samples
+
+
+def test_pieces_without_a_note_are_made_anew_and_the_others_kept(capsys):
+    generator = NowAndThen(lambda seed, number: number != 1 or seed != 5)
+    samples = generate_sounding(generator, [Request(n=3, seed=5)])
+    assert "1 without a note" in capsys.readouterr().err
+    assert all(len(sample.piece.notes) for sample in samples)
+    assert [sample.row["index"] for sample in samples] == [0, 1, 2]
+    assert [sample.row["seed"] == 5 for sample in samples] == [True, False, True]
+
+
+def test_a_model_without_sound_is_not_asked_forever():
+    generator = NowAndThen(lambda seed, number: False)
+    samples = generate_sounding(generator, [Request(n=2, seed=5)])
+    assert (len(samples), generator.made) == (2, 2 + 2 * TRIES)

@@ -3,6 +3,7 @@
 import math
 import shutil
 import socket
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -87,6 +88,7 @@ class Trio:
     """A model of melody, bass and drums that needs only some of them, as the server sees it."""
 
     representation = Events(voices=("melody", "bass", "drums"), needed="any", lowest=0, highest=127)
+    trained = SimpleNamespace(card={"codec": {"representation": {}}})
 
     def capabilities(self):
         return Capabilities(tasks=("continue",), roles=self.representation.voices)

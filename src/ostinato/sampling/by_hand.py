@@ -18,6 +18,7 @@ from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Representation, Unencodable
+from ostinato.sampling.known import check_known
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES, prompt_of
 from ostinato.sampling.registry import families_that
@@ -64,8 +65,12 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
     folder: the model's, whose paradigm has options of its own.
 
     Raises:
-        ValueError: settings that contradict each other, or an option out of its range.
+        ValueError: settings that contradict each other, counts that are none, options out of range.
     """
+    for key in ("bars", "min_bars", "n", "seed"):
+        value = config[key]
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ValueError(f"{key}={value} must be a whole number")
     task: Task = Unconditional()
     name, gap = named(config, files), _gap_of(config)
     if name == Continue.name:
@@ -91,10 +96,11 @@ def prepared(
     read: Mapping[str, Piece],
     able: Capabilities,
     representation: Representation,
+    codec: Mapping[str, Any],
 ) -> tuple[Request, list[str]]:
     """The request of conf/generate.yaml, and remarks on its prompts.
 
-    read: the files of `prompt` and `end`, as they were read.
+    read: the files of `prompt` and `end`, as they were read. codec: the encoding's codec.json.
 
     Raises:
         ValueError: settings that contradict each other, or what a prompt lacks.
@@ -106,6 +112,7 @@ def prepared(
         read, said = {"prompt": melody}, [remark]
     heard = {key: voiced(piece, representation) for key, piece in read.items()}
     request = request_of(config, able, heard.get("prompt"), heard.get("end"))
+    check_known(request, able, codec)
     if request.task.name in able.tasks:
         for piece in read.values():
             said += remarks(piece, request, able, representation)
