@@ -15,11 +15,12 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from ostinato.files import atomic_file
 from ostinato.music.chords import parse_chord
-from ostinato.music.piece import Piece
+from ostinato.music.piece import Notes, Piece
 from ostinato.music.timing import bar_onsets
 
 FLATTEST = -3  # a pitch is spelled within twelve fifths, from here beside the key's own
 MIDDLE_C, DRUM_CHANNEL = 60, 10
+LINES = {"F": "4", "G": "2"}  # of clefs
 NAMES = ("whole", "half", "quarter", "eighth", "16th", "32nd", "64th")
 SYMBOLS = {  # MusicXML's names of kinds of chords
     "": "major",
@@ -40,6 +41,23 @@ SYMBOLS = {  # MusicXML's names of kinds of chords
     "7sus4": "other",
     "5": "power",
 }
+# General MIDI's kit on a staff: step, octave and head, close to the usage that Weinberg's guide to
+# drumset notation (1994) found to be the commonest; others are a triangle in the middle
+PERCUSSION = {
+    **dict.fromkeys((35, 36), ("F", 4, "")),
+    **dict.fromkeys((38, 40), ("C", 5, "")),
+    37: ("C", 5, "x"),
+    39: ("C", 5, "diamond"),
+    **dict.fromkeys((41, 43), ("A", 4, "")),
+    **dict.fromkeys((45, 47), ("D", 5, "")),
+    **dict.fromkeys((48, 50), ("E", 5, "")),
+    42: ("G", 5, "x"),
+    44: ("D", 4, "x"),
+    46: ("G", 5, "circle-x"),
+    **dict.fromkeys((49, 52, 55, 57), ("A", 5, "x")),
+    **dict.fromkeys((51, 53, 59), ("F", 5, "x")),
+}
+OTHER_HIT = ("B", 4, "triangle")
 PLAIN = {Fraction(4, 2**n): name for n, name in enumerate(NAMES)}
 # quarters → name, dots, and whether three take the time of two
 VALUES = (
@@ -63,7 +81,8 @@ def write_musicxml(path: Path, piece: Piece) -> None:
 
     Chord symbols stand in the first part. Left out: ids, labels, warnings, roles, velocities, notes
     of no length, and annotations other than bars, chords that are known and fermatas; a fermata
-    stands over all notes that begin with it.
+    stands over all notes that begin with it. Drums are hits on a percussion staff: each is written
+    up to the next one, at most to the end of its quarter, as their lengths are not heard.
 
     Raises:
         ValueError: a piece without tracks, which is no score.
@@ -108,17 +127,25 @@ def _list_parts(root: Element, piece: Piece) -> None:
     for number, track in enumerate(piece.tracks, 1):
         part = SubElement(parts, "score-part", id=f"P{number}")
         SubElement(part, "part-name").text = track.name
-        instrument = SubElement(part, "score-instrument", id=f"P{number}-I1")
-        SubElement(instrument, "instrument-name").text = track.name
-        midi = SubElement(part, "midi-instrument", id=f"P{number}-I1")
-        if track.is_drum:
-            SubElement(midi, "midi-channel").text = str(DRUM_CHANNEL)
-        SubElement(midi, "midi-program").text = str(track.program + 1)
+        mine = piece.notes[piece.notes["track"] == number - 1]["pitch"]
+        hits = [f"-D{pitch}" for pitch in sorted(set(mine.tolist()))] if track.is_drum else []
+        for hit in hits or ["-I1"]:
+            instrument = SubElement(part, "score-instrument", id=f"P{number}{hit}")
+            SubElement(instrument, "instrument-name").text = track.name
+        for hit in hits or ["-I1"]:
+            midi = SubElement(part, "midi-instrument", id=f"P{number}{hit}")
+            if track.is_drum:
+                SubElement(midi, "midi-channel").text = str(DRUM_CHANNEL)
+            SubElement(midi, "midi-program").text = str(track.program + 1)
+            if hits:
+                SubElement(midi, "midi-unpitched").text = str(int(hit[2:]) + 1)
 
 
 def _voices(piece: Piece, track: int) -> list[list[Chord]]:
     """A track's notes in as few voices as hold no two at once, apart from chords."""
     notes = piece.notes[(piece.notes["track"] == track) & (piece.notes["duration"] > 0)]
+    if piece.tracks[track].is_drum:
+        return [_hits(notes, _tpq(piece), piece.length)]
     rows = sorted(zip(*(notes[k].tolist() for k in ("onset", "duration", "pitch")), strict=True))
     voices: list[list[Chord]] = [[]]
     for (onset, duration), group in groupby(rows, key=lambda row: row[:2]):
@@ -130,21 +157,34 @@ def _voices(piece: Piece, track: int) -> list[list[Chord]]:
     return voices
 
 
+def _hits(notes: Notes, quarter: int, end: int) -> list[Chord]:
+    """Drums: what is struck together lasts to the next hit, at most to the end of its quarter."""
+    rows = sorted(zip(notes["onset"].tolist(), notes["pitch"].tolist(), strict=True))
+    struck = {onset: [p for _, p in group] for onset, group in groupby(rows, key=lambda r: r[0])}
+    onsets = [*struck, max(end, 1)]
+    return [
+        Chord(onset, min(after, (onset // quarter + 1) * quarter), tuple(struck[onset]))
+        for onset, after in pairwise(onsets)
+    ]
+
+
 class _Bar:
     """Fills one measure; `at` is where its next element begins, in ticks of the piece."""
 
     def __init__(self, measure: Element, piece: Piece, span: tuple[int, int]) -> None:
         self.measure, self.piece, self.span = measure, piece, span
-        self.at = span[0]
+        self.at, self.drums = span[0], ""  # drums: what names of their instruments begin with
         self.fermatas = {note.onset for note in piece.annotations if note.kind == "fermata"}
         self.symbols = [(a.onset, a.value) for a in piece.annotations if a.kind == "chord"]
 
     def fill(self, part: int, voices: Sequence[Sequence[Chord]]) -> None:
         """Signs, then one voice after the other; the first one with rests, to the end."""
         start, end = self.span
+        self.drums = f"P{part + 1}-D" if self.piece.tracks[part].is_drum else ""
         if start == 0:
             notes = [pitch for voice in voices for chord in voice for pitch in chord.pitches]
-            self._attributes(clef="F" if sum(p - MIDDLE_C for p in notes) < 0 else "G")
+            low = sum(pitch - MIDDLE_C for pitch in notes) < 0
+            self._attributes(clef="percussion" if self.drums else "F" if low else "G")
         changes = {k.onset for k in self.piece.keys} | {m.onset for m in self.piece.meters}
         for onset in sorted(changes - {0}):
             if start <= onset < end:
@@ -196,7 +236,8 @@ class _Bar:
         if clef:
             element = SubElement(attributes, "clef")
             SubElement(element, "sign").text = clef
-            SubElement(element, "line").text = "4" if clef == "F" else "2"
+            if clef in LINES:
+                SubElement(element, "line").text = LINES[clef]
 
     def _tempo(self, qpm: float) -> None:
         direction = SubElement(self.measure, "direction", placement="above")
@@ -249,8 +290,8 @@ class _Bar:
                 note = SubElement(self.measure, "note")
                 if place:
                     SubElement(note, "chord")
-                self._pitch(note, pitch)
-                self._lengths(note, length, voice, ties)
+                self._hit(note, pitch) if self.drums else self._pitch(note, pitch)
+                self._lengths(note, length, voice, ties, pitch)
                 has_fermata = begin == chord.onset and begin in self.fermatas
                 if ties or has_fermata:
                     notations = SubElement(note, "notations")
@@ -269,10 +310,22 @@ class _Bar:
             SubElement(element, "alter").text = str(alter)
         SubElement(element, "octave").text = str(octave)
 
-    def _lengths(self, note: Element, ticks: int, voice: int, ties: Sequence[str] = ()) -> None:
+    @staticmethod
+    def _hit(note: Element, pitch: int) -> None:
+        element = SubElement(note, "unpitched")
+        step, octave, _ = PERCUSSION.get(pitch, OTHER_HIT)
+        SubElement(element, "display-step").text = step
+        SubElement(element, "display-octave").text = str(octave)
+
+    def _lengths(
+        self, note: Element, ticks: int, voice: int, ties: Sequence[str] = (), pitch: int = -1
+    ) -> None:
+        """In the order of the format's schema; pitch: of a drum, whose head is its own."""
         SubElement(note, "duration").text = str(ticks)
         for kind in ties:
             SubElement(note, "tie", type=kind)
+        if self.drums and pitch >= 0:
+            SubElement(note, "instrument", id=f"{self.drums}{pitch}")
         SubElement(note, "voice").text = str(voice)
         quarters = Fraction(ticks, _tpq(self.piece))
         if quarters in VALUES:
@@ -284,6 +337,8 @@ class _Bar:
                 modification = SubElement(note, "time-modification")
                 SubElement(modification, "actual-notes").text = "3"
                 SubElement(modification, "normal-notes").text = "2"
+        if self.drums and (head := PERCUSSION.get(pitch, OTHER_HIT)[2]) and pitch >= 0:
+            SubElement(note, "notehead").text = head
 
 
 def _values(ticks: int, ticks_per_quarter: int) -> list[int]:
