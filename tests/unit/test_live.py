@@ -5,6 +5,7 @@ import csv
 import os
 import shutil
 
+import numpy as np
 import pytest
 from live_lab import Studio, alike, run
 
@@ -13,6 +14,7 @@ from ostinato.listening.store import rated
 from ostinato.listening.store.database import open_engine
 from ostinato.live.clips import clips_of, notes_from
 from ostinato.live.composer import USUAL, Composer
+from ostinato.live.osc import datagram
 from ostinato.live.server import Settings
 from ostinato.music.piece import cut
 from ostinato.readers.read import read_piece
@@ -105,6 +107,82 @@ def test_errors_are_answered_and_the_server_goes_on(composer, tmp_path):
         strict=False,
     ):
         assert part in text
+
+
+ODD = (
+    float("nan"),
+    float("inf"),
+    -1,
+    2**31 - 1,
+    2**62,
+    3e38,
+    "",
+    "é🎵\n",
+    b"\xff\x00",
+    True,
+    None,
+    [1, [2.0]],
+)
+
+
+def odd_messages():
+    """Each name of a request with values that it cannot have; notes that no clip holds."""
+    for value in ODD:
+        for name in (
+            "bars",
+            "seed",
+            "min_bars",
+            "n",
+            "track",
+            "temperature",
+            "top_k",
+            "role",
+            "heat",
+        ):
+            if (name, value) not in (("seed", 2**31 - 1), ("seed", True)):
+                yield "/ostinato/continue", name, value, "notes", 60, 0.0, -1.0, 80, 0
+        yield "/ostinato/continue", "notes", 60, value, 0.0, 80, 0
+        yield "/ostinato/rate", "id", value, "rating", value
+        yield "/ostinato/cancel", "request", value
+        yield "/ostinato/ostinato", value
+    yield "/ostinato/continue", "meter", "²/4", "notes", 60, 0.0, 4.0, 80, 0
+    yield "/ostinato/continue", "bars", 1, "notes", 60, 900_000.0, 4.0, 80, 0
+    yield "/" + "x" * 3000, "y" * 5000
+
+
+def nested(depth):
+    data = datagram("/ostinato/generate", ["bars", 1])
+    for _ in range(depth):
+        data = b"#bundle\0" + bytes(7) + b"\x01" + len(data).to_bytes(4, "big") + data
+    return data
+
+
+def test_odd_values_and_damaged_datagrams_are_answered(composer, tmp_path):
+    rng = np.random.default_rng(1)
+    good, damaged = datagram("/ostinato/ping", ["bars", 4, "role", "é", "heat", 0.5]), []
+    for _ in range(60):
+        data = np.frombuffer(good, np.uint8).copy()
+        data[rng.integers(0, len(data), 3)] = rng.integers(128, 256, 3)
+        damaged.append(data.tobytes()[: rng.integers(0, len(data) + 1)])
+
+    async def asked():
+        broken = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: broken.append(about))
+        async with Studio(composer, tmp_path, live=False, to="reply", queue=99) as studio:
+            client = studio.client
+            for data in (nested(400), *damaged):
+                client.socket.sendto(data, client.server)
+                await client.until("pong", seconds=5)  # or an error; without its end it is a ping
+            for message in odd_messages():
+                client.send(*message)
+                assert (await client.until("done", seconds=5))[-1][0] == "error", message
+            for name in ("error", "done", "notes", "pong"):
+                client.send(f"/ostinato/{name}", 0, "as another server says")
+            client.send("/ostinato/ping")
+            assert await client.until("pong") == [("pong", [])]
+        return broken
+
+    assert run(asked()) == []
 
 
 def test_ratings_are_in_the_listeners_store_before_they_are_answered(composer, tmp_path):

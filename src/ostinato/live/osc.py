@@ -77,6 +77,9 @@ class Endpoint(asyncio.DatagramProtocol):
         """Called by asyncio; messages of a bundle are taken at once, in their order."""
         try:
             messages = [timed.message for timed in OscPacket(data).messages]
+        except RecursionError:
+            self._damaged(f"a datagram of {len(data)} bytes nests bundles too deeply", addr)
+            return
         except (PacketError, ParseError, BundleError, ValueError, IndexError) as error:
             self._damaged(f"a datagram of {len(data)} bytes is not OSC: {error}", addr)
             return
@@ -100,7 +103,7 @@ def datagram(address: str, arguments: Sequence[Any]) -> bytes:
         for argument in arguments:
             builder.add_arg(argument)
         data = bytes(builder.build().dgram)
-    except (BuildError, ValueError) as error:
+    except (BuildError, OverflowError, ValueError) as error:
         raise ValueError(f"{address} cannot be sent: {error}") from error
     if len(data) > LARGEST:
         raise ValueError(f"{address} has {len(data)} bytes; a datagram holds {LARGEST}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ async def serve(folder: Path, config: Mapping[str, Any]) -> None:
     )
     if config["midi_in"] and not config["midi_out"]:
         raise ValueError("midi_in needs midi_out=<port>, where the answers are played")
+    logging.getLogger().addFilter(lambda record: "pythonosc" not in record.pathname)  # floods
     composer = Composer(folder, config["device"], config["precision"])
     with contextlib.ExitStack() as opened:
         player = live = None

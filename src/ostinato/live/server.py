@@ -20,6 +20,14 @@ from ostinato.live.ratings import Ratings
 
 POLICIES = ("latest", "first")
 DOUBLED = 0.01  # seconds within which the same message of the same sender is one that came twice
+# a reply that comes here is not answered: two servers would answer each other for ever
+REPLIES = {
+    f"/ostinato/{name}"
+    for name in (
+        *("accepted", "progress", "remark", "notes", "length", "done"),
+        *("error", "cancelled", "rated", "pong"),
+    )
+}
 TERMINAL: Peer = ("terminal", 0)  # who presses keys beside the server
 
 
@@ -116,14 +124,14 @@ class Server:
         self._message(address, arguments, TERMINAL)
 
     def _message(self, address: str, arguments: list[Any], peer: Peer) -> None:
-        if not self._allowed(peer):
+        if not self._allowed(peer) or address in REPLIES:
             return
         able = self.composer.capabilities()
         extra = [*able.options, *(spec.name for spec in able.conditions)]
         try:
             command = command_of(address, arguments, extra)
             self._take(command, peer)
-        except (ValueError, OSError) as error:
+        except Exception as error:  # such as a store that is locked
             self._error(peer, 0, error)
 
     def _damaged(self, sentence: str, peer: Peer) -> None:
