@@ -13,6 +13,7 @@
       port1.onmessage = () => {
         probe.getFloatTimeDomainData(wave);
         if (wave.some((x) => Math.abs(x) > 1e-3)) { if (silent > 50) window.heard.push(performance.now()); silent = 0; } else silent += 1;
+        window.silent = silent;
         setTimeout(() => port2.postMessage(0), 2);
       };
       port2.postMessage(0);

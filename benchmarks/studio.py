@@ -39,7 +39,8 @@ def clicks(url: str, count: int) -> dict[str, list[float]]:
             page.wait_for_function("studio.takes.length == 1")
             page.evaluate(CLICKED)
             for kind in ("first click of a page", *["later clicks"] * 9):
-                time.sleep(1.5)  # the last notes fade away
+                time.sleep(1)
+                page.wait_for_function("!('silent' in window) || silent > 60")  # notes have faded
                 page.click("#play")
                 page.wait_for_function("heard.length > 0")
                 found[kind].append(page.evaluate("heard[0] - clicked"))
