@@ -88,7 +88,11 @@ def check(overrides: Sequence[Any], base: Mapping[str, Any], groups: Sequence[st
     """
     for override in overrides:
         key = override.key_or_group
-        if key in groups or key.startswith("hydra") or key.partition(".")[0] in OPEN:
+        if key in groups or key.startswith("hydra"):
+            continue
+        if key.partition(".")[0] in OPEN:
+            for value in [] if override.is_delete() else _values(override):
+                _check_range(key, _plain(value), None)
             continue
         parent, name = _place(base, key)
         _refuse_unknown(base, parent, name)

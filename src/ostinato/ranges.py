@@ -61,6 +61,8 @@ RANGES: Mapping[str, Range] = {
     "no_repeat": COUNT,
     "tempo": Range(10, 1000),
     "infill.particles": Range(1, MANY),
+    "options.seconds": Range(0, 600, above=True),  # more would fill the memory
+    "options.steps": Range(0, MANY),
     "vary": SHARE,
     # train
     "model.dropout": BELOW_ONE,

@@ -144,6 +144,8 @@ def test_what_is_valid_passes(argument):
         ("top_k=-1", "top_k=-1 must be at least 0"),
         ("optimizer.lr=0", r"optimizer\.lr=0 must be above 0"),
         ("optimizer.betas=[0.9,1]", r"optimizer\.betas=\[0.9, 1\] must be at least 0 and below 1"),
+        ("++options.seconds=1e5", r"seconds=100000\.0 must be above 0 and at most 600"),
+        ("++options.steps=1,-3", r"options\.steps=-3 must be at least 0 and at most 10000"),
         ("model.width=0", r"model\.width=0 must be at least 1"),
         ("model.periods=[16,0]", r"model\.periods=\[16, 0\] must be at least 1"),
     ],

@@ -99,7 +99,9 @@ def test_tasks_are_made_of_what_is_asked(chorale):
     with pytest.raises(ValueError, match=r"vary=0 keeps all of prompt .*1\.mid: give more"):
         task_of("vary", Asked(prompt=one, strength=0), ABLE)
     events = Capabilities(tasks=("continue",), missing={"fill": "a stream"}, roles=VOICES)
-    with pytest.raises(ValueError, match=r"'harmonize': a stream; families that fill.*absorbing"):
+    with pytest.raises(
+        ValueError, match=r"'harmonize': a stream; families that can.*: absorbing, band"
+    ):
         task_of(HARMONIZE, asked, events)
 
 

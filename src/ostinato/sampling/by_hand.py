@@ -21,7 +21,6 @@ from ostinato.representations.protocol import Representation, Unencodable
 from ostinato.sampling.known import check_known
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES, prompt_of
-from ostinato.sampling.registry import families_that
 from ostinato.sampling.request import (
     Capabilities,
     Continue,
@@ -41,6 +40,7 @@ from ostinato.sampling.tasks import (
     melody_alone,
     task_named,
     task_of,
+    that_fill_voices,
 )
 
 CARD_FORMAT = 1  # of model.json
@@ -337,7 +337,7 @@ def _silent(request: Request, able: Capabilities, representation: Representation
     instead = " instead of vary" if isinstance(task, Vary) else ""
     remedy = f"To compose them: {composing}{instead}"
     if Fill.name not in able.tasks:
-        families = ", ".join(families_that(Fill.name)) or "none yet"
+        families = ", ".join(that_fill_voices()) or "none yet"
         remedy = (
             f"This model cannot compose them; families that fill, on some encodings: {families}"
         )

@@ -38,6 +38,7 @@ SHELL = {  # how settings are written on the command line
     "infill": "infill.bars=[first,end] or infill.voices=[…] (or both)",
     "vary": "vary=<0 to 1>",
 }
+BARS_ALONE = ("absorbing_events",)  # families that fill bars of all voices
 MELODIES = ("soprano", "melody")
 
 
@@ -107,14 +108,19 @@ def task_of(name: str, asked: Asked, able: Capabilities) -> Task:
         return Fill(asked.prompt, Region(asked.bars, asked.voices))
     if name == HARMONIZE:
         if Fill.name not in able.tasks or len(able.roles) < 2:
-            why = able.missing.get(Fill.name, "it has no voices to fill")
+            why = able.missing.get(HARMONIZE, able.missing.get(Fill.name, "it has no voices"))
             raise ValueError(
-                f"this model cannot do task {HARMONIZE!r}: {why}; families that fill, on some "
-                f"encodings: {', '.join(families_that(Fill.name)) or 'none yet'}"
+                f"this model cannot do task {HARMONIZE!r}: {why}; families that can, on some "
+                f"encodings: {', '.join(that_fill_voices()) or 'none yet'}"
             )
         return Fill(asked.prompt, Region(roles=tuple(able.roles[1:])))
     assert asked.end is not None
     return Interpolate(asked.prompt, asked.end)
+
+
+def that_fill_voices() -> list[str]:
+    """The families that can fill single voices, on some encodings."""
+    return [family for family in families_that(Fill.name) if family not in BARS_ALONE]
 
 
 def melody_alone(piece: Piece, voices: Sequence[str]) -> tuple[Piece, str]:

@@ -46,6 +46,7 @@ class Sampler(Whole[Decoding]):
     tasks = (Unconditional.name, Continue.name, Fill.name, Vary.name)
     missing: ClassVar = {
         "interpolate": "it has no vectors between which to go; vae has the task",
+        "harmonize": "how many notes begin at a time is told for all voices at once",
     }
     session_error = "masked families fill whole pieces, not bar by bar: sample them"
     decoding = Decoding
