@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 
 import numpy as np
 
+from ostinato.models.registry import paradigm_of
 from ostinato.music.piece import Notes, Piece, Track
 from ostinato.representations.protocol import NO_LIMIT, Representation
 from ostinato.sampling.prompts import prompt_of
@@ -38,7 +40,6 @@ SHELL = {  # how settings are written on the command line
     "infill": "infill.bars=[first,end] or infill.voices=[…] (or both)",
     "vary": "vary=<0 to 1>",
 }
-BARS_ALONE = ("absorbing_events",)  # families that fill bars of all voices
 MELODIES = ("soprano", "melody")
 
 
@@ -120,7 +121,15 @@ def task_of(name: str, asked: Asked, able: Capabilities) -> Task:
 
 def that_fill_voices() -> list[str]:
     """The families that can fill single voices, on some encodings."""
-    return [family for family in families_that(Fill.name) if family not in BARS_ALONE]
+    samplers = {
+        family: import_module(f"ostinato.sampling.{paradigm_of(family)}.sampler").Sampler
+        for family in families_that(Fill.name)
+    }
+    return [
+        family
+        for family, sampler in samplers.items()
+        if HARMONIZE not in getattr(sampler, "missing", {})
+    ]
 
 
 def melody_alone(piece: Piece, voices: Sequence[str]) -> tuple[Piece, str]:
