@@ -178,6 +178,9 @@ def test_files_go_in_and_out(client, chorale, tmp_path):
     assert exported.headers["content-type"] == "audio/midi"
     (tmp_path / "back.mid").write_bytes(exported.content)
     assert same_music(read_piece(tmp_path / "back.mid"), read_piece(tmp_path / "melody.mid"))
+    late = to_json(chorale(2))
+    late["tracks"][0]["notes"].append([9_000_000, 480, 70, 80])
+    assert "a WAV holds 20 at most" in said(client.post("/api/export/wav", json=late), 422)
     score = client.post("/api/export/musicxml", json=piece)
     assert b"<score-partwise" in score.content
     for body, file, status, wrong in (

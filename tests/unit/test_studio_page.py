@@ -14,6 +14,9 @@ from ostinato.studio.models import Models, folders_under
 
 pytestmark = pytest.mark.slow
 TRACKS = "JSON.stringify(studio.piece.tracks)"
+WIDTHS = """[document.getElementById("roll").width,
+    [...document.querySelectorAll("[data-key^='alto']")].reduce((sum, cell) =>
+        sum + Number.parseFloat(cell.style.width), 0)]"""
 FITTED = "studio.piece.ticks < 480"  # those of the grid
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
@@ -160,6 +163,12 @@ def test_the_whole_way_with_the_keyboard_alone(page, press, visit, prompt, tmp_p
     assert again.evaluate(TRACKS) == second
     again.close()
     draw_two_notes(page, press)
+    page.select_option("#task", "generate")
+    page.fill("#bars", "400")
+    press("#blank")
+    width, cells = page.evaluate(WIDTHS)
+    assert width <= 32_000, "browsers draw nothing on a wider canvas"
+    assert abs(width - cells) < 5
 
 
 def record_a_little(page):

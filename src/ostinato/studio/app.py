@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ostinato.audio.formats import write_formats
 from ostinato.audio.render import soundfont_path
+from ostinato.music.timing import duration_seconds
 from ostinato.player.recorded import DRUM_KEYS, DRUMS, recordings, sounding
 from ostinato.readers.base import MIDI_SUFFIXES
 from ostinato.readers.read import XML_SUFFIXES, read_piece
@@ -26,6 +27,7 @@ STATIC = Path(__file__).parent / "static"
 UPLOAD = 4_000_000  # bytes of a file
 BODY = 8_000_000  # bytes of a request
 PROGRAMS = 128
+MOST_SECONDS = 1200  # of a WAV: 400 MB in memory
 EXPORTS = {
     "mid": "audio/midi",
     "musicxml": "application/vnd.recordare.musicxml+xml",
@@ -159,9 +161,16 @@ def _uploaded(data: bytes, name: str) -> dict[str, Any]:
     return to_json(piece)
 
 
-def _exported(piece: dict[str, Any], kind: str) -> bytes:
+def _exported(data: dict[str, Any], kind: str) -> bytes:
+    piece = from_json(data)
+    seconds = duration_seconds(piece)
+    if kind == "wav" and seconds > MOST_SECONDS:
+        raise ValueError(
+            f"the piece lasts {seconds / 60:.0f} minutes; a WAV holds {MOST_SECONDS // 60} at most:"
+            " take MIDI, or remove what sounds late"
+        )
     with tempfile.TemporaryDirectory() as folder:
-        failed = write_formats(from_json(piece), Path(folder), "piece", [kind])
+        failed = write_formats(piece, Path(folder), "piece", [kind])
         if failed:
             raise ValueError(f"no .{kind}: {failed[kind]}")
         return (Path(folder) / f"piece.{kind}").read_bytes()

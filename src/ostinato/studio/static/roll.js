@@ -4,23 +4,25 @@ import { picture } from "/sounding.js";
 export const COLORS = ["#0b6fa4", "#c4511a", "#2e7d4f", "#7b4fa3", "#a3264f", "#6b6b12", "#00767a", "#8a5a2b"];
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const ROW = 9; // pixels of a key
+const WIDEST = 32000; // pixels of a canvas; browsers draw nothing on wider ones
 
 export class Roll {
-  constructor(canvas) { this.canvas = canvas; this.scale = 22; this.low = 48; this.high = 72; this.cursor = null; this.at = null; }
+  constructor(canvas) { this.canvas = canvas; this.scale = this.shown = 22; this.low = 48; this.high = 72; this.cursor = null; this.at = null; }
 
   fit(piece) {
     const pitches = piece.tracks.flatMap((track) => track.notes.map((note) => note[2]));
     this.low = Math.max(0, Math.min(48, ...pitches) - 3); this.high = Math.min(127, Math.max(79, ...pitches) + 3);
   }
 
-  x(piece, tick) { return (tick / piece.ticks) * this.scale; }
+  x(piece, tick) { return (tick / piece.ticks) * this.shown; }
   y(pitch) { return (this.high - pitch) * ROW; }
-  tick(piece, x) { return (x / this.scale) * piece.ticks; }
+  tick(piece, x) { return (x / this.shown) * piece.ticks; }
   pitch(y) { return this.high - Math.floor(y / ROW); }
 
   draw(piece, ends, css) {
+    this.shown = Math.min(this.scale, (WIDEST - 2) / (ends / piece.ticks)); // pixels of a quarter, fewer in a long piece
     const width = Math.max(300, this.x(piece, ends) + 2), height = (this.high - this.low + 1) * ROW;
-    const ratio = window.devicePixelRatio || 1, canvas = this.canvas;
+    const ratio = Math.min(window.devicePixelRatio || 1, WIDEST / width), canvas = this.canvas;
     canvas.width = width * ratio; canvas.height = height * ratio;
     canvas.style.width = `${width}px`; canvas.style.height = `${height}px`;
     const pen = canvas.getContext("2d"); pen.scale(ratio, ratio);
@@ -35,7 +37,7 @@ export class Roll {
       pen.fillStyle = COLORS[number % COLORS.length];
       for (const [onset, duration, pitch] of track.notes) pen.fillRect(this.x(piece, onset), this.y(pitch), Math.max(2, this.x(piece, duration) - 1), ROW - 1);
     });
-    if (this.cursor) { pen.strokeStyle = css("--accent"); pen.lineWidth = 2; pen.strokeRect(this.x(piece, this.cursor[0]), this.y(this.cursor[1]), Math.max(4, this.scale / 4), ROW); pen.lineWidth = 1; }
+    if (this.cursor) { pen.strokeStyle = css("--accent"); pen.lineWidth = 2; pen.strokeRect(this.x(piece, this.cursor[0]), this.y(this.cursor[1]), Math.max(4, this.shown / 4), ROW); pen.lineWidth = 1; }
     if (this.at !== null) { pen.fillStyle = css("--accent"); pen.fillRect(this.x(piece, this.at), 0, 2, height); }
   }
 
