@@ -190,7 +190,10 @@ function decode(text) { return JSON.parse(new TextDecoder().decode(Uint8Array.fr
 
 async function followLink() {
   if (!location.hash.startsWith("#make=")) return;
-  const { index = 0, ...asked } = decode(location.hash.slice(6));
+  let read;
+  try { read = decode(location.hash.slice(6)); } catch { throw new Error("this link is damaged: copy the whole of it again"); }
+  const { index = 0, ...asked } = read, names = [...find("model").options].map(({ value }) => value);
+  if (!names.includes(asked.model)) throw new Error(`the link is for model ${asked.model}, which this server does not have; it has ${names.join(", ")}`);
   asked.n = index + 1;
   find("model").value = asked.model; find("task").value = asked.task; find("seed").value = asked.seed; find("bars").value = asked.bars; find("qpm").value = asked.qpm ?? 84;
   await choose();
@@ -353,7 +356,7 @@ guarded(null, async () => {
   const models = await (await ask("/api/models")).json();
   find("model").replaceChildren(...models.map(({ name, family }) => new Option(`${name} (${family})`, name)));
   await choose();
-  await followLink();
+  await guarded(null, followLink); // a link that fails leaves a page that works
   document.body.dataset.ready = "1";
   warm();
 });
