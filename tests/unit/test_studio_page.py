@@ -162,6 +162,9 @@ def test_the_whole_way_with_the_keyboard_alone(page, press, visit, prompt, tmp_p
     again = visit(page.url)
     assert again.evaluate(TRACKS) == second
     again.close()
+    damaged = visit(page.url[:-50])
+    assert "this link is damaged" in damaged.inner_text("#said")
+    damaged.close()
     draw_two_notes(page, press)
     page.select_option("#task", "generate")
     page.fill("#bars", "400")
