@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.config import entry, entry_of
-from ostinato.files import PRETRAINED
+from ostinato.files import PRETRAINED, model_made_by, require
 
 
 @entry("pretrained")
 def main(config: dict[str, Any]) -> None:
+    system = config["system"]
+    item = entry_of(config["systems"], system, "system")
+    source = Path("models") / system
+    require(source / "model.json", model_made_by(source))
     import torch
 
     from ostinato.evaluation.registry import scorer_of
@@ -17,9 +21,6 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.sampling.load import Trained, check_trained_on, load_trained
     from ostinato.sampling.pretrained import keep, write_card
 
-    system = config["system"]
-    item = entry_of(config["systems"], system, "system")
-    source = Path("models") / system
     trained = load_trained(source, family=item["family"])
     torch.set_num_threads(trained.card["training"]["threads"])
     tokens = open_tokens(Path("data/tokens") / item["encoding"])

@@ -39,6 +39,7 @@ REFUSED = {
     "train encoding=none": "unknown encoding 'none'",
     "sample system=nobody": "unknown system 'nobody'",
     "evaluate system=nobody": "unknown system 'nobody'",
+    "pretrained system=nobody": "unknown system 'nobody'",
     "encode encoding=none": "unknown encoding 'none'",
     "generate weights=nowhere": "nowhere/model.json is missing",
     "generate weights={model} bars=-3": "bars=-3 must be at least 1 and at most 10000",
