@@ -4,6 +4,8 @@ Of other families: test_masked_events.py, test_diffusion_sampling.py, test_laten
 test_variational.py, test_adversarial.py and test_audio_ddpm.py.
 """
 
+import math
+
 import pytest
 import torch
 
@@ -54,6 +56,14 @@ def alike(model, form, family, piece, task, **options):
     (made,) = sampler_of(model, form, family).sample([Job(request, 0, 1)])
     wanted = form.encode(piece)[: len(made.tokens)]
     return (made.tokens[: len(wanted)] == wanted).mean()
+
+
+@pytest.mark.parametrize("family", ["lstm", "gpt", "gpt2", "music_transformer"])
+def test_an_untrained_model_pays_ln_v(chorale, family):
+    form = representation_of(GRID)
+    rows = torch.from_numpy(form.encode(chorale(1, bars=4))).long()
+    nats = model_of(family, form).score(rows[None]).mean().item()
+    assert nats == pytest.approx(math.log(len(form.vocabulary)), rel=0.05)
 
 
 @pytest.mark.starts
