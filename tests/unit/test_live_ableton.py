@@ -160,6 +160,12 @@ def test_the_tempo_of_live_is_followed(tmp_path):
         await until(lambda: heard[2:] == [120.0])
         fake.set_tempo(140.0)
         await until(lambda: heard[3:] == [140.0])
+        for odd in (float("nan"), float("inf"), 0.0, -3, "fast"):
+            fake.set_tempo(odd)
+        fake.set_tempo(150.0)
+        await until(lambda: heard[4:] == [150.0])
+        live._answer("/live/song/get/tempo", [99.0], ("192.0.2.1", 11000))  # of another machine
+        assert heard[4:] == [150.0]
         live.close()
         fake.close()
 

@@ -218,6 +218,10 @@ def _check_numbers(study: Study) -> None:
             raise ValueError(f"listening.{name}={getattr(study, name)} must be at least 1")
     if study.training < 0 or study.hear_seconds < 0 or study.margin <= 0:
         raise ValueError("training and hear_seconds cannot be negative, margin must be above 0")
+    if study.design != "abx" and study.form != "class":
+        raise ValueError(
+            f"form={study.form} is for design abx; this is {study.design}: leave it out"
+        )
     if study.design == "abx" and study.form == "class" and study.items < 2:
         raise ValueError("form=class takes X from another item: set items to 2 or more")
 

@@ -7,6 +7,7 @@ not taken, and that there are none is asked twice.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from ostinato.live.osc import SPLIT, Endpoint, Peer
 ALL_PITCHES = (0, 128)  # without numbers AbletonOSC leaves out pitch 127
 ALL_TIMES = (-8192.0, 16384.0)
 NEAR = 1e-3  # beats
+TEMPOS = (1, 999)  # quarter notes a minute; Live has 20 to 999
 READ = 200  # notes in a reply: AbletonOSC fails where a reply is larger than a datagram
 
 
@@ -46,6 +48,7 @@ class Ableton:
     def __init__(self, peer: Peer, timeout: float = 0.6, tries: int = 4) -> None:
         self.peer, self._timeout, self._tries = peer, timeout, tries
         self._endpoint: Endpoint | None = None
+        self._machine = peer[0]
         self._waiting: list[_Question] = []
         self._heard: dict[str, Callable[[list[Any]], None]] = {}
         self._said = ""  # by AbletonOSC, of the last message that it could not take
@@ -54,8 +57,12 @@ class Ableton:
         """Listen for answers; AbletonOSC sends them to port 11001.
 
         Raises:
-            ValueError: the port is taken.
+            ValueError: the port is taken, or nobody knows Live's machine.
         """
+        try:
+            self._machine = socket.gethostbyname(self.peer[0])
+        except OSError as error:
+            raise ValueError(f"live.host={self.peer[0]}: {error.strerror or error}") from error
         self._endpoint = await Endpoint.open(host, port, self._answer, lambda *_: None)
 
     def close(self) -> None:
@@ -100,7 +107,16 @@ class Ableton:
         """Call `heard` with Live's tempo, now and whenever it changes; also that of a Live that is
         opened later, or again.
         """
-        self._heard["/live/song/get/tempo"] = lambda values: heard(float(values[0]))
+
+        def told(values: list[Any]) -> None:  # a stray datagram must not stop a player
+            if (
+                values
+                and isinstance(values[0], int | float)
+                and TEMPOS[0] <= values[0] <= TEMPOS[1]
+            ):
+                heard(float(values[0]))
+
+        self._heard["/live/song/get/tempo"] = told
         self.send("/live/song/start_listen/tempo")
 
     async def has_clip(self, slot: Slot) -> bool:
@@ -304,6 +320,8 @@ class Ableton:
             return first + await self._window(slot, start + half, span - half)
 
     def _answer(self, address: str, values: list[Any], peer: Peer) -> None:
+        if peer[0] != self._machine:
+            return
         if address == "/live/error":
             self._said = " ".join(map(str, values))
         if address == "/live/startup":
