@@ -130,6 +130,10 @@ def test_a_keyboard_gives_notes_in_beats_and_follows_a_clock():
     assert (first.pitch, first.start, first.duration) == (84, 1, pytest.approx(0.5, abs=0.01))
     assert (second.pitch, second.start) == (108, 2)
     assert second.duration == pytest.approx(2, abs=0.05)  # never released: up to the end
+    for _ in range(50):  # pulses that waited in a buffer
+        keyboard.receive(Message("clock"))
+        hands.time += 1e-6
+    assert keyboard.qpm == pytest.approx(150, abs=0.1)
 
 
 def test_a_piece_follows_a_clock(monkeypatch):

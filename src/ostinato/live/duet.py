@@ -13,6 +13,7 @@ from ostinato.live.composer import Composer
 from ostinato.live.player import TICKS_A_BEAT, Player
 
 GRID = 4  # an answer begins on a sixteenth of the call's beats
+SHORTEST, LONGEST = 60 / 999 / TICKS_A_BEAT, 60 / TICKS_A_BEAT  # seconds between pulses of a clock
 
 
 class Keyboard:
@@ -90,12 +91,15 @@ class Keyboard:
             self._pressed.clear()
 
     def _pulse(self, when: float) -> None:
-        self._pulses.append(when)
         self._count += 1
+        if self._pulses and when - self._pulses[-1] < SHORTEST:
+            return  # it waited in a buffer, and says nothing about the tempo
+        self._pulses.append(when)
         if len(self._pulses) > TICKS_A_BEAT:
             times = list(self._pulses)
             gaps = [after - before for before, after in pairwise(times)]
-            if (gap := median(gaps)) > 0:
+            gap = median(gaps)
+            if gap <= LONGEST:
                 self.qpm = 60.0 / (gap * TICKS_A_BEAT)
                 if self._count % TICKS_A_BEAT == 1:
                     self._on_beat(when, self.qpm)
