@@ -3,7 +3,8 @@
 python -m benchmarks.band_style --rows FOLDER   writes results/band-jam-style.json
 
 Every request has the style and the roles of a held-out part, and 8 bars; all else is open. So the
-held-out parts themselves, cut after 8 bars, are what could be reached. A piece is judged by a
+held-out parts themselves, cut after 8 bars, are what could be reached; `no style`, of which only
+the roles are those of the style, is the floor. A piece is judged by a
 classifier of one half of the training pieces (metrics/control.py).
 
 guidance: see sampling/ensemble/guidance.py. best of 4, by the model: of four pieces, that whose
@@ -30,10 +31,11 @@ from ostinato.music.chords import ROLE as CHORDS
 
 BARS, CANDIDATES, SEED = 8, 4, 1
 WRONG = ("failed", "empty", "collapsed", "mistakes")
-VARIANTS = {  # guidance, candidates
-    "guidance 1": (1.0, CANDIDATES),
-    "guidance 2": (2.0, 1),
-    "guidance 3": (3.0, 1),
+VARIANTS = {  # guidance, candidates, whether the style is asked for
+    "no style": (1.0, 1, False),
+    "guidance 1": (1.0, CANDIDATES, True),
+    "guidance 2": (2.0, 1, True),
+    "guidance 3": (3.0, 1, True),
 }
 
 
@@ -81,7 +83,7 @@ def halves(real: Real) -> tuple[Real, Real]:
     return real.some(np.flatnonzero(~odd)), real.some(np.flatnonzero(odd))
 
 
-def asked_like(real: Real, names: list[str], guidance: float, number: int) -> Any:
+def asked_like(real: Real, names: list[str], guidance: float, number: int, told: bool) -> Any:
     """The requests of one variant, for the `number`-th candidates."""
     from ostinato.sampling.request import Request
 
@@ -91,7 +93,10 @@ def asked_like(real: Real, names: list[str], guidance: float, number: int) -> An
         options: dict[str, Any] = {"roles": tuple(sorted(playing - {CHORDS})), "top_p": TOP_P}
         if guidance != 1:
             options["guidance"] = guidance
-        about: dict[str, Any] = {"conditions": {"style": names[code]}, "options": options}
+        about: dict[str, Any] = {
+            "conditions": {"style": names[code]} if told else {},
+            "options": options,
+        }
         seed = SEED + place + 1000 * number
         found.append(Request(bars=BARS, min_bars=BARS, seed=seed, **about))
     return found
@@ -127,21 +132,6 @@ def pieces_of(rows: list[dict[str, Any]], form: Any) -> list[Any]:
     found = [cut_to(form.decode(np.array(row["tokens"], np.int32)[:, None])) for row in rows]
     tempos = [(Tempo(0, row["tempo"]),) for row in rows]
     return [replace(piece, tempos=tempo) for piece, tempo in zip(found, tempos, strict=True)]
-
-
-def told(model: Any, row: dict[str, Any], code: int) -> float:
-    """By how many nats a piece is likelier to a model that is told its style."""
-    import torch
-
-    from ostinato.models.spec import NOT_GIVEN, Given
-
-    names = [spec.name for spec in model.conditions]
-    codes_BC = torch.full((2, len(names)), NOT_GIVEN)
-    codes_BC[1, names.index("style")] = code
-    tokens_BTW = torch.tensor(row["tokens"])[None, :, None].expand(2, -1, -1)
-    with torch.inference_mode():
-        nats_B = model.score(tokens_BTW, Given(codes_BC)).sum(dim=(1, 2))
-    return float(nats_B[0] - nats_B[1])
 
 
 def classifier(real: Real) -> Any:
@@ -210,9 +200,18 @@ def best_of(
     rows: list[Any], codes: Any, form: Any, model: Any, choosing: Any
 ) -> dict[str, tuple[Any, Any]]:
     """Of each piece the best candidate, by both ways: pieces, and their rows."""
+    from ostinato.feedback.told import gain
+    from ostinato.models.spec import NOT_GIVEN
+
     every = [pieces_of(one, form) for one in rows]
     places = np.arange(len(codes))
-    by_model = [[told(model, r, c) for r, c in zip(one, codes, strict=True)] for one in rows]
+    known = [spec.name for spec in model.conditions]
+
+    def gained(row: dict[str, Any], code: int) -> float:
+        asked = [code if name == "style" else NOT_GIVEN for name in known]
+        return gain(model, np.array(row["tokens"])[:, None], asked)
+
+    by_model = [[gained(r, c) for r, c in zip(one, codes.tolist(), strict=True)] for one in rows]
     by_classifier = [choosing(one)[places, codes] for one in every]
     found = {}
     for how, score in (("by the model", by_model), ("by a classifier", by_classifier)):
@@ -239,12 +238,12 @@ def main() -> None:
     names = list(spec.values)
     like = evenly(Real.of(tokens, form, "test", names), arguments.each)
     limits, rows = Limits(arguments.chunk, arguments.minutes), {}
-    for name, (guidance, candidates) in VARIANTS.items():
+    for name, (guidance, candidates, asked) in VARIANTS.items():
         if arguments.only in (None, name):
             rows[name] = [
                 made(
                     generator,
-                    asked_like(like, names, guidance, number),
+                    asked_like(like, names, guidance, number, asked),
                     arguments.rows / f"{name.replace(' ', '-')}-{number}",
                     limits,
                 )

@@ -29,12 +29,12 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}
-    from ostinato.feedback.best import judge_of
+    from ostinato.feedback.told import judge_by
     from ostinato.generator import Generator
     from ostinato.precision.apply import load_in
     from ostinato.sampling.sounding import generate_sounding
 
-    judge, config = judge_of(config)
+    judge, config = judge_by(config)
     generator = Generator(load_in(config["precision"], folder, config["device"]))
     able, representation = generator.capabilities(), generator.representation
     request, remarks = by_hand.prepared(

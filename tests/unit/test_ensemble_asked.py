@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from ostinato.feedback.best import candidates_of
+from ostinato.feedback.told import judge_by
+from ostinato.generator import Generator
 from ostinato.models.ensemble.parts.steps import Line
 from ostinato.models.registry import build
-from ostinato.models.spec import ArraySpec
+from ostinato.models.spec import NOT_GIVEN, ArraySpec, Given
 from ostinato.music.chords import ROLE
 from ostinato.music.piece import Annotation, Meter, Piece, Tempo, Track, make_notes
 from ostinato.representations.protocol import Unencodable
@@ -19,6 +22,7 @@ from ostinato.representations.store import codec_of
 from ostinato.sampling.ensemble.asked import conditions_of
 from ostinato.sampling.ensemble.finish import in_key
 from ostinato.sampling.ensemble.guidance import line_of
+from ostinato.sampling.load import Trained
 from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
 from ostinato.sampling.sampler import Job
@@ -275,3 +279,29 @@ def test_guidance_one_is_the_model_and_more_of_it_moves_away_from_the_model_with
     assert roles(made(options=guided, conditions={"style": "jazz"})) == ["bass"]
     task = Fill(melody(), Region(roles=("bass",)))
     assert made(task=task, options={"guidance": 2.0, "chords": "C"}).voice("bass").size
+
+
+def test_the_best_by_conditions_gains_most_when_the_model_is_told_them():
+    model = sampler().model
+    card = {"system": "band", "family": "band", "weights_sha256": "", "codec": codec_of(FORM)}
+    generator = Generator(Trained(model, FORM, card))
+    judge, alone = judge_by({"reward": "conditions", "best_of": 3, "overrides": ["best_of=3"]})
+    assert (alone["best_of"], alone["overrides"]) == (1, [])
+    asked = {"conditions": {"style": "rock"}, "options": {"roles": ("bass",)}}
+    request = Request(bars=1, min_bars=1, n=2, seed=4, **asked)
+    best = judge.best(generator, request)
+    every = [generator.generate(one) for one in candidates_of(request, 3)]
+    codes = torch.tensor([[1, *[NOT_GIVEN] * (len(CONDITIONS) - 1)]])
+    for number, chosen in enumerate(best):
+        gains = {}
+        for group in every:
+            tokens = torch.tensor(group[number].made.tokens.astype(int))[None]
+            with torch.inference_mode():
+                free, told = model.score(tokens), model.score(tokens, Given(codes))
+            gains[group[number].row["id"]] = float(free.sum() - told.sum())
+        assert len(set(gains.values())) > 1
+        assert gains[chosen.row["id"]] == pytest.approx(max(gains.values()))
+    with pytest.raises(
+        ValueError, match=r"it has none: give some, such as style=…; .* style, mode"
+    ):
+        judge.best(generator, Request())

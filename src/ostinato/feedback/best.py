@@ -93,14 +93,26 @@ def judge_of(config: Mapping[str, Any]) -> tuple[Judge | None, dict[str, Any]]:
     Raises:
         ValueError: there are no candidates to choose from.
     """
-    reward, count = config["reward"], config["best_of"]
-    if not reward:
+    if not config["reward"]:
         return None, dict(config)
-    if not isinstance(count, int) or count < 2:
-        raise ValueError(f"reward={reward} chooses among candidates: add best_of=8, for instance")
-    judge = Judge(Path(reward), count)
+    judge, alone = Judge(Path(config["reward"]), count_of(config)), of_one(config)
     if judge.simulated:
-        note = f"note: the preferences of {reward} are simulated; nobody was asked"
+        note = f"note: the preferences of {config['reward']} are simulated; nobody was asked"
         print(note, file=sys.stderr)  # noqa: T201
+    return judge, alone
+
+
+def count_of(config: Mapping[str, Any]) -> int:
+    """How many candidates of each piece conf/generate.yaml asks for; ValueError: fewer than 2."""
+    count = config["best_of"]
+    if not isinstance(count, int) or count < 2:
+        raise ValueError(
+            f"reward={config['reward']} chooses among candidates: add best_of=8, for instance"
+        )
+    return count
+
+
+def of_one(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of one candidate."""
     words = [text for text in config["overrides"] if not text.lstrip("+").startswith("best_of=")]
-    return judge, {**config, "best_of": 1, "overrides": words}
+    return {**config, "best_of": 1, "overrides": words}
