@@ -145,6 +145,9 @@ def test_a_band_has_its_roles_and_styles(tmp_path):
         beats = {(note[0] / last["ticks"], note[2]) for x in last["tracks"] for note in x["notes"]}
         stay = {(at, key) for at, key in beats if not 4 <= at < 8}
         assert stay == {(at, 36) for at in (3, 8, 9, 10, 11)}, "bar 1 alone, which events call 2"
+        odd = {**upbeat, "meters": [[0, 1, 4], [piece["ticks"] * 2, 4, 4]]}
+        asked |= {"piece": odd}
+        assert "has this meter" in said(client.post("/api/make", json=asked), 422)
         wrong = {"model": "tiny", "options": {"roles": "tuba"}}
         assert "tuba" in said(client.post("/api/make", json=wrong), 422)
 

@@ -1,5 +1,6 @@
 """What the page asks for, and the pieces that answer it."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
@@ -144,8 +145,9 @@ def _steps(
     if numbers == [0]:  # less than a bar counts as a pickup, which an empty piece numbers 1
         free = [(role, 0) for role, bar in free if bar in (0, 1)]
     if bars and bars[0] != (0, 1):  # a pickup
-        held = composer.representation.quantize(voiced(prompt, composer.representation)).piece
-        moved = numbered_bars(held)[0][1]
+        with contextlib.suppress(Unencodable):  # prepare says what is wrong, with the remedy
+            held = composer.representation.quantize(voiced(prompt, composer.representation))
+            moved = numbered_bars(held.piece)[0][1]
     for region in regions(free, able.roles, numbers):
         assert region.bars is not None
         first, end = region.bars

@@ -122,6 +122,8 @@ function step(from, to) {
 // options that musicians ask for first, with what may be said
 const FIRST = { roles: "such as piano,bass", chords: "such as Dm7 G7 | Cmaj7", key: "such as D or F#m", meter: "such as 3/4", temperature: "" };
 
+const FEW = 3; // conditions that are shown at once
+
 function option(name, value) {
   const label = document.createElement("label"), input = document.createElement("input");
   label.textContent = name; input.name = name; input.value = value ?? ""; input.dataset.usual = input.value; input.placeholder = FIRST[name] ?? "";
@@ -135,12 +137,14 @@ async function choose() {
   state.about = about;
   find("about").textContent = `${about.system}, weights ${about.weights}, roles ${about.roles.join(", ") || "its own"}`;
   const fields = Object.entries(about.options).map(([name, value]) => [name, option(name, value)]);
-  find("options").replaceChildren(...fields.filter(([name]) => !(name in FIRST)).map(([, label]) => label));
-  find("conditions").replaceChildren(...fields.filter(([name]) => name in FIRST).map(([, label]) => label), ...about.conditions.map(({ name, values }) => {
+  const conditions = about.conditions.map(({ name, values }) => {
     const label = document.createElement("label"), choice = document.createElement("select");
     label.textContent = name; choice.name = name; choice.append(new Option("any", ""), ...values.map((value) => new Option(value, value)));
-    label.append(choice); return label;
-  }));
+    label.append(choice); return [name, label];
+  });
+  const near = ([name]) => conditions.length <= FEW || name === "style", shown = (rows, wanted) => rows.filter(wanted).map(([, label]) => label);
+  find("conditions").replaceChildren(...shown(fields, ([name]) => name in FIRST), ...shown(conditions, near));
+  find("options").replaceChildren(...shown(fields, ([name]) => !(name in FIRST)), ...shown(conditions, (row) => !near(row)));
   task();
 }
 
@@ -160,7 +164,7 @@ function typed({ type, value }) { if (value === "true" || value === "false") ret
 function request() {
   const chosen = find("task").value, options = {}, conditions = {};
   for (const input of document.querySelectorAll("#options input, #conditions input")) if (input.value !== input.dataset.usual) options[input.name] = typed(input);
-  for (const choice of find("conditions").querySelectorAll("select")) if (choice.value) conditions[choice.name] = choice.value;
+  for (const choice of document.querySelectorAll("#options select, #conditions select")) if (choice.value) conditions[choice.name] = choice.value;
   const asked = { model: find("model").value, task: chosen, bars: Number(find("bars").value), seed: Number(find("seed").value), n: Number(find("count").value), qpm: Number(find("qpm").value), options, conditions };
   if (chosen === "vary") asked.strength = Number(find("strength").value);
   if (chosen !== "generate") {
@@ -197,7 +201,7 @@ async function followLink() {
   asked.n = index + 1;
   find("model").value = asked.model; find("task").value = asked.task; find("seed").value = asked.seed; find("bars").value = asked.bars; find("qpm").value = asked.qpm ?? 84;
   await choose();
-  for (const [name, value] of Object.entries({ ...asked.options, ...asked.conditions })) for (const field of document.querySelectorAll("#options [name], #conditions [name]")) if (field.name === name) field.value = value;
+  for (const [kind, values] of [["input", asked.options], ["select", asked.conditions]]) for (const field of document.querySelectorAll(`#options ${kind}, #conditions ${kind}`)) if (field.name in (values ?? {})) field.value = values[field.name];
   await make(asked);
   if (index) remember(() => put(state.takes.at(-1).piece, state.takes.at(-1).request));
 }
@@ -313,7 +317,7 @@ find("record").onclick = () => guarded(null, async () => {
   if (!notes.length) { say("nothing was played"); return; }
   const last = Math.max(...notes.map((note) => note[0] + note[1])), piece = blank(Math.ceil(last / (4 * 480)));
   piece.tracks[0].notes = notes; piece.length = last;
-  remember(() => put(piece, null)); say(`${notes.length} notes recorded into ${piece.tracks[0].role}`);
+  remember(() => put(piece, null)); say(`${notes.length === 1 ? "1 note" : `${notes.length} notes`} recorded into ${piece.tracks[0].role}`);
 });
 find("locks").onkeydown = walk;
 find("roll").onclick = (event) => { // not pointerdown: a finger that scrolls sets no note
