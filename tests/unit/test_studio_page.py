@@ -222,6 +222,14 @@ def test_the_whole_way_by_touch_on_a_phone(visit, prompt, tmp_path):
     assert not barriers(page)
     page.tap("#score-view")
 
+    page.context.set_offline(True)
+    page.tap("#reroll")
+    page.wait_for_function("document.querySelector('#said').innerText.includes('does not answer')")
+    page.context.set_offline(False)
+    page.set_input_files("#upload", prompt)
+    takes(page, 3)  # the same file again
+    page.tap("#undo")
+
     page.tap("#play")
     page.wait_for_function("studio.sound.position > 0.2")
     page.tap('[aria-label="Mute alto"]')

@@ -16,7 +16,7 @@ window.studio = state; // for tests and the curious
 
 async function ask(path, body, raw) {
   const options = body === undefined ? {} : { method: "POST", body: raw ? body : JSON.stringify(body), headers: raw ? {} : { "Content-Type": "application/json" } };
-  const answer = await fetch(path, options);
+  const answer = await fetch(path, options).catch(() => { throw new Error("the studio's server does not answer; is it still running? Nothing on this page is lost"); });
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({ detail: answer.statusText }));
   throw new Error(typeof said.detail === "string" ? said.detail : said.detail.map((one) => `${one.loc.slice(1).join(".")}: ${one.msg}`).join("; "));
@@ -288,8 +288,9 @@ find("blank").onclick = () => { remember(() => put(blank(), null)); say("click i
 find("upload").onchange = (event) => guarded(null, async () => {
   const [file] = event.target.files;
   if (!file) return;
+  const emptied = () => { event.target.value = ""; }; // so that the same file can be opened again
   if (file.size > 4e6) throw new Error(`${file.name} has ${file.size.toLocaleString("en")} bytes; at most 4,000,000 can be opened`); // the answer would be lost while it is sent
-  const piece = await (await ask(`/api/upload?name=${encodeURIComponent(file.name)}`, file, true)).json();
+  const piece = await (await ask(`/api/upload?name=${encodeURIComponent(file.name)}`, file, true).finally(emptied)).json();
   state.takes.push({ piece, request: null, label: file.name });
   remember(() => put(piece, null)); say(`${file.name}: ${piece.tracks.length} tracks, ${piece.bars.length} bars`);
 });
