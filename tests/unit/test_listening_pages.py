@@ -121,6 +121,7 @@ def test_a_whole_test_with_the_mouse_that_survives_a_reload_and_a_lost_connectio
     answer(page, "b")
     hear(page)
     page.check("[name=liking][value=tie]")
+    assert not barriers(page)  # a trial
     page.context.set_offline(True)
     was = page.inner_text("h1")
     page.dblclick("#send:enabled")
