@@ -23,6 +23,7 @@ from ostinato.usage import ASKED, usage
 
 Main = Callable[[dict[str, Any]], object]
 INTERRUPTED = 130
+PATHS = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 STAGE = re.compile(r"dvc repro (?:--\S+ )*(\w+)@([\w-]+)")
 LISTED = {"download": "datasets", "normalize": "datasets"}
 LISTED |= {"encode": "encodings", "reference": "encodings"}  # all others: systems
@@ -210,6 +211,8 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
         lines = [
             f"the disk is full ({error}); nothing half-written is left, free space and run again"
         ]
+    elif isinstance(error, PATHS) and error.filename is not None:
+        lines = [f"{error.filename} cannot be used ({error.strerror}); give another file or folder"]
     elif isinstance(error, YAMLError):
         lines += ["quote a text that holds : # ? { [ or quotes"]
     elif not isinstance(error, ValueError | FileNotFoundError):

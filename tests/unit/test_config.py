@@ -1,5 +1,6 @@
 """Composing configurations outside a script, and naming what is valid."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -74,3 +75,29 @@ def test_a_setting_cannot_be_taken_away(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         entry("generate")(made)()
     assert capsys.readouterr().err.startswith("error: ~bars would leave out a setting")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda path: path.mkdir(),
+        lambda path: (path / "in").mkdir(),
+        lambda path: (path.parent / "x").symlink_to(path) or path.parent.unlink(),
+    ],
+    ids=["a file where a folder is wanted", "a folder in a file", "a folder as a file"],
+)
+def test_paths_that_cannot_be_used_are_named_without_a_traceback(
+    act, tmp_path, monkeypatch, capsys
+):
+    taken = tmp_path / "taken"
+    taken.write_text("words")
+
+    def main(_config):
+        act(taken)
+
+    monkeypatch.setattr(sys, "argv", ["generate"])
+    monkeypatch.chdir(ROOT)
+    main.__code__ = main.__code__.replace(co_filename=str(ROOT / "pipelines/generate.py"))
+    with pytest.raises(SystemExit):
+        entry("generate")(main)()
+    assert re.match(r"error: /\S* cannot be used \(.+\); give another", capsys.readouterr().err)

@@ -71,6 +71,8 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
         value = config[key]
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise ValueError(f"{key}={value} must be a whole number")
+    if (out := Path(config["out"])).exists() and not out.is_dir():
+        raise ValueError(f"out={out} is a file; give a folder")
     task: Task = Unconditional()
     name, gap = named(config, files), _gap_of(config)
     if name == Continue.name:
