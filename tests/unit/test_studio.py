@@ -216,6 +216,16 @@ def test_other_pages_and_names_are_refused(client):
     assert client.get("/static/../app.py").status_code == 404
 
 
+def test_a_failure_of_the_server_is_said(models, name, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(models, "about", fails)
+    app = create_app(models)
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        assert "RuntimeError: out of memory" in said(client.get(f"/api/models/{name}"), 500)
+
+
 def test_no_model_is_said(tmp_path):
     with pytest.raises(ValueError, match="no model folder is here"):
         Models(folders_under([tmp_path]))

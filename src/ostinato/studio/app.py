@@ -63,6 +63,11 @@ def create_app(models: Models, hosts: tuple[str, ...] = ("127.0.0.1", "localhost
     async def wrong(_: Request, error: ValueError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 422)
 
+    @app.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        said = f"the server failed ({type(error).__name__}: {error}); its terminal shows where"
+        return JSONResponse({"detail": said}, 500)
+
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(STATIC / "studio.html")
