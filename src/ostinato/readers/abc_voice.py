@@ -15,7 +15,7 @@ from ostinato.readers.abc_texts import is_chord
 from ostinato.readers.abc_tokens import AbcNote, chord_parts, note_of, notes_in, tokens_of
 from ostinato.readers.directions import direction_of
 from ostinato.readers.repeat_tree import MOST_BARS
-from ostinato.readers.score import Mark, Written
+from ostinato.readers.score import Mark, Written, concert_fifths
 
 TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # p notes in the time of q; of others by the meter
 SYMBOLS = {"H": "fermata", "O": "coda", "S": "segno"}  # of the letters that U: can redefine
@@ -97,7 +97,7 @@ class Voice:
         elif letter == "P":
             self._part(value.strip())
         elif letter == "V":
-            self.shifts |= abc_fields.shifts_of(value)
+            self._shift(abc_fields.shifts_of(value))
             self.name = abc_fields.voice_name(value) or self.name
         elif letter == "U" and (found := _SYMBOL.match(value)):
             self._symbols[found[1]] = found[2] or ""
@@ -107,7 +107,7 @@ class Voice:
     def _instruction(self, value: str) -> None:
         if found := _TRANSPOSE.match(value):
             relative = self.shifts.get("directive", 0) if found[1] else 0
-            self.shifts["directive"] = relative + int(found[2])
+            self._shift({"directive": relative + int(found[2])})
         elif found := _PROPAGATE.match(value):
             self._propagate = found[1]
         elif found := _BAR_LINES.match(value):
@@ -123,7 +123,21 @@ class Voice:
         key = abc_fields.key_of(value)
         if key is not None:
             self.key = key
-            self.marks.append(Mark(self.time, Key(0, key.fifths, key.mode)))
+            self._mark_key()
+
+    def _mark_key(self) -> None:
+        """The key that sounds; a tune without a key has none to transpose."""
+        shift = sum(self.shifts.values()) if self.key.mode else 0
+        self.marks.append(
+            Mark(self.time, Key(0, concert_fifths(self.key.fifths, shift), self.key.mode))
+        )
+
+    def _shift(self, shifts: dict[str, int]) -> None:
+        """Transpose from here on; the key that sounds is another one, too."""
+        before = sum(self.shifts.values())
+        self.shifts |= shifts
+        if (sum(self.shifts.values()) - before) % 12 and self.key.mode:
+            self._mark_key()
 
     def _part(self, label: str) -> None:
         if direction := direction_of(label):

@@ -8,7 +8,7 @@ from math import ceil, copysign, isfinite
 from xml.etree.ElementTree import Element, ParseError
 
 from ostinato.music.piece import Annotation, Key, Meter, Tempo
-from ostinato.readers.score import Score, Written
+from ostinato.readers.score import Score, Written, concert_fifths
 
 VELOCITY = 64  # of scores without dynamics
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -272,14 +272,6 @@ def _step(text: str | None) -> int:
     if step is None:
         raise ParseError(f"<step> is {text!r}; it must be a letter from A to G")
     return step
-
-
-def concert_fifths(fifths: int, transpose: int) -> int:
-    """The key that sounds where `fifths` is written for an instrument `transpose` semitones off."""
-    if not transpose % 12:
-        return fifths
-    sounding = fifths + (7 * transpose + 6) % 12 - 6
-    return sounding - 12 if sounding > 7 else sounding + 12 if sounding < -7 else sounding
 
 
 def _meter(time: Element) -> Meter:

@@ -254,3 +254,11 @@ def _rows(tracks: Sequence[Sequence[Written]], ticks_per_quarter: int) -> tuple[
             rows.append((number, onset, max(1, end - onset), note.pitch, note.velocity))
             moved += abs(Fraction(onset, ticks_per_quarter) - note.onset)
     return sort_notes(np.array(rows, dtype=NOTE)), float(moved / len(rows)) if rows else 0.0
+
+
+def concert_fifths(fifths: int, transpose: int) -> int:
+    """The key that sounds where `fifths` is written for an instrument `transpose` semitones off."""
+    if not transpose % 12:
+        return fifths
+    sounding = fifths + (7 * transpose + 6) % 12 - 6
+    return sounding - 12 if sounding > 7 else sounding + 12 if sounding < -7 else sounding
