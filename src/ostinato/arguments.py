@@ -32,6 +32,7 @@ KINDS: Mapping[str, Any] = {
     "seed": int,
     "simulated.listeners": int,
     "tempo": float,
+    "trainer.micro_batch": int,
     "vary": float,
 }
 

@@ -82,7 +82,7 @@ RANGES: Mapping[str, Range] = {
     "training.steps": Range(1, 10**9),
     "training.threads": Range(1, MOST_LAYERS),
     "training.validate_every": Range(1, 10**9),
-    "micro_batch": Range(1),
+    "trainer.micro_batch": Range(1),
     # pages, servers, listening tests, export
     "port": PORT,
     "threads": Range(1, MOST_LAYERS),
