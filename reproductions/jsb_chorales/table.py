@@ -13,6 +13,7 @@ from ostinato.reproduction.published import (
     copies_in,
     csv_text,
     markdown_table,
+    mixtures_of,
     our_rows,
     published_rows,
 )
@@ -45,12 +46,8 @@ see what follows, so do not rank them with those that predict what comes next.
 
 if __name__ == "__main__":
     params = read_params()
-    mixtures = {
-        name: {"family": "mixture", "size": f"of {len(item['members'])}", **item}
-        for name, item in params["mixtures"].items()
-    }
     rows = [
-        *our_rows(params["systems"] | mixtures, params["frozen"], COLUMNS),
+        *our_rows(params["systems"] | mixtures_of(params), params["frozen"], COLUMNS),
         *published_rows(Path("published.csv")),
         *baseline_rows(BASELINES, COLUMNS),
     ]

@@ -13,6 +13,7 @@ from ostinato.reproduction.published import (
     copies_in,
     csv_text,
     markdown_table,
+    mixtures_of,
     our_rows,
     published_rows,
 )
@@ -45,8 +46,8 @@ the seeds; ±: standard deviation over the seeds. "no leak" leaves out the copie
 def rows_of(encoding: str, params: Row) -> list[Row]:
     """All rows of one set."""
     ours, frozen = (
-        {name: item for name, item in params[part].items() if item["encoding"] == encoding}
-        for part in ("systems", "frozen")
+        {name: item for name, item in part.items() if item["encoding"] == encoding}
+        for part in (params["systems"] | mixtures_of(params), params["frozen"])
     )
     rows = [
         *our_rows(ours, frozen, COLUMNS),

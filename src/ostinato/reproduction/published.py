@@ -59,6 +59,14 @@ def our_rows(
     return rows + missing
 
 
+def mixtures_of(params: Row) -> dict[str, Row]:
+    """The mixtures of params.yaml as `our_rows` takes them: a row for each number of members."""
+    return {
+        name: {"family": "mixture", "size": f"of {len(item['members'])}", **item}
+        for name, item in params["mixtures"].items()
+    }
+
+
 def baseline_rows(path: Path, columns: Sequence[Column]) -> list[Row]:
     """Baselines without a network, from the file of their stage; the worst first, by column one."""
     read = read_json(path, expect_format=FORMAT, made_by="dvc repro")["baselines"]
