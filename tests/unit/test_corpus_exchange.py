@@ -179,6 +179,6 @@ def test_the_script_says_what_it_wrote_and_what_is_wrong(corpus, project, run_sc
     assert "not in the files: source (2 in 2 pieces)" in out
     assert len(list((project / "exports/bach/midi/pieces").rglob("*.mid"))) == len(NAMES)
     _, _, err = run_script("export", "format=abc")
-    assert err == "error: format=abc is unknown; valid: muspy, midi, musicxml\n"
+    assert err == "error: format='abc' must be muspy, midi or musicxml\n"
     _, _, err = run_script("export", "dataset=pop909")
     assert "make it with: dvc repro normalize@pop909" in err
