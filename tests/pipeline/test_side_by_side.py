@@ -84,6 +84,11 @@ def test_stages_run_side_by_side_with_the_result_of_one_by_one(project):
     beside = YAML(typ="safe").load(root / "dvc.lock")
     assert list(beside["stages"]) == ["both", "left", "right"]
     assert "up to date" in finish(start("ostinato.execution.repro"))[1]
+    (root / "stage.py").write_text(STAGE + "# other bytes, the same results\n")
+    printed = finish(start("ostinato.execution.repro", "--cores", "2"))[1]
+    assert "built 2 stages in" in printed
+    assert ", 1 had nothing to do" in printed
+    (root / "stage.py").write_text(STAGE)
     (root / "dvc.lock").unlink()
     status, printed = finish(start("dvc", "repro", "--force", "--no-run-cache"))
     assert status == 0, printed

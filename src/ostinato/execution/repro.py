@@ -27,8 +27,9 @@ from ostinato.execution.plan import Schedule, Task, clock
 GRACE_SECONDS = 30.0  # between asking a stage to stop and killing it
 TAIL_LINES = 25
 INTERRUPTED = 130
+RUNS = "Running stage"  # DVC says so of a stage that it does not skip or take from its cache
 NOISE = (  # what DVC says of every stage
-    "Running stage",
+    RUNS,
     "> python",
     "Updating lock file",
     "Generating lock file",
@@ -46,6 +47,7 @@ class Running:
     def __init__(self, task: Task, root: Path) -> None:
         self.task = task
         self.began = time.monotonic()
+        self.ran = False
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
         self.process = subprocess.Popen(
@@ -84,6 +86,7 @@ class Running:
         assert self.process.stdout
         for line in self.process.stdout:
             text = line.strip()
+            self.ran = self.ran or text.startswith(RUNS)
             if text and not text.startswith(NOISE):
                 self.tail.append(text)
                 print(f"[{self.task.name}] {text}", flush=True)
@@ -94,7 +97,7 @@ class Failed(RuntimeError):
 
 
 def run(root: Path, schedule: Schedule) -> dict[str, float]:
-    """Run all tasks; the seconds that each took.
+    """Run all tasks; the seconds of those that had to run: what they depend on has changed.
 
     Raises:
         Failed: a stage failed. Those that were running are finished first, no other is started.
@@ -117,7 +120,8 @@ def run(root: Path, schedule: Schedule) -> dict[str, float]:
                     print(f"[{one.task.name}] FAILED", flush=True)
                     continue
                 schedule.done.add(one.task.name)
-                seconds[one.task.name] = one.seconds
+                if one.ran:
+                    seconds[one.task.name] = one.seconds
                 done = f"{len(schedule.done)} of {len(schedule.tasks)}"
                 print(f"[{one.task.name}] done in {clock(one.seconds)} ({done})", flush=True)
     finally:
@@ -223,7 +227,9 @@ def main() -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     total, alone = clock(time.monotonic() - began), clock(sum(taken.values()))
-    print(f"built {len(taken)} stages in {total}; their own times add up to {alone}")
+    same = len(tasks) - len(taken)
+    unchanged = f", {same} had nothing to do" if same else ""
+    print(f"built {len(taken)} stages in {total}{unchanged}; their own times add up to {alone}")
     if given.record:
         planning.write_times(root / planning.TIMES, taken)
     return 0
