@@ -292,8 +292,10 @@ def test_a_message_that_comes_twice_is_one_request(composer, tmp_path):
     assert run(asked()).count("accepted") == 2
 
 
-def test_other_machines_are_refused_without_a_list():
-    with pytest.raises(ValueError, match=r"name those that may ask with allow="):
-        Settings(host="0.0.0.0")
+def test_other_machines_are_refused_without_a_list_and_a_word():
+    for given in ({}, {"allow": ("192.168.1.20",)}, {"public": True}):
+        with pytest.raises(ValueError, match=r"say public=true and name .* with allow="):
+            Settings(host="0.0.0.0", **given)
+    Settings(host="0.0.0.0", public=True, allow=("192.168.1.20",))
     with pytest.raises(ValueError, match="policy='newest' must be one of"):
         Settings(policy="newest")

@@ -30,6 +30,7 @@ async def serve(folder: Path, config: Mapping[str, Any]) -> None:
     settings = Settings(
         host=config["host"],
         port=config["port"],
+        public=config["public"],
         allow=tuple(config["allow"]),
         queue=config["queue"],
         policy=config["policy"],

@@ -33,13 +33,15 @@ TERMINAL: Peer = ("terminal", 0)  # who presses keys beside the server
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """host, port: where it listens; 0 takes a free port. allow: addresses that may ask; empty for
-    this machine only. queue: requests that may wait. policy: when the queue is full, `latest` drops
-    the oldest waiting request, `first` refuses the new one. to: where pieces go by default.
+    """host, port: where it listens; 0 takes a free port. public, allow: whether, and which, other
+    machines may ask; both are needed for a host that they reach. queue: requests that may wait.
+    policy: when the queue is full, `latest` drops the oldest waiting request, `first` refuses the
+    new one. to: where pieces go by default.
     """
 
     host: str = "127.0.0.1"
     port: int = 11010
+    public: bool = False
     allow: tuple[str, ...] = ()
     queue: int = 8
     policy: str = "latest"
@@ -53,10 +55,11 @@ class Settings:
             raise ValueError(f"to={self.to!r} must be one of: {', '.join(commands.OUTPUTS)}")
         if self.queue < 1:
             raise ValueError(f"queue={self.queue} must be at least 1")
-        if self.host not in ("127.0.0.1", "localhost", "::1") and not self.allow:
+        is_near = self.host in ("127.0.0.1", "localhost", "::1")
+        if not is_near and not (self.public and self.allow):
             raise ValueError(
-                f"host={self.host} listens to other machines; name those that may ask with "
-                "allow=[<address>,…]"
+                f"host={self.host} listens to other machines; if that is meant, say public=true "
+                "and name those that may ask with allow=[<address>,…]"
             )
 
 
