@@ -45,6 +45,7 @@ def test_a_paradigm_is_added_by_its_files_alone(laboratory):
     ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
     assert ran == OWN | ALL
     assert "toy likelihood/test/nats_per_token: at most " in printed
+    assert not stale(laboratory)
     trained_sampled_evaluated(laboratory, printed)
     served(laboratory)
     without_a_likelihood(laboratory)
