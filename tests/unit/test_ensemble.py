@@ -14,6 +14,7 @@ from ostinato.music.piece import Meter, Piece, Track, make_notes
 from ostinato.representations.protocol import Extent
 from ostinato.representations.registry import build as representation_of
 from ostinato.representations.store import codec_of
+from ostinato.sampling.ensemble.together import Together
 from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
 from ostinato.sampling.sampler import Job
@@ -306,3 +307,14 @@ def test_a_region_outside_the_piece_names_the_bars_that_it_has():
     piece = FORM.decode(tune(4).numpy())
     with pytest.raises(ValueError, match="which has bars 1 to 6: name bars"):
         made(task=Fill(piece, Region((7, 9), ("bass",))), bars=16)
+
+
+@pytest.mark.parametrize("memory", [12, 3])  # of the coordinator: all slots of a bar, and fewer
+@torch.inference_mode()
+def test_a_line_that_waits_is_the_models_own_bit_by_bit(memory):
+    model = model_of(coordinator_memory=memory, coordinator_layers=2)
+    own, waiting = model.start(1, 0), Together(model).start(1, 0)
+    for token in tune(seed=3)[:, 0]:
+        assert torch.equal(model.next_logits(own), model.next_logits(waiting))
+        model.push(own, token[None])
+        Together(model).push(waiting, token[None])

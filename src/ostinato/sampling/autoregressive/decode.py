@@ -169,7 +169,8 @@ class Stream:
         if limit is None:
             quarters = (extent.bars or 0) * extent.bar_quarters()
             limit = max(int(POSITIONS_PER_QUARTER * quarters), 2 * self._prompts.longest + 1)
-        model.eval()
+        if model.training:
+            model.eval()
         ends = Ends(representation, decoding.end_on) if decoding.end_on != "any" else None
         uniforms = Uniforms(seeds)
         self._chooser = Chooser(model, self._grammar, uniforms, decoding, len(prompts), ends)

@@ -28,9 +28,28 @@ from ostinato.models.spec import PAD, Given
 
 
 class WaitingLine(Line):
-    """A line whose role's generator reads when `read_all` says so."""
+    """A line whose role's generator reads when `read_all` says so.
+
+    _named: which roles played when the coordinator last read what comes before the first bar.
+    """
 
     _waits: tuple[int, int, bool] | None = None
+    _named: list[bool] | None = None
+
+    def begin(self) -> None:
+        """As a line does, after every role that is named; slots before that role's stay as read."""
+        before, self._named = self._named, list(self.playing)
+        ring = self._coordinator.ring
+        if before is None or ring.slots < self._slots:
+            super().begin()
+            return
+        changed = [i for i, role in enumerate(self.order) if before[role] != self.playing[role]]
+        if not changed:
+            return
+        kept = min(changed) + 1  # slot j + 1 is of order[j]
+        ring.position -= self._slots - kept
+        self._slots = kept
+        self.close_bar()
 
     def _read(self, symbol: int, after: int = 0, *, chooses: bool = False) -> None:
         self._waits = symbol, after, chooses
