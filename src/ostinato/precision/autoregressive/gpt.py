@@ -14,6 +14,7 @@ from ostinato.models.layers.blocks import EPSILON
 from ostinato.precision.graph import Array, Graph
 
 FIRST_SLOTS = 64  # all slots are read in every step, so there are few at first
+MORE_SLOTS = 128  # at most so many more at once: fewer, and copying takes longer than reading
 NORMS = {"rms": "SimplifiedLayerNormalization", "layer": "LayerNormalization"}
 
 
@@ -51,13 +52,14 @@ class Steps:
 
 
 def _make_room(ring: Ring) -> None:
-    """For one more position: few slots at first, then twice as many up to the context."""
+    """For one more position: few slots at first, more where they are full, up to the context."""
     if not ring.position:
         few = ring.kept[:, :, :, :, :FIRST_SLOTS]
         ring.kept = torch.zeros_like(few, memory_format=torch.contiguous_format)
     elif ring.position == ring.slots < ring.context:
         layers, two, batch, heads, slots, width = ring.kept.shape
-        size = (layers, two, batch, heads, min(2 * slots, ring.context), width)
+        more = min(slots, MORE_SLOTS)
+        size = (layers, two, batch, heads, min(slots + more, ring.context), width)
         before, ring.kept = ring.kept, ring.kept.new_zeros(size)
         for new, old in zip(_parts(ring.kept), _parts(before), strict=True):
             new[tuple(map(slice, old.shape))] = old
