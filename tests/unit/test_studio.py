@@ -1,6 +1,8 @@
 """The studio: its pieces, its locks, its HTTP API, and the page in a real browser."""
 
 import http.client
+import json
+from dataclasses import replace
 
 import pytest
 from browsers import served
@@ -9,11 +11,13 @@ from fastapi.testclient import TestClient
 from live_lab import band_folder
 
 from ostinato.generator import Generator
-from ostinato.music.piece import same_music
+from ostinato.live.composer import Cancelled
+from ostinato.music.piece import Annotation, same_music
 from ostinato.music.write import write_midi
 from ostinato.readers.read import read_piece
 from ostinato.sampling.request import Region, Request
 from ostinato.studio.app import UPLOAD, create_app
+from ostinato.studio.asked import Asked, making
 from ostinato.studio.locks import regions
 from ostinato.studio.models import Models, folders_under
 from ostinato.studio.music import from_json, to_json
@@ -47,9 +51,12 @@ def said(answer, status):
 
 def test_a_piece_of_the_page_is_the_piece(chorale):
     piece = chorale(3)
+    signs = (Annotation(0, "chord", "Dm7"), *piece.annotations, Annotation(96, "fermata"))
+    piece = replace(piece, annotations=tuple(sorted(signs, key=lambda sign: sign.onset)))
     back = from_json(to_json(piece))
     assert same_music(back, piece)
     assert (back.tempos, back.keys) == (piece.tempos, piece.keys)
+    assert set(back.annotations) == set(piece.annotations)
     assert to_json(back) == to_json(piece)
 
 
@@ -70,6 +77,7 @@ def test_a_piece_of_the_page_is_the_piece(chorale):
         ({"meters": [[0, 4, 3]]}, "a meter is 4/3"),
         ({"keys": [[0, 99, "major"]]}, "a key has 99"),
         ({"lines": [-5]}, "onset at tick -5"),
+        ({"signs": [[0, "chord"]]}, "not a piece|not enough values"),
     ],
 )
 def test_other_things_are_not_pieces(chorale, change, wrong):
@@ -102,6 +110,28 @@ def test_the_page_makes_what_generate_makes(client, model_folder, name):
     request = Request(bars=3, seed=7, n=2, options={"top_p": 0.9})
     for one, sample in zip(made, Generator.load(model_folder).generate(request), strict=True):
         assert same_music(from_json(one["piece"]), sample.piece)
+
+
+def test_how_far_a_request_is_and_its_end(client, models, name):
+    asked = {"model": name, "bars": 3, "seed": 7, "n": 2}
+    rows = list(map(json.loads, client.post("/api/make/lines", json=asked).text.splitlines()))
+    assert rows[-1] == {"made": client.post("/api/make", json=asked).json()}
+    assert rows[0] == {"take": 1, "takes": 2, "done": 0, "of": 0}
+    assert {"take": 2, "takes": 2, "done": 1, "of": 3} in rows
+    wrong = client.post("/api/make/lines", json=asked | {"weights": "123456789abc"}).text
+    assert "made with weights 123456789abc" in json.loads(wrong)["detail"]
+
+
+def test_a_request_that_nobody_wants_any_more_ends_at_once(models, chorale, name):
+    piece = to_json(models.get(name).representation.quantize(chorale(2)).piece)
+    fill = {"task": "fill", "piece": piece, "free": [("alto", 2)], "options": {"particles": 4}}
+    for task in ({"bars": 128}, fill):
+        asked, looks = Asked(model=name, **task), []
+        with pytest.raises(Cancelled):  # at the third look
+            list(making(models, asked, lambda looks=looks: looks.append(1) or len(looks) > 2))
+        assert not models.turn.locked()
+        parts = models.get(name)._generator.trained.model.modules()
+        assert not any(part._forward_pre_hooks for part in parts)
 
 
 def test_locked_cells_stay_and_free_ones_change(client, models, chorale, name):

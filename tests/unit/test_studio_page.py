@@ -1,18 +1,22 @@
 """The studio in a real browser: the whole way by keyboard alone, and by touch on a phone."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from browsers import barriers, chromium, served, tab_to
 from cells import differing, sounding
 from live_lab import band_folder
 
+from ostinato.music.piece import Annotation
 from ostinato.music.write import write_midi
+from ostinato.music.write_musicxml import write_musicxml
 from ostinato.readers.read import read_piece
 from ostinato.studio.app import create_app
 from ostinato.studio.models import Models, folders_under
 
 pytestmark = pytest.mark.slow
+CHORDS = """[...document.querySelectorAll("#chords li")].map((one) => one.ariaLabel)"""
 TRACKS = "JSON.stringify(studio.piece.tracks)"
 WIDTHS = """[document.getElementById("roll").width,
     [...document.querySelectorAll("[data-key^='alto']")].reduce((sum, cell) =>
@@ -120,6 +124,41 @@ def free_alto_2(page, press):
     assert page.evaluate("[...studio.free]") == ["alto|2"]
 
 
+def chords_of_a_file(page, press, chorale, folder):
+    """They stand above the roll and in the take, and a change of notes keeps them."""
+    piece = chorale(2, bars=3)
+    signs = [
+        Annotation(at * 4 * piece.ticks_per_quarter, "chord", x)
+        for at, x in ((0, "Dm7"), (2, "G7"))
+    ]
+    write_musicxml(folder / "chords.musicxml", replace(piece, annotations=tuple(signs)))
+    page.set_input_files("#upload", folder / "chords.musicxml")
+    page.wait_for_selector("#chords li")
+    assert page.evaluate(CHORDS) == ["bar 1, quarter 1: Dm7", "bar 3, quarter 1: G7"]
+    assert page.inner_text("#takes li:last-child .harmony") == "Dm7 | Dm7 | G7"
+    press("#roll", "ArrowRight", "Enter", "Escape")
+    assert len(page.evaluate(CHORDS)) == 2
+    assert not barriers(page)
+
+
+def cancel_what_takes_long(page, press):
+    page.select_option("#task", "generate")
+    page.fill("#bars", "128")
+    before = page.evaluate("studio.takes.length")
+    press("#make")
+    page.wait_for_function("/bar [1-9]/.test(document.querySelector('#far').innerText)")
+    assert not barriers(page)
+    press("#cancel")
+    page.wait_for_selector("#working", state="hidden")
+    assert "cancelled" in page.inner_text("#said")
+    assert page.evaluate("document.activeElement.id") == "make", "the place is kept"
+    press("#make")
+    page.wait_for_selector("#working")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#working", state="hidden")
+    assert page.evaluate("studio.takes.length") == before
+
+
 def draw_two_notes(page, press):
     press("#blank")
     moves = ("ArrowRight", "ArrowUp", "Enter", "Shift+ArrowRight", "Shift+ArrowDown", "Enter")
@@ -131,7 +170,7 @@ def draw_two_notes(page, press):
     assert page.evaluate("document.activeElement.id") == "roll", "the place is kept"
 
 
-def test_the_whole_way_with_the_keyboard_alone(page, press, visit, prompt, tmp_path):
+def test_the_whole_way_with_the_keyboard_alone(page, press, visit, prompt, chorale, tmp_path):
     choose_and_open(page, press, prompt)
     first = page.evaluate(TRACKS)
     free_alto_2(page, press)
@@ -165,6 +204,8 @@ def test_the_whole_way_with_the_keyboard_alone(page, press, visit, prompt, tmp_p
     damaged = visit(page.url[:-50])
     assert "this link is damaged" in damaged.inner_text("#said")
     damaged.close()
+    chords_of_a_file(page, press, chorale, tmp_path)
+    cancel_what_takes_long(page, press)
     draw_two_notes(page, press)
     page.select_option("#task", "generate")
     page.fill("#bars", "400")

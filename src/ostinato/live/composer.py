@@ -1,10 +1,13 @@
 """Keeps a trained model in memory and makes pieces with it, bar by bar where it can."""
 
+import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from ostinato.files import DamagedFile, model_made_by, require
 from ostinato.generator import Generator
@@ -35,6 +38,10 @@ MOST_BARS = 1024  # of a prompt
 LEAST, MOST = 1e-6, 1e6  # of options that are numbers; beyond them models compute nan
 WHOLE = ("chords", "key")  # options of bands that need the whole piece
 USUAL = {"top_p": 0.95}  # options of conf/generate.yaml that differ from those of samplers
+
+
+class Cancelled(Exception):
+    """Whoever asked for a piece does not want it any more."""
 
 
 @dataclass(frozen=True)
@@ -166,14 +173,21 @@ class Composer:
         said = remarks(prompt, request, able, representation) if prompt is not None else []
         return Prepared(request, tuple([*said, self._stale] if self._stale else said))
 
-    def compose(self, request: Request) -> Iterator[Step]:
+    def compose(
+        self, request: Request, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Step]:
         """The first piece of a request: after every bar where the model can stream, else once.
 
-        It is the piece that `generate` makes of the same request.
+        It is the piece that `generate` makes of the same request. stopped: whether it is not wanted
+        any more; asked at every bar, or at every call of a part of the model.
+
+        Raises:
+            Cancelled: it is not wanted any more.
         """
         generator = self._generator
         if not _streams(generator.capabilities(), request):
-            sample = generator.generate(replace(request, n=1))[0]
+            with _watched(generator.trained.model, stopped):
+                sample = generator.generate(replace(request, n=1))[0]
             piece = sample.piece
             assert piece is None or isinstance(piece, Piece)  # prepare refuses those of sound
             yield Step(piece, request.bars, True, sample.row["failed"])
@@ -181,6 +195,8 @@ class Composer:
         session, before = generator.session(replace(request, n=1)), -1
         bars = int(request.task.bars) if isinstance(request.task, Continue) else 0
         while True:
+            if stopped():
+                raise Cancelled
             made = session.advance(1)
             bars += 1
             done = len(made.tokens) == before or made.failed is not None or bars > request.bars
@@ -196,6 +212,22 @@ class Composer:
             if done:
                 return
             before = len(made.tokens)
+
+
+@contextlib.contextmanager
+def _watched(model: nn.Module, stopped: Callable[[], bool]) -> Iterator[None]:
+    """Meanwhile, any part of the model that is called asks, and raises Cancelled."""
+
+    def look(*_: object) -> None:
+        if stopped():
+            raise Cancelled
+
+    hooks = [part.register_forward_pre_hook(look) for part in model.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _least(values: Mapping[str, Any], bars: int, is_band: bool) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ostinato.live import commands
 from ostinato.live.commands import Command, command_of
-from ostinato.live.composer import Composer, Step
+from ostinato.live.composer import Cancelled, Composer, Step
 from ostinato.live.delivery import Delivery, Made, Source, heard_bars
 from ostinato.live.osc import Endpoint, Peer, settle
 from ostinato.live.ratings import Ratings
@@ -218,7 +218,8 @@ class Server:
             while self._queue:
                 self._current = self._queue.pop(0)
                 try:
-                    await self._fulfil(self._current)
+                    with contextlib.suppress(Cancelled):
+                        await self._fulfil(self._current)
                 except Exception as error:  # told to the sender; the server goes on
                     self._error(self._current.peer, self._current.number, error)
                 self._current = None
@@ -240,8 +241,6 @@ class Server:
         begun = time.perf_counter()
         for index in range(values.get("n", 1)):
             step = await self._compose(waiting, values | {"first_piece": index}, source, begun)
-            if step is None:
-                return
             made = self._made(waiting, values, source, step, index)
             self._ratings.know(made.id, made.piece, made.row)
             for remark in await self._delivery.put(made, lambda *a: self._say(peer, *a)):
@@ -251,16 +250,17 @@ class Server:
 
     async def _compose(
         self, waiting: Waiting, values: Mapping[str, Any], source: Source, begun: float
-    ) -> Step | None:
-        """The whole piece, with a message for every bar; None where it was cancelled."""
+    ) -> Step:
+        """The whole piece, with a message for every bar; raises Cancelled."""
         task = {"variations": "vary"}.get(waiting.command.name, waiting.command.name)
         prepared = await asyncio.to_thread(self.composer.prepare, task, values, source.prompt)
         for remark in (*source.remarks, *prepared.remarks):
             self._say(waiting.peer, "remark", waiting.number, remark)
-        steps, said = self.composer.compose(prepared.request), 0
+        steps = self.composer.compose(prepared.request, lambda: waiting.cancelled)
+        said = 0
         while (step := await asyncio.to_thread(next, steps, None)) is not None:
             if waiting.cancelled:
-                return None
+                raise Cancelled
             if step.failed:
                 raise ValueError(f"the piece failed: {step.failed}; ask again with another seed")
             if step.bars > said:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
@@ -19,9 +19,10 @@ from ostinato.music.timing import duration_seconds
 from ostinato.player.recorded import DRUM_KEYS, DRUMS, recordings, sounding
 from ostinato.readers.base import MIDI_SUFFIXES
 from ostinato.readers.read import XML_SUFFIXES, read_piece
-from ostinato.studio.asked import Asked, fitted, make
+from ostinato.studio.asked import Asked, fitted, make, making
 from ostinato.studio.models import Models
 from ostinato.studio.music import from_json, to_json
+from ostinato.studio.progress import failure, lines
 
 STATIC = Path(__file__).parent / "static"
 UPLOAD = 4_000_000  # bytes of a file
@@ -65,8 +66,7 @@ def create_app(models: Models, hosts: tuple[str, ...] = ("127.0.0.1", "localhost
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:
-        said = f"the server failed ({type(error).__name__}: {error}); its terminal shows where"
-        return JSONResponse({"detail": said}, 500)
+        return JSONResponse({"detail": failure(error)}, 500)
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def page() -> FileResponse:
@@ -95,6 +95,14 @@ def _add_api(app: FastAPI, models: Models) -> None:
     async def make_pieces(asked: Asked) -> list[dict[str, Any]]:
         """Pieces of a request; each with the request that makes it again."""
         return await run_in_threadpool(make, models, asked)
+
+    @app.post("/api/make/lines")
+    async def make_line_by_line(asked: Asked, request: Request) -> StreamingResponse:
+        """The same as lines of JSON: how far it is (take of takes, done of how many), and at last
+        the pieces (made) or what is wrong (detail). Closing the connection cancels it.
+        """
+        found = lines(request, lambda gone: making(models, asked, gone))
+        return StreamingResponse(found, media_type="application/x-ndjson")
 
     @app.post("/api/fit/{name}")
     async def fit(name: str, piece: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the page asks for, and the pieces that answer it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -51,6 +51,24 @@ def make(models: Models, asked: Asked) -> list[dict[str, Any]]:
     Raises:
         ValueError: what the model cannot do or hold, or other weights than those of a link.
     """
+    *_, last = making(models, asked)
+    found: list[dict[str, Any]] = last["made"]
+    return found
+
+
+def making(
+    models: Models, asked: Asked, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[dict[str, Any]]:
+    """How far a request is, and at the end what `make` returns, as `made`.
+
+    Before: take (from 1), takes, and done and of: how many bars, or regions to fill, are there and
+    will be; of is 0 where a model makes the piece at once. stopped: whether it is not wanted any
+    more.
+
+    Raises:
+        ValueError: as `make`.
+        Cancelled: it is not wanted any more.
+    """
     composer = models.get(asked.model)
     if asked.weights and not composer.weights.startswith(asked.weights):
         raise ValueError(
@@ -59,7 +77,11 @@ def make(models: Models, asked: Asked) -> list[dict[str, Any]]:
         )
     prompt = from_json(asked.piece) if asked.piece is not None else None
     with models.turn:
-        return [_one(composer, asked, prompt, index) for index in range(asked.n)]
+        made = []
+        for index in range(asked.n):
+            one = yield from _one(composer, asked, prompt, index, stopped)
+            made.append(one)
+    yield {"made": made}
 
 
 def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +106,14 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
     return {"piece": to_json(held.piece), "remarks": said}
 
 
-def _one(composer: Composer, asked: Asked, prompt: Piece | None, index: int) -> dict[str, Any]:
+def _one(
+    composer: Composer,
+    asked: Asked,
+    prompt: Piece | None,
+    index: int,
+    stopped: Callable[[], bool],
+) -> Generator[dict[str, Any], None, dict[str, Any]]:
+    """One piece of `making`."""
     said: list[str] = []
     start, whole = 0, prompt
     if asked.task == "continue" and prompt is not None and asked.prompt_bars is None:
@@ -92,17 +121,22 @@ def _one(composer: Composer, asked: Asked, prompt: Piece | None, index: int) -> 
         if start := heard_from(composer, whole):
             prompt = cut(whole, start, whole.length)
             said.append(f"the model hears the last {prompt_bars(prompt)} bars of the piece")
-    piece = prompt
-    for prepared in _steps(composer, asked, prompt, index):
+    piece, far = prompt, {"take": index + 1, "takes": asked.n}
+    every = list(_steps(composer, asked, prompt, index))
+    for number, prepared in enumerate(every):
+        yield far | {"done": number, "of": len(every) if len(every) > 1 else 0}
         if piece is not prompt and isinstance(prepared.request.task, Fill):
             assert piece is not None  # the next region of what was filled before
             task = replace(prepared.request.task, piece=piece)
             prepared = Prepared(replace(prepared.request, task=task), prepared.remarks)
         said += [remark for remark in prepared.remarks if remark not in said]
-        for step in composer.compose(prepared.request):
+        for step in composer.compose(prepared.request, stopped):
             if step.failed:
                 raise ValueError(f"the piece failed: {step.failed}; take another seed")
             piece = step.piece
+            if not step.done:
+                heard = prepared.request.bars - asked.bars
+                yield far | {"done": max(0, step.bars - heard), "of": asked.bars}
     assert piece is not None
     if start and whole is not None:
         piece = joined(whole, start, piece)

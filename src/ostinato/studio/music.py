@@ -22,13 +22,15 @@ NOTES = 50_000  # of a piece at most
 TRACKS = 64
 MOST_TICKS = 10_000_000
 MOST_FIFTHS = 14
+BAR = "bar"
 UNITS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 def to_json(piece: Piece) -> dict[str, Any]:
     """Times are ticks; `bars` has the onset and the printed number of every bar.
 
-    A note is [onset, duration, pitch, velocity].
+    A note is [onset, duration, pitch, velocity]. signs: chord symbols and other annotations,
+    [onset, kind, value].
     """
     tracks = [
         {
@@ -50,7 +52,8 @@ def to_json(piece: Piece) -> dict[str, Any]:
         "tempos": [[x.onset, x.qpm] for x in piece.tempos],
         "meters": [[x.onset, x.numerator, x.denominator] for x in piece.meters],
         "keys": [[x.onset, x.fifths, x.mode] for x in piece.keys],
-        "lines": [x.onset for x in piece.annotations if x.kind == "bar"],
+        "lines": [x.onset for x in piece.annotations if x.kind == BAR],
+        "signs": [[x.onset, x.kind, x.value] for x in piece.annotations if x.kind != BAR],
         "bars": [list(bar) for bar in numbered_bars(piece)],
     }
 
@@ -92,11 +95,18 @@ def from_json(data: Mapping[str, Any]) -> Piece:
             tempos=tuple(Tempo(int(x[0]), float(x[1])) for x in data.get("tempos", ())),
             meters=tuple(Meter(int(x[0]), int(x[1]), int(x[2])) for x in data.get("meters", ())),
             keys=tuple(Key(int(x[0]), int(x[1]), str(x[2])) for x in data.get("keys", ())),
-            annotations=tuple(Annotation(int(x), "bar") for x in data.get("lines", ())),
+            annotations=_annotations(data),
             source="the piece",
         )
     except (KeyError, TypeError, IndexError, OverflowError) as error:
         raise ValueError(f"this is not a piece of the studio: {error!r}") from error
+
+
+def _annotations(data: Mapping[str, Any]) -> tuple[Annotation, ...]:
+    found = [Annotation(int(onset), BAR) for onset in data.get("lines", ())]
+    signs = data.get("signs", ())
+    found += [Annotation(int(onset), str(kind), str(value)) for onset, kind, value in signs]
+    return tuple(sorted(found, key=lambda sign: sign.onset))
 
 
 def _check_signs(data: Mapping[str, Any]) -> None:

@@ -4,18 +4,21 @@ import { sound, warm } from "/static/sound.js";
 import { Recorder } from "/static/record.js";
 import { score } from "/static/score.js";
 import { lanes, paint, refill, walk } from "/static/lanes.js";
+import { chordItems, chordLine } from "/static/chords.js";
+import { Cancelled, Making } from "/static/making.js";
 
 const find = (id) => document.getElementById(id);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 const roll = new Roll(find("roll"));
+const making = new Making(find("working"), find("bar"), find("far"), find("cancel"));
 let anchor = null; // the cell from which Shift chooses a rectangle
 const state = { sound, about: null, piece: null, free: new Set(), request: null, takes: [], past: [], future: [] };
 window.studio = state; // for tests and the curious
 
 // ---- the server
 
-async function ask(path, body, raw) {
-  const options = body === undefined ? {} : { method: "POST", body: raw ? body : JSON.stringify(body), headers: raw ? {} : { "Content-Type": "application/json" } };
+async function ask(path, body, raw, signal) {
+  const options = body === undefined ? {} : { method: "POST", body: raw ? body : JSON.stringify(body), headers: raw ? {} : { "Content-Type": "application/json" }, signal };
   const answer = await fetch(path, options).catch(() => { throw new Error("the studio's server does not answer; is it still running? Nothing on this page is lost"); });
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({ detail: answer.statusText }));
@@ -28,7 +31,7 @@ async function guarded(button, work) { // one at a time, and errors are shown
   const off = (value) => button?.setAttribute("aria-disabled", value); // a disabled button would lose the keyboard's place
   if (button?.getAttribute("aria-disabled") === "true") return;
   off(true);
-  try { await work(); } catch (error) { say(error.message, true); } finally { off(false); }
+  try { await work(); } catch (error) { say(error.message, !(error instanceof Cancelled)); } finally { off(false); }
 }
 
 // ---- time
@@ -84,6 +87,7 @@ function show() {
       remember(() => { for (const one of range) if (free) state.free.add(one); else state.free.delete(one); });
     },
   }));
+  find("chords").replaceChildren(...chordItems(piece, ends(), (ticks) => roll.x(piece, ticks))); find("chords").hidden = !find("chords").children.length;
   const chosen = find("role").value;
   find("role").replaceChildren(...piece.tracks.map((track) => new Option(track.role, track.role, false, track.role === chosen)));
   refill(find("takes"), state.takes.map((take, index) => {
@@ -91,8 +95,9 @@ function show() {
     item.className = take.piece === piece ? "now" : ""; text.textContent = `${index + 1}: ${take.label}`; button.textContent = "Take this one";
     button.setAttribute("aria-label", `Take this one, number ${index + 1}: ${take.label}`); if (take.piece === piece) button.setAttribute("aria-current", "true");
     button.onclick = () => remember(() => { put(take.piece, take.request); });
+    const harmony = document.createElement("span"); harmony.className = "harmony"; harmony.textContent = harmony.title = chordLine(take.piece);
     picture.setAttribute("role", "img"); picture.setAttribute("aria-label", "Its piano roll"); small(picture, take.piece);
-    item.append(text, picture, button); return item;
+    item.append(text, picture, ...(harmony.textContent ? [harmony] : []), button); return item;
   }));
   guarded(null, drawScore);
 }
@@ -180,7 +185,8 @@ function request() {
 
 async function make(asked) {
   say("composing …");
-  const begun = performance.now(), made = await (await ask("/api/make", asked)).json();
+  const begun = performance.now(), word = asked.task === "fill" ? "part" : "bar";
+  const made = await making.run((signal) => ask("/api/make/lines", asked, false, signal), word);
   const one = made.map(({ piece, index }) => ({ piece, request: { ...asked, n: 1, weights: state.about.weights, index }, label: `${asked.model}, ${asked.task}, seed ${asked.seed}${made.length > 1 ? `, ${index + 1} of ${made.length}` : ""}` }));
   state.takes.push(...one);
   remember(() => put(one[0].piece, one[0].request));
@@ -348,6 +354,7 @@ find("roll").onkeydown = (event) => {
 };
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");
+  if (event.key === "Escape" && making.on) { event.preventDefault(); making.cancel(); return; }
   if ((event.ctrlKey || event.metaKey) && event.key === "Enter") { event.preventDefault(); guarded(find("make"), () => make(request())); return; }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !typing) { event.preventDefault(); event.shiftKey ? step(state.future, state.past) : step(state.past, state.future); }
   else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "y" && !typing) { event.preventDefault(); step(state.future, state.past); }
