@@ -92,14 +92,15 @@ def requests(
     able: Any,
     meters: list[str],
     count: int,
-    longest: int,
+    lengths: tuple[int, int],
     seed: int,
     guidance: float = 1.0,
     only: str | None = None,
 ) -> list[Any]:
     """Requests with random roles, meter, number of bars and conditions.
 
-    only: one condition that is asked for; all else is open, and all pieces have `longest` bars.
+    lengths: bars of a piece, at least and at most. only: one condition that is asked for; all else
+    is open, and all pieces have the most bars.
     """
     from ostinato.sampling.request import Request
 
@@ -113,14 +114,14 @@ def requests(
     for number in range(count):
         size = int(rng.integers(1, len(roles) + 1))
         chosen = tuple(sorted(rng.choice(roles, size, replace=False).tolist()))
-        bars = int(np.exp(rng.uniform(0, np.log(longest + 1))))
+        bars = int(np.exp(rng.uniform(np.log(lengths[0]), np.log(lengths[1] + 1))))
         options = {"roles": chosen, "meter": str(rng.choice(meters)), "top_p": TOP_P}
         if guidance != 1:
             options["guidance"] = guidance
         given = {name: values[number] for name, values in asked.items()}
         given = {name: value for name, value in given.items() if of_roles(name, roles, chosen)}
         if only:
-            given, bars = {only: asked[only][number]}, longest
+            given, bars = {only: asked[only][number]}, lengths[1]
             options = {name: options[name] for name in options if name not in ("roles", "meter")}
         about = {"conditions": given, "options": options, "seed": seed + number}
         found.append(Request(bars=bars, min_bars=bars, **about))
@@ -233,7 +234,8 @@ def worked(generator: Any, arguments: argparse.Namespace) -> list[dict[str, Any]
     from ostinato.files import write_json
 
     form, able = generator.representation, generator.capabilities()
-    plan = able, list(form.meters), arguments.pieces, arguments.longest, arguments.seed
+    lengths = arguments.shortest, arguments.longest
+    plan = able, list(form.meters), arguments.pieces, lengths, arguments.seed
     asked = requests(*plan, arguments.guidance, arguments.only)
     place, of = map(int, arguments.share.split("/"))
     minutes = np.inf if arguments.minutes is None else arguments.minutes
@@ -262,6 +264,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--model", default="models/band")
     parser.add_argument("--pieces", type=int, default=750)
     parser.add_argument("--longest", type=int, default=64, help="bars of a piece, at most")
+    parser.add_argument("--shortest", type=int, default=1, help="bars of a piece, at least")
     parser.add_argument(
         "--minutes", type=float, help="of the processor, after which no chunk begins"
     )
@@ -299,6 +302,7 @@ def main() -> None:
         "model": arguments.model,
         "asked": arguments.pieces,
         "pieces": len(rows),
+        "shortest": arguments.shortest,
         "longest": arguments.longest,
         "guidance": arguments.guidance,
         "bars": sum(row["row"]["bars"] for row in rows),

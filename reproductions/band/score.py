@@ -1,27 +1,44 @@
-"""Stage: the band in half precision in `pretrained`, and its likelihoods by role and style."""
+"""Stage: the band and its rival in half precision, their likelihoods by role and style, levels."""
 
 import sys
 from pathlib import Path
 
 from ostinato.files import write_json, write_text
 from ostinato.loading.tokens import open_tokens
-from ostinato.reproduction.band import chosen_pieces, score_band, table
+from ostinato.representations.registry import build
+from ostinato.reproduction.band import (
+    chord_kinds,
+    chosen_pieces,
+    levels_in,
+    score_band,
+    table,
+)
 from ostinato.reproduction.folder import read_params, run_stage
 from ostinato.sampling.load import check_trained_on, load_trained
 from ostinato.sampling.pretrained import keep
 
-KEPT = Path("pretrained")
+BAND, RIVAL = "band", "flat"
+KEPT = {BAND: Path("pretrained"), RIVAL: Path("pretrained-flat")}
 
 
 def score() -> None:
-    """Reads models/band and data/tokens/band; writes pretrained, scores.json and table.md."""
+    """Reads models/* and data/tokens/band; writes KEPT, scores.json and table.md."""
     options = read_params()["report"]
     tokens = open_tokens(Path("data/tokens/band"))
-    keep(Path("models/band"), KEPT)
-    trained = load_trained(KEPT)
-    check_trained_on(trained, tokens)
     numbers = chosen_pieces(tokens, options["pieces"], options["seed"])
-    scores = score_band(trained.model, tokens, numbers, options["resamples"], options["seed"])
+    form = build(tokens.codec["representation"])
+    kinds, found = chord_kinds(tokens, form), {}
+    for name, kept in KEPT.items():
+        card = keep(Path("models") / name, kept)
+        card["codec"] = card["codec"] | {"chord_kinds": kinds}  # for messages
+        write_json(kept / "model.json", card)
+        trained = load_trained(kept)
+        check_trained_on(trained, tokens)
+        found[name] = score_band(
+            trained.model, tokens, numbers, options["resamples"], options["seed"]
+        )
+    rivals, levels = {RIVAL: found[RIVAL]}, levels_in(tokens, form)
+    scores = found[BAND] | {"rivals": rivals, "levels": levels}
     write_json(Path("scores.json"), scores)
     write_text(Path("table.md"), table(scores))
     sys.stdout.write(table(scores))

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from ostinato.generator import Generator
 from ostinato.readers.read import read_piece
 from ostinato.sampling.by_hand import voiced
-from ostinato.sampling.known import check_known
+from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.request import Request, Task
 from ostinato.sampling.sounding import generate_sounding
 from ostinato.sampling.tasks import (
@@ -135,7 +135,8 @@ class Server:
         )
         task = task_of(name, asked, able)
         if task.name in able.tasks:
-            check_prompt(representation, task, limit)
+            with counting_meters(self._generator.trained.card["codec"]):
+                check_prompt(representation, task, limit)
         return task
 
 

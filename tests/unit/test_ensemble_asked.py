@@ -206,6 +206,9 @@ def test_conditions_follow_from_what_is_asked():
     }
 
 
+LOW_BASS = {"conditions": {"density_bass": "low"}}
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -219,7 +222,19 @@ def test_conditions_follow_from_what_is_asked():
         ({"options": {"key": "D", "chords": "C"}}, "leave key out"),
         ({"options": {"key": "D"}, "conditions": {"mode": "minor"}}, "leave one out"),
         ({"options": {"meter": "3/4"}, "conditions": {"meter": "4/4"}}, "contradicts"),
-        ({"options": {"roles": ["drums"]}, "conditions": {"density_bass": "low"}}, "name bass"),
+        (
+            {"options": {"roles": ["drums"]}, "conditions": {"density_bass": "low"}},
+            r"in roles=\[drums\]",
+        ),
+        ({"conditions": {"density_bass": "low"}}, "of bass, a role that is not made here: name it"),
+        ({"task": Continue(melody(), 1)} | LOW_BASS, "take a prompt that has it"),
+        ({"task": Vary(melody())} | LOW_BASS, "take one of melody"),
+        ({"task": Fill(melody(), Region(roles=("drums",)))} | LOW_BASS, "fill.roles=.drums."),
+        (
+            {"task": Fill(melody(), Region((2, 9), ("bass",))), "bars": 16},
+            r"bars 1 to 2: .*bars=\[1, 3\]",
+        ),
+        ({"task": Fill(melody(), Region((1, 3), ("melody",)))}, "nothing of it would be kept"),
         ({"task": Continue(melody(), 1), "options": {"chords": "C"}}, "leave chords out"),
         ({"task": Vary(melody()), "options": {"roles": ["bass"]}}, "fill.roles"),
         ({"task": Vary(melody()), "options": {"meter": "3/4"}}, "leave meter out"),

@@ -18,8 +18,10 @@ from ostinato.music.piece import Meter, Piece, Track, make_notes
 from ostinato.representations.protocol import Extent
 from ostinato.representations.registry import build as representation_of
 from ostinato.representations.store import codec_of
+from ostinato.sampling.ensemble.bounded import Bounded, clipped
 from ostinato.sampling.ensemble.decoding import BandDecoding, restricted
 from ostinato.sampling.ensemble.levels import steered, table
+from ostinato.sampling.ensemble.together import Together
 from ostinato.sampling.ensemble.varied import collapses_after
 from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.request import Continue, Fill, Region, Request
@@ -102,10 +104,49 @@ def test_a_part_does_not_repeat_one_bar_to_the_end():
     assert [collapses_after(bars) for bars in (1, 8, 9, 64)] == [4, 4, 4, 32]
 
 
+def test_a_note_that_would_last_too_long_lasts_as_long_as_it_may():
+    logs = torch.log(torch.tensor([0.1, 0.1, 0.2, 0.3, 0.3]))  # one other symbol, durations 1 to 4
+    shares = [clipped(logs, 1, 4, room).exp().tolist() for room in (0, 1, 2, 3, 4, 9)]
+    assert shares[0] == shares[1] == pytest.approx([0.1, 0.9, 0, 0, 0])
+    assert shares[2] == pytest.approx([0.1, 0.1, 0.8, 0, 0])
+    assert shares[3] == pytest.approx([0.1, 0.1, 0.2, 0.6, 0])
+    assert shares[4] == shares[5] == pytest.approx([0.1, 0.1, 0.2, 0.3, 0.3])
+
+
 def sampler():
     torch.manual_seed(1)
     spec = ArraySpec.of(codec_of(FORM) | {"conditions": CONDITIONS})
     return sampler_of(build("band", MICRO, spec).eval(), FORM, "band")
+
+
+def test_what_ends_a_bar_stays_as_likely_where_only_one_thing_may_follow():
+    """Of a model that has learned nothing: a bar, 2 beats with a note to the end, then what is
+    asked for: more bars, in one meter, and the end after two.
+    """
+    form, model = FORM, sampler().model
+    number = form.vocabulary.index
+    bar = ["bar_4/4", "bass", "bass_position_8", "bass_pitch_40"]
+    bars = slice(form.layout.first_bar, form.layout.first_bar + len(form.meters))
+    states = {}
+    with torch.inference_mode():
+        for name, extent in (("free", None), ("held", Extent(2, 2, "4/4")), ("open", Extent())):
+            source = Together(model) if extent is None else Bounded(Together(model), form, [extent])
+            states[name] = [source, source.start(1, 64), []]
+        for token in ["with_bass", *bar, "bass_duration_4", *bar, "bass_duration_8", "end"]:
+            for source, state, logs in states.values():
+                logs.append(source.next_logits(state)[0])
+                source.push(state, torch.tensor([number(token)]))
+    free, held, more = (torch.stack(logs).exp() for _, _, logs in states.values())
+    ends = free[:, bars].sum(dim=1) + free[:, 0]
+    assert held[6, number("bar_4/4")] == pytest.approx(ends[6].item())  # after the first bar
+    assert held[6, number("bar_3/4")] == held[6, 0] == 0
+    assert held[-1, 0] == pytest.approx(ends[-1].item())  # after the second one
+    assert held[-1, bars].sum() == 0
+    assert torch.allclose(held.sum(dim=1), torch.ones(len(held)), atol=1e-5)
+    assert torch.equal(held[[2, 4, 5]], free[[2, 4, 5]])  # nothing ends here
+    cut = slice(number("bass_duration_8"), number("bass_duration_8") + 5)
+    assert held[-2, cut.start] == pytest.approx(free[-2, cut.start :][:9].sum().item())
+    assert torch.allclose(more, free, atol=1e-6)
 
 
 def test_levels_that_are_asked_for_are_kept_and_may_only_be_told():
@@ -121,7 +162,7 @@ def test_levels_that_are_asked_for_are_kept_and_may_only_be_told():
     (few, low), (many, high) = found["lowest"], found["highest"]
     assert many > 1.5 * few
     assert low + 3 < high
-    assert table()[0] == list(LEVELS)
+    assert table().levels == list(LEVELS)
     line = object()
     assert steered(line, FORM, told, 0.0) is line
     assert steered(line, FORM, {}, 1.0) is line
@@ -129,7 +170,9 @@ def test_levels_that_are_asked_for_are_kept_and_may_only_be_told():
 
 def test_the_limits_of_levels_are_those_of_the_real_band():
     mix = json.loads((ROOT / "reproductions/band/mix.json").read_text(encoding="utf-8"))
-    assert table()[1] == mix["limits_of_levels"]
+    assert table().limits == mix["limits_of_levels"]
+    scores = json.loads((ROOT / "reproductions/band/scores.json").read_text(encoding="utf-8"))
+    assert table().ends == {name: row["ends"] for name, row in scores["levels"].items()}
 
 
 def test_pieces_of_other_lengths_roles_and_meters_grow_side_by_side():

@@ -19,7 +19,7 @@ from ostinato.sampling.by_hand import (
     request_of,
     voiced,
 )
-from ostinato.sampling.known import check_known
+from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.request import (
     Capabilities,
     Continue,
@@ -215,6 +215,7 @@ def test_a_variation_needs_a_piece_and_a_strength(chorale):
 BAND = Capabilities(tasks=("unconditional", "fill"), roles=("piano", "bass", "harmony"))
 COUNTED = {
     "representation": {"meters": ["3/4", "4/4"]},
+    "chord_kinds": {"": 9, "m7": 1},
     "conditions": [
         {"name": "meter", "values": ["3/4", "4/4"], "pieces": [2, 7]},
         {"name": "plays_bass", "values": ["no", "yes"], "pieces": [4, 5]},
@@ -230,6 +231,11 @@ COUNTED = {
         ({}, ("kazoo",), r"fill.roles names kazoo; .* piano \(9\)"),
         ({"meter": "7/8"}, (), r"meter=7/8 is none of 3/4 \(2\), 4/4 \(7\); in brackets, how many"),
         ({"meter": "three"}, (), r"meter=three is none of 3/4 \(2\)"),
+        (
+            {"chords": "C | Hm"},
+            (),
+            r"no chord symbol.* learned from C \(9\), Cm7 \(1\); in",
+        ),
         ({"roles": ("harmony",)}, (), r"without a note: .* of piano \(9\), bass \(5\); in"),
     ],
 )
@@ -246,6 +252,18 @@ def test_known_roles_and_meters_are_let_through_and_pieces_need_not_be_counted()
     check_known(Request(options=options), BAND, COUNTED)
     with pytest.raises(ValueError, match=r"roles are piano, bass, harmony$"):
         check_known(Request(options={"roles": ("x",)}), BAND, {"representation": {}})
+
+
+def test_a_prompt_in_an_unknown_meter_is_refused_with_the_pieces_of_those_that_are_known():
+    reason, said = "meter not in the vocabulary", "meter 7/8 is none of 3/4, 4/4: take a model"
+    with (
+        pytest.raises(Unencodable, match=r"take a model\. It knows 3/4 \(2\), 4/4 \(7\); in br"),
+        counting_meters(COUNTED),
+    ):
+        raise Unencodable(reason, said)
+    for why, codec in (("no notes", COUNTED), (reason, {"representation": {}})):
+        with pytest.raises(Unencodable, match=r"take a model$"), counting_meters(codec):
+            raise Unencodable(why, said)
 
 
 @pytest.mark.parametrize(("key", "value"), [("bars", 2.5), ("n", "two"), ("min_bars", True)])

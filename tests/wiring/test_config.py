@@ -205,7 +205,9 @@ def test_a_model_file_builds_its_model(path):
     shape = ArraySpec(width=width, vocabulary=48, conditions=conditions, voices=voices)
     families = {"audio_ddpm": "mel", "band": "roles_choir", "gan": "grid", "latent_ddpm": "grid"}
     families |= {"absorbing_events": "remi"}
-    if form := {"events": "remi"}.get(path.stem) or families.get(path.parent.name):
+    if form := {"events": "remi", "jam": "roles_jam"}.get(path.stem) or families.get(
+        path.parent.name
+    ):
         chosen = build_representation(strict(CONF / "representation" / f"{form}.yaml"))
         shape = replace(ArraySpec.of(codec_of(chosen)), conditions=conditions)
     model = build_model(path.parent.name, config["model"], shape)

@@ -18,7 +18,7 @@ from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Representation, Unencodable
-from ostinato.sampling.known import check_known
+from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES, prompt_of
 from ostinato.sampling.request import (
@@ -116,9 +116,10 @@ def prepared(
     request = request_of(config, able, heard.get("prompt"), heard.get("end"))
     check_known(request, able, codec)
     if request.task.name in able.tasks:
-        for piece in read.values():
-            said += remarks(piece, request, able, representation)
-        said += check_prompt(representation, request.task, request.bars)
+        with counting_meters(codec):
+            for piece in read.values():
+                said += remarks(piece, request, able, representation)
+            said += check_prompt(representation, request.task, request.bars)
     return request, said
 
 

@@ -1,6 +1,6 @@
 """What a request for a band asks besides its task, and what cannot be asked together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -39,14 +39,20 @@ def check_request(request: Request, asked: BandDecoding, known: Roles) -> None:
         given = request.conditions.get(name)
         if value and given is not None and given != value:
             raise ValueError(f"{name}={value} contradicts conditions.{name}={given}: leave one out")
-    if asked.roles:
-        for name in request.conditions:
-            role = next((name.removeprefix(p) for p in LEVELS if name.startswith(p)), "")
-            if role and role not in asked.roles:
-                raise ValueError(
-                    f"conditions.{name} is of a role that does not play: name {role} in "
-                    f"roles=[{','.join(asked.roles)}], or leave the condition out"
-                )
+    if isinstance(request.task, Unconditional) and known.needed == "any":
+        words = f"roles=[{','.join(asked.roles)}]" if asked.roles else "roles=[…], which are open"
+        check_levels(request, asked.roles, f"name it in {words}")
+
+
+def check_levels(request: Request, made: Collection[str], remedy: str) -> None:
+    """Raise ValueError for a level of a role that is not made. made: the roles that are."""
+    for name in request.conditions:
+        role = next((name.removeprefix(p) for p in LEVELS if name.startswith(p)), "")
+        if role and role not in made:
+            raise ValueError(
+                f"conditions.{name}={request.conditions[name]} is of {role}, a role that is not "
+                f"made here: {remedy}, or leave the condition out"
+            )
 
 
 def conditions_of(

@@ -2,13 +2,15 @@
 
 A model that is only told a level often does not keep it. So while a role is made, the distribution
 of its next event is tilted exponentially, by how far the role is from its level so far: in density
-by the time that the event lets pass, in register by the pitch. Of all distributions with a given
-mean of these, the tilted one is the nearest to the model's (an I-projection, Csiszár 1975). Within
-its level a role is left as the model has it; a role without a level is never touched. A step costs
-as much as before.
+by the time that the event lets pass (which a note does, too, of a player who plays one at a time),
+in register by the pitch. Of all distributions with a given mean of these, the tilted one is the
+nearest to the model's (an I-projection, Csiszár 1975). Within its level a role is left as the model
+has it; a role without a level is never touched. A step costs as much as before.
 
-The limits of levels (`levels.json`) are those of `reproductions/band/mix.json`. Nats
-of parts that are steered from nothing are those of the tilted distribution.
+The limits of levels (`levels.json`) are those of `reproductions/band/mix.json`. The outer levels,
+which have one limit, are taken to end where a quarter of the training parts that have them lies
+beyond (`ends`; `scores.json` there). Nats of parts that are steered from nothing are those of the
+tilted distribution.
 """
 
 # B batch, V symbols of a role, P pitches of a role
@@ -37,36 +39,50 @@ from ostinato.models.ensemble.parts.layout import (
 from ostinato.models.ensemble.parts.steps import Line, State
 from ostinato.models.spec import NOT_GIVEN, Given
 from ostinato.representations.events.roles import Roles
+from ostinato.sampling.ensemble.decoding import Restricted
 from ostinato.sampling.ensemble.guidance import GuidedLine
 
 DENSITY, REGISTER = "density", "register"
 INNER = 0.25  # of a level's width, that is kept free at either end
 PRIOR = 0.3  # quarters for which a role is taken to have been as it should
 PRIOR_NOTES = 2.0  # likewise of its register
-GAIN = {DENSITY: 8.0, REGISTER: 0.04}  # of the tilt, for a factor e and for a semitone
-MOST = {DENSITY: 12.0, REGISTER: 0.5}  # nats for a quarter, and for a semitone
+GAIN = {DENSITY: 16.0, REGISTER: 0.04}  # of the tilt, for a factor e and for a semitone
+MOST = {DENSITY: 16.0, REGISTER: 0.5}  # nats for a quarter, and for a semitone
 Range = tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Table:
+    """The names of the levels; by condition, such as `density_bass`, the limits between them, and
+    where the outer ones end.
+    """
+
+    levels: list[str]
+    limits: dict[str, list[float]]
+    ends: dict[str, list[float]]
+
+
 @cache
-def table() -> tuple[list[str], dict[str, list[float]]]:
-    """The names of the levels, and the limits between them by condition, such as `density_bass`."""
-    found = json.loads(Path(__file__).with_name("levels.json").read_text(encoding="utf-8"))
-    return found["levels"], found["limits"]
+def table() -> Table:
+    """What `levels.json` says."""
+    text = Path(__file__).with_name("levels.json").read_text(encoding="utf-8")
+    return Table(**json.loads(text))
 
 
 def range_of(condition: str, level: str) -> Range | None:
-    """Within which values a level lies, but for a margin; None for a condition without limits."""
-    names, limits = table()
-    if condition not in limits or level not in names:
+    """Within which values a level lies, but for a margin at its limits; None for a condition
+    without any.
+    """
+    known = table()
+    if condition not in known.limits or level not in known.levels:
         return None
-    edges, place = limits[condition], names.index(level)
-    low = edges[place - 1] if place else -math.inf
-    high = edges[place] if place < len(edges) else math.inf
-    width = high - low
-    if math.isinf(width):  # of an outer level: as wide as the one beside it
-        width = edges[1] - edges[0] if not place else edges[-1] - edges[-2]
-    return low + INNER * width, high - INNER * width
+    (first, last), limits = known.ends[condition], known.limits[condition]
+    place, edges = known.levels.index(level), [first, *limits, last]
+    low, high = edges[place : place + 2]
+    beside = min(max(place, 1), len(limits) - 1)  # an outer level is as wide as the one beside it
+    margin = INNER * (edges[beside + 1] - edges[beside])
+    low, high = low + margin * (place > 0), high - margin * (place < len(limits))
+    return low, high
 
 
 def ranges_of(conditions: Mapping[str, Any], roles: Sequence[str]) -> dict[int, dict[str, Range]]:
@@ -104,6 +120,8 @@ class SteeredLine:
     ) -> None:
         self.line, self.ranges, self.strength = line, ranges, strength
         self._known, self._layout = known, known.layout
+        players = known.players if isinstance(known, Restricted) else ()
+        self._alone = [bool(player and player.most == 1) for player in players]
         self._played = {role: Played() for role in ranges}
         self._start, self._end, self._place, self._role = 0, 0, 0, -1
         self._kind = BAR
@@ -136,7 +154,7 @@ class SteeredLine:
     def log_probabilities(self) -> Tensor:
         """Of the next token of the encoding, (V,), steered."""
         logs_V = self.line.log_probabilities()
-        if self._role not in self.ranges or self._kind not in (OPEN, POSITION, DURATION):
+        if not self._steers():
             return logs_V
         first, size = int(self._layout.opens[self._role]), self._layout.size_of(self._role)
         tilt_V = self._tilt(logs_V[first : first + size])
@@ -147,7 +165,7 @@ class SteeredLine:
     def drawn_log_probabilities(self) -> Tensor:
         """Of the next symbol of the open part, (V,), steered; `symbol_log_probabilities` is not."""
         logs_V = self.line.symbol_log_probabilities()
-        if self._role not in self.ranges or self._kind not in (OPEN, POSITION, DURATION):
+        if not self._steers():
             return logs_V
         return (logs_V + self._tilt(logs_V)).log_softmax(dim=-1)
 
@@ -185,6 +203,15 @@ class SteeredLine:
             self._played[self._role].notes += 1
             self._played[self._role].pitches += value
 
+    def _steers(self) -> bool:
+        """Whether the next symbol is one that is steered: not a duration, but of a player who has
+        to end a note before the next one.
+        """
+        if self._role not in self.ranges:
+            return False
+        alone = self._role < len(self._alone) and self._alone[self._role]
+        return self._kind in (OPEN, POSITION, DURATION) or (self._kind == PITCH and alone)
+
     def _tilt(self, logs_V: Tensor) -> Tensor:
         """What is added to the logs of a role's symbols, (V,)."""
         wanted, played = self.ranges[self._role], self._played[self._role]
@@ -194,10 +221,13 @@ class SteeredLine:
             steps = self._known.steps_per_quarter
             now = self._start + self._place
             urge = self._urge(played.notes, now / steps, wanted[DENSITY])
-            waits = torch.arange(longest, device=logs_V.device) - self._place
-            tilt_V[1 : 1 + longest] = -urge * waits.clamp(min=0) / steps
-            tilt_V[CLOSE] = -urge * (self._end - now) / steps
-        if REGISTER in wanted:
+            steps_S = torch.arange(longest, device=logs_V.device)
+            if self._kind == PITCH:
+                tilt_V[1 + longest : 1 + 2 * longest] = -urge * (1 + steps_S) / steps
+            else:
+                tilt_V[1 : 1 + longest] = -urge * (steps_S - self._place).clamp(min=0) / steps
+                tilt_V[CLOSE] = -urge * (self._end - now) / steps
+        if REGISTER in wanted and self._kind != PITCH:
             pull = self._pull(played, wanted[REGISTER])
             first = 1 + 2 * longest
             before_P = logs_V[first:]

@@ -24,6 +24,7 @@ from ostinato.representations.events.roles import Roles
 from ostinato.representations.protocol import Extent, Tokens
 from ostinato.sampling.autoregressive.draw import Uniforms, draw
 from ostinato.sampling.autoregressive.infill import systematic
+from ostinato.sampling.ensemble.bounded import clipped
 from ostinato.sampling.ensemble.decoding import BandDecoding
 from ostinato.sampling.ensemble.guidance import GuidedLine, line_of
 from ostinato.sampling.ensemble.levels import SteeredLine, steered
@@ -178,8 +179,8 @@ def _make_bar(
         kept = score.parts.get(place)
         particle.parts[place], particle.costs[place] = [], []
         if kept is None:
-            room = score.meters[bar : bar + score.room(bar, role)]
-            grammar.end_within(int(layout.bar_steps[room].sum()))
+            bars = score.meters[bar : bar + score.room(bar, role)]
+            grammar.end_within(int(layout.bar_steps[bars].sum()))
         while True:
             logs_V = line.symbol_log_probabilities()
             drawn_V = line.drawn_log_probabilities() if isinstance(line, SteeredLine) else logs_V
@@ -188,7 +189,11 @@ def _make_bar(
                 symbol = kept[done] if done < len(kept) else CLOSE
                 particle.weight += float(logs_V[symbol])
             else:
-                forbidden = torch.from_numpy(~grammar.part(role)).to(logs_V.device)
+                allowed = grammar.part(role)
+                first, longest = 1 + layout.longest, layout.longest  # of the durations
+                if room := int(allowed[first : first + longest].sum()):
+                    drawn_V = clipped(drawn_V, first, longest, room)
+                forbidden = torch.from_numpy(~allowed).to(logs_V.device)
                 masked = drawn_V.masked_fill(forbidden, -torch.inf)
                 lot = torch.from_numpy(stream.next(everyone)).to(logs_V.device)
                 symbol = int(draw(masked[None], lot, how)[0])

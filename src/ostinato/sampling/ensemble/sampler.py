@@ -17,7 +17,13 @@ from ostinato.representations.protocol import Extent, Tokens
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.autoregressive.sampler import OF_VOICES
 from ostinato.sampling.autoregressive.sampler import Sampler as Streamed
-from ostinato.sampling.ensemble.asked import check_request, conditions_of, meter_of
+from ostinato.sampling.ensemble.asked import (
+    check_levels,
+    check_request,
+    conditions_of,
+    meter_of,
+)
+from ostinato.sampling.ensemble.bounded import Bounded
 from ostinato.sampling.ensemble.decoding import BandDecoding, restricted
 from ostinato.sampling.ensemble.finish import finished, programs_of
 from ostinato.sampling.ensemble.guidance import Guided
@@ -48,7 +54,8 @@ class Sampler(Streamed):
             raise ValueError("a piece under given chords is not made bar by bar: sample it")
         how, programs = self._decoding(job.request), self._programs(job.request)
         limited = restricted(self._roles(), how, programs)
-        return super(Sampler, Sampler(self._steered(how), limited)).session(job)
+        model = self._drawn_from(how, limited, [self._extent(job)])
+        return super(Sampler, Sampler(cast(Any, model), limited)).session(job)
 
     def finish(self, job: Job, piece: Piece) -> Piece:
         """The piece in the tempo and key that were asked for, with its chords as symbols."""
@@ -100,7 +107,9 @@ class Sampler(Streamed):
             assert isinstance(task.prompt, Piece)
             if ROLE in known.roles:
                 task = replace(task, prompt=heard(task.prompt))
-            return super()._prompt(replace(job, request=replace(job.request, task=task)))
+            tokens = super()._prompt(replace(job, request=replace(job.request, task=task)))
+            check_levels(job.request, known.playing(tokens), "take a prompt that has it")
+            return tokens
         asked = self._decoding(job.request).roles
         if asked and ROLE in known.roles:
             asked = (*asked, ROLE)
@@ -112,14 +121,22 @@ class Sampler(Streamed):
         programs = self._programs(jobs[0].request)
         extents = [self._extent(job) for job in jobs for _ in range(decoding.best_of)]
         limited = restricted(self._roles(), decoding, programs, extents)
-        return super(Sampler, Sampler(self._steered(decoding), limited))._extend(jobs, decoding)
+        model = self._drawn_from(decoding, limited, extents)
+        return model.by_model(
+            super(Sampler, Sampler(cast(Any, model), limited))._extend(jobs, decoding)
+        )
 
-    def _steered(self, how: BandDecoding) -> Any:
-        """The model as it is drawn from: guided, and steered to levels."""
+    def _drawn_from(self, how: BandDecoding, limited: Roles, extents: Sequence[Extent]) -> Bounded:
+        """The model as it is drawn from: guided, steered to levels, and held to each extent.
+
+        limited: the representation with what can be played.
+        """
         model: Any = Together(cast(Model, self.model))
         if how.guidance != 1:
             model = Guided(model, how.guidance)
-        return Steered(model, self._roles(), how.levels) if how.levels else model
+        if how.levels:
+            model = Steered(model, limited, how.levels)
+        return Bounded(model, self._roles(), extents)
 
     def _programs(self, request: Request) -> dict[str, int]:
         """By role, the instrument of a prompt, where it is not the representation's own."""
@@ -165,25 +182,27 @@ class Sampler(Streamed):
         players = [role for role in playing if role != ROLE]
         if isinstance(task, Vary):
             rng = np.random.default_rng([job.seed, 1])
+            check_levels(job.request, players, f"take one of {', '.join(players)}")
             score = score_of(known, tokens, whole, players)
             chosen = {part for part in sorted(score.free) if rng.random() < task.strength}
             return score_of(known, tokens, whole, players, chosen)
         span, free = task.free.bars or whole, list(task.free.roles or players)
-        if task.free.bars is None and set(players) <= set(free):
+        if not bars_there[0] <= span[0] < span[1] <= bars_there[-1] + 1:
+            raise ValueError(
+                f"infill.bars={list(span)} lie outside prompt {name}, which has bars "
+                f"{bars_there[0]} to {bars_there[-1]}: name bars that it has, at most "
+                f"infill.bars=[{bars_there[0]}, {bars_there[-1] + 1}]"
+            )
+        if span == whole and set(players) <= set(free):
             raise ValueError(
                 f"fill.roles=[{','.join(free)}] names all that prompt {name} plays "
                 f"({', '.join(players)}), so nothing of it would be kept: name other roles, or "
-                "bars too, such as fill.bars=[5,9]; or leave the prompt out and give roles=[…]"
+                "fewer bars, such as fill.bars=[5,9]; or leave the prompt out and give roles=[…]"
             )
+        check_levels(job.request, free, f"name it in fill.roles=[{','.join(free)}]")
         if has_role and ROLE not in playing and ROLE not in free:
             free.append(ROLE)  # a melody alone does not tell its chords
-        score = score_of(known, tokens, span, free)
-        if not score.free:
-            raise ValueError(
-                f"infill.bars={list(span)} lie outside prompt {name}, which has bars "
-                f"{bars_there[0]} to {bars_there[-1]}: name bars that it has"
-            )
-        return score
+        return score_of(known, tokens, span, free)
 
     def _drawn_roles(self, seed: int, row_D: torch.Tensor) -> list[str]:
         """Roles that play under given chords, as likely as the model names them; one at least."""
