@@ -2,11 +2,12 @@
 
 import pytest
 
-from ostinato.readers.charsets import charset_of
+from ostinato.readers.charsets import guess_charset
 from ostinato.readers.read import read
 
 NAMES = {
-    "big5hkscs": "鋼琴 小提琴 大提琴 主旋律 低音 古箏 二胡 笛子 茉莉花 望春風 吉他 男低音",
+    "big5hkscs": "鋼琴 小提琴 大提琴 主旋律 低音 古箏 二胡 笛子 茉莉花 望春風 吉他 男低音 編曲 "
+    "電吉他 作曲：王小明",
     "cp932": "ピアノ 主旋律 弦楽 右手 左手 春の海 さくら 荒城の月 低音 伴奏",
     "gb18030": "钢琴 小提琴 主旋律 左手 右手 茉莉花 月亮代表我的心 低音 古筝 伴奏",
     "cp949": "피아노 바이올린 아리랑 가야금 오른손 반주 드럼",
@@ -19,7 +20,7 @@ NAMES = {
     ("charset", "name"), [(charset, n) for charset, names in NAMES.items() for n in names.split()]
 )
 def test_a_short_name_tells_its_character_set(charset, name):
-    assert name.encode(charset).decode(charset_of([name.encode(charset)])) == name
+    assert name.encode(charset).decode(guess_charset([name.encode(charset)])) == name
 
 
 @pytest.mark.parametrize("charset", NAMES)

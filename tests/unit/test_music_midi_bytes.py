@@ -262,6 +262,8 @@ def test_tens_of_thousands_of_tempos_are_one_each():
     ("Гитара".encode("koi8-r"), "Гитара", "koi8-r"),
     ("Барабаны".encode("cp866"), "Барабаны", "cp866"),
     ("小提琴".encode("gbk"), "小提琴", "gb18030"),
+    ("鋼琴".encode("big5"), "鋼琴", "big5hkscs"),
+    ("弦楽器".encode("cp932"), "弦楽器", "cp932"),
     ("피아노".encode("euc-kr"), "피아노", "cp949"),
     ("ピアノ".encode("euc-jp"), "ピアノ", "euc-jp"),
     ("Κιθάρα".encode("cp1253"), "Κιθάρα", "cp1253"),

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ostinato.files import DamagedFile
-from ostinato.readers import charsets
+from ostinato.readers.charsets import guess_charset
 
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _MUSIC = re.compile(r"[A-Ga-gXZxyz]:[|:\]]")  # a note or rest, then a bar line
@@ -79,7 +79,7 @@ def charset_of(path: Path) -> str:
         with suppress(LookupError):
             if named and codecs.lookup(named[1].decode()).name != "utf-8":
                 return codecs.lookup(named[1].decode()).name
-        return charsets.charset_of(_FIELDS.findall(data))
+        return guess_charset(_FIELDS.findall(data))
     return ""
 
 

@@ -15,7 +15,7 @@ from ostinato.files import DamagedFile
 from ostinato.music.piece import Annotation, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.base import Reading, ReadOptions
-from ostinato.readers.charsets import charset_of, decoded
+from ostinato.readers.charsets import decoded, guess_charset
 from ostinato.readers.kern_tandem import Signs, leading, title_of
 from ostinato.readers.kern_tokens import notes_of
 from ostinato.readers.repeat_tree import Bar
@@ -64,7 +64,7 @@ def read_kern(path: Path, options: ReadOptions) -> Reading:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text, charset = data.decode("latin-1"), charset_of(map(b"".join, _TEXTS.findall(data)))
+        text, charset = data.decode("latin-1"), guess_charset(map(b"".join, _TEXTS.findall(data)))
     lines = re.split(r"\r\n?|\n", text)  # no other separator ends a line
     page = _read_page(lines)
     score = page.score

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from ostinato.music.piece import Key, Meter, Tempo
+from ostinato.readers.kern_tokens import LENGTH, quarters
 from ostinato.readers.score import Mark
 
+_BEATS = r"(\d+(?:\+\d+)*)/(\d+(?:%\d+)?)"
 # code of Humdrum: name, MIDI program
 INSTRUMENTS = {
     "soprn": ("Soprano", 52), "cant": ("Cantus", 52), "canto": ("Canto", 52), "mezz": ("Mezzo", 52),
@@ -75,18 +77,22 @@ def leading(spines: Sequence[Signs]) -> list[Mark]:
 
 
 def meter_of(cell: str) -> Meter | None:
-    """The meter of `*M3/4`, `*M3+2/8` or `*M2/4+3/8`; a sum is one meter of all its beats."""
-    if not re.fullmatch(r"\*M[\d+]+/\d+([\d+]+/\d+)*", cell):
+    """The meter of `*M3/4`, `*M3+2/8`, `*M2/4+3/8` or `*M3/4%2`, whose unit is two quarters; a sum
+    is one meter of all its beats. None for other signs, and where the beats have no common unit.
+    """
+    if not re.fullmatch(rf"\*M{_BEATS}(?:\+{_BEATS})*", cell):
         return None
     terms = [
-        (sum(int(number) for number in re.findall(r"\d+", counts)), int(unit))
-        for counts, unit in re.findall(r"([\d+]+)/(\d+)", cell)
+        (sum(map(int, counts.split("+"))), quarters(length) / 4)
+        for counts, unit in re.findall(_BEATS, cell)
+        if (length := LENGTH.fullmatch(unit))
     ]
-    denominator = max(unit for _, unit in terms)
-    if not all(unit and denominator % unit == 0 for _, unit in terms):
-        return None
-    numerator = sum(count * denominator // unit for count, unit in terms)
-    return Meter(0, numerator, denominator) if numerator else None
+    bar = sum((count * unit for count, unit in terms), Fraction(0))
+    denominator = max((unit.denominator for _, unit in terms), default=1)
+    if denominator & (denominator - 1):  # no note value: the shortest fraction may be one
+        denominator = bar.denominator
+    beats = bar * denominator
+    return Meter(0, beats.numerator, denominator) if beats and beats.denominator == 1 else None
 
 
 def title_of(lines: list[str]) -> str:

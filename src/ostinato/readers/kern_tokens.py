@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_LENGTH = re.compile(r"(\d+)(?:%(\d+))?")
+LENGTH = re.compile(r"(\d+)(?:%(\d+))?")
 _PITCH = re.compile(r"([a-g]+|[A-G]+)(#+|-+|)")
 
 
@@ -29,7 +29,7 @@ def notes_of(cell: str) -> list[Token]:
     tokens: list[Token] = []
     duration, is_grace = Fraction(0), False
     for text in cell.split(" "):
-        length = _LENGTH.search(text)
+        length = LENGTH.search(text)
         is_grace = "q" in text.lower() or (is_grace and not length)
         if is_grace:
             duration = Fraction(0)

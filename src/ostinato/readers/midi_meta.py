@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ostinato.music.piece import Annotation, Key, Meter, Tempo
+from ostinato.readers.charsets import guess_charset
 from ostinato.readers.midi_events import Meta, MidiEvents
-from ostinato.readers.midi_text import decode, decode_name, guess_charset
+from ostinato.readers.midi_text import decode, decode_name
 from ostinato.readers.midi_time import LATEST_QUARTERS, rescale
 from ostinato.readers.midi_walk import REFUSED, SMPTE_QPM
 
