@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from math import isfinite
 from typing import Any, get_args
 
-from ostinato.ranges import CHOICES, COUNT, RANGES, Range
+from ostinato.ranges import CHOICES, check_range, is_number, range_of
 from ostinato.settings import described, fits, refuse_unknown
 
 PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
@@ -93,7 +92,7 @@ def check(overrides: Sequence[Any], base: Mapping[str, Any], groups: Sequence[st
             continue
         if key.partition(".")[0] in OPEN:
             for value in [] if override.is_delete() else _values(override):
-                _check_range(key, _plain(value), None)
+                check_range(key, _plain(value))
             continue
         parent, name = _place(base, key)
         _refuse_unknown(base, parent, name)
@@ -116,7 +115,7 @@ def _check_value(key: str, value: Any, default: Any) -> None:
     if not _is_of(value, kind):
         given = "" if default is None else f", such as {default!r}"
         raise ValueError(f"{key}={value!r} must be {described(kind)}{given}")
-    _check_range(key, value, default)
+    check_range(key, value, default)
 
 
 def _kind_of(default: Any) -> Any:
@@ -132,28 +131,18 @@ def _is_of(value: Any, kind: Any) -> bool:
     if isinstance(value, list) and kind is not list:
         value = tuple(value)
         if str in get_args(kind):
-            value = tuple(str(item) if _is_number(item) else item for item in value)
-    return fits(value, kind) or (kind is str and _is_number(value))
+            value = tuple(str(item) if is_number(item) else item for item in value)
+    return fits(value, kind) or (kind is str and is_number(value))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_range(key: str, value: Any, default: Any) -> None:
-    """Refuse numbers outside RANGES, words that are none of CHOICES, and counts of a model or a
-    training below 0.
-    """
-    if value is not None and value not in CHOICES.get(key, (value,)):
-        *others, last = CHOICES[key]
-        raise ValueError(f"{key}={value!r} must be {', '.join(others)} or {last}")
-    numbers = [n for n in (value if isinstance(value, list) else [value]) if _is_number(n)]
-    if not all(map(isfinite, numbers)):
-        raise ValueError(f"{key}={value} must be finite")
-    is_count = key.partition(".")[0] in CHECKED and type(default) is int and default > 0
-    allowed = RANGES.get(key, COUNT if is_count else Range())
-    if not all(number in allowed for number in numbers):
-        raise ValueError(f"{key}={value} must be {allowed}")
+def check_composed(config: Mapping[str, Any], place: str = "") -> None:
+    """Raise ValueError for a value out of its range that a file in conf/ has."""
+    for name, value in config.items():
+        key = f"{place}{name}"
+        if isinstance(value, Mapping):
+            check_composed(value, f"{key}.")
+        elif range_of(key) or key in CHOICES:
+            check_range(key, value)
 
 
 def _refuse_unknown(base: Mapping[str, Any], parent: str, name: str) -> None:

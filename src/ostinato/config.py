@@ -23,6 +23,7 @@ from ostinato.usage import ASKED, usage
 
 Main = Callable[[dict[str, Any]], object]
 INTERRUPTED = 130
+LISTS = ("datasets", "encodings", "systems")  # of params.yaml, by names that users give
 PATHS = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 STAGE = re.compile(r"dvc repro (?:--\S+ )*(\w+)@([\w-]+)")
 LISTED = {"download": "datasets", "normalize": "datasets"}
@@ -73,6 +74,7 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
         try:
             plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
             assert isinstance(plain, dict)
+            arguments.check_composed({str(k): v for k, v in plain.items() if k not in LISTS})
             plain["choices"] = dict(HydraConfig.get().runtime.choices)
             plain["overrides"] = list(HydraConfig.get().overrides.task)
             result = main(with_study({str(key): value for key, value in plain.items()}))

@@ -6,19 +6,23 @@ other settings or on the model, are checked where a setting is used.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `least` to `most`; `above`, `below`: without the end itself."""
+    """Numbers from `least` to `most`; `above`, `below`: without the end itself. also: others."""
 
     least: float = -inf
     most: float = inf
     above: bool = False
     below: bool = False
+    also: tuple[float, ...] = ()
 
     def __contains__(self, number: float) -> bool:
+        if number in self.also:
+            return True
         low = number > self.least if self.above else number >= self.least
         return low and (number < self.most if self.below else number <= self.most)
 
@@ -28,7 +32,8 @@ class Range:
             ends.append(f"{'above' if self.above else 'at least'} {self.least:.15g}")
         if self.most < inf:
             ends.append(f"{'below' if self.below else 'at most'} {self.most:.15g}")
-        return " and ".join(ends)
+        others = "".join(f"{number:.15g}, or " for number in self.also)
+        return others + " and ".join(ends)
 
 
 POSITIVE, SHARE, COUNT = Range(0, above=True), Range(0, 1), Range(0)
@@ -36,15 +41,19 @@ BELOW_ONE = Range(0, 1, below=True)
 MANY, MOST_LAYERS, MOST_WIDTH = 10_000, 1024, 65_536
 PORT, FREE_PORT = Range(1, 65_535), Range(0, 65_535)
 
+SIZE = Range(0, MOST_WIDTH)  # of any other whole number among a model's settings
+RISING = ("training.transpose",)  # pairs of which the first is not above the second
+
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "device": ("cpu", "cuda"),
+    "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
     "precision": ("full", "int8"),
     "end_on": ("any", "triad", "tonic"),
     "mode": ("plan", "serve", "simulate", "analyse", "export", "upgrade"),
     "format": ("muspy", "midi", "musicxml"),
     "to": ("clip", "arrangement", "reply", "port"),
 }
-RANGES: Mapping[str, Range] = {
+RANGES: dict[str, Range] = {
     # generate
     "bars": Range(1, MANY),
     "min_bars": Range(1, MANY),
@@ -65,10 +74,22 @@ RANGES: Mapping[str, Range] = {
     "options.steps": Range(0, MANY),
     "vary": SHARE,
     # train
+    "model.attention_dropout": BELOW_ONE,
+    "model.attribute_weight": COUNT,
+    "model.condition_dropout": SHARE,
+    "model.critic_lr": Range(0, MANY, above=True),
     "model.dropout": BELOW_ONE,
+    "model.forget": SHARE,
+    "model.free_nats": COUNT,
     "model.heads": Range(1, MOST_LAYERS),
+    "model.hide": SHARE,
+    "model.known": SHARE,
     "model.layers": Range(1, MOST_LAYERS),
     "model.periods": Range(1),
+    "model.penalty": Range(0, MANY),
+    "model.shift": Range(-20, 20),
+    "model.shuffle": SHARE,
+    "model.skew": Range(0, 100, above=True),
     "model.voice_hidden": Range(0, MOST_WIDTH),
     "model.width": Range(1, MOST_WIDTH),
     "optimizer.betas": BELOW_ONE,
@@ -82,7 +103,10 @@ RANGES: Mapping[str, Range] = {
     "training.steps": Range(1, 10**9),
     "training.threads": Range(1, MOST_LAYERS),
     "training.validate_every": Range(1, 10**9),
+    "training.transpose": Range(-60, 60),
+    "trainer.devices": Range(1, also=(-1,)),  # -1: all
     "trainer.micro_batch": Range(1),
+    "trainer.num_nodes": Range(1),
     # pages, servers, listening tests, export
     "port": PORT,
     "threads": Range(1, MOST_LAYERS),
@@ -110,3 +134,46 @@ RANGES: Mapping[str, Range] = {
     "seconds": Range(0, 3600, above=True),
     "most_bytes": Range(1),
 }
+# params.yaml
+SAMPLED = ("bars", "min_bars", "prompt_bars", "temperature", "top_k", "top_p", "split", "motion")
+RANGES |= {f"sampling.{name}": RANGES[name] for name in (*SAMPLED, "seed")}
+RANGES |= {f"sampling.{name}": Range(0, MANY) for name in ("unconditional", "continue")}
+RANGES |= {"evaluation.resamples": RANGES["resamples"], "evaluation.seed": RANGES["seed"]}
+RANGES |= {"evaluation.compared": Range(0, 1_000_000)}
+
+
+def range_of(key: str) -> Range | None:
+    """Of a setting by its name; a model inside a model has settings of the same names."""
+    section, _, name = key.partition(".")
+    return RANGES.get(key) or RANGES.get(f"{section}.{name.rpartition('.')[2]}")
+
+
+def check_range(key: str, value: Any, default: Any = None) -> None:
+    """Refuse numbers outside their range, words that are none of CHOICES, and pairs that fall.
+
+    default: of a setting without a range: that of a model's size is SIZE, other counts are not
+    below 0.
+
+    Raises:
+        ValueError: names what there is.
+    """
+    if value is not None and value not in CHOICES.get(key, (value,)):
+        *others, last = CHOICES[key]
+        raise ValueError(f"{key}={value!r} must be {', '.join(others)} or {last}")
+    numbers = [n for n in (value if isinstance(value, list) else [value]) if is_number(n)]
+    if not all(map(isfinite, numbers)):
+        raise ValueError(f"{key}={value} must be finite")
+    allowed = range_of(key)
+    if allowed is None and type(default) is int:
+        section = key.partition(".")[0]
+        is_count = section in ("optimizer", "training") and default > 0
+        allowed = SIZE if section == "model" else COUNT if is_count else None
+    if allowed and not all(number in allowed for number in numbers):
+        raise ValueError(f"{key}={value} must be {allowed}")
+    if key in RISING and numbers != sorted(numbers):
+        raise ValueError(f"{key}={value} must rise: the lowest first")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,5 +1,6 @@
 """`--help` shows the settings that are composed, with the comments of their files; the verbs."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -45,11 +46,16 @@ REFUSED = {
     "generate weights={model} bars=-3": "bars=-3 must be at least 1 and at most 10000",
     "generate weights={model} prompt=nowhere.mid": "nowhere.mid does not exist",
     "generate weights={model} task=vary": "task vary needs prompt: give prompt=<file>",
-    "generate weights={model} temperature=0": "temperature=0 must be above 0; top_k=1 is greedy",
-    "generate weights={model} options.top_p=2": "top_p=2 must lie in (0, 1]",
+    "generate weights={model} temperature=-1": "temperature=-1 must be at least 0",
+    "generate weights={model} top_k=3": "vae has no top_k; options of its family",
+    "generate weights={model} conditions.emotion=Q1": "vae has no condition emotion",
+    "generate weights={model} style=rock": "vae has no style",
+    "generate weights={model} prompt=README.md infill.bars=[1,2]": "cannot do task 'fill': it",
+    "generate weights={model} device=cuda": "device=cuda needs a GPU",
     "generate weights={model} min_bars=9 bars=8": "min_bars=9 is more than bars=8",
     "generate device=tpu": "device='tpu' must be cpu or cuda",
     "studio port=0": "port=0 must be at least 1 and at most 65535",
+    "train trainer.devices=0": "trainer.devices=0 must be -1, or at least 1",
     "live queue=0": "queue=0 must be at least 1 and at most 10000",
     "listen mode=play": "mode='play' must be plan, serve, simulate, analyse, export or upgrade",
     "listen resamples=0": "resamples=0 must be at least 1 and at most 1000000",
@@ -101,7 +107,9 @@ def test_help_says_where_params_are_read(in_project, monkeypatch, tmp_path):
 @pytest.mark.starts
 def test_a_refusal_waits_for_nothing_heavy(tmp_path):
     """No clock: what a mistake must not wait for is not imported when it is told."""
-    (tmp_path / "model.json").write_text('{"format": 1, "family": "gpt"}')
+    codec = {"width": 1, "vocabulary": ["a", "b"], "conditions": []}
+    card = {"format": 1, "family": "vae", "system": "vae", "model": {}, "codec": codec}
+    (tmp_path / "model.json").write_text(json.dumps(card))
     lines = [line.format(model=tmp_path) for line in REFUSED]
     code = REFUSALS.format(lines=lines, heavy=HEAVY)
     run = subprocess.run(

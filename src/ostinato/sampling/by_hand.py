@@ -3,21 +3,19 @@
 A prompt is a user's own file. What a model does not hear of it is said before anything is made.
 """
 
-import importlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields, replace
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ostinato.files import model_made_by, read_json
-from ostinato.models.registry import paradigm_of
+from ostinato.files import DamagedFile, model_made_by, read_json
 from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Representation, Unencodable
+from ostinato.sampling.early import check_able, check_gpu, conditions_of
 from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES, prompt_of
@@ -85,12 +83,40 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
     card = read_json(
         folder / "model.json", expect_format=CARD_FORMAT, made_by=model_made_by(folder)
     )
-    home = f"ostinato.sampling.{paradigm_of(card['family'])}.decoding"
-    if find_spec(home) is None:  # sampled as autoregressive models are
-        home = "ostinato.sampling.autoregressive.decoding"
-    kind, options = importlib.import_module(home).Decoding, dict(config) | config["options"]
-    given = {key: value for key, value in options.items() if value is not None}
-    kind(**{one.name: given[one.name] for one in fields(kind) if one.name in given})
+    if missing := [key for key in ("family", "system", "model", "codec") if key not in card]:
+        raise DamagedFile(
+            f"{folder / 'model.json'} lacks {', '.join(missing)}; make it again with: "
+            f"{model_made_by(folder)}"
+        )
+    check_gpu(config["device"])
+    _check_able(config, card, name)
+
+
+def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -> None:
+    """`check_able` of what conf/generate.yaml asks for; `harmonize` fills."""
+    specs = [spec.name for spec in conditions_of(card)]
+    short = {k: config[k] for k in SHORTHANDS if config.get(k) not in (None, [])}
+    words = _words(config)
+    given = {key: value for key in OPTIONS if (value := _at(config, key)) is not None}
+    options = {OPTIONS[key]: value for key, value in given.items() if key in words}
+    usual = {OPTIONS[key]: value for key, value in given.items() if key not in words}
+    conditions = {k: v for k, v in short.items() if k in specs} | config["conditions"]
+    asked = options | config["options"]
+    check_able(
+        card, Fill.name if task == HARMONIZE else task, conditions, asked, usual, list(short)
+    )
+
+
+def _words(config: Mapping[str, Any]) -> set[str]:
+    """The settings that the command line names; with a reward, that chooses among candidates."""
+    named = {text.lstrip("+").partition("=")[0] for text in config.get("overrides", ())}
+    return named - {"best_of"} if config.get("reward") else named
+
+
+def _at(config: Mapping[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        config = config[part]
+    return config
 
 
 def prepared(

@@ -1,6 +1,8 @@
 """Finds samplers by name: `sampling/<paradigm>/sampler.py` has the class Sampler."""
 
 import importlib
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ostinato.models.registry import families, paradigm_of
@@ -22,10 +24,21 @@ def families_that(task: str) -> list[str]:
     return [family for family in families() if task in _tasks_of(family)]
 
 
+def asked_of(family: str) -> ModuleType | None:
+    """What a family's paradigm can be asked for, `sampling/<paradigm>/decoding.py`, without torch.
+
+    It has TASKS, the names of its tasks; FEWER, those of families that can do fewer; MISSING, why
+    it lacks others; and the dataclass of its options, OPTIONS or else Decoding. None: no such file.
+    """
+    name = f"ostinato.sampling.{paradigm_of(family)}.decoding"
+    return None if find_spec(name) is None else importlib.import_module(name)
+
+
 def _tasks_of(family: str) -> tuple[str, ...]:
-    """Of its paradigm's sampler, which may name families that do fewer."""
-    sampler = _class_of(family)
-    tasks: tuple[str, ...] = getattr(sampler, "fewer", {}).get(family, sampler.tasks)
+    home = asked_of(family)
+    tasks: tuple[str, ...] = (
+        getattr(home, "FEWER", {}).get(family, home.TASKS) if home else _class_of(family).tasks
+    )
     return tasks
 
 

@@ -174,21 +174,26 @@ class Capabilities:
 
     def check(self, request: Request, system: str) -> None:
         """Raise ValueError where a system cannot do what is asked, naming what it can do."""
-        task = request.task
-        if task.name not in self.tasks:
-            why = f": {self.missing[task.name]}" if task.name in self.missing else ""
-            raise ValueError(
-                f"{system} cannot do task {task.name!r}{why}; its tasks: {', '.join(self.tasks)}"
-            )
-        self._check_names(
-            system, "condition", request.conditions, [c.name for c in self.conditions]
-        )
+        self.check_task(request.task.name, system)
+        self.check_conditions(request.conditions, system)
         self._check_names(system, "option", request.options, list(self.options))
+        if isinstance(request.task, Fill):
+            self._check_names(system, "role", request.task.free.roles, list(self.roles))
+
+    def check_task(self, name: str, system: str) -> None:
+        """Raise ValueError for another task, naming why and what there is."""
+        if name not in self.tasks:
+            why = f": {self.missing[name]}" if name in self.missing else ""
+            raise ValueError(
+                f"{system} cannot do task {name!r}{why}; its tasks: {', '.join(self.tasks)}"
+            )
+
+    def check_conditions(self, asked: Mapping[str, str | float], system: str) -> None:
+        """Raise ValueError for another condition or value, naming what there is."""
+        self._check_names(system, "condition", asked, [spec.name for spec in self.conditions])
         for spec in self.conditions:
-            if spec.name in request.conditions:
-                _check_value(spec, request.conditions[spec.name])
-        if isinstance(task, Fill):
-            self._check_names(system, "role", task.free.roles, list(self.roles))
+            if spec.name in asked:
+                _check_value(spec, asked[spec.name])
 
     def codes(self, asked: Mapping[str, str | float]) -> list[int]:
         """The code of every condition, in their order; NOT_GIVEN where none is asked for."""

@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
+
+TASKS = (Unconditional.name, Continue.name, Fill.name)
+UNKNOWN = "a generator cannot tell which latent numbers would make a given piece"
+MISSING = {Interpolate.name: UNKNOWN, Vary.name: UNKNOWN}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:

@@ -3,7 +3,6 @@
 # T positions, N bars, S steps of a frame, V voices, W columns, C symbols
 
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -28,20 +27,17 @@ from ostinato.models.adversarial.parts.strips import framed_of
 from ostinato.models.spec import PAD
 from ostinato.representations.protocol import Tokens
 from ostinato.sampling.adversarial.canvas import Canvas, canvas_of
-from ostinato.sampling.adversarial.decoding import Decoding
+from ostinato.sampling.adversarial.decoding import MISSING, TASKS, Decoding
 from ostinato.sampling.grids.opening import Random
 from ostinato.sampling.grids.whole import Batch, Whole
-from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
 from ostinato.sampling.sampler import Job
-
-UNKNOWN = "a generator cannot tell which latent numbers would make a given piece"
 
 
 class Sampler(Whole[Decoding]):
     """Pieces from nothing, after a prompt, and in the gaps of a piece."""
 
-    tasks = (Unconditional.name, Continue.name, Fill.name)
-    missing: ClassVar = {Interpolate.name: UNKNOWN, Vary.name: UNKNOWN}
+    tasks = TASKS
+    missing = MISSING
     session_error = "adversarial families make whole pieces, not bar by bar: sample them"
     decoding = Decoding
 

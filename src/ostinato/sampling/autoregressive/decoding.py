@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from ostinato.sampling.request import Continue, Fill, Unconditional
+
 END_ON = ("any", "triad", "tonic")
+TASKS = (Unconditional.name, Continue.name, Fill.name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,13 @@ from ostinato.models.spec import Given
 from ostinato.music.piece import VOICES, Piece
 from ostinato.representations.protocol import Extent, Fillable, Representation, Tokens
 from ostinato.sampling.autoregressive.decode import Stream, decode
-from ostinato.sampling.autoregressive.decoding import Decoding
+from ostinato.sampling.autoregressive.decoding import TASKS, Decoding
 from ostinato.sampling.autoregressive.ends import has_end
 from ostinato.sampling.autoregressive.infill import Gaps, infill
 from ostinato.sampling.autoregressive.session import BarSession
 from ostinato.sampling.gaps import free_cells
 from ostinato.sampling.prompts import prompt_of
-from ostinato.sampling.request import Capabilities, Continue, Fill, Unconditional
+from ostinato.sampling.request import Capabilities, Continue, Fill
 from ostinato.sampling.sampler import Job, Made, Session
 from ostinato.seeds import seed_of
 from ostinato.settings import checked
@@ -37,7 +37,7 @@ NOT_FILLABLE = (
 class Sampler:
     """Samples from left to right; where cells have known times, a particle filter fills gaps."""
 
-    tasks = (Unconditional.name, Continue.name, Fill.name)
+    tasks = TASKS
 
     def __init__(self, model: Autoregressive, representation: Representation) -> None:
         self.model, self.representation = model, representation

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from ostinato.sampling.diffusion.schedulers import check_steps
+from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
+
+TASKS = (Unconditional.name, Continue.name, Fill.name, Vary.name)
+FEWER = {"audio_ddpm": (Unconditional.name,)}  # of families that can do fewer
+SCHEDULERS = ("ddpm", "ddim", "dpm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +58,16 @@ class Decoding:
         again = (self.restart * (1 - number / self.restarts) for number in range(self.restarts))
         shares = [strength, *(min(strength, share) for share in again)]
         return [count for share in shares if (count := round(share * self.steps))]
+
+
+def check_steps(scheduler: str, steps: int, process: int | None = None) -> None:
+    """Raise ValueError for an unknown scheduler, or more steps than the process has."""
+    if scheduler not in SCHEDULERS:
+        raise ValueError(f"scheduler={scheduler!r} is none of {', '.join(SCHEDULERS)}")
+    if steps < 1:
+        raise ValueError(f"steps={steps} must be at least 1")
+    if process is not None and steps > process:
+        raise ValueError(
+            f"steps={steps} are more than the {process} of the process that the model was trained "
+            f"on: give steps={process} or fewer"
+        )

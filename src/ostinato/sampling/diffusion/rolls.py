@@ -11,18 +11,17 @@ from ostinato.models.diffusion.ddpm import CELLS, Model
 from ostinato.models.diffusion.parts.bars import Frame
 from ostinato.models.spec import PAD, Given
 from ostinato.representations.protocol import Tokens
-from ostinato.sampling.diffusion.decoding import Decoding
-from ostinato.sampling.diffusion.schedulers import Known, check_steps, denoised, levels_of
+from ostinato.sampling.diffusion.decoding import TASKS, Decoding, check_steps
+from ostinato.sampling.diffusion.schedulers import Known, denoised, levels_of
 from ostinato.sampling.grids.opening import Canvas, Random, canvas_of
 from ostinato.sampling.grids.whole import Batch, Whole, stacked, trimmed
-from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
 from ostinato.sampling.sampler import Job
 
 
 class Rolls(Whole[Decoding]):
     """Makes all steps and voices of a piece at once; keeps any cells, and makes the others."""
 
-    tasks = (Unconditional.name, Continue.name, Fill.name, Vary.name)
+    tasks = TASKS
     session_error = "diffusion makes whole pieces, not bar by bar: sample them"
     decoding = Decoding
 

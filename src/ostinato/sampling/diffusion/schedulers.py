@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ostinato.models.diffusion.parts import noise
 
-SCHEDULERS = ("ddpm", "ddim", "dpm")
 LARGEST = 1 - 2**-24  # of β: diffusers has it in 32 bits, and with 1 nothing is left of a sample
 Predict = Callable[[Tensor, Tensor], Tensor]
 
@@ -25,19 +24,6 @@ class Known(NamedTuple):
 
     clean: Tensor
     kept: Tensor | None = None
-
-
-def check_steps(scheduler: str, steps: int, process: int | None = None) -> None:
-    """Raise ValueError for an unknown scheduler, or more steps than the process has."""
-    if scheduler not in SCHEDULERS:
-        raise ValueError(f"scheduler={scheduler!r} is none of {', '.join(SCHEDULERS)}")
-    if steps < 1:
-        raise ValueError(f"steps={steps} must be at least 1")
-    if process is not None and steps > process:
-        raise ValueError(
-            f"steps={steps} are more than the {process} of the process that the model was trained "
-            f"on: give steps={process} or fewer"
-        )
 
 
 def levels_of(log_snrs_S: Tensor, steps: int) -> Tensor:

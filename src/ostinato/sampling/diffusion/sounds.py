@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ostinato.models.diffusion.parts.noise import clean_of
-from ostinato.sampling.diffusion.schedulers import check_steps, denoised, levels_of
+from ostinato.sampling.diffusion.decoding import FEWER, check_steps
+from ostinato.sampling.diffusion.schedulers import denoised, levels_of
 from ostinato.sampling.grids.whole import Whole
-from ostinato.sampling.request import Unconditional
 from ostinato.sampling.sampler import Job, Made
 
 MISSING = "a spectrogram has no notes or bars to keep"
@@ -37,7 +37,7 @@ class Decoding:
 class Sounds(Whole[Decoding]):
     """Makes sounds from nothing."""
 
-    tasks = (Unconditional.name,)
+    tasks = FEWER["audio_ddpm"]
     missing = dict.fromkeys(("continue", "fill", "interpolate", "vary"), MISSING)
     session_error = "spectrograms are made whole, not bar by bar: sample them"
     decoding = Decoding

@@ -11,10 +11,13 @@ from ostinato.representations.events.parts.roles_grammar import RolesGrammar
 from ostinato.representations.events.roles import Roles
 from ostinato.representations.protocol import NO_LIMIT, Extent, Tokens
 from ostinato.representations.voice_lines import voice_tracks
+from ostinato.sampling.autoregressive.decoding import TASKS as STREAMED
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.ensemble.playable import BandGrammar, Player
 from ostinato.sampling.ensemble.side_by_side import SideBySide
+from ostinato.sampling.request import Vary
 
+TASKS = (*STREAMED, Vary.name)
 NO_PROGRAMS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -59,6 +62,9 @@ class BandDecoding(Decoding):
             raise ValueError(f"guidance={self.guidance:g} must be 0 to 10; 1 is the model itself")
         if not 0 <= self.levels <= 10:
             raise ValueError(f"levels={self.levels:g} must be 0 to 10; 0 only tells the model")
+
+
+OPTIONS = BandDecoding
 
 
 @dataclass(frozen=True, kw_only=True)

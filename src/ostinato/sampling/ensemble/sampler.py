@@ -24,7 +24,7 @@ from ostinato.sampling.ensemble.asked import (
     meter_of,
 )
 from ostinato.sampling.ensemble.bounded import Bounded
-from ostinato.sampling.ensemble.decoding import BandDecoding, restricted
+from ostinato.sampling.ensemble.decoding import TASKS, BandDecoding, restricted
 from ostinato.sampling.ensemble.finish import finished, programs_of
 from ostinato.sampling.ensemble.guidance import Guided
 from ostinato.sampling.ensemble.harmony import heard, progression_tokens, under_progression
@@ -40,7 +40,7 @@ from ostinato.settings import checked
 class Sampler(Streamed):
     """From left to right, with chosen roles and meter; any parts of a piece, given the others."""
 
-    tasks = (*Streamed.tasks, Vary.name)  # type: ignore[assignment]
+    tasks = TASKS  # type: ignore[assignment]
 
     def capabilities(self) -> Capabilities:
         """All tasks of the stream, and to make parts anew."""

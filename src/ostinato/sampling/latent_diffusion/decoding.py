@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from ostinato.sampling.diffusion.schedulers import check_steps
+from ostinato.sampling.diffusion.decoding import check_steps
+from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
+
+TASKS = (Unconditional.name, Continue.name, Vary.name)
+MISSING = {
+    Fill.name: "a vector stands for all voices of a beat, and the row before it decides with",
+    Interpolate.name: "its vectors are those of a vae, which interpolates them itself",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

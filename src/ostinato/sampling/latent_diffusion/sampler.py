@@ -4,7 +4,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,11 +13,11 @@ from ostinato.models.latent_diffusion.latent_ddpm import Model
 from ostinato.models.spec import PAD
 from ostinato.models.variational.parts.segments import Segments
 from ostinato.representations.protocol import Tokens
-from ostinato.sampling.diffusion.schedulers import Known, check_steps, denoised, levels_of
+from ostinato.sampling.diffusion.decoding import check_steps
+from ostinato.sampling.diffusion.schedulers import Known, denoised, levels_of
 from ostinato.sampling.grids.opening import Random
 from ostinato.sampling.grids.whole import Batch, Whole, stacked
-from ostinato.sampling.latent_diffusion.decoding import Decoding
-from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
+from ostinato.sampling.latent_diffusion.decoding import MISSING, TASKS, Decoding
 from ostinato.sampling.sampler import Job
 from ostinato.sampling.variational.decoding import Decoding as Cells
 from ostinato.sampling.variational.plan import Plan, plan_of, vectors_of
@@ -28,11 +27,8 @@ from ostinato.sampling.variational.sampler import draw
 class Sampler(Whole[Decoding]):
     """Makes all beats of a piece at once, after a prompt or from a piece that is noised."""
 
-    tasks = (Unconditional.name, Continue.name, Vary.name)
-    missing: ClassVar = {
-        Fill.name: "a vector stands for all voices of a beat, and the row before it decides with",
-        Interpolate.name: "its vectors are those of a vae, which interpolates them itself",
-    }
+    tasks = TASKS
+    missing = MISSING
     session_error = "latent diffusion makes whole pieces, not bar by bar: sample them"
     decoding = Decoding
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
+
 ORDERS = ("random", "confident")
+TASKS = (Unconditional.name, Continue.name, Fill.name, Vary.name)
 
 
 @dataclass(frozen=True, kw_only=True)

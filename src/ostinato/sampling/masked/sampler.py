@@ -15,9 +15,8 @@ from ostinato.representations.protocol import Tokens
 from ostinato.sampling.grids.opening import Canvas, Random
 from ostinato.sampling.grids.whole import Batch, Whole, stacked, trimmed
 from ostinato.sampling.masked.canvas import canvas_of
-from ostinato.sampling.masked.decoding import Decoding
+from ostinato.sampling.masked.decoding import TASKS, Decoding
 from ostinato.sampling.masked.mending import Note, avoided, notes_to_mend, sounding
-from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
 from ostinato.sampling.sampler import Job
 
 NOTE_SHARE = 0.5  # of a voice's notes that are drawn again at once
@@ -29,7 +28,7 @@ Chances = npt.NDArray[np.float64]
 class Sampler(Whole[Decoding]):
     """Keeps any cells, and fills all others: from nothing, after a prompt, in gaps."""
 
-    tasks = (Unconditional.name, Continue.name, Fill.name, Vary.name)
+    tasks = TASKS
     session_error = "masked families fill whole pieces, not bar by bar: sample them"
     decoding = Decoding
 

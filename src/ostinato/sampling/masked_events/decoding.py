@@ -3,6 +3,13 @@
 from dataclasses import asdict, dataclass
 
 from ostinato.sampling.masked import decoding as masked
+from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
+
+TASKS = (Unconditional.name, Continue.name, Fill.name, Vary.name)
+MISSING = {
+    "interpolate": "it has no vectors between which to go; vae has the task",
+    "harmonize": "how many notes begin at a time is told for all voices at once",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

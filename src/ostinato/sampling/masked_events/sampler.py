@@ -4,7 +4,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +14,11 @@ from ostinato.models.masked_events.parts.kinds import OUTSIDE, VOICE
 from ostinato.models.spec import PAD, Given
 from ostinato.representations.protocol import Representation, Tokens
 from ostinato.sampling.grids.whole import Batch, Whole
-from ostinato.sampling.masked_events.decoding import Decoding
+from ostinato.sampling.masked_events.decoding import MISSING, TASKS, Decoding
 from ostinato.sampling.masked_events.outlines import Random
 from ostinato.sampling.masked_events.plan import Plan, plan_of
 from ostinato.sampling.masked_events.score import HIDDEN
-from ostinato.sampling.request import Capabilities, Continue, Fill, Request, Unconditional, Vary
+from ostinato.sampling.request import Capabilities, Fill, Request
 from ostinato.sampling.sampler import Job
 
 CHOIR = ("soprano", "alto", "tenor", "bass")
@@ -43,11 +43,8 @@ class Able(Capabilities):
 class Sampler(Whole[Decoding]):
     """Keeps any bars and fills others; begins from nothing, or after a prompt."""
 
-    tasks = (Unconditional.name, Continue.name, Fill.name, Vary.name)
-    missing: ClassVar = {
-        "interpolate": "it has no vectors between which to go; vae has the task",
-        "harmonize": "how many notes begin at a time is told for all voices at once",
-    }
+    tasks = TASKS
+    missing = MISSING
     session_error = "masked families fill whole pieces, not bar by bar: sample them"
     decoding = Decoding
     batch = 8

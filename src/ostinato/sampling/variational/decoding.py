@@ -2,6 +2,14 @@
 
 from dataclasses import dataclass
 
+from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
+
+TASKS = (Unconditional.name, Continue.name, Interpolate.name, Vary.name)
+MISSING = {
+    Fill.name: "its bars are drawn from left to right, each from its vector, and what comes after "
+    "a gap has no say in it"
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:

@@ -3,7 +3,6 @@
 # B batch, T positions, W columns, V voices, N segments, L places, D width, Z dimensions, S symbols
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,20 +16,16 @@ from ostinato.models.variational.vae import Model, chosen
 from ostinato.representations.protocol import Tokens
 from ostinato.sampling.grids.opening import Random
 from ostinato.sampling.grids.whole import Batch, Whole, stacked, trimmed
-from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
 from ostinato.sampling.sampler import Job
-from ostinato.sampling.variational.decoding import Decoding
+from ostinato.sampling.variational.decoding import MISSING, TASKS, Decoding
 from ostinato.sampling.variational.plan import Plan, plan_of
 
 
 class Sampler(Whole[Decoding]):
     """Draws a vector for every bar, and the bar from it."""
 
-    tasks = (Unconditional.name, Continue.name, Interpolate.name, Vary.name)
-    missing: ClassVar = {
-        Fill.name: "its bars are drawn from left to right, each from its vector, and what comes "
-        "after a gap has no say in it"
-    }
+    tasks = TASKS
+    missing = MISSING
     session_error = (
         "variational families draw all bar lines and the end first, and no player's bars fit in "
         "between: sample whole pieces"
