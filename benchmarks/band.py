@@ -283,13 +283,13 @@ def main() -> None:
     """Run, and write the results."""
     import torch
 
+    from benchmarks.band_flat import generator_of
     from benchmarks.measure import machine
     from ostinato.files import write_json
-    from ostinato.generator import Generator
 
     arguments = parsed()
     torch.set_num_threads(arguments.threads)
-    generator = Generator.load(arguments.model)
+    generator = generator_of(arguments.model)
     form, able = generator.representation, generator.capabilities()
     rows = worked(generator, arguments)
     counted: Counter[str] = Counter()

@@ -201,6 +201,9 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument(
+        "--rival", action="append", default=[], metavar="NAME=FOLDER", help="rows of another model"
+    )
     parser.add_argument("--tokens", type=Path, default=Path("reproductions/band/data/tokens/band"))
     parser.add_argument("--train", type=int, default=1000, help="training parts, at most")
     parser.add_argument("--out", type=Path, default=RESULTS / "band-jam-roles.json")
@@ -208,16 +211,18 @@ def main() -> None:
     tokens = open_tokens(arguments.tokens)
     form = build(tokens.codec["representation"])
     made, asked = made_pieces(arguments.rows, form)
+    rivals = dict(pair.split("=", 1) for pair in arguments.rival)
     train, train_styles, _ = real_pieces(tokens, form, "train", arguments.train)
     real, styles, _ = real_pieces(tokens, form, "test", 10_000)
-    sets = {"band": made, "held-out": real}
+    flat = {name: made_pieces(Path(rows), form) for name, rows in rivals.items()}
+    sets = {"band": made} | {name: rows[0] for name, rows in flat.items()} | {"held-out": real}
     found = {
         "pieces": {name: len(pieces) for name, pieces in sets.items()} | {"training": len(train)},
         "bars": [LEAST, MOST],
         "one piece": one_piece(train, sets),
         "shares": {name: shares(pieces) for name, pieces in sets.items()},
         "style": style_obeyed(
-            (train, train_styles), {"band": (made, asked), "held-out": (real, styles)}
+            (train, train_styles), {"band": (made, asked)} | flat | {"held-out": (real, styles)}
         ),
     }
     write_json(arguments.out, found)
