@@ -80,8 +80,12 @@ def real_pieces(
     return pieces, found, groups
 
 
-def one_piece(train: list[Any], sets: dict[str, list[Any]]) -> dict[str, Any]:
-    """The mean probability of being of one piece, by pair of roles and over all."""
+def one_piece(
+    train: list[Any], sets: dict[str, list[Any]], styles: dict[str, list[str | None]]
+) -> dict[str, Any]:
+    """The mean probability of being of one piece, by pair of roles, over all, and of these by
+    style.
+    """
     from ostinato.metrics.bootstrap import mean_interval
     from ostinato.metrics.roles import chance_of_one_piece, features_of, pairs_of, parts_of
 
@@ -106,7 +110,20 @@ def one_piece(train: list[Any], sets: dict[str, list[Any]]) -> dict[str, Any]:
     found["all pairs"] = {
         key: str(mean_interval(np.concatenate(rows), **CHANCE)) for key, rows in every.items()
     }
+    found["all pairs by style"] = {
+        key: {
+            style: str(mean_interval(np.concatenate([row[places] for row in rows]), **CHANCE))
+            for style, places in places_of(styles[key.removesuffix(", apart")]).items()
+        }
+        for key, rows in every.items()
+    }
     return found
+
+
+def places_of(styles: list[str | None]) -> dict[str, list[int]]:
+    """Which pieces have each style."""
+    known = sorted({style for style in styles if style})
+    return {name: [i for i, style in enumerate(styles) if style == name] for name in known}
 
 
 def shares(pieces: Sequence[Any]) -> dict[str, Any]:
@@ -215,15 +232,22 @@ def main() -> None:
     train, train_styles, _ = real_pieces(tokens, form, "train", arguments.train)
     real, styles, _ = real_pieces(tokens, form, "test", 10_000)
     flat = {name: made_pieces(Path(rows), form) for name, rows in rivals.items()}
-    sets = {"band": made} | {name: rows[0] for name, rows in flat.items()} | {"held-out": real}
+    asked_of = {"band": (made, asked)} | flat | {"held-out": (real, styles)}
+    sets = {name: pieces for name, (pieces, _) in asked_of.items()}
+    styles_of = {name: labels for name, (_, labels) in asked_of.items()}
     found = {
         "pieces": {name: len(pieces) for name, pieces in sets.items()} | {"training": len(train)},
         "bars": [LEAST, MOST],
-        "one piece": one_piece(train, sets),
+        "one piece": one_piece(train, sets, styles_of),
         "shares": {name: shares(pieces) for name, pieces in sets.items()},
-        "style": style_obeyed(
-            (train, train_styles), {"band": (made, asked)} | flat | {"held-out": (real, styles)}
-        ),
+        "shares by style": {
+            name: {
+                style: shares([pieces[place] for place in places])
+                for style, places in places_of(styles_of[name]).items()
+            }
+            for name, pieces in sets.items()
+        },
+        "style": style_obeyed((train, train_styles), asked_of),
     }
     write_json(arguments.out, found)
     print(json.dumps(found, indent=1))
