@@ -260,8 +260,9 @@ def _valid_names(config_name: str, conf: Path) -> list[str]:
     for group, _, name in (
         arg.partition("=") for arg in chosen if (conf / arg.split("=")[0]).is_dir()
     ):
-        files = sorted((conf / group).rglob("*.yaml"))
-        options = [path.relative_to(conf / group).with_suffix("").as_posix() for path in files]
+        found = [(conf / group, path) for path in (conf / group).rglob("*.yaml")]
+        found += [(Path(group), path) for path in Path(group).glob("*.yaml")]  # the user's own
+        options = sorted({path.relative_to(top).with_suffix("").as_posix() for top, path in found})
         if any(part not in options for part in name.split(",")):
             return [f"valid names of {group}: {', '.join(options)}"]
     base = _base(config_name, conf, _choices(conf, sys.argv[1:]))

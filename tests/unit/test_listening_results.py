@@ -10,10 +10,11 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1]))  # helpers of tests
 from listening_study import SYSTEMS, settings, store_of
 
+from ostinato.feedback.preferences import pairs_of
 from ostinato.listening.analysis import page, power
 from ostinato.listening.analysis.results import TooEarly, metrics, results
 from ostinato.listening.analysis.screening import screen
-from ostinato.listening.export import codebook, rows
+from ostinato.listening.export import codebook, preferences, rows
 from ostinato.listening.simulate import Simulated, simulate
 from ostinato.listening.store.registered import registered
 from ostinato.listening.study import study_of
@@ -64,6 +65,21 @@ def test_everything_of_simulated_listeners_is_marked(taken, design):
     assert all(isinstance(value, float) for value in metrics(found).values())
     columns = {line.split(",")[0] for line in codebook().splitlines()[1:]}
     assert all(set(row) == columns for row in listed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("design", ["ab", "ratings", "mushra", "abx"])
+def test_what_can_be_learned_from_is_about_samples_alone(taken, design):
+    systems = {name: {"samples": name if name != REAL else ""} for name in SYSTEMS}
+    found = preferences(taken(design)[2], {"study": {"design": design, "systems": systems}})
+    if design == "abx":  # asks for no preference
+        assert not found
+        return
+    names = {part.split("=")[1] for row in found for part in row["sounds"].split("|")}
+    assert {name.partition("/")[0] for name in names} == {MODEL, OTHER}
+    assert all(name.split("/")[1].startswith("file-") for name in names)
+    pairs, _ = pairs_of(found, sorted(names), "preferences.csv")
+    assert len(pairs.better) > 12
 
 
 @pytest.mark.long

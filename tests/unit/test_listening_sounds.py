@@ -95,6 +95,10 @@ def test_short_music_is_set_aside_with_its_reason(tmp_path):
     assert f"{SYSTEMS[0]}/broken.wav" in plan.stimuli.aside
     with pytest.raises(ValueError, match=r"items=5, but there are 4.*0.4 s.*items: 4 or fewer"):
         prepare(study_of(settings(items=5)), tmp_path)
+    first = next(iter(plan.stimuli.files.values()))
+    (plan.stimuli.folder / first).unlink()  # missing stimuli are made again, the same
+    assert prepare(study_of(settings(items=3, trials=3)), tmp_path).digest == plan.digest
+    assert (plan.stimuli.folder / first).exists()
     with pytest.raises(ValueError, match=r"there are 0.*; set less sound.seconds"):
         prepare(study_of(settings(sound={"seconds": 9.0, "rate": RATE})), tmp_path)
 

@@ -4,15 +4,16 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from ostinato.listening.design import MAIN
 from ostinato.listening.plan import trial_of
 from ostinato.listening.store.store import Store
-from ostinato.listening.store.tables import AnswerRow, ListenerRow, TrialRow
+from ostinato.listening.store.tables import AnswerRow, ListenerRow, StudyRow, TrialRow
 
 CODEBOOK = {
     "study": "id of the study",
@@ -27,7 +28,8 @@ CODEBOOK = {
     "item": "piece or prompt",
     "order": "order of presentation: ABX 0 ABA, 1 ABB, 2 BAA, 3 BAB; pairs 0 AB, 1 BA, where A is "
     "the first system of the cell",
-    "sounds": "role=system/item/version on the page, joined by |",
+    "sounds": "role=system/piece/version on the page, joined by |; of samples the system that made "
+    "them and the sample",
     "question": "id of the question; for MUSHRA the role that was rated",
     "system": "rated system, or the chosen one; empty for a tie and for ABX",
     "answer": "what was chosen: a, b, tie, or a number",
@@ -42,12 +44,15 @@ CODEBOOK = {
     "views": "how often the page was opened (more than 1: reloaded, or left and resumed)",
 }
 Row = dict[str, Any]
+PREFERRED = ("ab", "ratings", "mushra")  # designs that ask what is liked more
+RATED = "rating"  # question of every rating in preferences.csv of MUSHRA pages
 
 
 def rows(engine: Engine, study: str) -> list[Row]:
     """One row for every answer to every question; keys as in CODEBOOK."""
     with Session(engine) as session:
         listeners = list(session.scalars(select(ListenerRow).where(ListenerRow.study == study)))
+        plan = json.loads(row.plan) if (row := session.get(StudyRow, study)) else {}
         listeners.sort(key=lambda row: (row.finished_at is None, row.finished_at or 0, row.id))
         found: list[Row] = []
         for number, listener in enumerate(listeners, 1):
@@ -66,11 +71,46 @@ def rows(engine: Engine, study: str) -> list[Row]:
                 "language": listener.language,
             }
             for trial, answer in answered:
-                found += [about | row for row in _answers(trial, answer)]
+                found += [about | row for row in _answers(trial, answer, plan)]
     return found
 
 
-def _answers(trial: TrialRow, answer: AnswerRow) -> list[Row]:
+def preferences(found: Sequence[Row], plan: Mapping[str, Any]) -> list[Row]:
+    """Of all rows, those that a model can learn from: main answers of listeners who finished, about
+    samples alone. A choice has two sounds, a and b; a rating has one, a.
+    """
+    study, kept = plan["study"], []
+    folders = {source["samples"] for source in study["systems"].values() if source["samples"]}
+    for row in found:
+        if row["kind"] != MAIN or not row["finished"] or study["design"] not in PREFERRED:
+            continue
+        sounds, rated = dict(part.split("=", 1) for part in row["sounds"].split("|")), {}
+        if not isinstance(row["answer"], int):
+            heard = {role: sounds[role] for role in ("a", "b")}
+        elif row["question"] in sounds:  # MUSHRA names the sound that was rated
+            heard, rated = {"a": sounds[row["question"]]}, {"question": RATED}
+        else:
+            heard = {"a": sounds["a"]}
+        if all(name.partition("/")[0] in folders for name in heard.values()):
+            kept.append(row | rated | {"sounds": _joined(heard.items())})
+    return kept
+
+
+def _joined(sounds: Iterable[tuple[str, str]]) -> str:
+    return "|".join(f"{role}={name}" for role, name in sounds)
+
+
+def _name(key: str, plan: Mapping[str, Any]) -> str:
+    """Of a sound, system/item/version, with the piece in place of the item; others stay."""
+    system, _, rest = key.partition("/")
+    item, _, version = rest.rpartition("/")
+    piece = plan.get("origin", {}).get(f"{system}/{item}")
+    if piece is None:
+        return key
+    return f"{plan['study']['systems'][system]['samples'] or system}/{piece}/{version}"
+
+
+def _answers(trial: TrialRow, answer: AnswerRow, plan: Mapping[str, Any]) -> list[Row]:
     spec, given = trial_of(json.loads(trial.spec)), json.loads(answer.answer)
     log = json.loads(answer.log)
     system = {role: key.split("/")[0] for role, key in spec.sounds}
@@ -80,7 +120,7 @@ def _answers(trial: TrialRow, answer: AnswerRow) -> list[Row]:
         "cell": "|".join(spec.cell),
         "item": spec.item,
         "order": spec.order,
-        "sounds": "|".join(f"{role}={key}" for role, key in spec.sounds),
+        "sounds": _joined((role, _name(key, plan)) for role, key in spec.sounds),
         "expected": spec.expected,
         "response_ms": answer.response_ms,
         "server_ms": round(1000 * (answer.received_at - (trial.shown_at or answer.received_at))),
@@ -150,12 +190,14 @@ def codebook(meanings: Mapping[str, str] = CODEBOOK) -> str:
 
 
 def files(engine: Engine, study: str) -> dict[str, str]:
-    """All files of an export by name."""
-    return {
-        "answers.csv": table(rows(engine, study)),
-        "codebook.csv": codebook(),
-        "codes.csv": codes(engine, study),
-    }
+    """All files of an export by name; preferences.csv where there is something to learn from."""
+    found = rows(engine, study)
+    with Session(engine) as session:
+        row = session.get(StudyRow, study)
+        learned = preferences(found, json.loads(row.plan)) if row else []
+    named = {"answers.csv": found} | ({"preferences.csv": learned} if learned else {})
+    texts = {name: table(some) for name, some in named.items()}
+    return texts | {"codebook.csv": codebook(), "codes.csv": codes(engine, study)}
 
 
 def archive(store: Store) -> bytes:

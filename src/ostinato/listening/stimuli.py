@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from ostinato.files import atomic_folder, read_json, sha256_file, sha256_json, write_json
 from ostinato.listening import sounds
-from ostinato.listening.sources import Candidate, Recording, all_candidates
+from ostinato.listening.sources import Aside, Candidate, Recording, all_candidates
 from ostinato.listening.study import ANCHOR, Sound, Study
 from ostinato.seeds import seed_of
 
 FORMAT = 1
+NAMED = 3  # reasons in a message
 MANIFEST = "manifest.json"
 VERSIONS = 2  # of every stimulus, with other dither: X has other bytes than the A or B it equals
 SCRAMBLED = "scrambled"
@@ -63,10 +64,9 @@ def make(study: Study, root: Path, folder: Path) -> Stimuli:
     path = folder / MANIFEST
     if path.exists():
         listed = read_json(path, expect_format=FORMAT, made_by="a new `id` in the study's file")
-        if listed["inputs"] == inputs:
+        if listed["inputs"] == inputs and _are_whole(folder, listed["files"].values()):
             return _stimuli(folder, listed)
-    chosen, unusable = choose(study, found)
-    aside |= unusable
+    chosen, aside = choose(study, found, aside)
     rendered = dict(_all_sounds(study, chosen))
     rooms = [sounds.headroom_lufs(sound, study.sound.rate) for sound in rendered.values()]
     level = min([study.sound.lufs, *rooms])
@@ -97,6 +97,12 @@ def make(study: Study, root: Path, folder: Path) -> Stimuli:
     return _stimuli(folder, listed)
 
 
+def _are_whole(folder: Path, names: Iterable[str]) -> bool:
+    """Whether all files are there; all have one size."""
+    paths = [folder / name for name in names]
+    return all(p.exists() for p in paths) and len({p.stat().st_size for p in paths}) == 1
+
+
 def _stimuli(folder: Path, listed: Mapping[str, Any]) -> Stimuli:
     names = ("files", "lufs", "aside", "origin", "digest")
     return Stimuli(folder, tuple(listed["items"]), **{name: listed[name] for name in names})
@@ -119,15 +125,16 @@ def _identity(candidate: Candidate) -> Any:
 
 
 def choose(
-    study: Study, found: Mapping[str, list[Candidate]]
-) -> tuple[dict[str, dict[str, Candidate]], dict[str, str]]:
-    """The study's items: for each its candidate of every system; and what was set aside.
+    study: Study, found: Mapping[str, list[Candidate]], unread: Aside
+) -> tuple[dict[str, dict[str, Candidate]], Aside]:
+    """The study's items: for each its candidate of every system; and what was set aside, with what
+    could not be read.
 
     match=prompt: items are prompts that every system has. match=none: the systems' pieces in an
     order of the study's seed, side by side.
     """
     usable: dict[str, list[Candidate]] = {}
-    aside: dict[str, str] = {}
+    aside = dict(unread)
     for system, listed in found.items():
         usable[system] = []
         for candidate in _shuffled(study, system, listed):
@@ -158,8 +165,8 @@ def choose(
 def _counted(aside: Mapping[str, str]) -> str:
     if not aside:
         return ""
-    name, reason = next(iter(aside.items()))
-    return f" ({len(aside)} set aside, such as {name}: {reason})"
+    named = "; ".join(f"{name}: {reason}" for name, reason in list(aside.items())[:NAMED])
+    return f" ({len(aside)} set aside, such as {named})"
 
 
 def _shuffled(study: Study, system: str, listed: list[Candidate]) -> Iterator[Candidate]:

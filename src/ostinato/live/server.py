@@ -277,6 +277,7 @@ class Server:
         self, waiting: Waiting, values: Mapping[str, Any], source: Source, step: Step, index: int
     ) -> Made:
         assert step.piece is not None
+        continues = waiting.command.name == "continue"
         row = {
             "system": self.composer.system,
             "weights": self.composer.weights,
@@ -284,6 +285,7 @@ class Server:
             "seed": values["seed"],
             "index": index,
             "prompt": source.digest,
+            "prompt_bars": heard_bars(source, values) if continues else 0,
         }
         return Made(waiting.number, step.piece, source, dict(values), row)
 

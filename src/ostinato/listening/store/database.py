@@ -1,6 +1,8 @@
 """Opens a store and checks its schema; SQLite commits reach the disk before they return."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,9 @@ def open_engine(url: str) -> Engine:
         OldStore: the schema is older; names the command that upgrades it.
         ValueError: a wrong URL, another program's tables, or a newer version's; no connection.
     """
-    engine = connect(url)
-    try:
-        version = version_of(engine)
+    with _opening(url):
+        engine = connect(url)
+        version = _known_version(engine, url)
         if version is None:
             _migrate(engine)
         elif version < HEAD:
@@ -36,31 +38,52 @@ def open_engine(url: str) -> Engine:
                 "python pipelines/listen.py mode=upgrade with the same settings (SQLite is copied "
                 "first)"
             )
-        elif version > HEAD:
-            raise ValueError(
-                f"{shown(url)} has schema {version}, written by a newer Ostinato than this one, "
-                f"which knows {HEAD}: update Ostinato"
-            )
-    except DBAPIError as error:
-        raise ValueError(f"{shown(url)} cannot be opened: {error.orig}") from error
     return engine
 
 
 def upgrade(url: str) -> str:
-    """Bring an old store to this version; returns what was done. SQLite is copied first."""
-    engine = connect(url)
-    version, copy = version_of(engine), ""
-    if version == HEAD:
-        return f"{shown(url)} has schema {HEAD} already"
-    path = make_url(url).database
-    if version is not None and engine.dialect.name == "sqlite" and path:
-        engine.dispose()
-        copy = f"{path}.{version}"
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        shutil.copy2(path, copy)
-    _migrate(engine)
+    """Bring an old store to this version; returns what was done. SQLite is copied first.
+
+    Raises:
+        ValueError: as `open_engine`.
+    """
+    with _opening(url):
+        engine = connect(url)
+        version, copy = _known_version(engine, url), ""
+        if version == HEAD:
+            return f"{shown(url)} has schema {HEAD} already"
+        path = make_url(url).database
+        if version is not None and engine.dialect.name == "sqlite" and path:
+            engine.dispose()
+            copy = f"{path}.{version}"
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            shutil.copy2(path, copy)
+        _migrate(engine)
     return f"{shown(url)}: schema {version or 'none'} → {HEAD}" + (f", copy in {copy}" * bool(copy))
+
+
+@contextmanager
+def _opening(url: str) -> Iterator[None]:
+    """Let a database that cannot be used be a ValueError with the remedy."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise ValueError(
+            f"{shown(url)} cannot be opened: {error.orig}; name another with store=…, or bring "
+            "this one back from a copy"
+        ) from error
+
+
+def _known_version(engine: Engine, url: str) -> str | None:
+    """As `version_of`; raises ValueError for a newer one than this."""
+    version = version_of(engine)
+    if version is not None and version > HEAD:
+        raise ValueError(
+            f"{shown(url)} has schema {version}, written by a newer Ostinato than this one, "
+            f"which knows {HEAD}: update Ostinato"
+        )
+    return version
 
 
 def connect(url: str) -> Engine:

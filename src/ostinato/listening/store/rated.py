@@ -9,15 +9,16 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from ostinato.files import atomic_file, write_text
+from ostinato.files import atomic_file, write_json, write_text
 from ostinato.listening.design import MAIN
 from ostinato.listening.export import CODEBOOK, Row, codebook, table
 from ostinato.listening.store.tables import RatingRow
+from ostinato.samples import FORMAT
 
-STUDY, QUESTION = "live", "rating"
+STUDY, QUESTION, ONE = "live", "rating", 0
 COLUMNS = ["study", "simulated", "listener", "finished", "kind", "item", "sounds", "question"]
 COLUMNS += ["system", "answer"]
-MADE = ("piece", "system", "weights", "task", "seed", "index", "prompt", "comment")
+MADE = ("piece", "system", "weights", "task", "seed", "index", "prompt", "prompt_bars", "comment")
 
 
 def add(
@@ -59,7 +60,7 @@ def rows(engine: Engine) -> list[Row]:
             "finished": 1,
             "kind": MAIN,
             "item": json.loads(row.made)["prompt"],
-            "sounds": f"a={row.piece}",
+            "sounds": f"a={_system(row)}/{row.piece}/{ONE}",
             "question": QUESTION,
             "system": json.loads(row.made)["system"],
             "answer": row.rating,
@@ -69,7 +70,8 @@ def rows(engine: Engine) -> list[Row]:
 
 
 def write(engine: Engine, folder: Path) -> list[Path]:
-    """Write answers.csv, codebook.csv, pieces.csv (what made each) and the pieces as MIDI.
+    """Write answers.csv, codebook.csv, pieces.csv (what made each), and the pieces as samples of
+    their systems.
 
     Raises:
         ValueError: there are no ratings.
@@ -79,7 +81,10 @@ def write(engine: Engine, folder: Path) -> list[Path]:
         raise ValueError("the store has no ratings of live pieces; they come from /ostinato/rate")
     with Session(engine) as session:
         rated = list(session.scalars(select(RatingRow).order_by(RatingRow.id)))
-    about = [{"piece": r.piece, **json.loads(r.made), "comment": r.comment} for r in rated]
+    about = [
+        {"prompt_bars": 0, **json.loads(r.made), "piece": r.piece, "comment": r.comment}
+        for r in rated
+    ]
     texts = {
         "answers.csv": table(found, COLUMNS),
         "codebook.csv": codebook({name: CODEBOOK[name] for name in COLUMNS}),
@@ -87,7 +92,18 @@ def write(engine: Engine, folder: Path) -> list[Path]:
     }
     for name, text in texts.items():
         write_text(folder / name, text)
-    for row in rated:
-        with atomic_file(folder / "midi" / f"{row.piece}.mid") as partial:
+    samples: dict[str, list[Row]] = {}
+    for row, made in zip(rated, about, strict=True):
+        own = samples.setdefault(_system(row), [])
+        with atomic_file(folder / "samples" / _system(row) / f"{row.piece}.mid") as partial:
             partial.write_bytes(row.midi)
-    return [folder / name for name in (*texts, "midi")]
+        own.append({"file": f"{row.piece}.mid", "failed": None, **made})
+    for system, listed in samples.items():
+        unique = list({row["file"]: row for row in listed}.values())  # several may rate one piece
+        listing = {"format": FORMAT, "samples": unique}
+        write_json(folder / "samples" / system / "samples.json", listing)
+    return [folder / name for name in (*texts, "samples")]
+
+
+def _system(row: RatingRow) -> str:
+    return str(json.loads(row.made)["system"])
