@@ -1,6 +1,6 @@
 """Steps against quality for the schedulers of diffusion, measured on samples of one model.
 
-python -m benchmarks.schedulers --model models/ddpm --options restarts=0
+python -m benchmarks.schedulers --pieces 24
 writes results/schedulers.json and .md, and docs/schedulers.png
 """
 

@@ -101,6 +101,7 @@ def with_study(config: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         MissingInput, DamagedFile: there is no such study; names the command that makes it.
+        ValueError: a `learns_from` of older versions.
     """
     if "training" not in config:
         return config
@@ -109,10 +110,15 @@ def with_study(config: dict[str, Any]) -> dict[str, Any]:
     lines = [config["systems"].get(str(name)) or {} for name in named]
     line = next((line for line in lines if line.get("family") == family), {})
     learns_from = str(line.get("learns_from", ""))
-    if learns_from.startswith("feedback/"):
+    if learns_from.startswith(("tokens/", "feedback/")):
+        raise ValueError(
+            f"learns_from: {learns_from} in params.yaml is written data/{learns_from} now"
+        )
+    if learns_from.startswith("data/feedback/"):
         from ostinato.feedback.card import base_of
 
-        config["model"] |= {"study": learns_from, "base": base_of(learns_from)}
+        study = learns_from.removeprefix("data/")
+        config["model"] |= {"study": study, "base": base_of(study)}
     return config
 
 

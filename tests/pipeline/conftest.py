@@ -27,9 +27,9 @@ encodings:
 studies: {}
 systems:
   tiny-lstm: {paradigm: autoregressive, family: lstm, size: micro,
-    form: grid, encoding: micro-grid, learns_from: tokens/micro-grid, seed: 1}
+    form: grid, encoding: micro-grid, learns_from: data/tokens/micro-grid, seed: 1}
   tiny-gpt: {paradigm: autoregressive, family: gpt, size: micro,
-    form: grid, encoding: micro-grid, learns_from: tokens/micro-grid, seed: 1}
+    form: grid, encoding: micro-grid, learns_from: data/tokens/micro-grid, seed: 1}
 sampling: {unconditional: 2, continue: 1, bars: 4, min_bars: 1, prompt_bars: 1, seed: 1,
   temperature: 1.0, top_k: 0, top_p: 0.95}
 evaluation: {resamples: 40, seed: 1}

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 TOY = Path(__file__).with_name("toy")
 LINE = """  toy: {paradigm: toy, family: frequencies, size: micro,
-    form: grid, encoding: micro-grid, learns_from: tokens/micro-grid, seed: 1}
+    form: grid, encoding: micro-grid, learns_from: data/tokens/micro-grid, seed: 1}
 """
 BEFORE = "sampling: {unconditional"
 OWN = {"train@toy", "sample@toy", "evaluate@toy"}

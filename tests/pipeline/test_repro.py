@@ -105,7 +105,7 @@ def test_how_to_run_concerns_nothing(laboratory, monkeypatch):
 def test_a_further_system_concerns_itself_and_the_comparison(laboratory):
     line = (
         "  tiny-gpt: {paradigm: autoregressive, family: gpt, size: micro,\n"
-        "    form: grid, encoding: micro-grid, learns_from: tokens/micro-grid, seed: 1}\n"
+        "    form: grid, encoding: micro-grid, learns_from: data/tokens/micro-grid, seed: 1}\n"
     )
     more = line.replace("tiny-gpt", "second").replace("seed: 1", "seed: 2")
     laboratory.edit("params.yaml", line, more + line)

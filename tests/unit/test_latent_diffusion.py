@@ -127,6 +127,20 @@ def test_prompts_stay_and_pieces_depend_on_their_seeds_alone(chorale):
     assert not np.array_equal(first.tokens, second.tokens)
 
 
+def test_a_gap_of_bars_is_filled_and_all_else_stays(chorale):
+    model, piece = tiny(), chorale(4, bars=4)
+    torch.nn.init.normal_(model.write.weight, std=0.1)
+    asked = Request(task=Fill(piece, Region(bars=(2, 4))), bars=4, options={"steps": 4})
+    own = BARS.encode(piece)
+    first, second = (one.tokens for one in sampled(model, (asked, 1), (asked, 2)))
+    for made_TW in (first, second):
+        assert np.array_equal(made_TW[:16], own[:16])
+        assert np.array_equal(made_TW[48:], own[48 : len(made_TW)])
+        assert np.array_equal(made_TW[:, 0], own[: len(made_TW), 0])  # bar lines
+        assert not np.array_equal(made_TW[16:48], own[16:48])
+    assert not np.array_equal(first, second)
+
+
 def test_a_variation_of_no_strength_has_the_vectors_of_its_piece(chorale):
     model, piece = tiny(), rows(chorale)[:-1].numpy()
     torch.nn.init.normal_(model.write.weight, std=0.1)
@@ -143,9 +157,11 @@ def test_a_variation_of_no_strength_has_the_vectors_of_its_piece(chorale):
 
 def test_what_cannot_be_done_is_refused_with_a_reason(chorale):
     sampler = Sampler(tiny(diffusion_steps=10), BARS)
-    fill = Request(task=Fill(chorale(1), Region(bars=(1, 2))))
-    with pytest.raises(ValueError, match="a vector stands for all voices of a beat"):
-        sampler.capabilities().check(fill, "latent")
+    fill = Request(
+        task=Fill(chorale(1), Region(bars=(1, 2), roles=("alto",))), options={"steps": 5}
+    )
+    with pytest.raises(ValueError, match="roles alto cannot be filled alone: a vector stands"):
+        sampler.sample([Job(fill, 0, 1)])
     for options, words in (
         ({"steps": 11}, "steps=11 are more than the 10 of the process"),
         ({"temperature": -1.0}, "temperature=-1.0 must be at least 0"),

@@ -23,7 +23,8 @@ from ostinato.music.piece import Meter
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.request import Continue, Fill, Interpolate, Region, Request, Vary
 from ostinato.sampling.sampler import Job
-from ostinato.sampling.variational.sampler import Sampler
+from ostinato.sampling.variational.decoding import Decoding
+from ostinato.sampling.variational.sampler import Sampler, probabilities
 
 BARS = Grid(lowest=36, highest=81, bars=True, end=True, meters=("3/4", "4/4"))
 CELLS = Grid(lowest=36, highest=81)
@@ -375,3 +376,16 @@ def test_the_measure_tells_a_collapsed_model_from_one_that_uses_its_vectors(toke
     assert used["test/active_units"].value > 0
     assert used["test/said"].value > 0.001
     assert measure(SimpleNamespace(scorer=None)).values == {}
+
+
+def test_only_where_a_voice_moves_to_is_sharpened():
+    probs_NS = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]])
+    now_N = torch.tensor([0, PAD])
+    sharp_NS = probabilities(probs_NS.log(), now_N, Decoding(move_temperature=0.5))
+    assert sharp_NS[0].tolist() == pytest.approx([0.5, 0.5 * 9 / 13, 0.5 * 4 / 13])
+    assert sharp_NS[1].tolist() == pytest.approx([1 / 46, 36 / 46, 9 / 46])  # nothing is known
+    whole_NS = probabilities(probs_NS.log(), now_N, Decoding(move_temperature=1))
+    assert torch.allclose(whole_NS, probs_NS.double(), atol=1e-6)
+    likeliest_NS = probabilities(probs_NS.log(), now_N, Decoding(temperature=0))
+    assert likeliest_NS.argmax(dim=1).tolist() == [0, 1]
+    assert torch.equal(likeliest_NS.sum(dim=1), torch.ones(2, dtype=torch.double))

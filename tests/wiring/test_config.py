@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
-from ostinato.config import load_config
+from ostinato.config import load_config, with_study
 from ostinato.execution.leftovers import PLACES
 from ostinato.models.registry import build as build_model
 from ostinato.models.spec import ArraySpec, ConditionSpec, Voices
@@ -175,13 +175,24 @@ def typed(value):
     return type(value).__name__, value
 
 
+def test_a_source_of_training_as_it_was_written_before_is_refused():
+    systems = {"mine": {"family": "lstm", "learns_from": "tokens/bach-grid"}}
+    config = {"training": {}, "choices": {"model": "lstm/small"}, "system": "mine"}
+    with pytest.raises(ValueError, match="is written data/tokens/bach-grid now"):
+        with_study(config | {"systems": systems})
+
+
 def test_systems_and_encodings_name_what_exists():
     for name, item in PARAMS["systems"].items():
         assert (CONF / "model" / item["family"] / f"{item['size']}.yaml").exists(), name
         assert item["form"] == PARAMS["encodings"][item["encoding"]]["form"], name
-        where, _, source = item["learns_from"].partition("/")
-        assert where in ("tokens", "feedback"), name
-        assert source == item["encoding"] if where == "tokens" else source in PARAMS["studies"]
+        where, _, source = item["learns_from"].rpartition("/")
+        allowed = {
+            "data/tokens": [item["encoding"]],
+            "data/feedback": PARAMS["studies"],
+            "models": PARAMS["systems"],
+        }
+        assert source in allowed[where], name
     for name, item in PARAMS["studies"].items():
         base = PARAMS["systems"][item["base"]]
         assert all(base[key] == value for key, value in item.items() if key != "base"), name

@@ -30,9 +30,7 @@ def at_root(stage):
     code, and all else as text.
     """
     text = repr({key: stage[key] for key in ("cmd", "deps", "params", "outs")})
-    text = text.replace("../../", "").replace(
-        "data/${item.learns_from}", "data/tokens/${item.encoding}"
-    )
+    text = text.replace("../../", "").replace("${item.learns_from}", "data/tokens/${item.encoding}")
     code = re.findall(r"'src/[^']*', ", text)
     return set(code), re.sub(r"'src/[^']*', ", "", text)
 

@@ -365,7 +365,7 @@ def _silent(request: Request, able: Capabilities, representation: Representation
         composing = f"task={HARMONIZE}"
     instead = " instead of vary" if isinstance(task, Vary) else ""
     remedy = f"To compose them: {composing}{instead}"
-    if Fill.name not in able.tasks:
+    if Fill.name not in able.tasks or HARMONIZE in able.missing:
         families = ", ".join(that_fill_voices()) or "none yet"
         remedy = (
             f"This model cannot compose them; families that fill, on some encodings: {families}"

@@ -3,7 +3,7 @@
 A trained vae turns every beat into a vector, and a vector into a beat; it stays as it is. In place
 of its prior, which goes from beat to beat, a U-Net over beats learns the vectors of a whole piece:
 
-    p(x | bar lines) = ∫ p(z) Π_s p(x_s | z_s, last row before) dz
+    p(x | bar lines) = ∫ p(z) Π_s p(x_s | z_s, x_<s) dz
 
 Vectors are shifted and scaled to mean 0 and variance 1 over the training pieces. The network
 predicts the velocity v = α ε - σ u of a noisy vector α u + σ ε (Salimans & Ho 2022, eq. 11).

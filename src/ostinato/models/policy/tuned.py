@@ -67,7 +67,7 @@ def Model(config: Config, spec: ArraySpec) -> nn.Module:  # noqa: N802 - what th
     if not config.base:
         raise ValueError(
             "a tuned system needs a study: give its line in params.yaml learns_from, such as "
-            "feedback/simulated, and train it by its name, with system=…"
+            "data/feedback/simulated, and train it by its name, with system=…"
         )
     settings = {key: 0.0 if key in OFF else v for key, v in config.base["model"].items()}
     return build(config.base["family"], settings, spec)

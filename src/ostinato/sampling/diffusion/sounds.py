@@ -15,6 +15,7 @@ from ostinato.sampling.diffusion.schedulers import denoised, levels_of
 from ostinato.sampling.grids.whole import Whole
 from ostinato.sampling.sampler import Job, Made
 
+LONGEST = 600  # seconds; more would fill the memory
 MISSING = "a spectrogram has no notes or bars to keep"
 
 
@@ -29,8 +30,8 @@ class Decoding:
     scheduler: str = "dpm"
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0:
-            raise ValueError(f"seconds={self.seconds} must be above 0")
+        if not 0 < self.seconds <= LONGEST:
+            raise ValueError(f"seconds={self.seconds} must be above 0 and at most {LONGEST}")
         check_steps(self.scheduler, self.steps)
 
 

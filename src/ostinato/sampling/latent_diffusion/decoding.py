@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from ostinato.sampling.diffusion.decoding import check_steps
 from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
+from ostinato.sampling.variational.decoding import Decoding as Cells
 
-TASKS = (Unconditional.name, Continue.name, Vary.name)
+TASKS = (Unconditional.name, Continue.name, Fill.name, Vary.name)
 MISSING = {
-    Fill.name: "a vector stands for all voices of a beat, and the row before it decides with",
+    "harmonize": "a vector stands for all voices of a beat",
     Interpolate.name: "its vectors are those of a vae, which interpolates them itself",
 }
 
@@ -17,14 +18,14 @@ class Decoding:
     """How noise becomes vectors, and vectors cells.
 
     scheduler: `ddpm`, `ddim` or `dpm`. steps: passes of the network, at most as many as its process
-        has. temperature: of cells; 0 takes the likeliest.
+        has. temperature, move_temperature: of cells, as in `sampling/variational`.
     """
 
     scheduler: str = "ddpm"
     steps: int = 100
     temperature: float = 1.0
+    move_temperature: float = 0.5
 
     def __post_init__(self) -> None:
         check_steps(self.scheduler, self.steps)
-        if not self.temperature >= 0:
-            raise ValueError(f"temperature={self.temperature} must be at least 0")
+        Cells(temperature=self.temperature, move_temperature=self.move_temperature)

@@ -15,13 +15,15 @@ from ostinato.models.variational.parts.segments import Segments
 from ostinato.representations.protocol import Tokens
 from ostinato.sampling.diffusion.decoding import check_steps
 from ostinato.sampling.diffusion.schedulers import Known, denoised, levels_of
+from ostinato.sampling.gaps import free_cells
 from ostinato.sampling.grids.opening import Random
 from ostinato.sampling.grids.whole import Batch, Whole, stacked
 from ostinato.sampling.latent_diffusion.decoding import MISSING, TASKS, Decoding
+from ostinato.sampling.request import Fill
 from ostinato.sampling.sampler import Job
 from ostinato.sampling.variational.decoding import Decoding as Cells
 from ostinato.sampling.variational.plan import Plan, plan_of, vectors_of
-from ostinato.sampling.variational.sampler import draw
+from ostinato.sampling.variational.sampler import draw, kept_rows
 
 
 class Sampler(Whole[Decoding]):
@@ -33,15 +35,26 @@ class Sampler(Whole[Decoding]):
     decoding = Decoding
 
     def _plan(self, job: Job, random: Random) -> Plan:
-        return plan_of(job, self.model.vae, self.representation, random)
+        task = job.request.task
+        if not isinstance(task, Fill):
+            return plan_of(job, self.model.vae, self.representation, random)
+        rows, free = free_cells(self.representation, task, job.request.bars)
+        voices = free[:, self.model.vae.columns_V.cpu().numpy()]
+        if (voices.any(axis=1) != voices.all(axis=1)).any():
+            raise ValueError(
+                f"roles {', '.join(task.free.roles)} cannot be filled alone: a vector stands for "
+                "all voices of a beat. Leave the roles out and name bars, or take a family that "
+                "fills single voices, such as absorbing, gpt or ddpm"
+            )
+        return Plan(rows, kept=voices.sum(axis=1) == 0)
 
     def _draw(self, batch: Batch, decoding: Decoding) -> list[Tokens]:
         vectors = made(self.model, batch.plans, [job.seed for job in batch.jobs], decoding)
         plans = [
-            replace(plan, wanted=vectors_SZ, strength=0.0)
+            replace(plan, wanted=vectors_SZ, strength=0.0, hears=True)
             for plan, vectors_SZ in zip(batch.plans, vectors, strict=True)
         ]
-        cells = Cells(temperature=decoding.temperature)
+        cells = Cells(temperature=decoding.temperature, move_temperature=decoding.move_temperature)
         return draw(self.model.vae, plans, batch.randoms, cells)
 
     def _decoding(self, job: Job) -> Decoding:
@@ -92,7 +105,10 @@ def made(
 
 
 def _kept(plans: Sequence[Plan], segments: Segments) -> Tensor:
-    """Which segments a prompt has all rows of, (B, S, 1)."""
-    lengths = segments.by_piece(segments.length[:, None].float())[..., 0]
-    kept_B1 = torch.tensor([[plan.kept] for plan in plans], device=lengths.device)
-    return ((lengths.cumsum(dim=1) <= kept_B1) & (lengths > 0))[..., None]
+    """Which segments have all their rows given, (B, S, 1)."""
+    kept_BT = kept_rows(plans).to(segments.rows.device)
+    places = torch.zeros_like(segments.held).flatten()
+    music_BT = segments.rows >= 0
+    places[segments.rows[music_BT]] = kept_BT[music_BT]
+    kept_N = (places.view_as(segments.held) | ~segments.held).all(dim=1)
+    return segments.by_piece(kept_N[:, None])

@@ -16,12 +16,15 @@ class Decoding:
     """How vectors and cells are drawn.
 
     temperature: of cells; above 1 more surprising, below 1 more predictable, 0 takes the likeliest.
+    move_temperature: besides, of the symbols that a voice can move to. Whether it keeps the one
+        that it has is left to `temperature`. 1: off.
     latent_temperature: how far vectors of the prior lie from its mean, 1 as it says.
     density, register: in standard deviations over beats of the training pieces, about how much more
         moves, and how much higher the music lies.
     """
 
     temperature: float = 1.0
+    move_temperature: float = 0.5
     latent_temperature: float = 1.0
     density: float = 0.0
     register: float = 0.0
@@ -30,6 +33,8 @@ class Decoding:
         for name in ("temperature", "latent_temperature"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
+        if not self.move_temperature > 0:
+            raise ValueError(f"move_temperature={self.move_temperature} must be above 0")
         for name in ("density", "register"):
             if not -4 <= getattr(self, name) <= 4:
                 raise ValueError(

@@ -13,7 +13,7 @@ from torch import Tensor
 from ostinato.models.variational.vae import Model
 from ostinato.music.piece import Piece
 from ostinato.music.timing import numbered_bars
-from ostinato.representations.protocol import Representation, Tokens
+from ostinato.representations.protocol import Mask, Representation, Tokens
 from ostinato.sampling.grids.opening import REST, Random, opening_of
 from ostinato.sampling.prompts import prompt_of
 from ostinato.sampling.request import Interpolate, Prompt, Vary
@@ -24,17 +24,24 @@ Key = tuple[int, int]  # number of a score bar, and which segment of it
 
 @dataclass(frozen=True)
 class Plan:
-    """Rows (T, W), of which the first `kept` are given.
+    """Rows (T, W).
 
-    wanted: vectors of all segments, (S, Z), where a task has some. strength: how far from them
-    to go, 1 all the way to the prior. ended: whether the rows end by themselves.
+    kept: which rows are given, (T,); None: none. wanted: vectors of all segments, (S, Z), where a
+    task has some. strength: how far from them to go, 1 all the way to the prior. hears: whether
+    rows that follow such vectors also depend on the rows before. ended: whether the rows end by
+    themselves.
     """
 
     rows: Tokens
-    kept: int = 0
+    kept: Mask | None = None
     ended: bool = True
     wanted: Tensor | None = None
     strength: float = 1.0
+    hears: bool = False
+
+    def is_kept(self) -> Mask:
+        """Which rows are given, (T,)."""
+        return np.zeros(len(self.rows), dtype=bool) if self.kept is None else self.kept
 
 
 def plan_of(job: Job, model: Model, representation: Representation, random: Random) -> Plan:
@@ -47,13 +54,14 @@ def plan_of(job: Job, model: Model, representation: Representation, random: Rand
     if isinstance(task, Vary):
         rows = _opening(representation, task.piece, limit)
         if task.strength == 0:
-            return Plan(rows, kept=len(rows))
+            return Plan(rows, kept=np.ones(len(rows), dtype=bool))
         return Plan(rows, wanted=vectors_of(model, rows), strength=task.strength)
     if isinstance(task, Interpolate):
         share = (job.index - job.request.first + 1) / (job.request.n + 1)
         return between(model, representation, task, limit, share)
     opening = opening_of(job, model.bar_lines, representation, random)
-    return Plan(opening.rows, kept=opening.kept, ended=opening.ended)
+    kept = np.arange(len(opening.rows)) < opening.kept
+    return Plan(opening.rows, kept=kept, ended=opening.ended)
 
 
 @torch.inference_mode()

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
+from torch.nn.utils.rnn import pad_sequence
 
 from ostinato.models.spec import PAD, Given
 from ostinato.models.variational.parts.attributes import ATTRIBUTES
@@ -79,15 +81,15 @@ class _Painter:
     ) -> None:
         self.model, self.plans, self.decoding, self.segments = model, plans, decoding, segments
         self.randoms = randoms
-        kept_B = torch.tensor([plan.kept for plan in plans], device=segments.rows.device)
-        steps_T = torch.arange(segments.rows.shape[1], device=kept_B.device)
-        is_kept = (steps_T < kept_B[:, None]) & (segments.rows >= 0)
+        device = segments.rows.device
+        is_kept = kept_rows(plans).to(device) & (segments.rows >= 0)
+        self.hears_B1 = torch.tensor([[plan.hears] for plan in plans], device=device)
         self.cells_NLV = torch.full_like(segments.cells, PAD)
         flat = self.cells_NLV.flatten(0, 1)
         codes = segments.rows[is_kept]
         flat[codes] = segments.cells.flatten(0, 1)[codes]
         moves = [getattr(decoding, name) for name in ATTRIBUTES]
-        self.tilt_Z = torch.zeros(model.config.latent, device=kept_B.device)
+        self.tilt_Z = torch.zeros(model.config.latent, device=device)
         self.tilt_Z[: len(moves)] = torch.tensor(moves)
 
     def next(self, number: int, heard_BD: Tensor) -> Tensor:
@@ -103,19 +105,23 @@ class _Painter:
         before_ND, alone_ND = model.placed(heard_BD[pieces_N], here), model.alone(here)
         heard = model.posterior(model.encoder(kept_NLV, last_NV), alone_ND)
         z_NZ, strength_N1 = self._vectors(number, pieces_N.tolist(), before_ND, kept_NLV, heard)
-        # what a given vector stands for does not depend on what was drawn before it
-        context_ND = torch.where(strength_N1 == 0, alone_ND, before_ND)
+        # the vectors of a vary or interpolation stand for the same, whatever was drawn before
+        alone_N1 = (strength_N1 == 0) & ~self.hears_B1[pieces_N]
+        context_ND = torch.where(alone_N1, alone_ND, before_ND)
         led = model.led(z_NZ, context_ND, length_N)
         lots_NLV = torch.from_numpy(
             np.stack([self.randoms[b].random(kept_NLV.shape[1:]) for b in pieces_N.tolist()])
         )
-        cells_NLV = model.decoder.write(
-            led,
-            last_NV,
-            kept_NLV,
-            length_N,
-            lambda x, place, v: self._pick(x, lots_NLV[:, place, v]),
-        )
+        now_NV = last_NV.clone()  # what every voice does when it is asked for its next symbol
+
+        def pick(logits_NS: Tensor, place: int, voice: int) -> Tensor:
+            lots_N, kept_N = lots_NLV[:, place, voice], kept_NLV[:, place, voice]
+            probs_NS = probabilities(logits_NS, now_NV[:, voice], self.decoding)
+            picked_N = picked(probs_NS, lots_N).to(logits_NS.device)
+            now_NV[:, voice] = torch.where(kept_N == PAD, picked_N, kept_N)
+            return picked_N
+
+        cells_NLV = model.decoder.write(led, last_NV, kept_NLV, length_N, pick)
         self.cells_NLV[now_N] = cells_NLV
         codes_ND = model.encoder(cells_NLV, last_NV)
         heard_N1D, _ = model.conductor(codes_ND[:, None], heard_BD[pieces_N][None].contiguous())
@@ -148,11 +154,33 @@ class _Painter:
         z_NZ = prior.mean + near_N1 * (target_NZ - prior.mean) + apart_NZ + tilt_NZ
         return z_NZ, strength_N1
 
-    def _pick(self, logits_NS: Tensor, lots_N: Tensor) -> Tensor:
-        """The symbols at which cumulative distributions pass numbers in [0, 1)."""
-        if self.decoding.temperature == 0:
-            return logits_NS.argmax(dim=1)
-        probs_NS = torch.softmax(logits_NS.double().cpu() / self.decoding.temperature, dim=1)
-        total_NS = probs_NS.cumsum(dim=1)
-        picked_N1 = torch.searchsorted(total_NS, (lots_N * total_NS[:, -1])[:, None], right=True)
-        return picked_N1[:, 0].clamp(max=probs_NS.shape[1] - 1).to(logits_NS.device)
+
+def probabilities(logits_NS: Tensor, now_N: Tensor, decoding: Decoding) -> Tensor:
+    """Of every symbol, (N, S), with 64 bits. now: what each voice does so far; PAD: unknown."""
+    if decoding.temperature == 0:
+        return one_hot(logits_NS.argmax(dim=1), logits_NS.shape[1]).double().cpu()
+    logits_NS = logits_NS.double().cpu() / decoding.temperature
+    probs_NS = logits_NS.softmax(dim=1)
+    if decoding.move_temperature == 1:
+        return probs_NS
+    rows_N = torch.arange(len(now_N))[now_N.cpu() != PAD]
+    now_N = now_N.cpu()[rows_N]
+    stays_N1 = torch.zeros(len(probs_NS), 1, dtype=torch.double)
+    stays_N1[rows_N, 0] = probs_NS[rows_N, now_N]
+    logits_NS[rows_N, now_N] = -torch.inf
+    probs_NS = (1 - stays_N1) * (logits_NS / decoding.move_temperature).softmax(dim=1)
+    probs_NS[rows_N, now_N] = stays_N1[rows_N, 0]
+    return probs_NS
+
+
+def picked(probs_NS: Tensor, lots_N: Tensor) -> Tensor:
+    """The symbols at which cumulative distributions pass numbers in [0, 1), (N,)."""
+    total_NS = probs_NS.cumsum(dim=1)
+    picked_N1 = torch.searchsorted(total_NS, (lots_N * total_NS[:, -1])[:, None], right=True)
+    return picked_N1[:, 0].clamp(max=probs_NS.shape[1] - 1)
+
+
+def kept_rows(plans: Sequence[Plan]) -> Tensor:
+    """Which rows of every plan are given, (B, T); none after its end."""
+    masks = [torch.from_numpy(plan.is_kept()) for plan in plans]
+    return pad_sequence(masks, batch_first=True)

@@ -34,12 +34,11 @@ def bound_of(model: Model, rows_BTW: Tensor, *, draws: int, seed: int = SEED) ->
     vae = model.vae
     segments = vae.segments(rows_BTW)
     with fixed_draws(rows_BTW.device, seed):
-        alone_ND = vae.alone(segments)
-        posterior = vae.posterior(vae.encoder(segments.cells, segments.before), alone_ND)
-        total_N = torch.zeros(len(alone_ND), device=rows_BTW.device)
+        before_ND, posterior, _ = vae.encoded(segments)
+        total_N = torch.zeros(len(before_ND), device=rows_BTW.device)
         for draw in range(draws):
             z_NZ = posterior.sample()
-            cells_N = vae.decoded(segments, alone_ND, z_NZ).sum(dim=(1, 2))
+            cells_N = vae.decoded(segments, before_ND, z_NZ).sum(dim=(1, 2))
             shares_B = (draw + torch.rand(len(rows_BTW))) / draws
             prior_N = prior_nats(model, z_NZ, segments, shares_B.to(rows_BTW.device))
             total_N = total_N + cells_N + posterior.log_density(z_NZ) + prior_N
