@@ -2,16 +2,19 @@
 
 It imports as little as possible, reads requests from standard input and writes one frame for each
 item, in order. The kernel ends it if an item takes too much processor time; the parent kills it if
-an item breaks another limit. Its own alarm ends an item that waits after the parent has died.
+an item breaks another limit. When the parent dies, a thread that waits for this ends the process;
+an item that computes in one call without letting threads run lasts to its limit.
 """
 
 import os
 import pickle
 import re
 import resource
+import select
 import signal
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -36,6 +39,7 @@ def serve() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):  # if memory runs out, the kernel should kill this process first
         _write("/proc/self/oom_score_adj", b"1000")
+    threading.Thread(target=_end_with_parent, args=(requests.fileno(),), daemon=True).start()
     with suppress(BrokenPipeError):
         _Worker(requests, answers).run()
     os._exit(0)  # what libraries do at exit could hang
@@ -49,6 +53,14 @@ def _channel() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(2, 1)
     os.close(nothing)
     return os.fdopen(requests, "rb"), os.fdopen(answers, "wb", buffering=1 << 16)
+
+
+def _end_with_parent(channel: int) -> None:
+    """Wait until the parent's end of the channel is closed; then end this process's group."""
+    watch = select.poll()
+    watch.register(channel, 0)  # of this, too, poll reports that the other end is closed
+    watch.poll()
+    os.killpg(0, signal.SIGKILL)
 
 
 class _Worker:
