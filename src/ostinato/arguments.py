@@ -64,7 +64,8 @@ def _at_home(argument: str) -> str:
 
 def _quoted(argument: str) -> str:
     key, found, value = argument.partition("=")
-    if not found or key not in (*PATHS, *TEXTS) or not value or value[0] in QUOTES or "${" in value:
+    is_quoted = len(value) > 1 and value[0] in QUOTES and value[-1] == value[0]
+    if not found or key not in (*PATHS, *TEXTS) or not value or is_quoted or "${" in value:
         return argument
     return f"{key}='" + re.sub(r"(\\*)('|$)", _escaped, value) + "'"
 

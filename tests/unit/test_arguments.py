@@ -41,6 +41,8 @@ NAMES = (
     "my model [v1]",
     "a{b}",
     "back\\slash",
+    '"q".mid',
+    "'tis.mid",
 )
 
 
