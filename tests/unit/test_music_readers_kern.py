@@ -307,3 +307,11 @@ def test_where_a_section_returns_its_key_and_meter_return(tmp_path):
 def test_what_is_no_kern_is_refused(tmp_path, page):
     with pytest.raises(DamagedFile, match=r"song\.krn cannot be read"):
         write(tmp_path, page)
+
+
+def test_a_spine_that_begins_later_is_a_part_of_its_own(tmp_path):
+    page = "**kern\t**kern\n4c\t4e\n*\t*+\n*\t*\t**kern\n4d\t4f\t4a\n*-\t*-\t*-\n"
+    result = write(tmp_path, page, ticks_per_quarter=1)
+    assert sorted(rows(result)) == [
+        (0, 1, 1, 69), (1, 0, 1, 64), (1, 1, 1, 65), (2, 0, 1, 60), (2, 1, 1, 62)
+    ]  # fmt: skip

@@ -111,15 +111,19 @@ def _read_page(lines: list[str]) -> Page:
 
 
 def _begin(page: Page, cells: list[str]) -> list[Spine]:
-    spines = []
-    for cell in cells:
-        is_kern = cell == "**kern"
-        spines.append(Spine(cell, len(page.signs) if is_kern else -1))
-        if is_kern:
-            page.signs.append(Signs())
-            page.score.notes.append([])
     page.score.mark(page.time, Annotation(0, "bar"))
-    return spines
+    return [_of_kind(page, Spine("", -1), cell) for cell in cells]
+
+
+def _of_kind(page: Page, spine: Spine, cell: str) -> Spine:
+    """A spine from its exclusive interpretation on; one that was of no part yet is a new part."""
+    if cell != "**kern":
+        return Spine(cell, -1, spine.end)
+    if spine.part < 0:
+        page.signs.append(Signs())
+        page.score.notes.append([])
+        return Spine(cell, len(page.signs) - 1, spine.end)
+    return Spine(cell, spine.part, spine.end)
 
 
 def _interpret(page: Page, spines: list[Spine], cells: list[str]) -> list[Spine]:
@@ -136,7 +140,7 @@ def _interpret(page: Page, spines: list[Spine], cells: list[str]) -> list[Spine]
         if cell == "*-":
             continue
         if cell.startswith("**"):
-            spine = Spine(cell, spine.part if cell == "**kern" else -1, spine.end)
+            spine = _of_kind(page, spine, cell)
         elif spine.kind == "**kern":
             page.signs[spine.part].read(cell, page.time)
         after.append(spine)
