@@ -22,7 +22,7 @@ class Decoding:
     """
 
     scheduler: str = "ddpm"
-    steps: int = 100
+    steps: int = 25
     temperature: float = 1.0
     move_temperature: float = 0.5
 
