@@ -108,7 +108,8 @@ def task_of(name: str, asked: Asked, able: Capabilities) -> Task:
     if name == Fill.name:
         return Fill(asked.prompt, Region(asked.bars, asked.voices))
     if name == HARMONIZE:
-        if Fill.name not in able.tasks or len(able.roles) < 2:
+        fills = Fill.name in able.tasks and HARMONIZE not in able.missing
+        if not fills or len(able.roles) < 2:
             why = able.missing.get(HARMONIZE, able.missing.get(Fill.name, "it has no voices"))
             raise ValueError(
                 f"this model cannot do task {HARMONIZE!r}: {why}; families that can, on some "

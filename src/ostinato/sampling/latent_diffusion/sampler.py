@@ -44,7 +44,7 @@ class Sampler(Whole[Decoding]):
             raise ValueError(
                 f"roles {', '.join(task.free.roles)} cannot be filled alone: a vector stands for "
                 "all voices of a beat. Leave the roles out and name bars, or take a family that "
-                "fills single voices, such as absorbing, gpt or ddpm"
+                "fills single voices, such as absorbing or gpt"
             )
         return Plan(rows, kept=voices.sum(axis=1) == 0)
 
