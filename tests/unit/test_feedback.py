@@ -295,7 +295,7 @@ def test_tuning_begins_at_the_base_and_resumes_to_the_bit(
         with pytest.raises(ValueError, match="needs a study of kind corpus with a weight of one"):
             train(settings, tmp_path / "a", tmp_path / "resume")
         told = {"study": "feedback/referee", "base": base_of("feedback/referee")}
-        settings = replace(settings, model=settings.model | told)
+        settings = replace(settings, model=settings.model | told | {"tables_lr": 3.0})
     card = train(settings, tmp_path / "a", tmp_path / "resume")
     assert (card["paradigm"], card["model"]["base"]["family"]) == ("policy", "lstm")
     with pytest.raises(RuntimeError, match="killed"):

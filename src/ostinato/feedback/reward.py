@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from ostinato.feedback.clips import Clips
 from ostinato.feedback.preferences import Pairs
 from ostinato.feedback.settings import RewardSettings
-from ostinato.feedback.statistics import STATISTICS, statistics_of
+from ostinato.feedback.statistics import REFEREED, STATISTICS, statistics_of
 from ostinato.metrics.bootstrap import mean_interval
 from ostinato.models.spec import PAD
 from ostinato.seeds import seed_of
@@ -72,7 +72,8 @@ def features_of(model: nn.Module, clips: Clips, batch: int = 64) -> Features:
             means.append(torch.einsum("ntf,nt->nf", found.pop(), weights))
     finally:
         hook.remove()
-    return Features(torch.cat(means), statistics_of(clips.pieces, list(STATISTICS)))
+    heard = [name for name in STATISTICS if name not in REFEREED]
+    return Features(torch.cat(means), statistics_of(clips.pieces, heard))
 
 
 class Ensemble(nn.Module):

@@ -40,12 +40,21 @@ STATISTICS: Mapping[str, str] = {
     "cadences": "cadences",
     "range": "mean range of the voices, in semitones",
     "turns": "moves of a voice against the direction of its last one",
+    "semitones": "moves of a voice by one semitone, of all its moves",
+    "contrary": "pairs of voices that move in opposite directions, of those that both move",
     "alone": "steps at which one voice alone begins, of those at which any does",
+    "minor_thirds": "steps with a minor third above the bass, of those with a minor or major one",
     "same_root": "chords with the root of the sonority before, of those at which a note begins",
     "dominants": "dominants in root position, of the sonorities right before beats",
     "resolved": "triads a fifth below the dominant right before their beat, of those after one",
 }
+# of the referee alone; reward models read all others
+REFEREED = ("semitones", "contrary", "minor_thirds")
 FOURTH = 5  # semitones
+SETS = np.arange(1 << CLASSES)
+# by the pitch classes above the bass
+HAS_ONE_THIRD = (SETS >> 3 & 1) != (SETS >> 4 & 1)
+IS_MINOR = HAS_ONE_THIRD & (SETS >> 3 & 1 == 1)
 
 
 def statistics_of(pieces: Sequence[Piece], names: Sequence[str]) -> Values:
@@ -67,7 +76,9 @@ def _counted(pieces: Sequence[Piece]) -> list[tuple[Piece, dict[str, Count]]]:
         fifths, octaves = counts["parallel_fifths"], counts["parallel_octaves"]
         counts["parallels"] = Count(fifths.above + octaves.above, fifths.below)
         steps = steps_of(piece)
-        found.append((piece, counts | _lines(steps) | _roots(steps) | _dominants(steps)))
+        found.append(
+            (piece, counts | _lines(steps) | _thirds(steps) | _roots(steps) | _dominants(steps))
+        )
     return found
 
 
@@ -95,15 +106,38 @@ def beats_of(pieces: Sequence[Piece], length: int) -> Mask:
 
 
 def _lines(steps: Steps) -> dict[str, Count]:
-    """How often lines turn back, and how often a voice begins alone."""
-    turns = moves = 0.0
+    """How lines move, how often they turn back, and how often a voice begins alone."""
+    turns = turnable = semitones = moves = 0.0
     for pitch in steps.pitch_VT:
         step = np.diff(pitch[pitch != REST])
         way = np.sign(step[step != 0])
         turns += _sum(way[1:] != way[:-1])
-        moves += max(0, len(way) - 1)
+        turnable += max(0, len(way) - 1)
+        semitones += _sum(np.abs(step) == 1)
+        moves += len(way)
     begun = steps.onset_VT.sum(axis=0)
-    return {"turns": Count(turns, moves), "alone": Count(_sum(begun == 1), _sum(begun > 0))}
+    return {
+        "turns": Count(turns, turnable),
+        "semitones": Count(semitones, moves),
+        "alone": Count(_sum(begun == 1), _sum(begun > 0)),
+        "contrary": _contrary(steps),
+    }
+
+
+def _contrary(steps: Steps) -> Count:
+    """Of the pairs of voices that both move at a step, those that move in opposite directions."""
+    sounds = (steps.pitch_VT[:, 1:] != REST) & (steps.pitch_VT[:, :-1] != REST)
+    way = np.sign(np.diff(steps.pitch_VT, axis=1)) * sounds
+    upper, lower = np.triu_indices(len(way), 1)
+    product = way[upper] * way[lower]
+    return Count(_sum(product < 0), _sum(product != 0))
+
+
+def _thirds(steps: Steps) -> dict[str, Count]:
+    """Steps at which a minor third sounds above the bass and no major one, or the other way."""
+    at = steps.bass_T != REST
+    classes = above_bass(steps.classes_T[at], steps.bass_T[at])
+    return {"minor_thirds": Count(_sum(IS_MINOR[classes]), _sum(HAS_ONE_THIRD[classes]))}
 
 
 def _roots(steps: Steps) -> dict[str, Count]:

@@ -36,11 +36,12 @@ from ostinato.models.policy.parts.rows import Chords
 from ostinato.sampling.registry import sampler_of
 from ostinato.seeds import seed_of
 from ostinato.training.data import EncodingModule
-from ostinato.training.module import Training
+from ostinato.training.module import Training, rate_at
 from ostinato.training.settings import Settings
 
 DRAWN = {"dpo": "pairs", "rloo": "prompts", "expected": "clips"}
 PACE, LEAST_BETA = 0.1, 1e-3  # of the weight of divergence, by step; its least value
+TABLES = "intervals.motion"  # of models/autoregressive/parts/intervals.py
 KEPT = 0.9  # of the running mean of expected rates, by step
 
 
@@ -62,6 +63,36 @@ class Module(Training):
             self._expects(model)
         self._guards: tuple[Guards, ...] = ()
         self.pairs = training_pairs(self.study, model, settings)
+
+    def configure_optimizers(self) -> Any:
+        """As in any training, but for the rate of the tables of motion (`tables_lr`)."""
+        found = super().configure_optimizers()
+        speed = float(self.settings.model.get("tables_lr", 1.0))
+        if speed == 1:
+            return found
+        tables = [p for name, p in self.model.named_parameters() if name.endswith(TABLES)]
+        if not tables:
+            raise ValueError(
+                f"tables_lr={speed:g} is the rate of tables of voices' motion, and the base has "
+                "none: take tables_lr=1"
+            )
+        chosen, steps = self.settings.optimizer, self.settings.training.steps
+        groups = [
+            {
+                "params": [p for p in group["params"] if all(p is not table for table in tables)],
+                "weight_decay": group["weight_decay"],
+            }
+            for group in found["optimizer"].param_groups
+        ]
+        groups.append({"params": tables, "lr": chosen.lr * speed, "weight_decay": 0.0})
+        optimizer = torch.optim.AdamW(groups, lr=chosen.lr, betas=chosen.betas, fused=True)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_at(step, steps, chosen.warmup, chosen.final_lr_ratio)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
 
     def configure_model(self) -> None:
         """Weights stay whole: samples are drawn while training."""

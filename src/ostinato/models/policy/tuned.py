@@ -28,6 +28,9 @@ class Config:
         listeners' `choices`, or clips of one prompt that differ in the study's `reward` by a
         standard deviation or more.
     beta: weight of the divergence from the base; for rloo where it starts.
+    tables_lr: how many times as fast the tables of voices' motion learn, which tell a parallel from
+        other intervals (models/autoregressive/parts/intervals.py): at the rate of all other weights
+        they hardly move in a short training.
     kl_budget: nats a clip that a kept model may diverge from its base.
     group: samples of one prompt that rloo compares.
     study, base: from `learns_from` of params.yaml: where the study is, and the base's family and
@@ -38,6 +41,7 @@ class Config:
     beta: float
     kl_budget: float
     group: int = 4
+    tables_lr: float = 1.0
     pairs: str = "reward"
     study: str = ""
     base: Mapping[str, Any] = field(default_factory=dict)
@@ -47,6 +51,8 @@ class Config:
             raise ValueError(f"method={self.method!r} is none of {', '.join(METHODS)}")
         if not self.beta > 0 or not self.kl_budget > 0:
             raise ValueError(f"beta={self.beta} and kl_budget={self.kl_budget} must be above 0")
+        if not self.tables_lr > 0:
+            raise ValueError(f"tables_lr={self.tables_lr} must be above 0")
         if self.pairs not in PAIRS:
             raise ValueError(f"pairs={self.pairs!r} is none of {', '.join(PAIRS)}")
         if self.group < 2:

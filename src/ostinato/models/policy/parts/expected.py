@@ -23,7 +23,10 @@ FIFTH, OCTAVE = 7, 12
 DISSONANT = (1, 2, 6, 10, 11)  # modulo 12
 CELLS = (
     "parallels",
+    "contrary",
     "turns",
+    "stepwise",
+    "semitones",
     "held",
     "dissonant_pairs",
 )  # statistics of single cells, beside those of rows
@@ -129,12 +132,11 @@ class Expectations:
         """What is expected above and below the line by statistic, of these probabilities."""
         pitch_NTK, real_NT = self.pitches(tokens_NTW), (tokens_NTW != PAD).all(dim=-1)
         found = self.rows.expected(voices_NTKV, pitch_NTK, beat_NT, real_NT)
-        cells = {"parallels": self.parallels, "turns": self.turns, "held": self.held}
-        cells["dissonant_pairs"] = self.dissonant_pairs
-        for name, choices in cells.items():
+        weight_NTKV = voices_NTKV * real_NT[..., None, None]
+        for name in CELLS:
             if name in self.names:
-                weight_NTKV = voices_NTKV * real_NT[..., None, None]
-                found[name] = torch.stack([(c * weight_NTKV).sum() for c in choices(pitch_NTK)])
+                choices = getattr(self, name)(pitch_NTK)
+                found[name] = torch.stack([(c * weight_NTKV).sum() for c in choices])
         return found
 
     def parallels(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,6 +158,41 @@ class Expectations:
                 kept_NTKV[..., mine, :] += keeps & ((size == 0) | (size == FIFTH))
                 together_NTKV[..., mine, :] += together
         return kept_NTKV, together_NTKV
+
+    def contrary(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
+        """By symbol, with how many voices chosen before it each would move in opposite directions,
+        and with how many that move it would move at all, (N, T, K, V) each.
+        """
+        before_NTK = F.pad(pitch_NTK[:, :-1], (0, 0, 1, 0), value=-1)
+        known = (before_NTK >= 0) & (pitch_NTK >= 0)
+        way_NTK = torch.where(known, (pitch_NTK - before_NTK).sign(), 0)
+        pitch_V, own_NTK1 = self.rows.pitch_V, before_NTK[..., None]
+        own_NTKV = (pitch_V - own_NTK1).sign() * ((pitch_V >= 0) & (own_NTK1 >= 0))
+        against_NTKV = torch.zeros((*pitch_NTK.shape, self.symbols), device=pitch_NTK.device)
+        both_NTKV = torch.zeros_like(against_NTKV)
+        for place, mine in enumerate(self.rows.order):
+            for other in self.rows.order[:place]:
+                product = own_NTKV[..., mine, :] * way_NTK[..., other, None]
+                against_NTKV[..., mine, :] += product < 0
+                both_NTKV[..., mine, :] += product != 0
+        return against_NTKV, both_NTKV
+
+    def semitones(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
+        """By symbol, whether it would move the line of its voice by one semitone, and whether it
+        would move it at all, (N, T, K, V) each. Rests do not end a line.
+        """
+        return self._moves(pitch_NTK, 1)
+
+    def stepwise(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of one or two semitones."""
+        return self._moves(pitch_NTK, 2)
+
+    def _moves(self, pitch_NTK: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        line_NTK = _last(pitch_NTK, pitch_NTK >= 0)
+        own = F.pad(line_NTK[:, :-1], (0, 0, 1, 0), value=-1)[..., None]
+        pitch_V = self.rows.pitch_V
+        moves = (pitch_V >= 0) & (own >= 0) & (pitch_V != own)
+        return (moves & ((pitch_V - own).abs() <= most)).float(), moves.float()
 
     def held(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
         """By symbol, whether it would hold its voice's pitch, and whether it sounds, (N, T, K, V)

@@ -132,9 +132,20 @@ def _sounds(chords: Chords) -> Tensor:
     return torch.arange(SETS) > 0
 
 
+def _one_third(chords: Chords) -> Tensor:
+    sets = torch.arange(SETS)
+    return (sets >> 3 & 1) != (sets >> 4 & 1)
+
+
 STATISTICS: Mapping[str, Statistic] = {
     "triads": Statistic(_sonority, lambda c: c.beat_NT1, lambda t: t.triad, _sounds),
     "dominants": Statistic(_sonority, lambda c: c.upbeat_NT1, lambda t: t.dominant, _sounds),
+    "minor_thirds": Statistic(
+        _sonority,
+        lambda c: c.real_NT1,
+        lambda t: _one_third(t) & (torch.arange(SETS) >> 3 & 1 == 1),
+        _one_third,
+    ),
     "alone": Statistic(
         _begun,
         lambda c: c.real_NT1,
