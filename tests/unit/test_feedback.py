@@ -284,7 +284,7 @@ class Killed:
 
 @pytest.mark.parametrize(("method", "at"), [("dpo", 4), ("rloo", 2), ("expected", 2)])
 def test_tuning_begins_at_the_base_and_resumes_to_the_bit(
-    method, at, tuning, train, tmp_path, refereed
+    method, at, tuning, train, tmp_path, refereed, monkeypatch
 ):
     @contextmanager
     def killed(mark):
@@ -296,6 +296,9 @@ def test_tuning_begins_at_the_base_and_resumes_to_the_bit(
             train(settings, tmp_path / "a", tmp_path / "resume")
         told = {"study": "feedback/referee", "base": base_of("feedback/referee")}
         settings = replace(settings, model=settings.model | told | {"tables_lr": 3.0})
+        with pytest.raises(ValueError, match="the base has none: take tables_lr=1"):
+            train(settings, tmp_path / "a", tmp_path / "resume")
+        monkeypatch.setattr("ostinato.training.policy.TABLES", "bias")
     card = train(settings, tmp_path / "a", tmp_path / "resume")
     assert (card["paradigm"], card["model"]["base"]["family"]) == ("policy", "lstm")
     with pytest.raises(RuntimeError, match="killed"):
