@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from scipy.stats import binomtest, ttest_1samp
 
 from ostinato.listening.analysis import binomial, mixed, preference, ratings
+from ostinato.listening.analysis.page import chart
 from ostinato.listening.analysis.sensitivity import abx_share, afc_share, d_prime
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -314,3 +315,11 @@ def test_pairs_of_ratings_have_a_row_for_each_pair():
     assert found["a", "b"].p <= found["a", "b"].holm < 0.01
     means = ratings.means(table, seed=1, resamples=200)
     assert means.low["a"] <= means.mean["a"] == 1.5 <= means.high["a"]
+
+
+def test_equal_strengths_are_drawn_side_by_side():
+    near = {"value": 7e-17, "low": None, "high": None}
+    far = {"value": -7e-17, "low": None, "high": None}
+    drawn = chart([{"system": "x", **near}, {"system": "y", **far}], 0)
+    assert {round(row["value"]) for row in drawn["rows"]} == {round(drawn["guide"])}
+    assert [round(value, 3) for _, value in drawn["ends"]] == [-0.5, 0.5]

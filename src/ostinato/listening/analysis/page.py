@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ostinato.listening.study import Study
 
 WIDTH, LEFT, ROW = 640, 150, 34
-PADDING = 0.06
+PADDING, NARROW = 0.06, 1e-6
 
 
 def build(found: Mapping[str, Any], study: Study, facts: Mapping[str, str]) -> str:
@@ -50,7 +50,9 @@ def chart(rows: Sequence[Mapping[str, Any]], guide: float | None = None) -> dict
     known = [value for value in known if isinstance(value, int | float)]
     known += [guide] if guide is not None else []
     low, high = min(known, default=0.0), max(known, default=1.0)
-    room = (high - low) * PADDING or 1.0
+    if high - low < NARROW:  # equal, apart from rounding
+        low, high = low - 0.5, high + 0.5
+    room = (high - low) * PADDING
     low, high = low - room, high + room
 
     def x(value: Any) -> float | None:
