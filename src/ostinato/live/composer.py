@@ -216,10 +216,11 @@ class Composer:
 
 @contextlib.contextmanager
 def _watched(model: nn.Module, stopped: Callable[[], bool]) -> Iterator[None]:
-    """Meanwhile, any part of the model that is called asks, and raises Cancelled."""
+    """Meanwhile, any part of the model that this thread calls asks, and raises Cancelled."""
+    own = threading.get_ident()
 
     def look(*_: object) -> None:
-        if stopped():
+        if threading.get_ident() == own and stopped():
             raise Cancelled
 
     hooks = [part.register_forward_pre_hook(look) for part in model.modules()]

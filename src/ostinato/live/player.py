@@ -4,6 +4,7 @@ A thread of its own keeps time. Every key that was pressed is released, whatever
 """
 
 import heapq
+import sys
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from ostinato.live.clips import ClipNote
 TICKS_A_BEAT = 24  # of MIDI clock
 ALL_NOTES_OFF = 123
 GRID = 4  # a piece lies on sixteenths of a clock that it follows
+SWITCH = 0.0005  # seconds
 LATENESS = 10_000  # messages whose lateness is kept
 
 
@@ -53,6 +55,8 @@ class Player:
         self._beat: float | None = None  # the time of a clock's latest beat
         self._sounding: dict[int, int] = {}
         self._closed = False
+        # a thread that composes lets this one in after so long, instead of after 5 ms
+        sys.setswitchinterval(SWITCH)
         self.late: deque[float] = deque(maxlen=LATENESS)  # seconds of messages after their time
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
         self._thread.start()

@@ -2,6 +2,8 @@
 // gives no AudioWorklet, as for pages of another machine without HTTPS.
 import { Output, RecordedNotes, Transport } from "/sounding.js";
 
+const PATIENCE = 4000; // milliseconds until a browser that does not begin to play has no sound
+const SILENT = "the browser plays no sound: connect headphones or loudspeakers, close other programs that use them, and reload the page";
 const DRUMS = 9, CHANNELS = 16, ALL_NOTES_OFF = 123;
 
 class SoundFont {
@@ -26,7 +28,7 @@ class SoundFont {
 
   async open(voices) {
     await this.warm();
-    await this.#context.resume();
+    await Promise.race([this.#context.resume(), new Promise((_, fail) => { setTimeout(() => fail(new Error(SILENT)), PATIENCE); })]);
     let melodic = 0;
     this.#voices = voices.map(({ drum }) => (drum ? DRUMS : [...Array(CHANNELS).keys()].filter((one) => one !== DRUMS)[melodic++ % (CHANNELS - 1)]));
     this.#gains = voices.map(() => 1);

@@ -256,7 +256,7 @@ async function play() {
   find("play").textContent = "Stop";
   const from = roll.cursor ? secondsAt(roll.cursor[0]) : 0;
   sound.load(sounding(state.piece), state.piece.tracks.map(({ role, program, drum }) => ({ name: role, program, drum })), secondsAt(state.piece.length));
-  if (await sound.play(from)) requestAnimationFrame(follow);
+  try { if (await sound.play(from)) requestAnimationFrame(follow); } catch (error) { find("play").textContent = "Play"; throw error; }
 }
 
 // ---- the score
