@@ -75,7 +75,7 @@ def test_a_continuation_of_a_band(band, written, tmp_path):
     notes = [(0, at, 120, 36 + at // 240 % 2 * 2, 80) for at in steps]
     notes += [(1, at, 480, 40 + at // 480, 80) for at in steps[::2]]
     notes += [(2, at, 240, 67 + at // 240 % 5, 80) for at in steps]
-    kinds = ((0, True), (33, False), (0, False))
+    kinds = ((0, True), (0, False), (0, False))  # a clip names no instrument
     tracks = tuple(Track(r, r, *kind) for r, kind in zip(ROLES, kinds, strict=True))
     prompt = Piece("p", 480, make_notes(notes), tracks, (Tempo(0, 120.0),), (Meter(0, 4, 4),))
     write_midi(tmp_path / "prompt.mid", prompt)

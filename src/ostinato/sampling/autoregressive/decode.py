@@ -145,6 +145,8 @@ class Stream:
     prompts: of shape (T, W) each, possibly T = 0. given: conditions of the sequences. Where the
     representation does not bound its positions, a sequence that is not finished after 32 a quarter
     has failed. The model's caches are made once, for as many positions as a sequence can have.
+    stops: whether somebody may wait between positions: what completes one is then read with the
+    next.
 
     Raises:
         ValueError: a prompt that is not of this representation.
@@ -178,6 +180,8 @@ class Stream:
         self._rank_W = np.argsort(model.order)
         with torch.inference_mode():
             self._state: Any = self._steps.start(len(prompts), limit, given=given)
+        self.stops = False
+        self._unread_B: Tensor | None = None
         self._rows: list[Tokens] = []
         self._costs: list[np.ndarray] = []
         self._done_B = self._grammar.finished()
@@ -211,6 +215,9 @@ class Stream:
         drawing_B = ~self._done_B & (position >= self._prompts.lengths)
         moving_B = ~self._done_B & (position >= self._prompts.known)
         steps: list[tuple[Tensor, Tensor]] = []  # logits, and what was chosen by them
+        if self._unread_B is not None:
+            self._steps.push(self._state, self._unread_B)
+            self._unread_B = None
         for column in self._steps.order:
             logits_BV = self._steps.next_logits(self._state).float()
             chosen_B = self._prompts.at(position, column)
@@ -224,7 +231,10 @@ class Stream:
             if len(steps) == width:  # a push may overwrite logits
                 cost_WB = nats_of(*map(torch.stack, zip(*steps, strict=True)))
             self._chooser.take(chosen_B.cpu().numpy(), column, moving_B)
-            self._steps.push(self._state, chosen_B)
+            if self.stops and len(steps) == width:
+                self._unread_B = chosen_B
+            else:
+                self._steps.push(self._state, chosen_B)
         self._rows.append(self._chooser.end_row())
         self._costs.append(cost_WB[self._rank_W].T)
         self._finish(position + 1)

@@ -19,6 +19,7 @@ class BarSession:
 
     def __init__(self, stream: Stream, representation: Representation) -> None:
         self.representation, self._stream = representation, stream
+        stream.stops = True
         stream.finish_prompts()
 
     def advance(self, bars: int = 1) -> Made:
