@@ -1,15 +1,17 @@
 """What a model computes for every piece although it follows from its weights alone.
 
 A server makes many short pieces with one model. Before the first bar of each, tables of intervals
-were put together, the weights of an LSTM brought into oneDNN's order, and those of every block of a
-transformer looked up. Here all of it happens once. The music is the same.
+and distances were put together, the weights of an LSTM brought into oneDNN's order, and those of
+every block of a transformer looked up. Here all of it happens once. The music is the same.
 """
 
+from functools import cache
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from ostinato.models.autoregressive.music_transformer import Model as Relative
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.autoregressive.parts.intervals import Intervals
 from ostinato.models.autoregressive.parts.transformer import Stack
@@ -27,6 +29,8 @@ def keep(model: nn.Module) -> None:
             with torch.no_grad():
                 weights = part.weights()
             _replace(part, "weights", lambda weights=weights: weights)
+        if isinstance(part, Relative):  # by the number of positions
+            _replace(part, "_tables", cache(part._tables))
     if not isinstance(model, Autoregressive) or packed(model, 1) is model:
         return
     for part in model.modules():
