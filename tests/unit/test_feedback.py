@@ -369,14 +369,17 @@ def test_the_best_of_some_by_the_reward_is_the_best_of_what_is_made_without(stud
         assert rewards[chosen.row["id"]] == max(rewards.values())
 
 
-def test_answers_of_people_are_about_samples_that_are_there(model_folder, tokens, tmp_path):
+@pytest.mark.parametrize("simulated", [False, True])
+def test_answers_are_about_samples_that_are_there(simulated, model_folder, tokens, tmp_path):
     trained = load_trained(model_folder)
     generator = Generator(trained)
     samples = generator.generate(Request(bars=2, min_bars=2, n=8, seed=3))
     write_samples(tmp_path / "samples" / "lstm", "lstm", samples)
     names = [f"lstm/unconditional-{number}/plain" for number in range(8)]
     rows = [
-        row(who, names[n], names[n + 4], "a", item=f"p{n}") for who in range(8) for n in range(4)
+        row(who, names[n], names[n + 4], "a", item=f"p{n}") | {"simulated": int(simulated)}
+        for who in range(8)
+        for n in range(4)
     ]
     csv, told = tmp_path / "answers.csv", {"samples": str(tmp_path / "samples")}
     csv.write_text(as_csv(rows))
@@ -386,7 +389,7 @@ def test_answers_of_people_are_about_samples_that_are_there(model_folder, tokens
         write_study(tmp_path / "real", trained, tokens, study_settings(told))
     told["digest"] = str(refused.value).split("the digest ")[1].split(",")[0]
     card = write_study(tmp_path / "real", trained, tokens, study_settings(told))
-    assert (card["simulated"], card["listeners"], card["pairs"]) == (False, 8, 32)
+    assert (card["simulated"], card["listeners"], card["pairs"]) == (simulated, 8, 32)
     assert card["utility"] is None
     with pytest.raises(ValueError, match="mode=export"):
         write_study(tmp_path / "x", trained, tokens, study_settings(told | {"answers": "a.db"}))

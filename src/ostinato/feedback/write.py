@@ -91,7 +91,7 @@ def write_study(
         "format": FORMAT,
         "study": out.name,
         "kind": settings.kind,
-        "simulated": settings.kind == "simulated",
+        "simulated": any(str(row["simulated"]) == "1" for row in judged.rows),
         "settings": asdict(settings),
         "base": {key: trained.card[key] for key in OF_BASE},
         "encoding": tokens.name,
