@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, get_args
 
-from ostinato.ranges import CHOICES, check_range, is_number, range_of
+from ostinato.ranges import CHOICES, METERS, check_range, is_number, range_of
 from ostinato.settings import described, fits, refuse_unknown
 
 PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
@@ -93,6 +93,8 @@ def check(overrides: Sequence[Any], base: Mapping[str, Any], groups: Sequence[st
             continue
         if key.partition(".")[0] in OPEN:
             for value in [] if override.is_delete() else _values(override):
+                if key in OPEN and key in base and not isinstance(value, dict):
+                    raise ValueError(f"{key}={value} must name its settings: {key}.<name>=<value>")
                 check_range(key, _plain(value))
             continue
         parent, name = _place(base, key)
@@ -142,7 +144,7 @@ def check_composed(config: Mapping[str, Any], place: str = "") -> None:
         key = f"{place}{name}"
         if isinstance(value, Mapping):
             check_composed(value, f"{key}.")
-        elif range_of(key) or key in CHOICES:
+        elif range_of(key) or key in (*CHOICES, *METERS):
             check_range(key, value)
 
 

@@ -23,6 +23,7 @@ from ostinato.usage import ASKED, usage
 
 Main = Callable[[dict[str, Any]], object]
 INTERRUPTED = 130
+SPINS = "20000"  # then torch's idle threads sleep: on a busy machine they would triple the work
 LISTS = ("datasets", "encodings", "systems")  # of params.yaml, by names that users give
 PATHS = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 STAGE = re.compile(r"dvc repro (?:--\S+ )*(\w+)@([\w-]+)")
@@ -38,6 +39,7 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
     def decorate(main: Main) -> Callable[[], None]:
         @functools.wraps(main)
         def run() -> None:
+            os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
             conf = Path(main.__code__.co_filename).resolve().parents[1] / "conf"
             try:
                 if set(ASKED) & set(sys.argv[1:]):

@@ -4,6 +4,7 @@ They keep out what no setting can mean and what would fill the memory; closer li
 other settings or on the model, are checked where a setting is used.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -49,10 +50,14 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
     "precision": ("full", "int8"),
     "end_on": ("any", "triad", "tonic"),
+    "answers": ("real", "simulated", "live"),
+    "policy": ("latest", "first"),
     "mode": ("plan", "serve", "simulate", "analyse", "export", "upgrade"),
     "format": ("muspy", "midi", "musicxml"),
     "to": ("clip", "arrangement", "reply", "port"),
 }
+METER = re.compile(r"[1-9]\d{0,2}/(1|2|4|8|16|32|64)")
+METERS = ("duet_meter",)
 RANGES: dict[str, Range] = {
     # generate
     "bars": Range(1, MANY),
@@ -160,6 +165,8 @@ def check_range(key: str, value: Any, default: Any = None) -> None:
     if value is not None and value not in CHOICES.get(key, (value,)):
         *others, last = CHOICES[key]
         raise ValueError(f"{key}={value!r} must be {', '.join(others)} or {last}")
+    if key in METERS and not METER.fullmatch(str(value)):
+        raise ValueError(f"{key}={value!r} must be a meter such as 4/4")
     numbers = [n for n in (value if isinstance(value, list) else [value]) if is_number(n)]
     if not all(map(isfinite, numbers)):
         raise ValueError(f"{key}={value} must be finite")

@@ -16,7 +16,7 @@ from ostinato.arguments import (
     prepared,
 )
 from ostinato.config import load_config
-from ostinato.ranges import CHOICES, RANGES, RISING, check_range
+from ostinato.ranges import CHOICES, METERS, RANGES, RISING, check_range
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 BASE = {
@@ -109,6 +109,7 @@ def test_keys_of_open_sections_are_added():
         ("infill.bars=3", r"infill\.bars=3 must be a list of 2 values, each a whole number"),
         ("infill.bars=[a,b]", r"infill\.bars=\['a', 'b'\] must be a list of 2 values"),
         ("infill.bars=[1,2,3]", "must be a list of 2 values, each a whole number"),
+        ("conditions=3", r"conditions=3 must name its settings: conditions\.<name>=<value>"),
         ("infill=3", "infill=3 must be a section of settings: bars, voices, particles"),
         ("formats=[[mid]]", "must be a list, each a text"),
         ("optimizer.betas=[a,1]", r"optimizer\.betas=\['a', 1\] must be a list, each a number"),
@@ -188,7 +189,7 @@ def test_every_range_is_of_a_setting_whose_default_lies_in_it():
     inner = {f"model.{key.rpartition('.')[2]}" for key, _ in found if key.startswith("model.")}
     names = {key for key, _ in found} | inner
     assert {key for key in RANGES if key.split(".")[0] not in OPEN} <= names
-    assert {*CHOICES, *RISING} <= names
+    assert {*CHOICES, *RISING, *METERS} <= names
 
 
 @pytest.mark.parametrize(
@@ -202,6 +203,8 @@ def test_every_range_is_of_a_setting_whose_default_lies_in_it():
         ("model.vae.dropout", 1, "must be at least 0 and below 1"),
         ("model.context", 10**7, "must be at least 0 and at most 65536"),
         ("training.transpose", [6, -5], "must rise: the lowest first"),
+        ("duet_meter", "4/x", "must be a meter such as 4/4"),
+        ("policy", "foo", "must be latest or first"),
         ("sampling.bars", 0, "must be at least 1 and at most 10000"),
     ],
 )
@@ -210,7 +213,7 @@ def test_values_of_files_are_held_to_the_same_ranges(key, value, words):
         check_range(key, value, 1)
     if key != "model.context":  # whose limit hangs on its default
         parts = key.split(".")
-        config = {parts[0]: {parts[-1]: value}}
+        config = {parts[0]: {parts[-1]: value}} if parts[1:] else {key: value}
         with pytest.raises(ValueError, match=words):
             check_composed(config)
 

@@ -86,7 +86,7 @@ def test_publishing_twice_rebuilds_the_store_once_and_nothing_says_what_makes_it
     assert (code, again[0]) == (0, 0), err
     assert out == again[1]
     assert "no renders/lstm; make it with: python pipelines/render.py" in out
-    assert "no models/gpt/model.json" in out
+    assert "not published, without a folder in models/: gpt; fetch them with: dvc pull" in out
     (run,) = runs()
     assert run.data.tags["restored"] == "true"
     assert (run.data.tags["family"], run.data.tags["seed"]) == ("lstm", "1")
