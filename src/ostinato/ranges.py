@@ -51,7 +51,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "precision": ("full", "int8"),
     "end_on": ("any", "triad", "tonic"),
     "answers": ("real", "simulated", "live"),
-    "policy": ("latest", "first"),
     "mode": ("plan", "serve", "simulate", "analyse", "export", "upgrade"),
     "format": ("muspy", "midi", "musicxml"),
     "to": ("clip", "arrangement", "reply", "port"),
