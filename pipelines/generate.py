@@ -16,6 +16,13 @@ from ostinato.files import PRETRAINED, model_made_by, require
 def main(config: dict[str, Any]) -> None:
     folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
     require(folder / "model.json", model_made_by(folder))
+    from ostinato.sampling.by_hand import in_words_of
+
+    with in_words_of(config):
+        generate(config, folder)
+
+
+def generate(config: dict[str, Any], folder: Path) -> None:
     from ostinato.audio.formats import check_formats, write_formats
     from ostinato.sampling import by_hand
 

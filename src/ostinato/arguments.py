@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, get_args
 
-from ostinato.ranges import CHOICES, METERS, check_range, is_number, range_of
+from ostinato.ranges import CHOICES, METERS, check_heads, check_range, is_number, range_of
 from ostinato.settings import described, fits, refuse_unknown
 
 PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
@@ -139,7 +139,11 @@ def _is_of(value: Any, kind: Any) -> bool:
 
 
 def check_composed(config: Mapping[str, Any], place: str = "") -> None:
-    """Raise ValueError for a value out of its range that a file in conf/ has."""
+    """Raise ValueError for a value out of its range that a file in conf/ has, and for settings of a
+    model that no model can have together.
+    """
+    if not place:
+        check_heads(config.get("model") or {})
     for name, value in config.items():
         key = f"{place}{name}"
         if isinstance(value, Mapping):

@@ -5,7 +5,7 @@ other settings or on the model, are checked where a setting is used.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
@@ -44,6 +44,7 @@ PORT, FREE_PORT = Range(1, 65_535), Range(0, 65_535)
 
 SIZE = Range(0, MOST_WIDTH)  # of any other whole number among a model's settings
 RISING = ("training.transpose",)  # pairs of which the first is not above the second
+ONCE = ("roles", "options.roles", "fill.roles", "infill.voices")  # lists without a name twice
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "device": ("cpu", "cuda"),
@@ -153,7 +154,8 @@ def range_of(key: str) -> Range | None:
 
 
 def check_range(key: str, value: Any, default: Any = None) -> None:
-    """Refuse numbers outside their range, words that are none of CHOICES, and pairs that fall.
+    """Refuse numbers outside their range, words that are none of CHOICES, pairs that fall, and
+    names that are there twice.
 
     default: of a setting without a range: that of a model's size is SIZE, other counts are not
     below 0.
@@ -166,6 +168,8 @@ def check_range(key: str, value: Any, default: Any = None) -> None:
         raise ValueError(f"{key}={value!r} must be {', '.join(others)} or {last}")
     if key in METERS and not METER.fullmatch(str(value)):
         raise ValueError(f"{key}={value!r} must be a meter such as 4/4")
+    if key in ONCE and isinstance(value, list):
+        check_once(key, value)
     numbers = [n for n in (value if isinstance(value, list) else [value]) if is_number(n)]
     if not all(map(isfinite, numbers)):
         raise ValueError(f"{key}={value} must be finite")
@@ -178,6 +182,29 @@ def check_range(key: str, value: Any, default: Any = None) -> None:
         raise ValueError(f"{key}={value} must be {allowed}")
     if key in RISING and numbers != sorted(numbers):
         raise ValueError(f"{key}={value} must rise: the lowest first")
+
+
+def check_once(key: str, names: Sequence[Any]) -> None:
+    """Raise ValueError for a name that is there twice."""
+    if twice := [name for name in dict.fromkeys(names) if list(names).count(name) > 1]:
+        raise ValueError(f"{key} names {', '.join(map(str, twice))} twice: name each once")
+
+
+def check_heads(model: Mapping[str, Any]) -> None:
+    """Refuse heads of attention among which a model's width cannot be divided.
+
+    It comes before torch is imported; what only some families need, they check themselves.
+
+    Raises:
+        ValueError: names both settings.
+    """
+    widths = model.get("widths")
+    name, width = ("width", model.get("width")) if not widths else ("the last width", widths[-1])
+    heads, timed = model.get("heads"), model.get("time_heads")
+    if isinstance(heads, int) and isinstance(width, int) and heads > 0 and width % heads:
+        raise ValueError(f"model.heads={heads} must divide {name}={width}")
+    if isinstance(heads, int) and isinstance(timed, int) and timed > heads:
+        raise ValueError(f"model.time_heads={timed} must be at most model.heads={heads}")
 
 
 def is_number(value: Any) -> bool:

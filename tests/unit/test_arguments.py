@@ -16,7 +16,7 @@ from ostinato.arguments import (
     prepared,
 )
 from ostinato.config import load_config
-from ostinato.ranges import CHOICES, METERS, RANGES, RISING, check_range
+from ostinato.ranges import CHOICES, METERS, ONCE, RANGES, RISING, check_range
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 BASE = {
@@ -190,6 +190,7 @@ def test_every_range_is_of_a_setting_whose_default_lies_in_it():
     names = {key for key, _ in found} | inner
     assert {key for key in RANGES if key.split(".")[0] not in OPEN} <= names
     assert {*CHOICES, *RISING, *METERS} <= names
+    assert {key for key in ONCE if key.split(".")[0] not in OPEN} <= names
 
 
 @pytest.mark.parametrize(
@@ -215,6 +216,32 @@ def test_values_of_files_are_held_to_the_same_ranges(key, value, words):
         config = {parts[0]: {parts[-1]: value}} if parts[1:] else {key: value}
         with pytest.raises(ValueError, match=words):
             check_composed(config)
+
+
+@pytest.mark.parametrize("key", ONCE)
+def test_a_role_is_named_once(key):
+    check_range(key, ["piano", "bass"])
+    with pytest.raises(ValueError, match=f"{key} names bass twice: name each once"):
+        check_range(key, ["bass", "piano", "bass"])
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"width": 192, "heads": 5}, "model.heads=5 must divide width=192"),
+        ({"widths": [120, 192], "heads": 5}, "model.heads=5 must divide the last width=192"),
+        ({"width": 192, "heads": 4, "time_heads": 5}, "time_heads=5 must be at most model.heads=4"),
+        ({"width": 192, "heads": 3}, ""),
+        ({"widths": [], "heads": 3}, ""),
+        ({"heads": 3}, ""),
+    ],
+)
+def test_heads_that_do_not_divide_a_width_are_refused(model, words):
+    if not words:
+        check_composed({"model": model})
+        return
+    with pytest.raises(ValueError, match=words):
+        check_composed({"model": model})
 
 
 def test_one_folder_for_all_jobs_of_a_sweep_is_refused():

@@ -15,6 +15,7 @@ from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.by_hand import (
     OPTIONS,
     check_early,
+    in_words_of,
     remarks,
     request_of,
     voiced,
@@ -236,6 +237,8 @@ COUNTED = {
             (),
             r"no chord symbol.* learned from C \(9\), Cm7 \(1\); in",
         ),
+        ({"roles": ("bass", "piano", "bass")}, (), "roles names bass twice: name each once"),
+        ({}, ("bass", "bass"), "fill.roles names bass twice"),
         ({"roles": ("harmony",)}, (), r"without a note: .* of piano \(9\), bass \(5\); in"),
     ],
 )
@@ -270,6 +273,25 @@ def test_a_prompt_in_an_unknown_meter_is_refused_with_the_pieces_of_those_that_a
 def test_counts_are_whole_numbers(key, value):
     with pytest.raises(ValueError, match=f"{key}={value} must be a whole number"):
         check_early(CONFIG | {key: value}, [], Path())
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("fill.bars=[9,10]", "fill.bars=[9, 10] lie outside song, at most fill.bars=[1, 5]"),
+        ("infill.bars=[9,10]", "infill.bars=[9, 10] lie outside song, at most infill.bars=[1, 5]"),
+    ],
+)
+def test_a_refusal_names_a_gap_as_the_user_wrote_it(written, told):
+    said = "infill.bars=[9, 10] lie outside song, at most infill.bars=[1, 5]"
+    with pytest.raises(ValueError) as error, in_words_of({"overrides": [written]}):
+        raise ValueError(said)
+    assert str(error.value) == told
+    with (
+        pytest.raises(ValueError, match=r"^infill\.voices names kazoo"),
+        in_words_of({"overrides": ["infill.voices=[kazoo]"]}),
+    ):
+        raise ValueError("fill.roles names kazoo")
 
 
 class NowAndThen:

@@ -62,6 +62,20 @@ REFUSED = {
     "export format=ogg": "format='ogg' must be muspy, midi or musicxml",
     "train -m model.layers=0,1": "model.layers=0 must be at least 1 and at most 1024",
     "train -m seed=1,-1": "seed=-1 must be at least 0 and at most 4294967295",
+    "generate weights={sound} options.steps=9999": "steps=9999 are more than the 500 of",
+    "generate weights={sound} options.seconds=601": "options.seconds=601 must be above 0 and at",
+    "generate weights={sound} options.steps=2.5": "options.steps=2.5 must be a whole number",
+    "generate weights={sound} options.scheduler=fast": "scheduler='fast' is none of ddpm, ddim",
+    "generate weights={sound} options.guidance=2": "audio has no guidance; options of its family",
+    "generate weights={sound} top_k=3": "audio has no top_k; options of its family",
+    "generate weights={sound} prompt=README.md": "a spectrogram has no notes or bars to keep",
+    "generate roles=[piano,bass,piano]": "roles names piano twice: name each once",
+    "generate fill.roles=[alto,alto]": "fill.roles names alto twice: name each once",
+    "generate prompt=README.md fill.bars=[4,99]": "fill.bars=[4, 99] must lie within 0 to",
+    "generate prompt=README.md infill.bars=[4,99]": "infill.bars=[4, 99] must lie within 0 to",
+    "train model=gpt/small model.heads=5": "model.heads=5 must divide width=192",
+    "train model=gpt/events model.time_heads=5": "model.time_heads=5 must be at most model.heads=4",
+    "train model=ddpm/small model.heads=5": "model.heads=5 must divide the last width=",
     "generate weights=nowhere bars=two": "bars='two' must be a whole number",
 }
 
@@ -109,8 +123,12 @@ def test_a_refusal_waits_for_nothing_heavy(tmp_path):
     """No clock: what a mistake must not wait for is not imported when it is told."""
     codec = {"width": 1, "vocabulary": ["a", "b"], "conditions": []}
     card = {"format": 1, "family": "vae", "system": "vae", "model": {}, "codec": codec}
-    (tmp_path / "model.json").write_text(json.dumps(card))
-    lines = [line.format(model=tmp_path) for line in REFUSED]
+    sound = {"family": "audio_ddpm", "system": "audio", "model": {"diffusion_steps": 500}}
+    for folder, changes in (("model", {}), ("sound", sound)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "model.json").write_text(json.dumps(card | changes))
+    places = {"model": tmp_path / "model", "sound": tmp_path / "sound"}
+    lines = [line.format(**places) for line in REFUSED]
     code = REFUSALS.format(lines=lines, heavy=HEAVY)
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

@@ -3,7 +3,9 @@
 A prompt is a user's own file. What a model does not hear of it is said before anything is made.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,7 @@ CARD_FORMAT = 1  # of model.json
 UNREAD = EncodedPiece(
     "prompt", np.zeros((0, 1), "i8"), {}
 )  # stands for a file that is not read yet
+SAME = (("fill.bars", "infill.bars"), ("fill.roles", "infill.voices"))
 NO_FILL: Mapping[str, Any] = {"bars": None, "roles": []}
 SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
 # settings of conf/generate.yaml that some models' samplers lack, with their names as options
@@ -117,6 +120,22 @@ def _at(config: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         config = config[part]
     return config
+
+
+@contextmanager
+def in_words_of(config: Mapping[str, Any]) -> Iterator[None]:
+    """Let a refusal name a gap as the command line does: `fill` and `infill` say the same."""
+    try:
+        yield
+    except ValueError as error:
+        said, words = str(error), _words(config)
+        for names in SAME:
+            for name, other in (names, names[::-1]):
+                if name in words and other not in words:
+                    said = re.sub(rf"\b{re.escape(other)}\b", name, said)
+        if said == str(error):
+            raise
+        raise ValueError(said) from error
 
 
 def prepared(

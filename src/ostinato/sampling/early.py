@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from ostinato.models.spec import ArraySpec, ConditionSpec
+from ostinato.sampling.diffusion.decoding import check_steps
 from ostinato.sampling.registry import asked_of, families_that
 from ostinato.sampling.request import Capabilities
 from ostinato.settings import checked
@@ -50,15 +51,13 @@ def check_able(
     family, system, home = card["family"], card["system"], asked_of(card["family"])
     specs = conditions_of(card)
     if home is not None:
-        _check_task(task, home, system)
-        if family not in getattr(home, "FEWER", {}):  # whose options may be others
-            kind = getattr(home, "OPTIONS", home.Decoding)
-            _check_options(kind, options, short, specs, system)
-            checked(
-                kind,
-                "options",
-                {k: v for k, v in usual.items() if k in names_of(kind)} | dict(options),
-            )
+        _check_task(task, home, family, system)
+        kind = _options_of(home, family)
+        _check_options(kind, options, short, specs, system)
+        chosen = {k: v for k, v in usual.items() if k in names_of(kind)} | dict(options)
+        decoding = checked(kind, "options", chosen)
+        if (process := card["model"].get("diffusion_steps")) and hasattr(decoding, "scheduler"):
+            check_steps(decoding.scheduler, decoding.steps, process)
     Capabilities(tasks=(task,), conditions=tuple(specs)).check_conditions(conditions, system)
 
 
@@ -69,13 +68,24 @@ def conditions_of(card: Mapping[str, Any]) -> list[ConditionSpec]:
     return [spec for spec in ArraySpec.of(card["codec"]).conditions if spec.name in names]
 
 
-def _check_task(task: str, home: ModuleType, system: str) -> None:
-    able = Capabilities(tasks=home.TASKS, missing=getattr(home, "MISSING", {}))
+def _check_task(task: str, home: ModuleType, family: str, system: str) -> None:
+    able = Capabilities(
+        tasks=getattr(home, "FEWER", {}).get(family, home.TASKS),
+        missing=getattr(home, "FEWER_BECAUSE", {}).get(family, getattr(home, "MISSING", {})),
+    )
     try:
         able.check_task(task, system)
     except ValueError as error:
         others = ", ".join(families_that(task)) or "none yet"
         raise ValueError(f"{error}; families that can, on some encodings: {others}") from error
+
+
+def _options_of(home: ModuleType, family: str) -> Any:
+    """The dataclass of a family's options; OTHER_OPTIONS names those of families that have others
+    than their paradigm.
+    """
+    others = getattr(home, "OTHER_OPTIONS", {})
+    return others.get(family, getattr(home, "OPTIONS", home.Decoding))
 
 
 def _check_options(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ostinato.music.chords import ROLE, parse_progression
+from ostinato.ranges import check_once
 from ostinato.representations.conditions import PLAYS
 from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.request import Capabilities, Fill, Request
@@ -19,14 +20,16 @@ def check_known(request: Request, able: Capabilities, codec: Mapping[str, Any]) 
     """Refuse roles, meters and chords that a model does not have; its codec counts their pieces.
 
     Raises:
-        ValueError: names what the model has, with the pieces that have each; or only the chord role
-            is to play, which holds symbols and no notes; or a chord symbol cannot be read.
+        ValueError: names what the model has, with the pieces that have each; or a role is named
+            twice; or only the chord role is to play, which holds symbols and no notes; or a chord
+            symbol cannot be read.
     """
     named = request.options.get("roles") or ()
     asked = {"roles": named}
     if isinstance(request.task, Fill):
         asked["fill.roles"] = request.task.free.roles
     for key, roles in asked.items():
+        check_once(key, roles)
         if unknown := [role for role in roles if role not in able.roles]:
             raise ValueError(
                 f"{key} names {', '.join(unknown)}; this model's roles are "

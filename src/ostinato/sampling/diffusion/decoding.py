@@ -1,12 +1,14 @@
-"""Settings of sampling rolls with Gaussian diffusion."""
+"""Settings of sampling rolls and sounds with Gaussian diffusion."""
 
 from dataclasses import dataclass
 
-from ostinato.sampling.request import Continue, Fill, Unconditional, Vary
+from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
 
 TASKS = (Unconditional.name, Continue.name, Fill.name, Vary.name)
-FEWER = {"audio_ddpm": (Unconditional.name,)}  # of families that can do fewer
 SCHEDULERS = ("ddpm", "ddim", "dpm")
+LONGEST = 600  # seconds; more would fill the memory
+KEPT = (Continue.name, Fill.name, Interpolate.name, Vary.name)
+NOT_OF_SOUND = dict.fromkeys(KEPT, "a spectrogram has no notes or bars to keep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,28 @@ class Decoding:
         again = (self.restart * (1 - number / self.restarts) for number in range(self.restarts))
         shares = [strength, *(min(strength, share) for share in again)]
         return [count for share in shares if (count := round(share * self.steps))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundDecoding:
+    """seconds: length of a sample; bars do not count here. steps: of `scheduler`, one pass of the
+    model each.
+    """
+
+    seconds: float = 8.192
+    steps: int = 50
+    scheduler: str = "dpm"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= LONGEST:
+            raise ValueError(f"seconds={self.seconds} must be above 0 and at most {LONGEST}")
+        check_steps(self.scheduler, self.steps)
+
+
+# of the family that differs from the others
+FEWER = {"audio_ddpm": (Unconditional.name,)}
+FEWER_BECAUSE = {"audio_ddpm": NOT_OF_SOUND}
+OTHER_OPTIONS = {"audio_ddpm": SoundDecoding}
 
 
 def check_steps(scheduler: str, steps: int, process: int | None = None) -> None:
