@@ -18,14 +18,20 @@ class Decoding:
     """How noise becomes vectors, and vectors cells.
 
     scheduler: `ddpm`, `ddim` or `dpm`. steps: passes of the network, at most as many as its process
-        has. temperature, move_temperature: of cells, as in `sampling/variational`.
+        has. temperature, move_temperature: of cells. end_on: the last sonority of a piece that ends
+        itself. These are as in `sampling/variational`.
     """
 
     scheduler: str = "ddpm"
     steps: int = 25
     temperature: float = 1.0
     move_temperature: float = 0.5
+    end_on: str = "tonic"
 
     def __post_init__(self) -> None:
         check_steps(self.scheduler, self.steps)
-        Cells(temperature=self.temperature, move_temperature=self.move_temperature)
+        Cells(
+            temperature=self.temperature,
+            move_temperature=self.move_temperature,
+            end_on=self.end_on,
+        )

@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -21,6 +22,7 @@ from ostinato.sampling.grids.whole import Batch, Whole, stacked
 from ostinato.sampling.latent_diffusion.decoding import MISSING, TASKS, Decoding
 from ostinato.sampling.request import Fill
 from ostinato.sampling.sampler import Job
+from ostinato.sampling.variational.closing import closed
 from ostinato.sampling.variational.decoding import Decoding as Cells
 from ostinato.sampling.variational.plan import Plan, plan_of, vectors_of
 from ostinato.sampling.variational.sampler import draw, kept_rows
@@ -49,13 +51,26 @@ class Sampler(Whole[Decoding]):
         return Plan(rows, kept=voices.sum(axis=1) == 0)
 
     def _draw(self, batch: Batch, decoding: Decoding) -> list[Tokens]:
-        vectors = made(self.model, batch.plans, [job.seed for job in batch.jobs], decoding)
-        plans = [
-            replace(plan, wanted=vectors_SZ, strength=0.0, hears=True)
-            for plan, vectors_SZ in zip(batch.plans, vectors, strict=True)
-        ]
         cells = Cells(temperature=decoding.temperature, move_temperature=decoding.move_temperature)
-        return draw(self.model.vae, plans, batch.randoms, cells)
+
+        def drawn(
+            plans: Sequence[Plan], seeds: Sequence[int], randoms: Sequence[Random]
+        ) -> list[Tokens]:
+            vectors = made(self.model, plans, seeds, decoding)
+            led = [
+                replace(plan, wanted=vectors_SZ, strength=0.0, hears=True)
+                for plan, vectors_SZ in zip(plans, vectors, strict=True)
+            ]
+            return draw(self.model.vae, led, randoms, cells)
+
+        def once_more(
+            _: Sequence[int], plans: Sequence[Plan], seeds: Sequence[int]
+        ) -> list[Tokens]:
+            return drawn(plans, seeds, [np.random.default_rng(seed) for seed in seeds])
+
+        first = drawn(batch.plans, [job.seed for job in batch.jobs], batch.randoms)
+        end_on = decoding.end_on
+        return closed(batch.jobs, batch.plans, first, once_more, self.representation, end_on)
 
     def _decoding(self, job: Job) -> Decoding:
         decoding = super()._decoding(job)

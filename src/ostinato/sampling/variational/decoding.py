@@ -11,6 +11,9 @@ MISSING = {
 }
 
 
+END_ON = ("any", "triad", "tonic")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
     """How vectors and cells are drawn.
@@ -19,6 +22,8 @@ class Decoding:
     move_temperature: besides, of the symbols that a voice can move to. Whether it keeps the one
         that it has is left to `temperature`. 1: off.
     latent_temperature: how far vectors of the prior lie from its mean, 1 as it says.
+    end_on: what the last sonority must be where a piece ends itself: "triad", "tonic" (a triad on
+        the tonic) or "any". The last bar is drawn anew until it is so, see closing.py.
     density, register: in standard deviations over beats of the training pieces, about how much more
         moves, and how much higher the music lies.
     """
@@ -26,6 +31,7 @@ class Decoding:
     temperature: float = 1.0
     move_temperature: float = 0.5
     latent_temperature: float = 1.0
+    end_on: str = "tonic"
     density: float = 0.0
     register: float = 0.0
 
@@ -35,8 +41,15 @@ class Decoding:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
         if not self.move_temperature > 0:
             raise ValueError(f"move_temperature={self.move_temperature} must be above 0")
+        check_end(self.end_on)
         for name in ("density", "register"):
             if not -4 <= getattr(self, name) <= 4:
                 raise ValueError(
                     f"{name}={getattr(self, name)} must lie in [-4, 4], standard deviations"
                 )
+
+
+def check_end(end_on: str) -> None:
+    """Raise ValueError for what is none of END_ON."""
+    if end_on not in END_ON:
+        raise ValueError(f"end_on={end_on} is none of {', '.join(END_ON)}")

@@ -19,6 +19,7 @@ from ostinato.representations.protocol import Tokens
 from ostinato.sampling.grids.opening import Random
 from ostinato.sampling.grids.whole import Batch, Whole, stacked, trimmed
 from ostinato.sampling.sampler import Job
+from ostinato.sampling.variational.closing import closed
 from ostinato.sampling.variational.decoding import MISSING, TASKS, Decoding
 from ostinato.sampling.variational.plan import Plan, plan_of
 
@@ -39,8 +40,17 @@ class Sampler(Whole[Decoding]):
         return plan_of(job, self.model, self.representation, random)
 
     def _draw(self, batch: Batch, decoding: Decoding) -> list[Tokens]:
-        given = self._given(batch.jobs)
-        return draw(self.model, batch.plans, batch.randoms, decoding, given)
+        def once_more(
+            numbers: Sequence[int], plans: Sequence[Plan], seeds: Sequence[int]
+        ) -> list[Tokens]:
+            given = self._given([batch.jobs[number] for number in numbers])
+            return draw(
+                self.model, plans, [np.random.default_rng(s) for s in seeds], decoding, given
+            )
+
+        first = draw(self.model, batch.plans, batch.randoms, decoding, self._given(batch.jobs))
+        end_on = decoding.end_on
+        return closed(batch.jobs, batch.plans, first, once_more, self.representation, end_on)
 
 
 @torch.inference_mode()
@@ -105,7 +115,7 @@ class _Painter:
         before_ND, alone_ND = model.placed(heard_BD[pieces_N], here), model.alone(here)
         heard = model.posterior(model.encoder(kept_NLV, last_NV), alone_ND)
         z_NZ, strength_N1 = self._vectors(number, pieces_N.tolist(), before_ND, kept_NLV, heard)
-        # the vectors of a vary or interpolation stand for the same, whatever was drawn before
+        # the vectors of a variation or interpolation stand for the same, whatever was drawn before
         alone_N1 = (strength_N1 == 0) & ~self.hears_B1[pieces_N]
         context_ND = torch.where(alone_N1, alone_ND, before_ND)
         led = model.led(z_NZ, context_ND, length_N)
