@@ -14,25 +14,22 @@ from ostinato.files import PRETRAINED, model_made_by, require
 
 @entry("generate")
 def main(config: dict[str, Any]) -> None:
-    folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
-    require(folder / "model.json", model_made_by(folder))
-    from ostinato.sampling.by_hand import in_words_of
+    from ostinato.sampling.wording import in_words_of
 
     with in_words_of(config):
-        generate(config, folder)
+        generate(config)
 
 
-def generate(config: dict[str, Any], folder: Path) -> None:
+def generate(config: dict[str, Any]) -> None:
+    folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
+    require(folder / "model.json", model_made_by(folder))
     from ostinato.audio.formats import check_formats, write_formats
     from ostinato.sampling import by_hand
 
     files = [key for key in ("prompt", "end") if config[key]]
     by_hand.check_early(config, files, folder)
     out, formats = Path(config["out"]), check_formats(config["formats"])
-    names = [f"{number:03}" for number in range(config["n"])]
-    taken = [path for n in names for f in formats if (path := out / f"{n}.{f}").exists()]
-    if taken and not config["overwrite"]:
-        raise ValueError(f"{taken[0]} exists: give another out=…; overwrite=true replaces it")
+    names = by_hand.free_names(out, config["n"], formats, overwrite=config["overwrite"])
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}
@@ -44,9 +41,8 @@ def generate(config: dict[str, Any], folder: Path) -> None:
     judge, config = judge_by(config)
     generator = Generator(load_in(config["precision"], folder, config["device"]))
     able, representation = generator.capabilities(), generator.representation
-    request, remarks = by_hand.prepared(
-        config, read, able, representation, generator.trained.card["codec"]
-    )
+    codec = generator.trained.card["codec"]
+    request, remarks = by_hand.prepared(config, read, able, representation, codec)
     for remark in remarks:
         print(f"note: {remark}", file=sys.stderr)
     made = judge.best(generator, request) if judge else generate_sounding(generator, [request])
@@ -55,11 +51,9 @@ def generate(config: dict[str, Any], folder: Path) -> None:
             print(f"{name} failed: {sample.row['failed']}")
             continue
         failed = write_formats(sample.piece, out, name, formats)
-        written = "  ".join(f".{kind}" for kind in formats if kind not in failed)
-        nats = sample.row["nats"]
+        nats, written = sample.row["nats"], "  ".join(f".{k}" for k in formats if k not in failed)
         print(f"{out / name}{written}   {'' if nats is None else f'{nats:.1f} nats'}".rstrip())
-        for kind, reason in failed.items():
-            print(f"  no .{kind}: {reason}")
+        print("".join(f"  no .{kind}: {reason}\n" for kind, reason in failed.items()), end="")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from ostinato import arguments
 from ostinato.arguments import prepared
 from ostinato.execution.commands import PIPE_CLOSED
+from ostinato.execution.portable import make_portable
 from ostinato.settings import RENAMED
 from ostinato.usage import ASKED, usage
 
@@ -40,6 +41,7 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
         @functools.wraps(main)
         def run() -> None:
             os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+            make_portable(config_name, os.environ)
             conf = Path(main.__code__.co_filename).resolve().parents[1] / "conf"
             try:
                 if set(ASKED) & set(sys.argv[1:]):

@@ -15,7 +15,6 @@ from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.by_hand import (
     OPTIONS,
     check_early,
-    in_words_of,
     remarks,
     request_of,
     voiced,
@@ -32,6 +31,7 @@ from ostinato.sampling.request import (
 )
 from ostinato.sampling.sampler import Made
 from ostinato.sampling.sounding import TRIES, generate_sounding
+from ostinato.sampling.wording import in_words_of
 from ostinato.sampling.write import Sample
 
 CONFIG = {

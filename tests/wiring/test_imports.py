@@ -48,7 +48,7 @@ PACKAGES = {
     "report": {"audio", "corpus", "metrics", "music", "normalization", "player", "readers"}
     | {"samples"},
     "training": {"models", "loading", "metrics", "feedback", "sampling"},
-    "sampling": {"audio", "metrics", "models", "loading", "representations", "music"},
+    "sampling": {"audio", "metrics", "models", "loading", "ranges", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
     "serving": {"generator", "music", "readers", "sampling"},
     "precision": {"models", "sampling"},

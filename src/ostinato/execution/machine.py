@@ -5,6 +5,7 @@ depends on it, so `dvc.lock` does not either. It names no host and no time.
 """
 
 import json
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,7 +32,9 @@ Kind = dict[str, str]
 
 
 def this_kind() -> Kind:
-    """Processor, vector instructions and torch of this machine; equal on machines of one kind."""
+    """Processor, vector instructions and torch of this machine; equal on machines of one kind. And
+    whether arithmetic is that of execution/portable.py in this process.
+    """
     try:
         torch = version("torch")
     except PackageNotFoundError:
@@ -47,12 +50,14 @@ def this_kind() -> Kind:
         "processor": " ".join(part for part in (platform.machine(), maker, model) if part),
         "vector": " ".join(name for flag, name in VECTORS.items() if flag in flags),
         "torch": torch,
+        **({"arithmetic": "portable"} if os.environ.get("MKL_CBWR") == "COMPATIBLE" else {}),
     }
 
 
 def described(kind: Kind) -> str:
     """A kind of machine in one line."""
-    extra = [f"{key} {kind[key]}" for key in ("device", "precision") if kind.get(key)]
+    named = ("device", "precision", "arithmetic")
+    extra = [f"{key} {kind[key]}" for key in named if kind.get(key)]
     with_vector = f" with {kind['vector']}" if kind.get("vector") else ""
     return ", ".join([f"{kind['processor']}{with_vector}", f"torch {kind['torch']}", *extra])
 

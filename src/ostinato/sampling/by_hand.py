@@ -3,9 +3,7 @@
 A prompt is a user's own file. What a model does not hear of it is said before anything is made.
 """
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,12 +40,12 @@ from ostinato.sampling.tasks import (
     task_of,
     that_fill_voices,
 )
+from ostinato.sampling.wording import named_settings
 
 CARD_FORMAT = 1  # of model.json
 UNREAD = EncodedPiece(
     "prompt", np.zeros((0, 1), "i8"), {}
 )  # stands for a file that is not read yet
-SAME = (("fill.bars", "infill.bars"), ("fill.roles", "infill.voices"))
 NO_FILL: Mapping[str, Any] = {"bars": None, "roles": []}
 SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
 # settings of conf/generate.yaml that some models' samplers lack, with their names as options
@@ -99,7 +97,7 @@ def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -
     """`check_able` of what conf/generate.yaml asks for; `harmonize` fills."""
     specs = [spec.name for spec in conditions_of(card)]
     short = {k: config[k] for k in SHORTHANDS if config.get(k) not in (None, [])}
-    words = _words(config)
+    words = named_settings(config)
     given = {key: value for key in OPTIONS if (value := _at(config, key)) is not None}
     options = {OPTIONS[key]: value for key, value in given.items() if key in words}
     usual = {OPTIONS[key]: value for key, value in given.items() if key not in words}
@@ -110,32 +108,21 @@ def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -
     )
 
 
-def _words(config: Mapping[str, Any]) -> set[str]:
-    """The settings that the command line names; with a reward, that chooses among candidates."""
-    named = {text.lstrip("+").partition("=")[0] for text in config.get("overrides", ())}
-    return named - {"best_of"} if config.get("reward") else named
-
-
 def _at(config: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         config = config[part]
     return config
 
 
-@contextmanager
-def in_words_of(config: Mapping[str, Any]) -> Iterator[None]:
-    """Let a refusal name a gap as the command line does: `fill` and `infill` say the same."""
-    try:
-        yield
-    except ValueError as error:
-        said, words = str(error), _words(config)
-        for names in SAME:
-            for name, other in (names, names[::-1]):
-                if name in words and other not in words:
-                    said = re.sub(rf"\b{re.escape(other)}\b", name, said)
-        if said == str(error):
-            raise
-        raise ValueError(said) from error
+def free_names(
+    out: Path, count: int, formats: Sequence[str], *, overwrite: bool = False
+) -> list[str]:
+    """Names of so many pieces; raises ValueError for a file that must not be replaced."""
+    names = [f"{number:03}" for number in range(count)]
+    taken = [path for name in names for f in formats if (path := out / f"{name}.{f}").exists()]
+    if taken and not overwrite:
+        raise ValueError(f"{taken[0]} exists: give another out=…; overwrite=true replaces it")
+    return names
 
 
 def prepared(

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 from ostinato.models.spec import ArraySpec, ConditionSpec
-from ostinato.sampling.diffusion.decoding import check_steps
 from ostinato.sampling.registry import asked_of, families_that
 from ostinato.sampling.request import Capabilities
 from ostinato.settings import checked
@@ -56,8 +55,9 @@ def check_able(
         _check_options(kind, options, short, specs, system)
         chosen = {k: v for k, v in usual.items() if k in names_of(kind)} | dict(options)
         decoding = checked(kind, "options", chosen)
-        if (process := card["model"].get("diffusion_steps")) and hasattr(decoding, "scheduler"):
-            check_steps(decoding.scheduler, decoding.steps, process)
+        process = card["model"].get("diffusion_steps")
+        if process and hasattr(home, "check_steps"):
+            home.check_steps(decoding.scheduler, decoding.steps, process)
     Capabilities(tasks=(task,), conditions=tuple(specs)).check_conditions(conditions, system)
 
 
