@@ -32,10 +32,10 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-quick: setup ## train one small model and render its first sample, in a few minutes
-	python -m ostinato.execution.repro sample@lstm
-	@python pipelines/render.py system=lstm
-	@echo "first sound: renders/lstm/unconditional-0.mp3   its picture: renders/lstm/unconditional-0.png"
+quick: setup ## train a small model for a minute and render its first pieces
+	python -m ostinato.execution.repro encode@bach-grid
+	@python pipelines/train.py model=lstm/small encoding=bach-grid training.steps=150 training.validate_every=150 out=outputs/quick
+	@python pipelines/generate.py weights=outputs/quick bars=8 n=2 formats=[mid,mp3,png] out=renders/quick overwrite=true
 
 repro: setup ## everything: data, models, samples, metrics, report; independent stages side by side
 	python -m ostinato.execution.repro

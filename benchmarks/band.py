@@ -11,8 +11,9 @@ work at once; one with `--minutes 0` sums up what there is.
 failed: pieces that are not whole or do not decode. other bars, other roles: not what was asked for.
 empty: parts of a piece without a note. collapsed: parts whose last half, four bars or more, is one
 bar repeated. requests: asked against found, see docs/metrics.md. mistakes: notes that cannot be
-played, a part. seconds: of pieces of 8 bars with four roles (the model's last), one after the
-other, on the wall and of the processor, where others use it too.
+played, a part. by_style: all of these for the pieces of each style. seconds: of pieces of 8 bars
+with four roles (the model's last), one after the other, on the wall and of the processor, where
+others use it too.
 
 As a case of `python -m benchmarks`: notes a second in training, against a flat model of the same
 size on the same pieces.
@@ -209,6 +210,21 @@ def obeyed(rows: list[dict[str, Any]], representation: Any, codec: Any) -> dict[
     return {name: str(figure) for name, figure in measure(about).values.items()}
 
 
+def summed(rows: list[dict[str, Any]], representation: Any, codec: Any) -> dict[str, Any]:
+    """What went wrong with these pieces, and what was obeyed."""
+    counted: Counter[str] = Counter()
+    for row in rows:
+        counted.update(row["counts"])
+    parts = counted["parts"]
+    return {
+        "pieces": len(rows),
+        "bars": sum(row["row"]["bars"] for row in rows),
+        "counts": {name: counted[name] for name in ("parts", *WRONG)},
+        "mistakes_a_part": round(counted["mistakes"] / parts, 4) if parts else None,
+        "requests": obeyed(rows, representation, codec),
+    }
+
+
 def timed(generator: Any, count: int, able: Any, meter: str) -> dict[str, Any]:
     """Seconds of pieces of 8 bars with four roles, one after the other."""
     from ostinato.sampling.request import Request
@@ -292,28 +308,29 @@ def main() -> None:
     generator = generator_of(arguments.model)
     form, able = generator.representation, generator.capabilities()
     rows = worked(generator, arguments)
-    counted: Counter[str] = Counter()
-    for row in rows:
-        counted.update(row["counts"])
+    codec = generator.trained.card["codec"]
     meter = "4/4" if "4/4" in form.meters else form.meters[0]
-    parts = counted["parts"]
+    styles = sorted({str(row["row"]["conditions"].get("style")) for row in rows})
     found = {
         "machine": machine(),
         "model": arguments.model,
         "asked": arguments.pieces,
-        "pieces": len(rows),
         "shortest": arguments.shortest,
         "longest": arguments.longest,
         "guidance": arguments.guidance,
-        "bars": sum(row["row"]["bars"] for row in rows),
-        "styles": Counter(str(row["row"]["conditions"].get("style")) for row in rows),
-        "counts": {name: counted[name] for name in ("parts", *WRONG)},
-        "mistakes_a_part": round(counted["mistakes"] / parts, 4) if parts else None,
-        "requests": obeyed(rows, form, generator.trained.card["codec"]),
+        **summed(rows, form, codec),
+        "by_style": {
+            style: summed(
+                [row for row in rows if str(row["row"]["conditions"].get("style")) == style],
+                form,
+                codec,
+            )
+            for style in styles
+        },
         "seconds": timed(generator, arguments.timed, able, meter),
     }
     write_json(arguments.out, found)
-    print({key: value for key, value in found.items() if key not in ("machine", "longest")})
+    print({key: found[key] for key in found if key not in ("machine", "longest", "by_style")})
 
 
 WRONG = ("failed", "other bars", "other roles", "empty", "collapsed", "mistakes")

@@ -31,6 +31,7 @@ def at_root(stage):
     """
     text = repr({key: stage[key] for key in ("cmd", "deps", "params", "outs")})
     text = text.replace("../../", "").replace("${item.learns_from}", "data/tokens/${item.encoding}")
+    text = text.replace("-m ostinato.training.flushed ", "")  # how the script is run
     code = re.findall(r"'src/[^']*', ", text)
     return set(code), re.sub(r"'src/[^']*', ", "", text)
 

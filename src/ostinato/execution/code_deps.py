@@ -248,7 +248,8 @@ def is_code(dependency: str) -> bool:
 def code_of(stage: Mapping[str, Any], folder: Path, root: Path) -> list[str]:
     """The code dependencies of a stage of the dvc.yaml in `folder`, sorted."""
     body = stage.get("do", stage)
-    script = (folder / body["cmd"].split()[1]).resolve()
+    name = next(word for word in body["cmd"].split() if word.endswith(".py"))
+    script = (folder / name).resolve()
     each = str(stage.get("foreach", ""))
     from_studies = learn_from_studies(root)
     own = family_files(root) if folder == root else families_of(folder)

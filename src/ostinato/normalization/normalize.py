@@ -16,6 +16,7 @@ from ostinato.execution.guard import Limits
 from ostinato.files import DamagedFile
 from ostinato.music.piece import Piece, sort_notes
 from ostinato.music.silence import close_silences
+from ostinato.normalization.beats import BeatTables, on_beats
 from ostinato.normalization.catalogue import Facts
 from ostinato.normalization.marks import Marks, marks_of
 from ostinato.normalization.splits import SplitRule, rule_from
@@ -44,6 +45,7 @@ class NormalizeOptions:
     pedal: keep (as annotations), fold (into durations) or ignore.
     muspy_share: share of MIDI files that MusPy also reads, to compare the notes (0 to 1).
     files: patterns of the music files; empty: every known suffix.
+    beats: tables that say where the beats of played music are; none: the files' own beats.
     facts: rules that give titles, works, official splits and labels (see catalogue).
     voices: roles that every piece must have, monophonic; other parts are dropped and counted.
     max_divisi: maximum share of a voice's notes that overlap with others of the same voice.
@@ -58,6 +60,7 @@ class NormalizeOptions:
     pedal: str = "keep"
     muspy_share: float = 0.01
     files: tuple[str, ...] = ()
+    beats: BeatTables | None = None
     facts: tuple[Mapping[str, Any], ...] = ()
     voices: tuple[str, ...] = ()
     max_divisi: float = 0.05
@@ -119,6 +122,8 @@ def normalize_item(options: NormalizeOptions, keep: int, item: Item) -> Kept | R
     """Read and clean one piece, or return why not; `keep`: as in `marks_of`."""
     try:
         reading = read(item.path, item.key, options.reading())
+        if options.beats and len(reading.piece.notes):
+            reading = on_beats(reading, item.path, options.beats)
     except (DamagedFile, ValueError) as error:
         return Rejected(item.name, "unreadable", str(error).replace(str(item.path), item.name))
     if not len(reading.piece.notes):
@@ -206,6 +211,8 @@ def options_from(dataset: str, settings: Mapping[str, Any]) -> NormalizeOptions:
     plain = dict(settings)
     try:
         plain["split"] = rule_from(plain.get("split", {}))
+        if plain.get("beats") is not None:
+            plain["beats"] = checked(BeatTables, "normalize.beats", plain["beats"])
         plain["limits"] = checked(Limits, "normalize.limits", plain.get("limits", {}))
         return checked(NormalizeOptions, "normalize", plain)
     except ValueError as error:
