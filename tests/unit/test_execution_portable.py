@@ -53,6 +53,7 @@ def test_every_script_that_dvc_runs_is_a_stage() -> None:
             if "python pipelines/" in line} == set(STAGES)  # fmt: skip
 
 
+@pytest.mark.starts
 def test_the_libraries_follow_the_settings() -> None:
     """torch and numpy say which instructions they use; no setting makes them warn."""
     if machine.platform.machine() != "x86_64" or "AVX2" not in machine.this_kind()["vector"]:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ print(sys.argv[1:], Path(sys.argv[0]).name, beside.NAME, float(torch.tensor(1e-4
 """
 
 
+@pytest.mark.starts
 def test_the_script_gets_its_arguments_and_folder_and_no_denormal_numbers(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "beside.py").write_text("NAME = 'beside'")
