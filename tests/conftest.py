@@ -51,6 +51,8 @@ def pytest_collection_finish():
 
 
 def pytest_collection_modifyitems(config, items):
+    long = {item.path for item in items if "built" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in long)  # the longest first, so none ends alone
     cases = Counter()
     for item in items:
         if STARTS & set(getattr(item, "fixturenames", ())):

@@ -165,7 +165,8 @@ def test_wasserstein_is_symmetric_and_its_interval_includes_it(ours, theirs):
     if min(len(ours), len(theirs)) == 1:  # one group has no interval
         assert math.isnan(interval.low)
     else:
-        assert 0 <= interval.low <= interval.value <= interval.high
+        assert 0 <= interval.low <= interval.value + 1e-9
+        assert interval.value <= interval.high + 1e-9  # rounding, at the smallest numbers
     assert wasserstein_interval(theirs, ours, seed=0, resamples=5).value == pytest.approx(
         interval.value
     )

@@ -8,8 +8,10 @@ import runpy
 import sys
 from pathlib import Path
 
+from ostinato.execution.commands import run_command
 
-def run() -> None:
+
+def main() -> None:
     """Run the script that the first argument names, with the others."""
     import torch
 
@@ -20,4 +22,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    run()
+    run_command(main)
