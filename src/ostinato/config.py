@@ -11,7 +11,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +19,7 @@ from ostinato import arguments
 from ostinato.arguments import prepared
 from ostinato.execution.commands import PIPE_CLOSED
 from ostinato.execution.portable import make_portable
+from ostinato.ranges import check_columns
 from ostinato.settings import RENAMED
 from ostinato.usage import ASKED, usage
 
@@ -78,10 +79,12 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
         try:
             plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
             assert isinstance(plain, dict)
-            arguments.check_composed({str(k): v for k, v in plain.items() if k not in LISTS})
-            plain["choices"] = dict(HydraConfig.get().runtime.choices)
-            plain["overrides"] = list(HydraConfig.get().overrides.task)
-            result = main(with_study({str(key): value for key, value in plain.items()}))
+            config = {str(key): value for key, value in plain.items()}
+            arguments.check_composed({k: v for k, v in config.items() if k not in LISTS})
+            config["choices"] = dict(HydraConfig.get().runtime.choices)
+            config["overrides"] = list(HydraConfig.get().overrides.task)
+            check_fit(config)
+            result = main(with_study(config))
             if stage := os.environ.get("DVC_STAGE"):
                 from ostinato.execution.machine import note_stage
 
@@ -97,6 +100,38 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
     launched()
     if failures:
         raise failures[0]
+
+
+def check_fit(config: Mapping[str, Any]) -> None:
+    """Refuse a training that cannot run here, or whose model does not fit its encoding, where that
+    is built. It comes before torch is imported; `training.checks` knows more.
+
+    Raises:
+        ValueError: names what does not fit and the remedy.
+        MissingInput, DamagedFile: as `open_tokens`.
+    """
+    if "training" not in config:
+        return
+    from ostinato.execution.machine import has_gpu_driver
+    from ostinato.loading.tokens import open_tokens
+
+    accelerator = config["trainer"]["accelerator"]
+    if accelerator in ("gpu", "cuda") and sys.platform == "linux" and not has_gpu_driver():
+        raise ValueError(
+            f"trainer.accelerator={accelerator} needs a GPU, and there is no driver of one here: "
+            "choose another trainer, as with OSTINATO_TRAINER=cpu or auto"
+        )
+    folder = Path("data/tokens") / str(config.get("encoding"))
+    if not folder.is_dir():
+        return
+    try:
+        check_columns(config["model"], open_tokens(folder).codec)
+    except ValueError as error:
+        model = config["choices"]["model"]
+        raise ValueError(
+            f"model={model} does not fit encoding {config['encoding']}: {error}; take another size "
+            f"of conf/model/{model.split('/')[0]}/, change these settings, or take another encoding"
+        ) from error
 
 
 def with_study(config: dict[str, Any]) -> dict[str, Any]:

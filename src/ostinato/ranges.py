@@ -44,7 +44,8 @@ PORT, FREE_PORT = Range(1, 65_535), Range(0, 65_535)
 
 SIZE = Range(0, MOST_WIDTH)  # of any other whole number among a model's settings
 RISING = ("training.transpose",)  # pairs of which the first is not above the second
-ONCE = ("roles", "options.roles", "fill.roles", "infill.voices")  # lists without a name twice
+# lists without a name twice
+ONCE = ("roles", "options.roles", "fill.roles", "infill.voices", "model.order")
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "device": ("cpu", "cuda"),
@@ -205,6 +206,31 @@ def check_heads(model: Mapping[str, Any]) -> None:
         raise ValueError(f"model.heads={heads} must divide {name}={width}")
     if isinstance(heads, int) and isinstance(timed, int) and timed > heads:
         raise ValueError(f"model.time_heads={timed} must be at most model.heads={heads}")
+
+
+def check_columns(model: Mapping[str, Any], codec: Mapping[str, Any]) -> None:
+    """Refuse settings of a model that name other columns or conditions than an encoding has.
+
+    As `check_heads`, it comes before torch is imported. codec: the encoding's `codec.json`.
+
+    Raises:
+        ValueError: names the setting and what the encoding has.
+    """
+    width, order, names = codec["width"], model.get("order"), model.get("conditions")
+    if isinstance(order, list | tuple) and order and len(order) != width:
+        raise ValueError(
+            f"order={list(order)} names {len(order)} sub-tokens, the representation has {width}"
+        )
+    if model.get("voice_hidden") == 0 and width > 1:
+        raise ValueError(
+            f"voice_hidden=0 predicts one sub-token only, the representation has {width}"
+        )
+    known = [condition["name"] for condition in codec.get("conditions", ())]
+    if missing := [name for name in names or () if name not in known]:
+        raise ValueError(
+            f"model.conditions names {', '.join(missing)}; this encoding has "
+            f"{', '.join(known) or 'no conditions'}"
+        )
 
 
 def is_number(value: Any) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ostinato.config import entry, entry_of, load_config
+from ostinato.config import check_fit, entry, entry_of, load_config
 from ostinato.files import MissingInput
 
 ROOT = Path(__file__).parents[2]
@@ -101,3 +101,30 @@ def test_paths_that_cannot_be_used_are_named_without_a_traceback(
     with pytest.raises(SystemExit):
         entry("generate")(main)()
     assert re.match(r"error: /\S* cannot be used \(.+\); give another", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"order": [0, 1, 2]}, r"order=\[0, 1, 2\] names 3 sub-tokens, the representation has 4"),
+        ({"voice_hidden": 0}, "voice_hidden=0 predicts one sub-token only, .* has 4"),
+        ({"conditions": ["mood"]}, "model.conditions names mood; this encoding has "),
+    ],
+)
+def test_a_model_that_does_not_fit_a_built_encoding_is_refused_at_the_door(
+    tokens_folder, tmp_path, monkeypatch, settings, words
+):
+    monkeypatch.chdir(tmp_path)
+    config = {
+        "training": {},
+        "trainer": {"accelerator": "cpu"},
+        "choices": {"model": "gpt/small"},
+        "encoding": "other",
+        "model": settings,
+    }
+    check_fit(config)  # it is not built: the script names the command that builds it
+    Path("data/tokens").mkdir(parents=True)
+    Path("data/tokens/built").symlink_to(tokens_folder)
+    with pytest.raises(ValueError, match=f"model=gpt/small .* encoding built: {words}.*; take "):
+        check_fit(config | {"encoding": "built"})
+    check_fit(config | {"encoding": "built", "model": {"order": [3, 2, 1, 0]}})

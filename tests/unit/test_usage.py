@@ -77,6 +77,8 @@ REFUSED = {
     "train model=gpt/events model.time_heads=5": "model.time_heads=5 must be at most model.heads=4",
     "train model=ddpm/small model.heads=5": "model.heads=5 must divide the last width=",
     "generate weights=nowhere bars=two": "bars='two' must be a whole number",
+    "train model=gpt/small trainer=gpu": "trainer.accelerator=gpu needs a GPU",
+    "train model.order=[0,1,1]": "model.order names 1 twice: name each once",
 }
 
 

@@ -4,6 +4,7 @@
 depends on it, so `dvc.lock` does not either. It names no host and no time.
 """
 
+import ctypes
 import json
 import os
 import platform
@@ -14,6 +15,7 @@ from typing import Any
 from ostinato.files import read_json, write_json
 
 CPUINFO = Path("/proc/cpuinfo")
+ROCM = Path("/dev/kfd")
 MADE_ON = "made_on"
 FORMAT = 1
 STAGES = ("train", "sample", "evaluate", "score")
@@ -99,3 +101,14 @@ def _first_processor() -> dict[str, str]:
     text = CPUINFO.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
     pairs = (line.partition(":") for line in text.splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def has_gpu_driver() -> bool:
+    """Whether a driver of CUDA or ROCm is installed; torch, which is not asked, may see no GPU."""
+    if ROCM.exists():
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True

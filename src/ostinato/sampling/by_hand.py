@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.execution.machine import has_gpu_driver
 from ostinato.files import DamagedFile, model_made_by, read_json
 from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Representation, Unencodable
-from ostinato.sampling.early import check_able, check_gpu, conditions_of
+from ostinato.sampling.early import check_able, conditions_of
 from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES, prompt_of
@@ -89,7 +90,10 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
             f"{folder / 'model.json'} lacks {', '.join(missing)}; make it again with: "
             f"{model_made_by(folder)}"
         )
-    check_gpu(config["device"])
+    if config["device"] == "cuda" and not has_gpu_driver():
+        raise ValueError(
+            "device=cuda needs a GPU, and there is no driver of one here: take device=cpu"
+        )
     _check_able(config, card, name)
 
 

@@ -4,10 +4,8 @@ A model may be able to do less than its family, by its encoding: its own `Capabi
 later.
 """
 
-import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,20 +13,6 @@ from ostinato.models.spec import ArraySpec, ConditionSpec
 from ostinato.sampling.registry import asked_of, families_that
 from ostinato.sampling.request import Capabilities
 from ostinato.settings import checked
-
-ROCM = Path("/dev/kfd")
-
-
-def check_gpu(device: str) -> None:
-    """Raise ValueError for a GPU where no driver of one is installed; torch may still see none."""
-    if device != "cuda" or ROCM.exists():
-        return
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        raise ValueError(
-            "device=cuda needs a GPU, and there is no driver of one here: take device=cpu"
-        ) from None
 
 
 def check_able(
