@@ -98,6 +98,14 @@ def test_repeats_and_endings(tmp_path, signs, expected):
              SIGN.format("coda") + WORDS.format("Coda")],
             "ABCABD",
         ),
+        (["", WORDS.format("Fine"), WORDS.format("D.C. al Fine") + SOUND.format('dacapo="yes"')],
+         "ABCAB"),
+        (
+            ["", SIGN.format("segno"), SOUND.format('tocoda="x"'),
+             WORDS.format("D.S. al Coda") + SOUND.format('dalsegno="s"'), SOUND.format('coda="x"')],
+            "ABCDBCE",
+        ),
+        (["", SIGN.format("coda"), SOUND.format('dacapo="yes"'), SIGN.format("coda")], "ABCABD"),
     ],
 )  # fmt: skip
 def test_jumps_marked_for_playback_or_in_words(tmp_path, signs, expected):
@@ -131,6 +139,7 @@ def test_signs_of_any_part_count(tmp_path):
         ("1", (1,)),
         ("1, 2.", (1, 2)),
         ("1-3", (1, 2, 3)),
+        ("1.-3.", (1, 2, 3)),
         ("1,3-4", (1, 3, 4)),
         ("", (1,)),
         ("0", (1,)),

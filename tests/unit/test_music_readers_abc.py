@@ -4,8 +4,9 @@ from fractions import Fraction
 
 import pytest
 
+from ostinato.files import DamagedFile
 from ostinato.music.piece import Key, Meter, Tempo
-from ostinato.readers.abc_fields import key_of, part_order, qpm_of
+from ostinato.readers.abc_fields import key_of, meter_of, part_order, qpm_of
 from ostinato.readers.read import ReadOptions, read
 
 NAMES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
@@ -67,13 +68,50 @@ def test_octaves_clefs_and_voices_with_a_shift(tmp_path):
         ("E Phr", 0, "phrygian", ""),
         ("HP", 2, "", "FC"), ("none", 0, "", ""), ("D exp _b ^f", 0, "", "BF"),
         ("D exp ^c_b", 0, "", "CB"),
-        ("C#", 7, "major", "FCGDAEB"),
+        ("C#", 7, "major", "FCGDAEB"), ("E♭", -3, "major", "BEA"), ("C♯ min", 4, "minor", "FCGD"),
+        ("^f ^c", 0, "", "FC"), ("none _b", 0, "", "B"), ("", 0, "", ""),
+        ("E middle=d", 4, "major", "FCGD"), ("D m=D", 2, "major", "FC"),
+        ("A clef=G", 3, "major", "FCG"), ("Em clef = bass ^d", 1, "minor", "FD"), ("Dmin=b", -1, "minor", ""),
     ],
 )  # fmt: skip
 def test_keys(text, fifths, mode, altered):
     key = key_of(text)
     assert (key.fifths, key.mode) == (fifths, mode)
     assert {letter for letter, alter in key.alters.items() if alter} == set(altered)
+
+
+def test_a_key_field_that_names_neither_key_nor_clef_is_named(tmp_path):
+    assert tune(tmp_path, "F", key="g").piece.warnings == (
+        "1 fields name no key that can be read (K:g)",
+    )
+    for clef in ("bass", "clef=alto middle=C", "perc"):
+        assert key_of(clef) is None
+        assert tune(tmp_path, "F", key=clef).piece.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "meter"),
+    [
+        ("3/4", (3, 4)), ("C|", (2, 2)), ("2+3/8", (5, 8)), ("(2+3+2)/8", (7, 8)),
+        ("2/4+3/8", (7, 8)), ("3/8 + 2/8", (5, 8)), ("3/4+", (3, 4)), ("6/8 2/4", (6, 8)),
+        ("none", None), ("4/0", None), ("0/4", None), ("1/3+1/4", None),
+    ],
+)  # fmt: skip
+def test_meters(text, meter):
+    assert meter_of(text) == meter
+
+
+def test_tuplets_of_ten_and_more_notes_name_their_time(tmp_path):
+    music = "(12:8:12CDEFGABcdefg a (10:4:2CD E (1F G"
+    assert [row[:2] for row in rows(tune(tmp_path, music))] == [
+        *((16 * n, 16) for n in range(12)), (192, 24),
+        (216, 10), (226, 9), (235, 24), (259, 24), (283, 24),
+    ]  # fmt: skip
+
+
+def test_a_tune_too_long_to_count_is_refused_by_its_length(tmp_path):
+    with pytest.raises(DamagedFile, match="it lasts 1e\\+08 quarter notes, too long to count"):
+        tune(tmp_path, "C99999999 D")
 
 
 def test_tempos_and_orders_of_parts():

@@ -53,6 +53,8 @@ REPEATS = {
     "|:C:|2D||E|": ("CDE", "CCDE"),
     '|:C|["1." D:|["2." E|]': ("CE", "CDCE"),
     '|:C|["1,2" D:|["3" E|]': ("CE", "CDCDCE"),
+    '|:C|["1st time" D:|["2nd time" E|]F|': ("CEF", "CDCEF"),
+    '|:C|["1.-2." D:|["3." E|]F|': ("CEF", "CDCDCEF"),
     'C|["1"D]|["2"E]|': ("CDE", "CDE"),
     "|:C|1D:|2E|:F:|": ("CEF", "CDCEFF"),
     "|:C|1D|!segno!G:|2E|]": ("CE", "CDGCE"),

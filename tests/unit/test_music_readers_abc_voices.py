@@ -128,6 +128,7 @@ def test_an_overlay_of_any_length_does_not_move_what_follows(tmp_path, body, hea
         "!style=rhythm!C !beam-accel!D", "!8va(!C !//!D", "!D.C.alfine!C !<)!D", "!4!C !+!D",
         '"^add a bag"C "<b"D', "{!trill!}uCvD", "+trill+C +D.C.+D +f+", "~C.D", "TCHD",
         '["^face"C]D', "[!f!C][!beam-accel!uD]", '["A"C]["]"D]', "[I:MIDI=bad]C[r:bad]D",
+        '"^fr\\"ohliche Bauern"C "a\\"D', '["\\"ach"C]"Am"D',
     ],
 )  # fmt: skip
 def test_letters_of_decorations_and_texts_are_no_notes(tmp_path, body):

@@ -279,6 +279,7 @@ SECTIONS = """**kern
         ("*>[A,A1,A,A2,B]\n*>norep[A,A2,B]\n", "ce", "cdce"),
         ("*>[A,A1,A,A2,B]\n", "ce", "cdce"),
         ("", "ce", "cdce"),
+        ("*>[A,~A1,~A,~A2,~B]\n*>norep[~A,~A2,~B~]\n", "ce", "cdce"),
         ("*>[A,X]\n", "ce", "cdce"),
     ],
 )
@@ -294,6 +295,14 @@ def test_sections_are_played_by_the_files_list_and_ties_lead_into_the_next(
     assert piece.warnings == (
         ("the list of sections names some that are not in the file",) if "X" in lists else ()
     )
+
+
+def test_a_list_with_a_section_that_is_there_twice_is_not_followed(tmp_path):
+    page = "**kern\n*>[A,B,A]\n*>A\n4c\n*>B\n4d\n*>A\n4e\n*-\n"
+    result = write(tmp_path, page, expand_repeats=True)
+    assert result.piece.notes["pitch"].tolist() == [60, 62, 64]
+    assert not result.dropped
+    assert result.piece.warnings == ("the list of sections names sections that are there twice",)
 
 
 def test_where_a_section_returns_its_key_and_meter_return(tmp_path):

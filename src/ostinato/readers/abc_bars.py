@@ -202,9 +202,9 @@ def _implied_openings(stretches: Iterable[Stretch]) -> Iterator[int]:
 
 
 def numbers_of(text: str) -> tuple[int, ...]:
-    """Numbers of an ending: 1, `1,3` and `1-3`."""
+    """Numbers of an ending: 1, `1,3`, `1-3`, `1.-3.` and `1st time`."""
     numbers: list[int] = []
-    for first, last in re.findall(r"(\d{1,2})(?:-(\d{1,2}))?", text):
+    for first, last in re.findall(r"(\d{1,2})(?:\.?-(\d{1,2}))?", text):
         numbers += range(int(first), int(last or first) + 1)
     return tuple(numbers)
 

@@ -13,7 +13,12 @@ _MODES = {
 }  # fmt: skip
 ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _SHARPS = "FCGDAEB"
-_KEY = re.compile(r"([A-G])([#b]?)\s*([A-Za-z]*)")
+_KEY = re.compile(r"([A-G])([#b♯♭]?)\s*([A-Za-z]*)")
+_OPTION = re.compile(
+    r"(?<!\S)(?:clef|cue|m|middle|octave|score|shift|sound|staff\w+|style|t|transpose)"
+    r'\s*=\s*(?:"[^"]*"|\S+)'
+)
+_TERM = r"\(?([\d+\s]+)\)?\s*/\s*(\d+)"  # of a meter
 _NAMES = re.compile(r'\b(\w*name|nm|snm)\s*=\s*("[^"]*"|\S+)')
 _CLEF = re.compile(
     r"(?:clef\s*=\s*\"?\w+?|treble|bass|alto|tenor|soprano|baritone|perc)\d?([+-](?:8|15))?(?!\w)"
@@ -32,10 +37,14 @@ class KeySign:
 
 
 def key_of(text: str) -> KeySign | None:
-    """The key of a K: field; None where it only names a clef."""
-    text = text.strip()
-    if not text or text.lower().startswith("none"):
-        return KeySign(0, "", _alters(0))
+    """The key of a K: field; None where it only names a clef.
+
+    Accidentals such as `^f _b` need no tonic.
+    """
+    is_empty = not text.strip()
+    text = _OPTION.sub("", text).strip()
+    if is_empty or text.startswith(("^", "_", "=")) or text.lower().startswith("none"):
+        return KeySign(0, "", _alters(0) | _accidentals(text))
     if text[:2] in PIPES:
         return KeySign(2, "", _alters(2))
     found = _KEY.match(text)
@@ -43,14 +52,17 @@ def key_of(text: str) -> KeySign | None:
         return None
     tonic, accidental, word = found.groups()
     offset, mode = _MODES.get(_mode_word(word), (0, "major"))
-    fifths = _TONICS[tonic] + offset + {"#": 7, "b": -7, "": 0}[accidental]
+    fifths = _TONICS[tonic] + offset + {"#": 7, "♯": 7, "b": -7, "♭": -7, "": 0}[accidental]
     rest = text[found.end() :]
     if explicit := re.match(r"\s*(?:exp|Exp)\b", text[found.start(3) :]):
         rest, fifths, mode = text[found.start(3) + explicit.end() :], 0, ""
-    alters = dict(_alters(fifths))
-    for sign, letter in re.findall(r"(\^\^|\^|__|_|=)([A-Ga-g])(?![A-Za-z])", rest):
-        alters[letter.upper()] = ACCIDENTALS[sign]
-    return KeySign(fifths, mode, alters)
+    return KeySign(fifths, mode, _alters(fifths) | _accidentals(rest))
+
+
+def _accidentals(text: str) -> dict[str, int]:
+    """What single accidentals of a key, such as `^f _b`, alter their letters by."""
+    found = re.findall(r"(\^\^|\^|__|_|=)([A-Ga-g])(?![A-Za-z])", text)
+    return {letter.upper(): ACCIDENTALS[sign] for sign, letter in found}
 
 
 def _mode_word(word: str) -> str:
@@ -90,17 +102,24 @@ def voice_name(text: str) -> str | None:
 
 
 def meter_of(text: str) -> tuple[int, int] | None:
-    """Numerator and denominator; None for music without a meter."""
+    """Numerator and denominator, of a sum such as `2/4+3/8` those of one meter of all its beats;
+    None for music without a meter.
+    """
     text = text.strip()
     if text in ("C", "c"):
         return 4, 4
     if text in ("C|", "c|"):
         return 2, 2
-    found = re.match(r"\(?([\d+\s]+)\)?\s*/\s*(\d+)", text)
-    if not found or not int(found[2]):
+    found = re.match(rf"{_TERM}(?:\s*(?=\+){_TERM})*", text)
+    terms = [
+        (sum(map(int, re.findall(r"\d+", counts))), int(unit))
+        for counts, unit in re.findall(_TERM, found[0] if found else "")
+    ]
+    denominator = max((unit for _, unit in terms), default=0)
+    if not all(unit and denominator % unit == 0 for _, unit in terms):
         return None
-    beats = sum(int(number) for number in re.findall(r"\d+", found[1]))
-    return (beats, int(found[2])) if beats else None
+    beats = sum(count * denominator // unit for count, unit in terms)
+    return (beats, denominator) if beats else None
 
 
 def unit_of(text: str) -> Fraction | None:

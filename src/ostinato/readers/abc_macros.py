@@ -8,6 +8,8 @@ above. A macro holds from its field on, a field in the header for the whole tune
 import re
 from collections.abc import Callable, Iterable
 
+from ostinato.readers.abc_tokens import TEXT
+
 _LETTERS = "CDEFGAB"
 _NOTE = r"([A-Ga-g][,']*)"
 _LONGEST = 10_000  # characters of a line with its macros replaced
@@ -35,7 +37,7 @@ class Macros:
         """A line of music without macros; longer targets first, chord symbols and fields kept."""
         for target in sorted(self._rules, key=len, reverse=True):
             pattern, replace = self._rules[target]
-            parts = re.split(r'("[^"]*"|\[[A-Za-z]:[^\]]*\])', line)
+            parts = re.split(rf"({TEXT}|\[[A-Za-z]:[^\]]*\])", line)
             parts[::2] = [pattern.sub(replace, part) for part in parts[::2]]
             line = "".join(parts)[:_LONGEST]
         return line

@@ -9,17 +9,18 @@ from ostinato.readers.abc_fields import ACCIDENTALS, factor
 
 _LENGTH = r"\d*/*\d*"
 _PITCH = r"(?:\^\^|__|=|[\^_](?:\d+/?\d*|/\d*)?)?[A-Ga-g][,']*"
+TEXT = r'"(?:\\"(?=[AEIOUYaeiouy])|[^"])*"'  # `\"o` is an accent
 _NAME = r'[^\s!+|\[\]:"\\]'
 _TOKEN = (
     r"(?P<field>\[[A-Za-z]:[^\]]*\])"
-    r'|(?P<text>"[^"]*")'
+    rf"|(?P<text>{TEXT})"
     rf"|(?P<plus>\+(?!f{{1,4}}\+)(?:{_PITCH}{_LENGTH}|[ ()\-~])+\+{_LENGTH})"
     rf"|(?P<decoration>!(?:{_NAME}|\+)+!|\+{_NAME}+\+|[H-Wh-w~]|\.(?!\|))"
     r"|(?P<grace>\{[^}]*\})"
     r"|(?P<bar>\.?(?:\[\||\||:+[|\]]|::)[|:\]]*(?:\s*\[\d[\d,\-]*|\d[\d,\-]*)?"
-    r'|\[\d[\d,\-]*|\["\d[\d,\-]*\.?"(?![^|\[]*\]))'
-    r"|(?P<tuplet>\(\d(?::\d?)?(?::\d?)?)"
-    rf'|(?P<chord>\[(?:"[^"]*"|!(?:{_NAME}|\+)+!|[^\]\[|"!])*\]{_LENGTH})'
+    r'|\[\d[\d,\-]*|\["\d[^"|]*"(?![^|\[]*\]))'
+    r"|(?P<tuplet>\([1-9]\d?(?::\d{0,2}){0,2})"
+    rf'|(?P<chord>\[(?:{TEXT}|!(?:{_NAME}|\+)+!|[^\]\[|"!])*\]{_LENGTH})'
     rf"|(?P<note>{_PITCH}{_LENGTH})"
     rf"|(?P<rest>[zxZX]{_LENGTH})"
     r"|(?P<broken>>+|<+)"

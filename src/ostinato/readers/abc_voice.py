@@ -17,7 +17,7 @@ from ostinato.readers.directions import direction_of
 from ostinato.readers.repeat_tree import MOST_BARS
 from ostinato.readers.score import Mark, Written, concert_fifths
 
-TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # p notes in the time of q; of others by the meter
+TUPLETS = {1: 1, 2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # p notes in the time of q; others by the meter
 SYMBOLS = {"H": "fermata", "O": "coda", "S": "segno"}  # of the letters that U: can redefine
 _SYMBOL = re.compile(r"\s*([H-Wh-w~])\s*=\s*(?:!([^!]*)!)?")
 _TRANSPOSE = re.compile(r"MIDI\s+(r?)transpose\s+([+-]?\d{1,3})\b")
@@ -119,11 +119,14 @@ class Voice:
             self._leave_overlay()
 
     def _key(self, value: str) -> None:
-        self.shifts |= abc_fields.shifts_of(value)
+        shifts = abc_fields.shifts_of(value)
+        self.shifts |= shifts
         key = abc_fields.key_of(value)
         if key is not None:
             self.key = key
             self._mark_key()
+        elif not shifts and "=" not in value:
+            self.warnings[f"fields name no key that can be read (K:{value})"] += 1
 
     def _mark_key(self) -> None:
         """The key that sounds; a tune without a key has none to transpose."""
@@ -207,8 +210,9 @@ class Voice:
     def _begin_tuplet(self, text: str) -> None:
         p, q, r = (int(part or 0) for part in (text[1:] + "::").split(":")[:3])
         compound = self.meter is not None and self.meter[0] in (6, 9, 12)
-        q = q or TUPLETS.get(p, 3 if compound else 2)
-        self._tuplet, self._ratio = (r or p, Fraction(q, p)) if p else (0, Fraction(1))
+        others = 3 if compound else 2
+        q = q or TUPLETS.get(p, others if p < 10 else p)
+        self._tuplet, self._ratio = r or p, Fraction(q, p)
 
     def _chord(self, text: str) -> None:
         inside, scale = chord_parts(text)

@@ -158,7 +158,7 @@ def _interpret(page: Page, spines: list[Spine], cells: list[str]) -> list[Spine]
 
 def _section(page: Page, cell: str) -> None:
     if listed := re.fullmatch(r"\*>(\w*)\[(.*)\]", cell):
-        page.lists[listed[1]] = listed[2].split(",")
+        page.lists[listed[1]] = re.split(r"\s*,\s*", listed[2].strip())
     elif cell.startswith("*>"):
         page.sections.append((cell[2:], page.time))
 
@@ -210,12 +210,14 @@ def _spans(page: Page, *, expand: bool) -> list[Span] | None:
     names = page.lists.get("") if expand else page.lists.get("norep")
     starts = [start for _, start in page.sections] + [page.time]
     spans = {name: (start, starts[n + 1]) for n, (name, start) in enumerate(page.sections)}
-    if names is not None and set(names) <= set(spans):
+    is_clear = len(spans) == len(page.sections)
+    if names is not None and is_clear and set(names) <= set(spans):
         first = page.sections[0][1]
         names = names if expand else list(dict.fromkeys(names))
         return ([(Fraction(0), first)] if first else []) + [spans[name] for name in names]
     if names is not None:
-        page.score.warnings.append("the list of sections names some that are not in the file")
+        problem = "some that are not in the file" if is_clear else "sections that are there twice"
+        page.score.warnings.append(f"the list of sections names {problem}")
     cuts = sorted({Fraction(0), page.time, *page.opening, *page.closing, *starts})
     spans_of_bars = list(pairwise(cuts))
     bars = [_bar_of(page, start, end) for start, end in spans_of_bars]

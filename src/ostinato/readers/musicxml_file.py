@@ -78,11 +78,10 @@ def _partwise(root: Element) -> Element:
         return root
     if root.tag != "score-timewise":
         raise ParseError(f"<{root.tag}> is no MusicXML score")
-    parts: dict[str, Element] = {}
+    names = dict.fromkeys(part.get("id", "") for part in root.iterfind("measure/part"))
+    parts = {name: SubElement(root, "part", {"id": name}) for name in names}
     for measure in root.findall("measure"):
-        for part in measure.findall("part"):
-            name = part.get("id", "")
-            if name not in parts:
-                parts[name] = SubElement(root, "part", {"id": name})
-            SubElement(parts[name], "measure", measure.attrib).extend(list(part))
+        held = {part.get("id", ""): part for part in measure.findall("part")}
+        for name in names:  # a part that a bar lacks is empty there
+            SubElement(parts[name], "measure", measure.attrib).extend(held.get(name, []))
     return root

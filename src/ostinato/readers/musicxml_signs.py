@@ -13,17 +13,18 @@ from ostinato.readers.repeat_tree import Bar, Jump
 def bars_of(parts: Sequence[Element], warnings: list[str]) -> list[Bar]:
     """The signs of every measure, whichever part shows them.
 
-    Jumps are those marked for playback (`<sound>`). If a score has none of these, the printed words
-    and signs count, provided that a jump finds the Fine or Coda that it names; otherwise a warning
+    Jumps are those marked for playback (`<sound>`); a Fine, segno or coda that only is printed
+    counts where none is marked. If a score has no marked jump, the printed words and signs count,
+    provided that a jump finds the Fine or Coda that it names; otherwise a warning
     is added. A repeat sign in the middle of a measure counts for the whole measure.
     """
     read = [_bars_of_part(part.findall("measure")) for part in parts]
     bars = [_merged([bar for bar in bars if bar]) for bars in zip_longest(*read)]
-    if any(bar.jump for bar in bars):
-        return bars
     printed = [
         _merged([bar for bar in found if bar]) for found in zip_longest(*map(_printed, parts))
     ]
+    if any(bar.jump for bar in bars):
+        return _with_targets(bars, printed)
     jumps = [bar.jump for bar in printed if bar.jump]
     has_fine = any(bar.fine for bar in printed)
     has_coda = all(
@@ -36,6 +37,23 @@ def bars_of(parts: Sequence[Element], warnings: list[str]) -> list[Bar]:
         return [_merged([bar, signs]) for bar, signs in zip(bars, printed, strict=True)]
     warnings.append("a printed D.C. or D.S. has no Fine or Coda to lead to; it is not followed")
     return bars
+
+
+def _with_targets(bars: Sequence[Bar], printed: Sequence[Bar]) -> list[Bar]:
+    """Bars with the printed Fine, segno, and coda with its sign, of each the kind they lack."""
+    lacks_fine = not any(bar.fine for bar in bars)
+    lacks_segno = all(bar.segno is None for bar in bars)
+    lacks_coda = all(bar.coda is None and bar.to_coda is None for bar in bars)
+    return [
+        replace(
+            bar,
+            fine=signs.fine if lacks_fine else bar.fine,
+            segno=signs.segno if lacks_segno else bar.segno,
+            coda=signs.coda if lacks_coda else bar.coda,
+            to_coda=signs.to_coda if lacks_coda else bar.to_coda,
+        )
+        for bar, signs in zip(bars, printed, strict=True)
+    ]
 
 
 def _merged(bars: Sequence[Bar]) -> Bar:
@@ -113,7 +131,7 @@ def _endings(measures: Sequence[Element], bars: Sequence[Bar]) -> list[tuple[int
 def ending_numbers(text: str) -> tuple[int, ...]:
     """`1`, `1, 2.`, `1-3`; a text without a number is read as 1."""
     numbers: list[int] = []
-    for first, last in re.findall(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?", text):
+    for first, last in re.findall(r"(\d{1,3})(?:\.?\s*-\s*(\d{1,3}))?", text):
         numbers += range(int(first), int(last or first) + 1)
     return tuple(number for number in numbers if number) or (1,)
 

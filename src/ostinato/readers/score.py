@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ostinato.files import DamagedFile
 from ostinato.music.piece import (
     NOTE,
     Annotation,
@@ -247,6 +248,9 @@ def _in_force(marks: Sequence[Mark], onset: Fraction) -> list[Mark]:
 def _rows(tracks: Sequence[Sequence[Written]], ticks_per_quarter: int) -> tuple[Notes, float]:
     """Notes in ticks (at least one each), and the mean absolute change of onsets in quarters."""
     rows, moved = [], Fraction(0)
+    last = max((_end(note) for track in tracks for note in track), default=Fraction(0))
+    if last * ticks_per_quarter > np.iinfo(np.int32).max:
+        raise DamagedFile(f"it lasts {float(last):.3g} quarter notes, too long to count in ticks")
     for number, track in enumerate(tracks):
         for note in track:
             onset = ticks(note.onset, ticks_per_quarter)
