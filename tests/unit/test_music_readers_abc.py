@@ -71,7 +71,8 @@ def test_octaves_clefs_and_voices_with_a_shift(tmp_path):
         ("C#", 7, "major", "FCGDAEB"), ("E♭", -3, "major", "BEA"), ("C♯ min", 4, "minor", "FCGD"),
         ("^f ^c", 0, "", "FC"), ("none _b", 0, "", "B"), ("", 0, "", ""),
         ("E middle=d", 4, "major", "FCGD"), ("D m=D", 2, "major", "FC"),
-        ("A clef=G", 3, "major", "FCG"), ("Em clef = bass ^d", 1, "minor", "FD"), ("Dmin=b", -1, "minor", ""),
+        ("A clef=G", 3, "major", "FCG"), ("Em clef = bass ^d", 1, "minor", "FD"),
+        ("Dmin=b", -1, "minor", ""),
     ],
 )  # fmt: skip
 def test_keys(text, fifths, mode, altered):

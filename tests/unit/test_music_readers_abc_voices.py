@@ -159,11 +159,12 @@ def test_microtones_sound_as_the_nearest_semitone_towards_the_natural(tmp_path):
     assert result.piece.warnings == ("6 microtones are rounded to semitones",)
 
 
-def test_exclamation_marks_may_break_lines_and_plus_signs_mark_decorations(tmp_path):
+@pytest.mark.parametrize("start", ["I:", "%%"])
+def test_exclamation_marks_may_break_lines_and_plus_signs_mark_decorations(tmp_path, start):
     assert pitches(tune(tmp_path, "CD!EF!GA")) == [60, 62, 67, 69]
-    head = "I:linebreak !\nL:1/4\nK:C\n"
+    head = f"{start}linebreak !\nL:1/4\nK:C\n"
     assert pitches(tune(tmp_path, "CD!EF!GA+ceg+B", head)) == [60, 62, 64, 65, 67, 69, 71]
-    head = "I:decoration +\nL:1/4\nK:C\n"
+    head = f"{start}decoration +\nL:1/4\nK:C\n"
     assert pitches(tune(tmp_path, "+ceg+C!bag!D", head)) == [60, 62]
 
 

@@ -4,7 +4,7 @@ The line rules are those of the ABC standard 2.1 (sections 2.2, 3, 3.3 and 11). 
 X: field and ends at the first empty line after its K: field. In a tune, a line is a comment, a
 directive (`%%`), a line of a text block (`%%begintext` to `%%endtext` and others of the kind), a
 field, or the continuation of a field (`+:`). Every other line of the body is music. Of directives,
-those that change what sounds are read, as I: fields.
+those that change what sounds, or what ! and + mean, are read, as I: fields.
 """
 
 import codecs
@@ -26,7 +26,9 @@ _CHARSET = re.compile(rb"(?m)^(?:%%|I:)\s*abc-charset\s+([\w-]+)")
 _FIELDS = re.compile(rb"(?m)^[A-Za-z]:(.*)")
 _BLOCK = re.compile(r"(?:%%|I:)\s*begin(\w+)")
 _COMMENT = re.compile(r"(?<!\\)%.*")
-_DIRECTIVE = re.compile(r"%%\s*(MIDI\s+(r?transpose|(no)?barlines)|propagate-accidentals)\b")
+_DIRECTIVE = re.compile(
+    r"%%\s*(MIDI\s+(r?transpose|(no)?barlines)|propagate-accidentals|linebreak|decoration)\b"
+)
 _ASIDE = re.compile(r'"[^"]*"|![^!]*!|\[[A-Za-z]:[^\]]*\]')
 MUSIC = ""
 
