@@ -297,6 +297,12 @@ def test_sections_are_played_by_the_files_list_and_ties_lead_into_the_next(
     )
 
 
+def test_repeat_signs_of_any_spine_count(tmp_path):
+    page = "**text **kern\n=1 =1!|:\n. 4c\n=2 =2:|!\n. 4d\n== ==\n*- *-\n"
+    notes = write(tmp_path, page, expand_repeats=True).piece.notes
+    assert notes["pitch"].tolist() == [60, 60, 62]
+
+
 def test_a_list_with_a_section_that_is_there_twice_is_not_followed(tmp_path):
     page = "**kern\n*>[A,B,A]\n*>A\n4c\n*>B\n4d\n*>A\n4e\n*-\n"
     result = write(tmp_path, page, expand_repeats=True)

@@ -101,7 +101,7 @@ def _read_page(lines: list[str]) -> Page:
         if line.startswith("*"):
             spines = _interpret(page, spines, cells)
         elif line.startswith("="):
-            _bar(page, cells[0])
+            _bar(page, next((cell for cell in cells if ":" in cell), cells[0]))
         else:
             _data(page, spines, cells)
     page.score.marks += leading(page.signs)
@@ -164,7 +164,10 @@ def _section(page: Page, cell: str) -> None:
 
 
 def _bar(page: Page, cell: str) -> None:
-    """Bars begin at numbered lines; others (repeats within a bar, the end) stand between them."""
+    """Bars begin at numbered lines; others (repeats within a bar, the end) stand between them.
+
+    cell: of the first spine, or of the first with a repeat sign.
+    """
     if re.search(r":[|!]", cell):
         page.closing.add(page.time)
     if re.search(r"[|!]:", cell):
