@@ -13,6 +13,10 @@ def main(config: dict[str, Any]) -> None:
     item = entry_of(config["systems"], system, "system")
     source = Path("models") / system
     require(source / "model.json", model_made_by(source))
+    from ostinato.sampling.pretrained import check_place
+
+    if config["out"]:
+        check_place(Path(config["out"]))
     import torch
 
     from ostinato.evaluation.registry import scorer_of

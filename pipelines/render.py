@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ostinato.config import entry
+from ostinato.config import entry, entry_of
 
 
 @entry("render")
@@ -12,6 +12,7 @@ def main(config: dict[str, Any]) -> None:
 
     systems = [config["system"]] if config["system"] else list(config["systems"])
     for name in systems:
+        entry_of(config["systems"], name, "system")
         wanted = {
             Path(row["file"]).stem: row["id"]
             for row in sample_rows(Path("samples") / name)

@@ -11,6 +11,10 @@ from ostinato.settings import described, fits, refuse_unknown
 PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
 TEXTS = ("chords", "key")  # settings whose values have signs that Hydra reads as its own
 OPEN = ("conditions", "options", "taste")  # sections that take any key; what a model has decides
+OUTPUTS = {  # settings that name what a job writes, with a name for each job of a sweep
+    "out": "models/trial-${hydra:job.num}",
+    "objective": "trial-${hydra:job.num}.json",
+}
 SWEEP = ("-m", "--multirun")
 QUOTES = ("'", '"')
 CHECKED = ("model", "optimizer", "training")  # sections that dataclasses check, with defaults
@@ -114,11 +118,21 @@ def _check_value(key: str, value: Any, default: Any) -> None:
         if not isinstance(value, dict):
             raise ValueError(f"{key}={value!r} must be a section of settings: {', '.join(default)}")
         return
+    if value == "" and key in PATHS:  # as of a variable of the shell that is not set
+        raise ValueError(f"{key}= is empty: give a name, or leave {key} out")
     kind = KINDS.get(key, _kind_of(default))
     if not _is_of(value, kind):
-        given = "" if default is None else f", such as {default!r}"
-        raise ValueError(f"{key}={value!r} must be {described(kind)}{given}")
+        raise ValueError(f"{key}={value!r} must be {described(kind)}{_such_as(value, default)}")
     check_range(key, value, default)
+
+
+def _such_as(value: Any, default: Any) -> str:
+    """An example: the default as it is written on the command line, or the value as a list."""
+    if isinstance(default, bool) or default is None:
+        return ""
+    if isinstance(default, list) and not isinstance(value, dict | list):
+        return f", in brackets: [{value},…]"
+    return f", such as {default!r}" if default != [] else ""
 
 
 def _kind_of(default: Any) -> Any:
@@ -166,10 +180,11 @@ def check_sweep(overrides: Sequence[Any]) -> None:
     """Raise ValueError where the jobs of a sweep would all write to one place."""
     for override in overrides:
         value = None if override.is_sweep_override() else _plain(override.value())
-        if override.key_or_group == "out" and value is not None and "${" not in str(value):
+        key = override.key_or_group
+        if key in OUTPUTS and value is not None and "${" not in str(value):
             raise ValueError(
-                f"out={value} is one folder for all jobs of a sweep, so the last would replace the "
-                "others: leave it out, or name it by job: out='models/trial-${hydra:job.num}'"
+                f"{key}={value} is one place for all jobs of a sweep, so the last would replace "
+                f"the others: leave it out, or name it by job: {key}='{OUTPUTS[key]}'"
             )
 
 

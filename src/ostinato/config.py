@@ -30,7 +30,8 @@ LISTS = ("datasets", "encodings", "systems")  # of params.yaml, by names that us
 PATHS = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 STAGE = re.compile(r"dvc repro (?:--\S+ )*(\w+)@([\w-]+)")
 LISTED = {"download": "datasets", "normalize": "datasets"}
-LISTED |= {"encode": "encodings", "reference": "encodings"}  # all others: systems
+LISTED |= {"encode": "encodings", "reference": "encodings"}
+LISTED |= {"feedback": "studies"}  # all others: systems
 
 
 def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
@@ -252,8 +253,12 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
         lines += names
         if "Could not load 'params'" in lines[0]:
             lines = ["params.yaml is not in this folder; run this in a project, as in a checkout"]
+        lines[0] = _in_our_words(lines[0]) or lines[0]
         if isinstance(error, OverrideParseException):
-            lines.append("quote a value that holds = ( [ { , or quotes: 'key=\"value\"'")
+            lines = [
+                f"{error.override} cannot be read ({lines[0]})",
+                "quote a value that holds = ( [ { , or quotes: 'key=\"value\"'",
+            ]
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         lines = [
             f"the disk is full ({error}); nothing half-written is left, free space and run again"
@@ -269,6 +274,18 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
     lines += _unlisted(lines[0])
     print("error: " + "\n       ".join(_unique(lines)), file=sys.stderr)  # noqa: T201
     sys.exit(1)
+
+
+def _in_our_words(line: str) -> str:
+    """What Hydra's words about an override mean here; empty where it has no better ones."""
+    if found := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", line):
+        key, values = found.groups()
+        return f"{key}={values} gives several values: a sweep needs -m, a list brackets"
+    if found := re.match(r"Could not append to config. An item is already at '(.*)'", line):
+        return f"+ is for what is not there yet, and {found[1]} is: leave + out"
+    if found := re.match(r"Could not override '(.*)'.\s*No match in the defaults list", line):
+        return f"{found[1]} is not chosen unless it is added: write +{found[1]}=…"
+    return ""
 
 
 def _unlisted(message: str) -> list[str]:

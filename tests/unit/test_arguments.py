@@ -245,7 +245,7 @@ def test_heads_that_do_not_divide_a_width_are_refused(model, words):
 
 
 def test_one_folder_for_all_jobs_of_a_sweep_is_refused():
-    with pytest.raises(ValueError, match="out=X is one folder for all jobs"):
+    with pytest.raises(ValueError, match="out=X is one place for all jobs"):
         check_sweep(parsed("seed=1,2", "out=X"))
     check_sweep(parsed("seed=1,2", "out='x-${hydra:job.num}'"))
 

@@ -41,6 +41,7 @@ def test_an_entry_that_is_not_there_is_named_with_those_that_are():
             "among the systems of params.yaml (a, b): add it, or give a model folder that",
         ),
         ("sample@new", "new among the systems of params.yaml (a, b): add it\n"),
+        ("feedback@new", "new among the studies of params.yaml (): add it\n"),
         ("reference@new", "new among the encodings of params.yaml (): add it\n"),
         ("train@a", None),
         ("compare", None),

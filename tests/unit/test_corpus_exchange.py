@@ -120,6 +120,16 @@ def test_an_unknown_format_is_refused_with_the_valid_ones(corpus, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_is_no_export_is_kept(corpus, tmp_path):
+    mine = tmp_path / "mine" / "song.mid"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    for out in (mine.parent, mine):
+        with pytest.raises(ValueError, match="exists and is no export; an export would replace"):
+            export_corpus(corpus, out, "midi")
+    assert mine.read_text() == "mine"
+
+
 def test_what_cannot_be_written_is_set_aside_and_an_error_leaves_the_old_folder(
     corpus, tmp_path, monkeypatch
 ):

@@ -9,7 +9,7 @@ import pytest
 from ostinato.files import PRETRAINED, model_made_by, sha256_file
 from ostinato.generator import Generator
 from ostinato.sampling.load import load_trained
-from ostinato.sampling.pretrained import MOST_BYTES, keep, write_card
+from ostinato.sampling.pretrained import MOST_BYTES, check_place, keep, write_card
 from ostinato.sampling.request import Request
 
 COMMITTED = Path(__file__).parents[2] / PRETRAINED
@@ -43,6 +43,17 @@ def test_the_card_says_where_it_is_from_and_how_to_rebuild_it(kept, model_folder
     for word in (card["weights_sha256"], card["origin"]["licence"], "0.5000", "0.4900 on test"):
         assert word in text
     assert f"python pipelines/pretrained.py system={card['system']}" in text
+
+
+def test_a_folder_with_anything_else_is_kept(kept, model_folder, tmp_path):
+    check_place(kept)
+    check_place(tmp_path)
+    readme = tmp_path / "README.md"
+    readme.write_text("mine")
+    for out in (tmp_path, readme, model_folder):
+        with pytest.raises(ValueError, match="exists and holds no model in half precision"):
+            keep(model_folder, out)
+    assert readme.read_text() == "mine"
 
 
 def test_one_that_is_too_large_is_refused_and_writes_nothing(model_folder, tmp_path):

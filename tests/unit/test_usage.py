@@ -42,7 +42,24 @@ REFUSED = {
     "evaluate system=nobody": "unknown system 'nobody'",
     "pretrained system=nobody": "unknown system 'nobody'",
     "encode encoding=none": "unknown encoding 'none'",
+    "render system=nobody": "unknown system 'nobody'",
     "generate weights=nowhere": "nowhere/model.json is missing",
+    "generate weights=README.md": "weights=README.md is a file; give the folder",
+    "generate weights=": "weights= is empty: give a name, or leave weights out",
+    "generate prompt=": "prompt= is empty: give a name, or leave prompt out",
+    "generate out=": "out= is empty: give a name, or leave out out",
+    "generate n=1,2": "n=1,2 gives several values: a sweep needs -m, a list brackets",
+    "generate +n=1": "+ is for what is not there yet, and n is: leave + out",
+    "generate bars=16,": "bars=16, cannot be read (",
+    "generate formats=mid,wav": "must be a list, each a text, in brackets: [mid,…]",
+    "generate weights={model} prompt_bars=2": "prompt_bars is for task continue, this is uncon",
+    "generate infill.particles=9": "infill.particles is for task fill or harm",
+    "generate motion=0.5 split=0": "motion needs split, such as split=0.8",
+    "generate weights={model}": "model/weights.safetensors is missing",
+    "generate weights={damaged}": "damaged/model.json lacks weights_sha256, codec; make it again",
+    "generate weights={sound}": "audio makes sound, which has no notes: give formats=[wav]",
+    "train sweep=learning_rate": "sweep is not chosen unless it is added: write +sweep=…",
+    "train -m seed=1,2 objective=best.json": "objective=best.json is one place for all jobs",
     "generate weights={model} bars=-3": "bars=-3 must be at least 1 and at most 10000",
     "generate weights={model} prompt=nowhere.mid": "nowhere.mid does not exist",
     "generate weights={model} task=vary": "task vary needs prompt: give prompt=<file>",
@@ -125,11 +142,14 @@ def test_a_refusal_waits_for_nothing_heavy(tmp_path):
     """No clock: what a mistake must not wait for is not imported when it is told."""
     codec = {"width": 1, "vocabulary": ["a", "b"], "conditions": []}
     card = {"format": 1, "family": "vae", "system": "vae", "model": {}, "codec": codec}
+    card["weights_sha256"] = "0"
     sound = {"family": "audio_ddpm", "system": "audio", "model": {"diffusion_steps": 500}}
-    for folder, changes in (("model", {}), ("sound", sound)):
+    sound["codec"] = codec | {"kind": "mel"}
+    damaged = {"codec": 7, "weights_sha256": None}
+    for folder, changes in (("model", {}), ("sound", sound), ("damaged", damaged)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "model.json").write_text(json.dumps(card | changes))
-    places = {"model": tmp_path / "model", "sound": tmp_path / "sound"}
+    places = {name: tmp_path / name for name in ("model", "sound", "damaged")}
     lines = [line.format(**places) for line in REFUSED]
     code = REFUSALS.format(lines=lines, heavy=HEAVY)
     run = subprocess.run(

@@ -34,6 +34,14 @@ def check_formats(given: Sequence[object]) -> tuple[str, ...]:
     return formats
 
 
+def check_sounds(formats: Sequence[str], system: str) -> None:
+    """Raise ValueError where none of these formats can hold the sound that a system makes."""
+    if not set(formats) & {*SOUND, "png"}:
+        raise ValueError(
+            f"{system} makes sound, which has no notes: give formats=[wav], mp3 or png"
+        )
+
+
 def write_formats(
     piece: Piece | Recording, folder: Path, name: str, formats: Sequence[str]
 ) -> dict[str, str]:

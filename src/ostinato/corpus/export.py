@@ -76,11 +76,13 @@ def export_corpus(
     workers: processes; default: OSTINATO_WORKERS, else one for each core.
 
     Raises:
-        ValueError: an unknown format, naming the valid ones; no piece that could be written.
+        ValueError: an unknown format, naming the valid ones; an `out` with other files than an
+            export's; no piece that could be written.
         MissingInput, DamagedFile: as `store.iterate_corpus`.
     """
     if written_as not in FORMATS:
         raise ValueError(f"format={written_as} is unknown; valid: {', '.join(FORMATS)}")
+    _refuse_other_files(out)
     summary = read_summary(corpus)
     items, pieces, splits = Counter[str](), Counter[str](), Counter[str]()
     set_aside: dict[str, str] = {}
@@ -113,6 +115,17 @@ def export_corpus(
         }
         write_json(folder / "manifest.json", manifest)
     return manifest
+
+
+def _refuse_other_files(out: Path) -> None:
+    """Raise ValueError for a file, or a folder of other files, all of which would be lost."""
+    if not out.exists() or ((out / "manifest.json").exists() and (out / "pieces").is_dir()):
+        return
+    if not out.is_dir() or any(out.iterdir()):
+        raise ValueError(
+            f"out={out} exists and is no export; an export would replace all that is in it: "
+            "give another folder with out=…"
+        )
 
 
 def unsaid(piece: Piece, back: Piece) -> dict[str, int]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.audio.formats import check_sounds
 from ostinato.execution.machine import has_gpu_driver
-from ostinato.files import DamagedFile, model_made_by, read_json
+from ostinato.files import DamagedFile, model_made_by, read_json, require
 from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
@@ -44,9 +45,11 @@ from ostinato.sampling.tasks import (
 from ostinato.sampling.wording import named_settings
 
 CARD_FORMAT = 1  # of model.json
+CARD = {"family": str, "system": str, "weights_sha256": str, "model": dict, "codec": dict}
 UNREAD = EncodedPiece(
     "prompt", np.zeros((0, 1), "i8"), {}
 )  # stands for a file that is not read yet
+USED_BY = {"prompt_bars": (Continue.name,), "infill.particles": (Fill.name, HARMONIZE)}
 NO_FILL: Mapping[str, Any] = {"bars": None, "roles": []}
 SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
 # settings of conf/generate.yaml that some models' samplers lack, with their names as options
@@ -85,7 +88,7 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
     card = read_json(
         folder / "model.json", expect_format=CARD_FORMAT, made_by=model_made_by(folder)
     )
-    if missing := [key for key in ("family", "system", "model", "codec") if key not in card]:
+    if missing := [key for key, kind in CARD.items() if not isinstance(card.get(key), kind)]:
         raise DamagedFile(
             f"{folder / 'model.json'} lacks {', '.join(missing)}; make it again with: "
             f"{model_made_by(folder)}"
@@ -95,6 +98,23 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
             "device=cuda needs a GPU, and there is no driver of one here: take device=cpu"
         )
     _check_able(config, card, name)
+    _refuse_idle(config, name)
+    if card["codec"].get("kind") == "mel":
+        check_sounds(config["formats"], card["system"])
+    require(folder / "weights.safetensors", model_made_by(folder))
+
+
+def _refuse_idle(config: Mapping[str, Any], task: str) -> None:
+    """Raise ValueError for settings that the command line names and the task does not use."""
+    words = named_settings(config)
+    for key, tasks in USED_BY.items():
+        if key in words and _at(config, key) is not None and task not in tasks:
+            raise ValueError(
+                f"{key} is for task {' or '.join(tasks)}, this is {task}: leave it out, or give "
+                "what that task needs"
+            )
+    if "motion" in words and not config["split"] and config["motion"] != 1:
+        raise ValueError("motion needs split, such as split=0.8: leave one of them out")
 
 
 def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -> None:

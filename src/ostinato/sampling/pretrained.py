@@ -47,12 +47,27 @@ python pipelines/pretrained.py system={system}
 """
 
 
+def check_place(out: Path) -> None:
+    """Raise ValueError for a file, or a folder with files but no model in half precision: all of it
+    would be lost.
+    """
+    card = out / "model.json"
+    if not out.exists() or (card.exists() and '"rounded_from"' in card.read_text(encoding="utf-8")):
+        return
+    if not out.is_dir() or any(out.iterdir()):
+        raise ValueError(
+            f"out={out} exists and holds no model in half precision; one would replace all that is "
+            "in it: give another folder with out=…"
+        )
+
+
 def keep(trained: Path, out: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     """Write a model folder with rounded weights and return its `model.json`.
 
     Raises:
-        ValueError: the weights would take more than `most_bytes`.
+        ValueError: the weights would take more than `most_bytes`, or `out` holds something else.
     """
+    check_place(out)
     import torch
     from safetensors.torch import load_file, save_file
 
