@@ -15,6 +15,7 @@ OUTPUTS = {  # settings that name what a job writes, with a name for each job of
     "out": "models/trial-${hydra:job.num}",
     "objective": "trial-${hydra:job.num}.json",
 }
+TABLES = ("encodings", "studies", "systems")  # of params.yaml: sections of named lines
 SWEEP = ("-m", "--multirun")
 QUOTES = ("'", '"')
 CHECKED = ("model", "optimizer", "training")  # sections that dataclasses check, with defaults
@@ -150,6 +151,27 @@ def _is_of(value: Any, kind: Any) -> bool:
         if str in get_args(kind):
             value = tuple(str(item) if is_number(item) else item for item in value)
     return fits(value, kind) or (kind is str and is_number(value))
+
+
+def check_params(config: Mapping[str, Any]) -> None:
+    """Raise ValueError for a line of params.yaml that is of another kind than its table wants."""
+    for table in TABLES:
+        lines = {} if config.get(table) is None else config[table]
+        if not isinstance(lines, Mapping):
+            raise ValueError(f"params.yaml: {table} must be a section of lines such as name: {{…}}")
+        for name, line in lines.items():
+            if not isinstance(line, Mapping):
+                raise ValueError(f"params.yaml: {table}.{name}={line!r} must be settings in {{ }}")
+            seed = line.get("seed", 0)
+            if type(seed) is not int:
+                raise ValueError(
+                    f"params.yaml: {table}.{name}.seed={seed!r} must be a whole number"
+                )
+    for section in ("sampling", "evaluation"):
+        for name, value in (config.get(section) or {}).items():
+            key = f"{section}.{name}"
+            if range_of(key) and not is_number(value):
+                raise ValueError(f"params.yaml: {key}={value!r} must be a number")
 
 
 def check_composed(config: Mapping[str, Any], place: str = "") -> None:

@@ -81,6 +81,7 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
             plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
             assert isinstance(plain, dict)
             config = {str(key): value for key, value in plain.items()}
+            arguments.check_params(config)
             arguments.check_composed({k: v for k, v in config.items() if k not in LISTS})
             config["choices"] = dict(HydraConfig.get().runtime.choices)
             config["overrides"] = list(HydraConfig.get().overrides.task)

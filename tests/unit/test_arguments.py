@@ -12,6 +12,7 @@ from ostinato.arguments import (
     check,
     check_composed,
     check_form,
+    check_params,
     check_sweep,
     prepared,
 )
@@ -242,6 +243,23 @@ def test_heads_that_do_not_divide_a_width_are_refused(model, words):
         return
     with pytest.raises(ValueError, match=words):
         check_composed({"model": model})
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"systems": []}, "systems must be a section of lines"),
+        ({"systems": {"a": None}}, "systems.a=None must be settings"),
+        ({"systems": {"a": {"seed": "one"}}}, "systems.a.seed='one' must be a whole number"),
+        ({"encodings": {"e": "grid"}}, "encodings.e='grid' must be settings"),
+        ({"sampling": {"bars": "two"}}, "sampling.bars='two' must be a number"),
+        ({"evaluation": {"seed": None}}, "evaluation.seed=None must be a number"),
+    ],
+)
+def test_lines_of_params_are_of_the_right_kind(params, words):
+    with pytest.raises(ValueError, match=f"params.yaml: {words}"):
+        check_params(params)
+    check_params({"systems": {"a": {}, "b": {"seed": 1}}, "encodings": None, "sampling": {}})
 
 
 def test_one_folder_for_all_jobs_of_a_sweep_is_refused():
