@@ -35,6 +35,7 @@ def generate(config: dict[str, Any]) -> None:
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}
+    require(folder / "weights.safetensors", model_made_by(folder))
     from ostinato.feedback.told import judge_by
     from ostinato.generator import Generator
     from ostinato.precision.apply import load_in

@@ -12,7 +12,7 @@ import numpy as np
 
 from ostinato.audio.formats import check_sounds
 from ostinato.execution.machine import has_gpu_driver
-from ostinato.files import DamagedFile, model_made_by, read_json, require
+from ostinato.files import DamagedFile, model_made_by, read_json
 from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
@@ -101,7 +101,6 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
     _refuse_idle(config, name)
     if card["codec"].get("kind") == "mel":
         check_sounds(config["formats"], card["system"])
-    require(folder / "weights.safetensors", model_made_by(folder))
 
 
 def _refuse_idle(config: Mapping[str, Any], task: str) -> None:
