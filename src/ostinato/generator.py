@@ -8,6 +8,7 @@ from typing import Any
 from ostinato.files import sha256_json
 from ostinato.music.piece import Piece
 from ostinato.sampling.load import Trained, load_trained
+from ostinato.sampling.plan import PLAN
 from ostinato.sampling.prompts import with_pieces
 from ostinato.sampling.registry import families_that, sampler_of
 from ostinato.sampling.request import (
@@ -19,9 +20,6 @@ from ostinato.sampling.request import (
 from ostinato.sampling.sampler import Finishing, Job, Made, Session
 from ostinato.sampling.write import Sample
 from ostinato.seeds import seed_of
-
-# of `sampling`: not options
-PLAN = ("unconditional", "continue", "bars", "min_bars", "prompt_bars", "seed")
 
 
 class Generator:
