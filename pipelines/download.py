@@ -15,6 +15,8 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.datasets import own
     from ostinato.datasets.source import download, source_from
 
+    if config["update"] is not None and (config["add"] is not None or config["path"] is not None):
+        raise ValueError("update takes its folder from the dataset: give it without add and path")
     if config["update"] is not None:
         own.update(str(config["update"]))
     elif config["add"] is not None or config["path"] is not None:

@@ -37,6 +37,7 @@ REFUSED = {
     "train training.stepz=7": "did you mean steps?",
     "train training.steps=7": "training.steps=7 must be at least 1 and a multiple of",
     "train optimizer.lr=-1": "optimizer.lr=-1",
+    "download add=a update=mine": "give it without add and path",
     "train encoding=none": "unknown encoding 'none'",
     "sample system=nobody": "unknown system 'nobody'",
     "evaluate system=nobody": "unknown system 'nobody'",
