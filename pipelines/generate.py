@@ -22,8 +22,6 @@ def main(config: dict[str, Any]) -> None:
 
 def generate(config: dict[str, Any]) -> None:
     folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
-    if folder.is_file():
-        raise ValueError(f"weights={folder} is a file; give the folder that it is in")
     require(folder / "model.json", model_made_by(folder))
     from ostinato.audio.formats import check_formats, write_formats
     from ostinato.sampling import by_hand

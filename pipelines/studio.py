@@ -11,6 +11,9 @@ from ostinato.files import PRETRAINED
 
 @entry("studio")
 def main(config: dict[str, Any]) -> None:
+    place = Path(config["weights"] or "")
+    if config["weights"] and not [*place.glob("model.json"), *place.glob("*/model.json")]:
+        raise ValueError(f"weights={place} is no folder with a model.json, nor one of such folders")
     from ostinato.studio.models import Models, folders_under
 
     host, public = config["host"], config["public"]

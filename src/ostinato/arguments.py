@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args
 
 from ostinato.ranges import CHOICES, METERS, check_heads, check_range, is_number, range_of
@@ -17,6 +18,10 @@ OUTPUTS = {  # settings that name what a job writes, with a name for each job of
 }
 TABLES = ("encodings", "studies", "systems")  # of params.yaml: sections of named lines
 SWEEP = ("-m", "--multirun")
+FLAGS = (  # of Hydra
+    "cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "help", "hydra-help",
+    "info", "multirun", "package", "resolve", "run", "shell-completion", "version",
+)  # fmt: skip
 QUOTES = ("'", '"')
 CHECKED = ("model", "optimizer", "training")  # sections that dataclasses check, with defaults
 ELSEWHERE = {  # sizes of a family whose code is a family of its own
@@ -55,6 +60,9 @@ def prepared(arguments: Sequence[str]) -> list[str]:
 def check_form(arguments: Sequence[str]) -> None:
     """Raise ValueError for a word that is no setting with a value, no flag, and no flag's value."""
     for before, word in pairwise(["", *arguments]):
+        name = word[2:].partition("=")[0]
+        if word[:2] == "--" and name not in FLAGS:
+            raise ValueError(f"{word} is no flag: settings are given as {name}=value, without --")
         is_setting = "=" in word or word[:1] in ("-", "~")
         if not is_setting and (before[:1] != "-" or before in SWEEP):
             raise ValueError(f"{word!r} is no setting: settings are given as name=value")
@@ -180,6 +188,8 @@ def check_composed(config: Mapping[str, Any], place: str = "") -> None:
     """
     if not place:
         check_heads(config.get("model") or {})
+        if config.get("weights") and Path(str(config["weights"])).is_file():
+            raise ValueError(f"weights={config['weights']} is a file; give the folder it is in")
     for name, value in config.items():
         key = f"{place}{name}"
         if isinstance(value, Mapping):
