@@ -24,6 +24,7 @@ from ostinato.readers.midi_check import music_notes, raw_notes
 from ostinato.readers.midi_events import read_events
 from ostinato.readers.midi_notes import pair_notes
 
+SILENCES = (120, 123, 124, 125, 126, 127)  # All Sound Off, All Notes Off and what implies it
 EQUAL, DIFFERENT = "equal", "different, no reason known"
 
 
@@ -53,11 +54,14 @@ def verdict(data: bytes) -> str:
     except DamagedFile as error:
         return f"refused by us: {error}"
     try:
-        theirs = music_notes(muspy.from_mido(mido.MidiFile(file=BytesIO(data))))
+        read = mido.MidiFile(file=BytesIO(data))
+        theirs = music_notes(muspy.from_mido(read))
     except Exception as error:  # whatever MusPy stumbles over
         return f"refused by MusPy: {type(error).__name__}"
     if np.array_equal(raw_notes(pair_notes(events)), theirs):
         return EQUAL
+    if any(m.type == "control_change" and m.control in SILENCES for t in read.tracks for m in t):
+        return "different, a message silences a channel, which MusPy does not hear"
     known = "; ".join(events.warnings)
     return f"different, our reader says: {known}" if known else DIFFERENT
 
