@@ -1,4 +1,4 @@
-"""Stage: the band and its rival in half precision, their likelihoods by role and style, levels."""
+"""Stage: the band and its rivals in half precision, their likelihoods by role and style, levels."""
 
 import sys
 from pathlib import Path
@@ -19,8 +19,8 @@ from ostinato.reproduction.folder import read_params, run_stage
 from ostinato.sampling.load import check_trained_on, load_trained
 from ostinato.sampling.pretrained import keep
 
-BAND, RIVAL = "band", "flat"
-KEPT = {BAND: Path("pretrained"), RIVAL: Path("pretrained-flat")}
+BAND = "band"
+KEPT = {BAND: Path("pretrained"), "alone": Path("pretrained-alone")}  # the other one is its rival
 
 
 def score() -> None:
@@ -40,8 +40,7 @@ def score() -> None:
         found[name] = score_band(
             trained.model, tokens, numbers, options["resamples"], options["seed"]
         )
-    rivals, levels = {RIVAL: found[RIVAL]}, levels_in(tokens, form)
-    scores = found[BAND] | {"rivals": rivals, "levels": levels}
+    scores = found.pop(BAND) | {"rivals": found, "levels": levels_in(tokens, form)}
     write_json(Path("scores.json"), scores)
     write_text(Path("table.md"), table(scores))
     sys.stdout.write(table(scores))
