@@ -44,8 +44,7 @@ def generate(config: dict[str, Any]) -> None:
     able, representation = generator.capabilities(), generator.representation
     codec = generator.trained.card["codec"]
     request, remarks = by_hand.prepared(config, read, able, representation, codec)
-    for remark in remarks:
-        print(f"note: {remark}", file=sys.stderr)
+    print("".join(f"note: {remark}\n" for remark in remarks), file=sys.stderr, end="")
     made = judge.best(generator, request) if judge else generate_sounding(generator, [request])
     for name, sample in zip(names, made, strict=True):
         if sample.piece is None:

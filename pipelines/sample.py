@@ -8,9 +8,6 @@ from ostinato.config import entry, entry_of
 
 @entry("sample")
 def main(config: dict[str, Any]) -> None:
-    from ostinato.sampling.plan import check_plan
-
-    check_plan(config.get("sampling"))
     system = config["system"]
     item = entry_of(config["systems"], system, "system")
     import torch

@@ -86,6 +86,10 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
             config["choices"] = dict(HydraConfig.get().runtime.choices)
             config["overrides"] = list(HydraConfig.get().overrides.task)
             check_fit(config)
+            if config_name == "sample":
+                from ostinato.sampling.plan import check_plan
+
+                check_plan(config.get("sampling"))
             result = main(with_study(config))
             if stage := os.environ.get("DVC_STAGE"):
                 from ostinato.execution.machine import note_stage

@@ -147,3 +147,17 @@ def test_signs_of_any_part_count(tmp_path):
 )
 def test_numbers_of_endings(text, numbers):
     assert ending_numbers(text) == numbers
+
+
+def test_a_part_that_a_bar_of_a_timewise_score_lacks_is_empty_there(tmp_path):
+    notes = [NOTE.format(step, 4) for step in "CDEF"]
+    bars = (
+        f'<measure><part id="A">{HEAD}{notes[0]}</part></measure>'
+        f'<measure><part id="A">{notes[1]}</part><part id="B">{HEAD}{notes[2]}</part></measure>'
+        f'<measure><part id="B">{notes[3]}</part></measure>'
+    )
+    path = tmp_path / "piece.xml"
+    path.write_text(f"<score-timewise>{bars}</score-timewise>", encoding="utf-8")
+    found = read(path, options=ReadOptions(ticks_per_quarter=1)).piece.notes
+    rows = sorted(zip(found["onset"].tolist(), found["pitch"].tolist(), strict=True))
+    assert rows == [(0, 60), (1, 62), (1, 64), (2, 65)]

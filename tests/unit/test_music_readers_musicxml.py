@@ -235,17 +235,6 @@ def test_bars_may_hold_parts_instead_of_parts_bars(tmp_path, score):
     assert rows(reading(tmp_path, timewise)) == rows(reading(tmp_path, text))
 
 
-def test_a_part_that_a_bar_lacks_is_empty_there(tmp_path):
-    bars = (
-        f'<measure><part id="A">{HEAD.format(1) + note("C4", 4)}</part></measure>'
-        f'<measure><part id="A">{note("D4", 4)}</part>'
-        f'<part id="B">{HEAD.format(1) + note("E4", 4)}</part></measure>'
-        f'<measure><part id="B">{note("F4", 4)}</part></measure>'
-    )
-    result = reading(tmp_path, f"<score-timewise>{bars}</score-timewise>", ticks_per_quarter=1)
-    assert sorted(rows(result)) == [(0, 4, 60), (4, 4, 62), (4, 4, 64), (8, 4, 65)]
-
-
 METER = (
     "<attributes><divisions>1</divisions>"
     "<time><beats>{}</beats><beat-type>4</beat-type></time></attributes>"

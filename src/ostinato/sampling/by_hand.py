@@ -18,6 +18,7 @@ from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Representation, Unencodable
 from ostinato.sampling.early import check_able, conditions_of
+from ostinato.sampling.idle import refuse_idle, value_at
 from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES, prompt_of
@@ -49,7 +50,6 @@ CARD = {"family": str, "system": str, "weights_sha256": str, "model": dict, "cod
 UNREAD = EncodedPiece(
     "prompt", np.zeros((0, 1), "i8"), {}
 )  # stands for a file that is not read yet
-USED_BY = {"prompt_bars": (Continue.name,), "infill.particles": (Fill.name, HARMONIZE)}
 NO_FILL: Mapping[str, Any] = {"bars": None, "roles": []}
 SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
 # settings of conf/generate.yaml that some models' samplers lack, with their names as options
@@ -98,22 +98,9 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
             "device=cuda needs a GPU, and there is no driver of one here: take device=cpu"
         )
     _check_able(config, card, name)
-    _refuse_idle(config, name)
+    refuse_idle(config, name)
     if card["codec"].get("kind") == "mel":
         check_sounds(config["formats"], card["system"])
-
-
-def _refuse_idle(config: Mapping[str, Any], task: str) -> None:
-    """Raise ValueError for settings that the command line names and the task does not use."""
-    words = named_settings(config)
-    for key, tasks in USED_BY.items():
-        if key in words and _at(config, key) is not None and task not in tasks:
-            raise ValueError(
-                f"{key} is for task {' or '.join(tasks)}, this is {task}: leave it out, or give "
-                "what that task needs"
-            )
-    if "motion" in words and not config["split"] and config["motion"] != 1:
-        raise ValueError("motion needs split, such as split=0.8: leave one of them out")
 
 
 def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -> None:
@@ -121,7 +108,7 @@ def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -
     specs = [spec.name for spec in conditions_of(card)]
     short = {k: config[k] for k in SHORTHANDS if config.get(k) not in (None, [])}
     words = named_settings(config)
-    given = {key: value for key in OPTIONS if (value := _at(config, key)) is not None}
+    given = {key: value for key in OPTIONS if (value := value_at(config, key)) is not None}
     options = {OPTIONS[key]: value for key, value in given.items() if key in words}
     usual = {OPTIONS[key]: value for key, value in given.items() if key not in words}
     conditions = {k: v for k, v in short.items() if k in specs} | config["conditions"]
@@ -129,12 +116,6 @@ def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -
     check_able(
         card, Fill.name if task == HARMONIZE else task, conditions, asked, usual, list(short)
     )
-
-
-def _at(config: Mapping[str, Any], key: str) -> Any:
-    for part in key.split("."):
-        config = config[part]
-    return config
 
 
 def free_names(
