@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.config import entry
-from ostinato.files import PRETRAINED, model_made_by, require
+from ostinato.files import PRETRAINED
 
 
 @entry("generate")
@@ -22,18 +22,19 @@ def main(config: dict[str, Any]) -> None:
 
 def generate(config: dict[str, Any]) -> None:
     folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
-    require(folder / "model.json", model_made_by(folder))
     from ostinato.audio.formats import check_formats, write_formats
-    from ostinato.sampling import by_hand
+    from ostinato.precision.choice import check_family
+    from ostinato.sampling import by_hand, early
 
     files = [key for key in ("prompt", "end") if config[key]]
-    by_hand.check_early(config, files, folder)
+    card = early.check_early(config, files, folder)
+    check_family(config["precision"], card["family"], card["system"])
     out, formats = Path(config["out"]), check_formats(config["formats"])
     names = by_hand.free_names(out, config["n"], formats, overwrite=config["overwrite"])
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}
-    require(folder / "weights.safetensors", model_made_by(folder))
+    early.check_request(config, read, card)
     from ostinato.feedback.told import judge_by
     from ostinato.generator import Generator
     from ostinato.precision.apply import load_in
@@ -41,9 +42,8 @@ def generate(config: dict[str, Any]) -> None:
 
     judge, config = judge_by(config)
     generator = Generator(load_in(config["precision"], folder, config["device"]))
-    able, representation = generator.capabilities(), generator.representation
-    codec = generator.trained.card["codec"]
-    request, remarks = by_hand.prepared(config, read, able, representation, codec)
+    able, known = generator.capabilities(), generator.representation
+    request, remarks = by_hand.prepared(config, read, able, known, card["codec"])
     print("".join(f"note: {remark}\n" for remark in remarks), file=sys.stderr, end="")
     made = judge.best(generator, request) if judge else generate_sounding(generator, [request])
     for name, sample in zip(names, made, strict=True):

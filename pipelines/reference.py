@@ -8,6 +8,8 @@ from ostinato.config import entry, entry_of
 
 @entry("reference")
 def main(config: dict[str, Any]) -> None:
+    name = config["encoding"]
+    item = entry_of(config["encodings"], name, "encoding")
     import scipy.linalg  # noqa: F401 - loads the BLAS whose threads are limited below
     from threadpoolctl import threadpool_limits
 
@@ -18,8 +20,6 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.settings import checked
 
     threadpool_limits(1, user_api="blas")  # sums in one order, whatever the number of processors
-    name = config["encoding"]
-    item = entry_of(config["encodings"], name, "encoding")
     settings = checked(EvaluationSettings, "evaluation", config["evaluation"])
     music = write_reference(
         Path("data/reference") / name,

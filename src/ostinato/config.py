@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from ostinato import arguments
 from ostinato.arguments import prepared
 from ostinato.execution.commands import PIPE_CLOSED
+from ostinato.execution.inputs import check_inputs
 from ostinato.execution.portable import make_portable
 from ostinato.ranges import check_columns
 from ostinato.settings import RENAMED
@@ -86,6 +87,7 @@ def _run(main: Main, config_name: str, conf: Path) -> None:
             config["choices"] = dict(HydraConfig.get().runtime.choices)
             config["overrides"] = list(HydraConfig.get().overrides.task)
             check_fit(config)
+            check_inputs(config_name, config)
             if config_name == "sample":
                 from ostinato.sampling.plan import check_plan
 

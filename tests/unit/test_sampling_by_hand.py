@@ -14,11 +14,11 @@ from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.by_hand import (
     OPTIONS,
-    check_early,
     remarks,
     request_of,
     voiced,
 )
+from ostinato.sampling.early import check_early
 from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.request import (
     Capabilities,

@@ -10,6 +10,9 @@ import yaml
 
 from ostinato.__main__ import listing, main, scripts
 from ostinato.config import load_config
+from ostinato.execution.inputs import check_inputs
+from ostinato.files import MissingInput
+from ostinato.music.write import write_midi
 from ostinato.usage import usage
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +59,18 @@ REFUSED = {
     "generate weights={model} prompt_bars=2": "prompt_bars is for task continue, this is uncon",
     "generate infill.particles=9": "infill.particles is for task fill or harm",
     "generate motion=0.5 split=0": "motion needs split, such as split=0.8",
-    "generate weights={model}": "model/weights.safetensors is missing",
+    "generate weights={bare}": "bare/weights.safetensors is missing",
+    "generate weights={band} key=H": "key='H' is no key; write a key such as D, Bb",
+    "generate weights={band} roles=[kazoo]": "roles names kazoo; this model's roles are melody (",
+    "generate weights={band} chords=H7": "'H7' is no chord symbol; write a root",
+    "generate weights={band} bars=9999": "bars=9999 must be at most 1024",
+    "generate weights={band} key=D chords=C": "key=D: the key is that of chords; leave key out",
+    "generate prompt={tune} infill.bars=[1,2] best_of=2": "best_of is for whole pieces; gaps have",
+    "generate prompt={tune} prompt_bars=9": "has 4 bars, prompt_bars=9: give",
+    "generate weights={band} prompt={tune} meter=3/4 fill.roles=[bass]": "a prompt has its own met",
+    "generate reward=data/feedback/simulated": "chooses among candidates: add best_of=8",
+    "generate weights={model} precision=int8": "precision=int8 is for gpt, lstm and families",
+    "reference encoding=none": "unknown encoding 'none'",
     "generate weights={damaged}": "damaged/model.json lacks weights_sha256, codec; make it again",
     "generate weights={sound}": "audio makes sound, which has no notes: give formats=[wav]",
     "train sweep=learning_rate": "sweep is not chosen unless it is added: write +sweep=…",
@@ -142,7 +156,7 @@ def test_help_says_where_params_are_read(in_project, monkeypatch, tmp_path):
 
 
 @pytest.mark.starts
-def test_a_refusal_waits_for_nothing_heavy(tmp_path):
+def test_a_refusal_waits_for_nothing_heavy(tmp_path, chorale):
     """No clock: what a mistake must not wait for is not imported when it is told."""
     codec = {"width": 1, "vocabulary": ["a", "b"], "conditions": []}
     card = {"format": 1, "family": "vae", "system": "vae", "model": {}, "codec": codec}
@@ -150,10 +164,15 @@ def test_a_refusal_waits_for_nothing_heavy(tmp_path):
     sound = {"family": "audio_ddpm", "system": "audio", "model": {"diffusion_steps": 500}}
     sound["codec"] = codec | {"kind": "mel"}
     damaged = {"codec": 7, "weights_sha256": None}
-    for folder, changes in (("model", {}), ("sound", sound), ("damaged", damaged)):
+    kinds = {"model": {}, "sound": sound, "damaged": damaged, "bare": {}}
+    for folder, changes in kinds.items():
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "model.json").write_text(json.dumps(card | changes))
-    places = {name: tmp_path / name for name in ("model", "sound", "damaged")}
+        if folder != "bare":
+            (tmp_path / folder / "weights.safetensors").touch()
+    places = {name: tmp_path / name for name in kinds}
+    places |= {"band": ROOT / "reproductions/band/pretrained", "tune": tmp_path / "tune.mid"}
+    write_midi(places["tune"], chorale(1))
     lines = [line.format(**places) for line in REFUSED]
     code = REFUSALS.format(lines=lines, heavy=HEAVY)
     run = subprocess.run(
@@ -167,6 +186,37 @@ def test_a_refusal_waits_for_nothing_heavy(tmp_path):
         assert words in line
     assert before == "[]"
     assert after == "['torch']", "a model's settings need torch to be checked, and no more"
+
+
+def test_a_stage_says_what_is_missing_before_it_loads_anything(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = {
+        "system": "mine",
+        "encoding": "small",
+        "study": "people",
+        "systems": {"mine": {"encoding": "small"}},
+        "encodings": {"small": {"dataset": "songs"}},
+        "studies": {"people": {"base": "mine", "encoding": "small"}},
+    }
+    tokens = "data/tokens/small/summary.json"
+    reference = "data/reference/small/excerpts.npz"
+    needs = {
+        "sample": ["models/mine/model.json", tokens],
+        "feedback": ["models/mine/model.json", tokens],
+        "evaluate": ["models/mine/model.json", tokens, "samples/mine/samples.json", reference],
+        "reference": [tokens],
+        "train": [],
+    }
+    for stage, paths in needs.items():
+        for path in paths:
+            with pytest.raises(MissingInput, match=f"^{path} is missing; make it with: dvc repro"):
+                check_inputs(stage, config)
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).touch()
+        check_inputs(stage, config)
+        check_inputs(stage, config | dict.fromkeys(("system", "encoding", "study"), "unknown"))
+        for path in paths:
+            (tmp_path / path).unlink()
 
 
 def test_every_verb_is_listed_with_what_it_does(capsys, monkeypatch):

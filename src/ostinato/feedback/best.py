@@ -21,6 +21,7 @@ from ostinato.music.piece import Piece
 from ostinato.representations.bars import first_bars
 from ostinato.representations.protocol import Unencodable
 from ostinato.representations.registry import build as build_representation
+from ostinato.sampling.idle import count_of
 from ostinato.sampling.request import Request
 from ostinato.sampling.write import Sample
 from ostinato.seeds import seed_of
@@ -100,16 +101,6 @@ def judge_of(config: Mapping[str, Any]) -> tuple[Judge | None, dict[str, Any]]:
         note = f"note: the preferences of {config['reward']} are simulated; nobody was asked"
         print(note, file=sys.stderr)  # noqa: T201
     return judge, alone
-
-
-def count_of(config: Mapping[str, Any]) -> int:
-    """How many candidates of each piece conf/generate.yaml asks for; ValueError: fewer than 2."""
-    count = config["best_of"]
-    if not isinstance(count, int) or count < 2:
-        raise ValueError(
-            f"reward={config['reward']} chooses among candidates: add best_of=8, for instance"
-        )
-    return count
 
 
 def of_one(config: Mapping[str, Any]) -> dict[str, Any]:

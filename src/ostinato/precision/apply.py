@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from ostinato.precision.choice import FULL, check_precision
+from ostinato.precision.choice import FULL, check_precision, refusal
 from ostinato.sampling.load import Trained, load_trained
 
 MODELS, OURS = "ostinato.models.", "ostinato.precision."
@@ -38,20 +38,12 @@ def in_precision(trained: Trained, precision: str) -> Trained:
         return trained
     found = [(part, steps) for part in trained.model.modules() if (steps := _steps_of(part))]
     if not found:
-        raise ValueError(
-            f"precision={precision} is for {', '.join(able())} and families made of them, and "
-            f"{trained.card['system']} is of family {trained.card['family']}: take precision={FULL}"
-        )
+        raise ValueError(refusal(precision, trained.card["family"], trained.card["system"]))
     for part, steps in found:  # instances only: others of the class, and training, keep theirs
         object.__setattr__(part, "trunk_step", steps(part))
         object.__setattr__(part, "recordable", False)  # the decoding loop has nothing to pack
     digest = trained.card["weights_sha256"]
     return replace(trained, card=trained.card | {"weights_sha256": f"{precision}-{digest}"})
-
-
-def able() -> list[str]:
-    """Families that have steps here."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*/[a-z]*.py"))
 
 
 def _steps_of(part: nn.Module) -> Any:

@@ -8,30 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ostinato.audio.formats import check_sounds
-from ostinato.execution.machine import has_gpu_driver
-from ostinato.files import DamagedFile, model_made_by, read_json
 from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Representation, Unencodable
-from ostinato.sampling.early import check_able, conditions_of
-from ostinato.sampling.idle import refuse_idle, value_at
 from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES, prompt_of
 from ostinato.sampling.request import (
     Capabilities,
     Continue,
-    EncodedPiece,
     Fill,
     Interpolate,
-    Region,
     Request,
-    Task,
-    Unconditional,
     Vary,
 )
 from ostinato.sampling.tasks import (
@@ -43,13 +32,7 @@ from ostinato.sampling.tasks import (
     task_of,
     that_fill_voices,
 )
-from ostinato.sampling.wording import named_settings
 
-CARD_FORMAT = 1  # of model.json
-CARD = {"family": str, "system": str, "weights_sha256": str, "model": dict, "codec": dict}
-UNREAD = EncodedPiece(
-    "prompt", np.zeros((0, 1), "i8"), {}
-)  # stands for a file that is not read yet
 NO_FILL: Mapping[str, Any] = {"bars": None, "roles": []}
 SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
 # settings of conf/generate.yaml that some models' samplers lack, with their names as options
@@ -60,62 +43,6 @@ OPTIONS = {"infill.particles": "particles"} | {
         *("no_parallels", "end_on", "best_of", "no_repeat"),
     )
 }
-
-
-def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path) -> None:
-    """Refuse what needs no model to be seen as wrong, before torch is imported.
-
-    folder: the model's, whose paradigm has options of its own.
-
-    Raises:
-        ValueError: settings that contradict each other, counts that are none, options out of range.
-    """
-    for key in ("bars", "min_bars", "n", "seed"):
-        value = config[key]
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise ValueError(f"{key}={value} must be a whole number")
-    if (out := Path(config["out"])).exists() and not out.is_dir():
-        raise ValueError(f"out={out} is a file; give a folder")
-    task: Task = Unconditional()
-    name, gap = named(config, files), _gap_of(config)
-    if name == Continue.name:
-        task = Continue(UNREAD, config["prompt_bars"])
-    if name == Fill.name and gap["bars"] is not None:
-        task = Fill(UNREAD, Region(tuple(gap["bars"])))
-    Request(task=task, **{key: config[key] for key in ("bars", "n", "seed")})
-    if (config["min_bars"] or 1) > config["bars"]:
-        raise ValueError(f"min_bars={config['min_bars']} is more than bars={config['bars']}")
-    card = read_json(
-        folder / "model.json", expect_format=CARD_FORMAT, made_by=model_made_by(folder)
-    )
-    if missing := [key for key, kind in CARD.items() if not isinstance(card.get(key), kind)]:
-        raise DamagedFile(
-            f"{folder / 'model.json'} lacks {', '.join(missing)}; make it again with: "
-            f"{model_made_by(folder)}"
-        )
-    if config["device"] == "cuda" and not has_gpu_driver():
-        raise ValueError(
-            "device=cuda needs a GPU, and there is no driver of one here: take device=cpu"
-        )
-    _check_able(config, card, name)
-    refuse_idle(config, name)
-    if card["codec"].get("kind") == "mel":
-        check_sounds(config["formats"], card["system"])
-
-
-def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -> None:
-    """`check_able` of what conf/generate.yaml asks for; `harmonize` fills."""
-    specs = [spec.name for spec in conditions_of(card)]
-    short = {k: config[k] for k in SHORTHANDS if config.get(k) not in (None, [])}
-    words = named_settings(config)
-    given = {key: value for key in OPTIONS if (value := value_at(config, key)) is not None}
-    options = {OPTIONS[key]: value for key, value in given.items() if key in words}
-    usual = {OPTIONS[key]: value for key, value in given.items() if key not in words}
-    conditions = {k: v for k, v in short.items() if k in specs} | config["conditions"]
-    asked = options | config["options"]
-    check_able(
-        card, Fill.name if task == HARMONIZE else task, conditions, asked, usual, list(short)
-    )
 
 
 def free_names(
@@ -183,14 +110,14 @@ def with_shorthands(config: Mapping[str, Any], able: Capabilities) -> dict[str, 
         if home.get(name, value) != value:
             raise ValueError(f"{name}={value} contradicts {home[name]}: say it once")
         home[name] = value
-    gap, least = _gap_of(config), config["min_bars"]
+    gap, least = gap_of(config), config["min_bars"]
     if least is None:
         least = config["bars"] if "roles" in able.options else 1
     said = {"options": options, "conditions": conditions, "infill": gap, "min_bars": least}
     return dict(config) | said
 
 
-def _gap_of(config: Mapping[str, Any]) -> dict[str, Any]:
+def gap_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The section `infill`, with what `fill` says in short."""
     gap, fill = dict(config["infill"]), config.get("fill", NO_FILL)
     return gap | {"bars": fill["bars"] or gap["bars"], "voices": fill["roles"] or gap["voices"]}

@@ -1,18 +1,134 @@
-"""What a model's family cannot do, known from its model.json alone, before torch is imported.
+"""What can be refused by settings, prompts and a model.json alone, before torch is imported.
 
 A model may be able to do less than its family, by its encoding: its own `Capabilities` refuse that
 later.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+from ostinato.audio.formats import check_sounds
+from ostinato.execution.machine import has_gpu_driver
+from ostinato.files import DamagedFile, model_made_by, read_json, require
 from ostinato.models.spec import ArraySpec, ConditionSpec
+from ostinato.music.piece import Piece
+from ostinato.representations.registry import build
+from ostinato.sampling import registry
+from ostinato.sampling.by_hand import OPTIONS, SHORTHANDS, gap_of, named, prepared
+from ostinato.sampling.idle import count_of, refuse_idle, value_at
 from ostinato.sampling.registry import asked_of, families_that
-from ostinato.sampling.request import Capabilities
+from ostinato.sampling.request import (
+    Capabilities,
+    Continue,
+    EncodedPiece,
+    Fill,
+    Region,
+    Request,
+    Task,
+    Unconditional,
+)
+from ostinato.sampling.tasks import HARMONIZE
+from ostinato.sampling.wording import named_settings
 from ostinato.settings import checked
+
+CARD_FORMAT = 1  # of model.json
+CARD = {"family": str, "system": str, "weights_sha256": str, "model": dict, "codec": dict}
+UNREAD = EncodedPiece("prompt", np.zeros((0, 1), "i8"), {})  # stands for a file not read yet
+
+
+def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path) -> dict[str, Any]:
+    """Refuse what conf/generate.yaml shows to be wrong; the model.json of the folder.
+
+    files: which of `prompt` and `end` are given. folder: the model's, whose paradigm has options of
+    its own.
+
+    Raises:
+        ValueError: settings that contradict each other, counts that are none, options out of range.
+        MissingInput, DamagedFile: the folder holds no model.
+    """
+    for key in ("bars", "min_bars", "n", "seed"):
+        value = config[key]
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ValueError(f"{key}={value} must be a whole number")
+    if (out := Path(config["out"])).exists() and not out.is_dir():
+        raise ValueError(f"out={out} is a file; give a folder")
+    task: Task = Unconditional()
+    name, gap = named(config, files), gap_of(config)
+    if name == Continue.name:
+        task = Continue(UNREAD, config["prompt_bars"])
+    if name == Fill.name and gap["bars"] is not None:
+        task = Fill(UNREAD, Region(tuple(gap["bars"])))
+    Request(task=task, **{key: config[key] for key in ("bars", "n", "seed")})
+    if (config["min_bars"] or 1) > config["bars"]:
+        raise ValueError(f"min_bars={config['min_bars']} is more than bars={config['bars']}")
+    card = read_json(
+        folder / "model.json", expect_format=CARD_FORMAT, made_by=model_made_by(folder)
+    )
+    if missing := [key for key, kind in CARD.items() if not isinstance(card.get(key), kind)]:
+        raise DamagedFile(
+            f"{folder / 'model.json'} lacks {', '.join(missing)}; make it again with: "
+            f"{model_made_by(folder)}"
+        )
+    require(folder / "weights.safetensors", model_made_by(folder))
+    if config["device"] == "cuda" and not has_gpu_driver():
+        raise ValueError(
+            "device=cuda needs a GPU, and there is no driver of one here: take device=cpu"
+        )
+    _check_able(config, card, name)
+    refuse_idle(config, name)
+    if card["codec"].get("kind") == "mel":
+        check_sounds(config["formats"], card["system"])
+    if config["reward"]:
+        count_of(config)
+    return card
+
+
+def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -> None:
+    """`check_able` of what conf/generate.yaml asks for; `harmonize` fills."""
+    specs = [spec.name for spec in conditions_of(card)]
+    short = {k: config[k] for k in SHORTHANDS if config.get(k) not in (None, [])}
+    words = named_settings(config)
+    given = {key: value for key in OPTIONS if (value := value_at(config, key)) is not None}
+    options = {OPTIONS[key]: value for key, value in given.items() if key in words}
+    usual = {OPTIONS[key]: value for key, value in given.items() if key not in words}
+    conditions = {k: v for k, v in short.items() if k in specs} | config["conditions"]
+    asked = options | config["options"]
+    check_able(
+        card, Fill.name if task == HARMONIZE else task, conditions, asked, usual, list(short)
+    )
+
+
+def check_request(
+    config: Mapping[str, Any], read: Mapping[str, Piece], card: Mapping[str, Any]
+) -> None:
+    """Refuse what a model's representation and its counts of pieces show to be wrong.
+
+    read: the files of `prompt` and `end`, as they were read. card: model.json.
+
+    Raises:
+        ValueError: unknown roles, chords or keys, too many bars, a prompt that cannot be heard,
+            options that contradict each other.
+    """
+    family, codec = card["family"], card["codec"]
+    home = asked_of(family)
+    if home is None:
+        return
+    representation = build(codec["representation"])
+    kind = _options_of(home, family)
+    able = Capabilities(
+        **_tasks_of(home, family),
+        conditions=tuple(conditions_of(card)),
+        options=asdict(kind()),
+        roles=tuple(getattr(representation, "voices", ())),
+    )
+    request, _ = prepared(config, read, able, representation, codec)
+    asked = checked(kind, "options", {**able.options, **request.options})
+    registry.check_request(family, request, asked, representation)
 
 
 def check_able(
@@ -53,15 +169,18 @@ def conditions_of(card: Mapping[str, Any]) -> list[ConditionSpec]:
 
 
 def _check_task(task: str, home: ModuleType, family: str, system: str) -> None:
-    able = Capabilities(
-        tasks=getattr(home, "FEWER", {}).get(family, home.TASKS),
-        missing=getattr(home, "FEWER_BECAUSE", {}).get(family, getattr(home, "MISSING", {})),
-    )
+    able = Capabilities(**_tasks_of(home, family))
     try:
         able.check_task(task, system)
     except ValueError as error:
         others = ", ".join(families_that(task)) or "none yet"
         raise ValueError(f"{error}; families that can, on some encodings: {others}") from error
+
+
+def _tasks_of(home: ModuleType, family: str) -> dict[str, Any]:
+    """The tasks of a family, and why it lacks others, as `Capabilities` has them."""
+    why = getattr(home, "FEWER_BECAUSE", {}).get(family, getattr(home, "MISSING", {}))
+    return {"tasks": getattr(home, "FEWER", {}).get(family, home.TASKS), "missing": why}
 
 
 def _options_of(home: ModuleType, family: str) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ostinato.models.registry import families, paradigm_of
 from ostinato.representations.protocol import Representation
+from ostinato.sampling.request import Request
 from ostinato.sampling.sampler import Sampler
 
 if TYPE_CHECKING:  # what a user asks for is refused before torch is imported
@@ -32,6 +33,17 @@ def asked_of(family: str) -> ModuleType | None:
     """
     name = f"ostinato.sampling.{paradigm_of(family)}.decoding"
     return None if find_spec(name) is None else importlib.import_module(name)
+
+
+def check_request(family: str, request: Request, asked: Any, known: Representation) -> None:
+    """Raise ValueError for what cannot be asked together of any model of this family, without
+    torch: `check_request` of `sampling/<paradigm>/asked.py`, where there is one.
+
+    asked: the options, of the dataclass that `asked_of` names. known: the model's representation.
+    """
+    name = f"ostinato.sampling.{paradigm_of(family)}.asked"
+    if find_spec(name) is not None:
+        importlib.import_module(name).check_request(request, asked, known)
 
 
 def _tasks_of(family: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.spec import Given
 from ostinato.music.piece import VOICES, Piece
 from ostinato.representations.protocol import Extent, Fillable, Representation, Tokens
+from ostinato.sampling.autoregressive.asked import check_request
 from ostinato.sampling.autoregressive.decode import Stream, decode
 from ostinato.sampling.autoregressive.decoding import TASKS, Decoding
 from ostinato.sampling.autoregressive.ends import has_end
@@ -73,8 +74,6 @@ class Sampler:
         for (_, decoding, fills), group in groupby(jobs, key=self._alike):
             part = list(group)
             make = self._fill if fills else self._extend
-            if fills and decoding.best_of > 1:
-                raise ValueError("best_of is for whole pieces; gaps have infill.particles")
             size = max(1, BATCH // (decoding.particles if fills else decoding.best_of))
             for start in range(0, len(part), size):
                 made += make(part[start : start + size], decoding)
@@ -171,5 +170,6 @@ class Sampler:
         request = job.request
         fills = id(request) if isinstance(request.task, Fill) else 0
         extent = (request.bars, request.min_bars, getattr(request.task, "bars", 0))
-        options = self._defaults() | dict(request.options)
-        return extent, checked(Decoding, "sampling", options), fills
+        decoding = checked(Decoding, "sampling", self._defaults() | dict(request.options))
+        check_request(request, decoding, self.representation)
+        return extent, decoding, fills

@@ -9,7 +9,8 @@ from ostinato.music.chords import ROLE, parse_progression
 from ostinato.music.keys import CLASSES, key_of_piece, keys_of, parse_key
 from ostinato.music.piece import Piece, tonic_of
 from ostinato.representations.events.roles import Roles
-from ostinato.representations.protocol import read_meter
+from ostinato.representations.protocol import Representation, read_meter
+from ostinato.sampling.autoregressive.asked import check_request as check_stream
 from ostinato.sampling.ensemble.decoding import BandDecoding
 from ostinato.sampling.request import Continue, Fill, Request, Unconditional, Vary
 from ostinato.sampling.sampler import Job
@@ -19,8 +20,10 @@ LEVELS = ("density_", "register_")  # conditions of one role
 MOST_BARS = 1024  # of a piece: each takes about a second
 
 
-def check_request(request: Request, asked: BandDecoding, known: Roles) -> None:
+def check_request(request: Request, asked: BandDecoding, known: Representation) -> None:
     """Raise ValueError for unknown roles, meters, chords or keys, too many bars, contradictions."""
+    assert isinstance(known, Roles)
+    check_stream(request, asked, known)
     if request.bars > MOST_BARS:
         raise ValueError(f"bars={request.bars} must be at most {MOST_BARS}")
     if unknown := [role for role in asked.roles if role not in known.parts]:

@@ -1,0 +1,1 @@
+"""A band is made of autoregressive models: their steps are its own."""
