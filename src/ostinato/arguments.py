@@ -6,7 +6,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-from ostinato.ranges import CHOICES, METERS, check_heads, check_range, is_number, range_of
+from ostinato.ranges import (
+    CHOICES,
+    METERS,
+    check_heads,
+    check_once,
+    check_range,
+    is_number,
+    range_of,
+)
 from ostinato.settings import described, fits, refuse_unknown
 
 PATHS = ("end", "out", "path", "prompt", "weights")  # settings whose values are names of files
@@ -209,8 +217,10 @@ def _refuse_unknown(base: Mapping[str, Any], parent: str, name: str) -> None:
 
 
 def check_sweep(overrides: Sequence[Any]) -> None:
-    """Raise ValueError where the jobs of a sweep would all write to one place."""
+    """Raise ValueError where the jobs of a sweep would all write to one place, or two be one."""
     for override in overrides:
+        if override.is_choice_sweep():
+            check_once(override.key_or_group, [str(_plain(v)) for v in override.sweep_iterator()])
         value = None if override.is_sweep_override() else _plain(override.value())
         key = override.key_or_group
         if key in OUTPUTS and value is not None and "${" not in str(value):

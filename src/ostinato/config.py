@@ -273,7 +273,7 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
     elif isinstance(error, PATHS) and error.filename is not None:
         lines = [f"{error.filename} cannot be used ({error.strerror}); give another file or folder"]
     elif isinstance(error, YAMLError):
-        lines += ["quote a text that holds : # ? { [ or quotes"]
+        lines += [_yaml_hint(lines[0])]
     elif not isinstance(error, ValueError | FileNotFoundError):
         raise error
     if os.environ.get("OSTINATO_DEBUG"):
@@ -281,6 +281,15 @@ def _explain(error: Exception, config_name: str, conf: Path) -> NoReturn:
     lines += _unlisted(lines[0])
     print("error: " + "\n       ".join(_unique(lines)), file=sys.stderr)  # noqa: T201
     sys.exit(1)
+
+
+def _yaml_hint(message: str) -> str:
+    """What to do about a file that is no YAML."""
+    if "duplicate key" in message:
+        return "write each name once"
+    if "'\\t'" in message:
+        return "indent with spaces, not with tabs"
+    return "quote a text that holds : # ? { [ or quotes"
 
 
 def _in_our_words(line: str) -> str:

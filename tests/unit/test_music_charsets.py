@@ -23,7 +23,7 @@ def test_a_short_name_tells_its_character_set(charset, name):
     assert name.encode(charset).decode(guess_charset([name.encode(charset)])) == name
 
 
-@pytest.mark.parametrize("charset", NAMES)
+@pytest.mark.parametrize("charset", [*NAMES, "utf-16", "utf-8-sig"])
 @pytest.mark.parametrize(
     ("suffix", "text"),
     [
@@ -35,7 +35,7 @@ def test_a_short_name_tells_its_character_set(charset, name):
 def test_titles_and_names_of_scores_are_read_in_their_set_and_no_note_changes(
     tmp_path, charset, suffix, text
 ):
-    name = " ".join(NAMES[charset].split()[:4])
+    name = " ".join(NAMES.get(charset, NAMES["cp1251"]).split()[:4])
     path = tmp_path / f"song{suffix}"
     path.write_bytes(text.format(name).encode(charset))
     piece = read(path).piece

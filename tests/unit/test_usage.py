@@ -96,6 +96,7 @@ REFUSED = {
     "listen resamples=0": "resamples=0 must be at least 1 and at most 1000000",
     "export format=ogg": "format='ogg' must be muspy, midi or musicxml",
     "train -m model.layers=0,1": "model.layers=0 must be at least 1 and at most 1024",
+    "train -m seed=1,2,1": "seed names 1 twice: name each once",
     "train -m seed=1,-1": "seed=-1 must be at least 0 and at most 4294967295",
     "generate weights={sound} options.steps=9999": "steps=9999 are more than the 500 of",
     "generate weights={sound} options.seconds=601": "options.seconds=601 must be above 0 and at",

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ostinato.files import DamagedFile
-from ostinato.readers.charsets import guess_charset
+from ostinato.readers.charsets import guess_charset, text_of
 
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _MUSIC = re.compile(r"[A-Ga-gXZxyz]:[|:\]]")  # a note or rest, then a bar line
@@ -61,28 +61,24 @@ def tunes_of(path: Path) -> dict[str, list[str]]:
 @lru_cache(maxsize=1)  # tunes are read file by file, and a file may be large
 def _split(path: Path, _changed: int, _size: int) -> dict[str, list[str]]:
     data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")  # music is ASCII; of fields see `charset_of`
-    return split_tunes(text)
+    text = text_of(data)
+    # music is ASCII; of fields see `charset_of`
+    return split_tunes(data.decode("latin-1") if text is None else text)
 
 
 @lru_cache(maxsize=1)
 def charset_of(path: Path) -> str:
-    """The character set of titles and names that are not in UTF-8: as the file says, else guessed;
-    "" for UTF-8.
+    """The character set of titles and names that are not in Unicode: as the file says, else
+    guessed; "" for Unicode.
     """
     data = path.read_bytes()
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        named = _CHARSET.search(data)
-        with suppress(LookupError):
-            if named and codecs.lookup(named[1].decode()).name != "utf-8":
-                return codecs.lookup(named[1].decode()).name
-        return guess_charset(_FIELDS.findall(data))
-    return ""
+    if text_of(data) is not None:
+        return ""
+    named = _CHARSET.search(data)
+    with suppress(LookupError):
+        if named and codecs.lookup(named[1].decode()).name != "utf-8":
+            return codecs.lookup(named[1].decode()).name
+    return guess_charset(_FIELDS.findall(data))
 
 
 def split_tunes(text: str) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ come first where it is often wrong on a few words: frequent characters of Big5 a
 kana, which mean Japanese, and accented letters in Latin words, which mean a Latin set.
 """
 
+import codecs
 import re
 from collections.abc import Iterable
 
@@ -35,6 +36,15 @@ _WORDS = re.compile(rb"[^\s\-_.,:;/()\"'!?&+0-9]*[\x80-\xff][^\s\-.,:;/()\"'!?&+
 # signs and frequent characters of Big5, in order of strokes; those of Shift-JIS, by their sounds
 _BIG5 = re.compile(rb"(?:[\xa1-\xc6][\x40-\x7e\xa1-\xfe])+")
 _CP932 = re.compile(rb"(?:[\x88-\x98][\x40-\x7e\x80-\xfc])+")
+
+
+def text_of(data: bytes) -> str | None:
+    """The text of a file in UTF-8, or in UTF-16 with a byte order mark; None for any other set."""
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        return None
 
 
 def guess_charset(texts: Iterable[bytes]) -> str:

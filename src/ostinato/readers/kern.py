@@ -15,7 +15,7 @@ from ostinato.files import DamagedFile
 from ostinato.music.piece import Annotation, Track
 from ostinato.music.roles import role_of
 from ostinato.readers.base import Reading, ReadOptions
-from ostinato.readers.charsets import decoded, guess_charset
+from ostinato.readers.charsets import decoded, guess_charset, text_of
 from ostinato.readers.kern_tandem import Signs, leading, title_of
 from ostinato.readers.kern_tokens import notes_of
 from ostinato.readers.repeat_tree import Bar
@@ -60,10 +60,8 @@ def read_kern(path: Path, options: ReadOptions) -> Reading:
     repeat signs count; sections named A1, A2 are endings.
     """
     data = path.read_bytes()
-    charset = ""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
+    text, charset = text_of(data), ""
+    if text is None:
         text, charset = data.decode("latin-1"), guess_charset(map(b"".join, _TEXTS.findall(data)))
     lines = re.split(r"\r\n?|\n", text)  # no other separator ends a line
     page = _read_page(lines)
