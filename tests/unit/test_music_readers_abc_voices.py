@@ -215,3 +215,21 @@ def test_words_are_no_chord_symbols(tmp_path, text):
 )  # fmt: skip
 def test_directions(text, direction):
     assert direction_of(text) == direction
+
+
+@pytest.mark.parametrize(
+    ("body", "layers", "bars"),
+    [
+        ("C4|(& c4|d4 & E4|F4 &)|G4|]", [(96, 72), (96, 64), (192, 74), (192, 65)], 4),
+        # from within a bar, and a third layer that is shorter
+        ("C2(& c2|d4 & E2|F4 & G,2 &)|G4|]", [(48, 72), (48, 64), (48, 55), (96, 74), (96, 65)], 3),
+        # layers of one bar behave as plain overlays do
+        ("C4|(& c4 & E4 &)|G4|]", [(96, 72), (96, 64)], 3),
+    ],
+)
+def test_layers_of_several_bars_begin_together(tmp_path, body, layers, bars):
+    result = tune(tmp_path, body)
+    heard = [(onset, pitch) for onset, _, pitch in rows(result)]
+    last = 96 * (bars - 1)
+    assert sorted(heard) == sorted([(0, 60), *layers, (last, 67)])
+    assert onsets(result, "bar") == [96 * n for n in range(bars)]

@@ -25,6 +25,7 @@ _TOKEN = (
     rf"|(?P<rest>[zxZX]{_LENGTH})"
     r"|(?P<broken>>+|<+)"
     r"|(?P<tie>-)"
+    r"|(?P<group>\(&|&\))"
     r"|(?P<overlay>&)"
     r"|(?P<nothing>y\d*|\\%.*|[()\\\s`*$!])"
 )

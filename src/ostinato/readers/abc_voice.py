@@ -61,6 +61,7 @@ class Voice:
         self._tuplet, self._ratio = 0, Fraction(1)
         self._resume: Fraction | None = None  # where the music below an overlay has come to
         self._overlaid = 0  # number of the bar that the overlay has come to
+        self._opened: tuple[Fraction, int] | None = None  # where (& stands: its time and bar
         self._readers: dict[str, Callable[[str], None]] = {
             "text": lambda text: self._text(text[1:-1]),
             "decoration": self._decoration,
@@ -74,6 +75,7 @@ class Voice:
             "broken": self._break,
             "tie": lambda _: self._tie(self._group),
             "overlay": lambda _: self._overlay(),
+            "group": self._overlay_group,
             "unknown": lambda text: self.unknown.update(text),
         }
 
@@ -191,11 +193,28 @@ class Voice:
     def _overlay(self) -> None:
         """Go back to where the bar begins, or from there to where the bar before begins."""
         starts = self.bars.line_starts()
+        if self._opened is not None:
+            self._resume = max(self.time, self._resume or self.time)
+            self._go_back(*self._opened)
+            return
         if self._resume is None:
             self._resume, self._overlaid = self.time, len(starts) - 1
         if self.time == starts[self._overlaid] and self._overlaid:
             self._overlaid -= 1
-        self.time = self._onset = starts[self._overlaid]
+        self._go_back(starts[self._overlaid], self._overlaid)
+
+    def _overlay_group(self, sign: str) -> None:
+        """`(& … & … &)`: layers of several bars that all begin at the same time."""
+        if sign == "(&":
+            self.close()
+            self._opened = self.time, len(self.bars.line_starts()) - 1
+        else:
+            self._opened = None
+            self.close()
+
+    def _go_back(self, time: Fraction, bar: int) -> None:
+        self._overlaid = bar
+        self.time = self._onset = time
         self._length = Fraction(0)
         self._group, self._tuplet = [], 0
         self._altered.clear()
