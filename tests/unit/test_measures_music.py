@@ -1,4 +1,4 @@
-"""The measure files of part-writing, form, tracks, MuSpy and Fréchet, on small sets of pieces."""
+"""The measure files of part-writing, form, tracks, MusPy and Fréchet, on small sets of pieces."""
 
 import numpy as np
 import pytest

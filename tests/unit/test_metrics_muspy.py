@@ -1,4 +1,4 @@
-"""MuSpy's metrics are MuSpy's, to the last bit."""
+"""MusPy's metrics are MusPy's, to the last bit."""
 
 import math
 

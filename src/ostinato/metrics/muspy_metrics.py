@@ -1,4 +1,4 @@
-"""MuSpy's own metrics under their own names, as MuSpy computes them: to compare with papers.
+"""MusPy's own metrics under their own names, as MusPy computes them: to compare with papers.
 
 Nothing is corrected here. `metrics.features` has our definitions; docs/metrics.md says where the
 two differ.
@@ -14,7 +14,7 @@ from ostinato.music.piece import Piece, tonic_of
 if TYPE_CHECKING:
     from muspy import Music
 
-RESOLUTION = 24  # ticks a quarter, MuSpy's default; its groove_consistency depends on it
+RESOLUTION = 24  # ticks a quarter, MusPy's default; its groove_consistency depends on it
 UNITS: Mapping[str, str] = {
     "pitch_range": "semitones",
     "n_pitches_used": "pitches",
@@ -36,11 +36,11 @@ UNITS: Mapping[str, str] = {
 def muspy_metrics(piece: Piece, *, resolution: int | None = RESOLUTION) -> dict[str, float]:
     """All 14 functions of `muspy.metrics` for a piece, in the order of UNITS.
 
-    resolution: the piece is first brought to so many ticks a quarter by MuSpy's own
-    `adjust_resolution`; None leaves it as it is. What MuSpy asks for comes from the piece's first
+    resolution: the piece is first brought to so many ticks a quarter by MusPy's own
+    `adjust_resolution`; None leaves it as it is. What MusPy asks for comes from the piece's first
     meter and key: the length of a bar (`measure_resolution`), the scale (`root` and `mode`; NaN
     without a key in major or minor) and the `meter` of drums (triple for three or nine beats, else
-    duple). NaN for a piece without notes, on which MuSpy fails.
+    duple). NaN for a piece without notes, on which MusPy fails.
     """
     import muspy
 

@@ -49,7 +49,7 @@ _TONES = {
     for root in range(12)
     for kind, steps in KINDS.items()
 }
-_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SPELT = (  # as written, in one of the forms below
     (r"[()\[\],\s^]", ""),
@@ -85,8 +85,8 @@ class Chord:
     @property
     def name(self) -> str:
         """The symbol, as `parse_chord` reads it."""
-        below = f"/{_NAMES[self.bass]}" if self.bass != self.root else ""
-        return f"{_NAMES[self.root]}{self.kind}{below}"
+        below = f"/{NAMES[self.bass]}" if self.bass != self.root else ""
+        return f"{NAMES[self.root]}{self.kind}{below}"
 
     @property
     def pitches(self) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.files import DamagedFile
-from ostinato.music.chords import parse_chord
+from ostinato.music.chords import NAMES, parse_chord
 from ostinato.music.piece import Annotation, Meter, Piece, Tempo, sort_notes
 from ostinato.music.signatures import with_pickup
 from ostinato.music.timing import seconds_at
@@ -29,7 +29,6 @@ KINDS = {  # of chords in Harte's notation, as in Bb:min7/5, and what music/chor
     "sus2": "sus2", "sus4": "sus4", "sus4(b7)": "7sus4",
 }  # fmt: skip
 DEGREES = {"b3": 3, "3": 4, "4": 5, "b5": 6, "5": 7, "6": 9, "b7": 10, "7": 11}
-_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +174,7 @@ def _symbol(harte: str) -> str:
     chord = parse_chord(root + KINDS.get(kind or "maj", "?"))
     if chord is None or (degree and degree not in DEGREES):
         raise ValueError(f"{harte!r} is no chord")
-    bass = _NAMES[(chord.root + DEGREES[degree]) % 12] if degree else ""
+    bass = NAMES[(chord.root + DEGREES[degree]) % 12] if degree else ""
     return chord.name + (f"/{bass}" if bass else "")
 
 

@@ -1,4 +1,4 @@
-"""MuSpy's own metrics, uncorrected, to compare with papers that use them."""
+"""MusPy's own metrics, uncorrected, to compare with papers that use them."""
 
 from collections.abc import Iterable
 
@@ -36,7 +36,7 @@ def measure(context: Context) -> Result:
         values,
         view="table",
         per_piece=per_piece,
-        title="MuSpy's metrics",
+        title="MusPy's metrics",
         note=f"As muspy.metrics computes them at {RESOLUTION} ticks a quarter, errors included.",
         order=80,
     )
