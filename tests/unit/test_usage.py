@@ -68,6 +68,7 @@ REFUSED = {
     "generate prompt={tune} infill.bars=[1,2] best_of=2": "best_of is for whole pieces; gaps have",
     "generate prompt={tune} prompt_bars=9": "has 4 bars, prompt_bars=9: give",
     "generate weights={band} prompt={tune} meter=3/4 fill.roles=[bass]": "a prompt has its own met",
+    "generate weights={events} prompt={tune} infill.bars=[1,2]": "its encoding is a stream of events",
     "generate reward=data/feedback/simulated": "chooses among candidates: add best_of=8",
     "generate weights={model} precision=int8": "precision=int8 is for gpt, lstm and families",
     "reference encoding=none": "unknown encoding 'none'",
@@ -165,7 +166,8 @@ def test_a_refusal_waits_for_nothing_heavy(tmp_path, chorale):
     sound = {"family": "audio_ddpm", "system": "audio", "model": {"diffusion_steps": 500}}
     sound["codec"] = codec | {"kind": "mel"}
     damaged = {"codec": 7, "weights_sha256": None}
-    kinds = {"model": {}, "sound": sound, "damaged": damaged, "bare": {}}
+    events = {"family": "gpt", "codec": codec | {"representation": {"kind": "events"}}}
+    kinds = {"model": {}, "sound": sound, "damaged": damaged, "bare": {}, "events": events}
     for folder, changes in kinds.items():
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "model.json").write_text(json.dumps(card | changes))

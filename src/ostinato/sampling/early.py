@@ -116,12 +116,12 @@ def check_request(
     """
     family, codec = card["family"], card["codec"]
     home = asked_of(family)
-    if home is None:
+    if home is None or not codec.get("representation"):
         return
     representation = build(codec["representation"])
     kind = _options_of(home, family)
     able = Capabilities(
-        **_tasks_of(home, family),
+        **_tasks_of(home, card),
         conditions=tuple(conditions_of(card)),
         options=asdict(kind()),
         roles=tuple(getattr(representation, "voices", ())),
@@ -150,7 +150,7 @@ def check_able(
     family, system, home = card["family"], card["system"], asked_of(card["family"])
     specs = conditions_of(card)
     if home is not None:
-        _check_task(task, home, family, system)
+        _check_task(task, home, card)
         kind = _options_of(home, family)
         _check_options(kind, options, short, specs, system)
         chosen = {k: v for k, v in usual.items() if k in names_of(kind)} | dict(options)
@@ -168,17 +168,21 @@ def conditions_of(card: Mapping[str, Any]) -> list[ConditionSpec]:
     return [spec for spec in ArraySpec.of(card["codec"]).conditions if spec.name in names]
 
 
-def _check_task(task: str, home: ModuleType, family: str, system: str) -> None:
-    able = Capabilities(**_tasks_of(home, family))
+def _check_task(task: str, home: ModuleType, card: Mapping[str, Any]) -> None:
+    able = Capabilities(**_tasks_of(home, card))
     try:
-        able.check_task(task, system)
+        able.check_task(task, card["system"])
     except ValueError as error:
         others = ", ".join(families_that(task)) or "none yet"
         raise ValueError(f"{error}; families that can, on some encodings: {others}") from error
 
 
-def _tasks_of(home: ModuleType, family: str) -> dict[str, Any]:
-    """The tasks of a family, and why it lacks others, as `Capabilities` has them."""
+def _tasks_of(home: ModuleType, card: Mapping[str, Any]) -> dict[str, Any]:
+    """The tasks of a family on an encoding, and why it lacks others, as `Capabilities` has them."""
+    family, known = card["family"], card["codec"].get("representation")
+    if hasattr(home, "tasks_on") and known:
+        tasks, missing = home.tasks_on(build(known))
+        return {"tasks": tasks, "missing": missing}
     why = getattr(home, "FEWER_BECAUSE", {}).get(family, getattr(home, "MISSING", {}))
     return {"tasks": getattr(home, "FEWER", {}).get(family, home.TASKS), "missing": why}
 

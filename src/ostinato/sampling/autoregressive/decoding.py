@@ -1,11 +1,24 @@
 """How sub-tokens are chosen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ostinato.representations.protocol import Fillable, Representation
 from ostinato.sampling.request import Continue, Fill, Unconditional
 
 END_ON = ("any", "triad", "tonic")
 TASKS = (Unconditional.name, Continue.name, Fill.name)
+NOT_FILLABLE = (
+    "its encoding is a stream of events, whose times are not known beforehand; take a model that "
+    "was trained on a grid"
+)
+
+
+def tasks_on(known: Representation) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """The tasks on an encoding, and why it lacks others: cells of a gap need known times."""
+    if isinstance(known, Fillable):
+        return TASKS, {}
+    return TASKS[:2], {Fill.name: NOT_FILLABLE}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ import torch
 from ostinato.models.autoregressive.parts.base import Autoregressive
 from ostinato.models.spec import Given
 from ostinato.music.piece import VOICES, Piece
-from ostinato.representations.protocol import Extent, Fillable, Representation, Tokens
+from ostinato.representations.protocol import Extent, Representation, Tokens
 from ostinato.sampling.autoregressive.asked import check_request
 from ostinato.sampling.autoregressive.decode import Stream, decode
-from ostinato.sampling.autoregressive.decoding import TASKS, Decoding
+from ostinato.sampling.autoregressive.decoding import TASKS, Decoding, tasks_on
 from ostinato.sampling.autoregressive.ends import has_end
 from ostinato.sampling.autoregressive.infill import Gaps, infill
 from ostinato.sampling.autoregressive.session import BarSession
@@ -29,10 +29,6 @@ from ostinato.settings import checked
 BATCH = 64
 SPLIT, MOTION = 0.8, 0.85  # the defaults on grids; docs/sampling.md has what was measured
 OF_VOICES = ("split", "motion", "no_parallels")
-NOT_FILLABLE = (
-    "its encoding is a stream of events, whose times are not known beforehand; take a model that "
-    "was trained on a grid"
-)
 
 
 class Sampler:
@@ -47,10 +43,10 @@ class Sampler:
         """Options of Decoding, those of voices only on grids; infilling only where cells have known
         times.
         """
-        fills = isinstance(self.representation, Fillable)
+        tasks, missing = tasks_on(self.representation)
         return Capabilities(
-            tasks=self.tasks if fills else self.tasks[:2],
-            missing={} if fills else {Fill.name: NOT_FILLABLE},
+            tasks=tasks,
+            missing=missing,
             conditions=self.model.conditions,
             options=self._defaults(),
             roles=tuple(getattr(self.representation, "voices", ())),
