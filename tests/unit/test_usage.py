@@ -68,7 +68,7 @@ REFUSED = {
     "generate prompt={tune} infill.bars=[1,2] best_of=2": "best_of is for whole pieces; gaps have",
     "generate prompt={tune} prompt_bars=9": "has 4 bars, prompt_bars=9: give",
     "generate weights={band} prompt={tune} meter=3/4 fill.roles=[bass]": "a prompt has its own met",
-    "generate weights={events} prompt={tune} infill.bars=[1,2]": "its encoding is a stream of events",
+    "generate weights={events} prompt={tune} infill.bars=[1,2]": "its encoding is a stream of",
     "generate reward=data/feedback/simulated": "chooses among candidates: add best_of=8",
     "generate weights={model} precision=int8": "precision=int8 is for gpt, lstm and families",
     "reference encoding=none": "unknown encoding 'none'",
