@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.models.autoregressive.parts.intervals import sounding_rows
-from ostinato.models.policy.parts.rows import STATISTICS, Chords, RowCounts
+from ostinato.models.policy.parts.rows import NOTHING, STATISTICS, Chords, RowCounts
 from ostinato.models.spec import PAD, Voices
 
 FIFTH, OCTAVE = 7, 12
@@ -29,6 +29,7 @@ CELLS = (
     "semitones",
     "held",
     "dissonant_pairs",
+    "range",
 )  # statistics of single cells, beside those of rows
 EXPECTED = (*CELLS, *STATISTICS)
 
@@ -217,6 +218,20 @@ class Expectations:
                 pairs_NTKV[..., mine, :] += pair
                 clash_NTKV[..., mine, :] += pair & is_dissonant[(pitch_V - there).abs() % OCTAVE]
         return clash_NTKV, pairs_NTKV
+
+    def range(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
+        """By symbol, by how many semitones it would widen the range of its voice in the clip so
+        far, and whether it would be its first pitch, (N, T, K, V) each.
+        """
+        sounds_NTK = pitch_NTK >= 0
+        high_NTK = pitch_NTK.cummax(dim=1).values
+        low_NTK = torch.where(sounds_NTK, pitch_NTK, NOTHING).cummin(dim=1).values
+        high = F.pad(high_NTK[:, :-1], (0, 0, 1, 0), value=-1)[..., None]
+        low = F.pad(low_NTK[:, :-1], (0, 0, 1, 0), value=NOTHING)[..., None]
+        pitch_V = self.rows.pitch_V
+        wider = torch.maximum(pitch_V - high, low - pitch_V).clamp(min=0)
+        known, sounds_V = high >= 0, pitch_V >= 0
+        return (wider * (known & sounds_V)).float(), (~known & sounds_V).float()
 
     def turns(self, pitch_NTK: Tensor) -> tuple[Tensor, Tensor]:
         """By symbol, whether it would turn the line of its voice back, and whether it would move it
