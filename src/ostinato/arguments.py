@@ -219,8 +219,9 @@ def _refuse_unknown(base: Mapping[str, Any], parent: str, name: str) -> None:
 def check_sweep(overrides: Sequence[Any]) -> None:
     """Raise ValueError where the jobs of a sweep would all write to one place, or two be one."""
     for override in overrides:
-        if override.is_choice_sweep():
-            check_once(override.key_or_group, [str(_plain(v)) for v in override.sweep_iterator()])
+        if listed := getattr(override.value(), "list", None):  # not of a glob or a range
+            words = ["null" if value is None else str(_plain(value)) for value in listed]
+            check_once(override.key_or_group, words)
         value = None if override.is_sweep_override() else _plain(override.value())
         key = override.key_or_group
         if key in OUTPUTS and value is not None and "${" not in str(value):

@@ -288,7 +288,7 @@ def _yaml_hint(message: str) -> str:
     if "duplicate key" in message:
         return "write each name once"
     if "'\\t'" in message:
-        return "indent with spaces, not with tabs"
+        return "use spaces, not tabs"
     return "quote a text that holds : # ? { [ or quotes"
 
 

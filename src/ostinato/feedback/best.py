@@ -21,7 +21,7 @@ from ostinato.music.piece import Piece
 from ostinato.representations.bars import first_bars
 from ostinato.representations.protocol import Unencodable
 from ostinato.representations.registry import build as build_representation
-from ostinato.sampling.idle import count_of
+from ostinato.sampling.candidates import count_of, of_one
 from ostinato.sampling.request import Request
 from ostinato.sampling.write import Sample
 from ostinato.seeds import seed_of
@@ -101,9 +101,3 @@ def judge_of(config: Mapping[str, Any]) -> tuple[Judge | None, dict[str, Any]]:
         note = f"note: the preferences of {config['reward']} are simulated; nobody was asked"
         print(note, file=sys.stderr)  # noqa: T201
     return judge, alone
-
-
-def of_one(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of one candidate."""
-    words = [text for text in config["overrides"] if not text.lstrip("+").startswith("best_of=")]
-    return {**config, "best_of": 1, "overrides": words}

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ostinato.feedback.best import Judge, candidates_of, judge_of, of_one
+from ostinato.feedback.best import Judge, candidates_of, judge_of
 from ostinato.models.spec import Given
 from ostinato.representations.protocol import Tokens
-from ostinato.sampling.idle import count_of
+from ostinato.sampling.candidates import count_of, of_one
 from ostinato.sampling.load import Trained
 from ostinato.sampling.request import Capabilities, Request
 from ostinato.sampling.sounding import generate_sounding

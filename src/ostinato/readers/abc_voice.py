@@ -117,6 +117,9 @@ class Voice:
 
     def close(self) -> None:
         """End an overlay that the last bar has."""
+        if self._opened is not None:
+            self.warnings["layers begun with (& are not ended with &)"] += 1
+            self._opened = None
         if self._resume is not None:
             self._leave_overlay()
 
@@ -209,6 +212,7 @@ class Voice:
             self.close()
             self._opened = self.time, len(self.bars.line_starts()) - 1
         else:
+            self._resume = max(self.time, self._resume or self.time)
             self._opened = None
             self.close()
 

@@ -40,9 +40,10 @@ _CP932 = re.compile(rb"(?:[\x88-\x98][\x40-\x7e\x80-\xfc])+")
 
 def text_of(data: bytes) -> str | None:
     """The text of a file in UTF-8, or in UTF-16 with a byte order mark; None for any other set."""
-    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
     try:
-        return data.decode("utf-16" if is_utf16 else "utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
 

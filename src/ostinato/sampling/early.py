@@ -20,7 +20,8 @@ from ostinato.music.piece import Piece
 from ostinato.representations.registry import build
 from ostinato.sampling import registry
 from ostinato.sampling.by_hand import OPTIONS, SHORTHANDS, gap_of, named, prepared
-from ostinato.sampling.idle import count_of, refuse_idle, value_at
+from ostinato.sampling.candidates import count_of, of_one
+from ostinato.sampling.idle import refuse_idle, value_at
 from ostinato.sampling.registry import asked_of, families_that
 from ostinato.sampling.request import (
     Capabilities,
@@ -89,7 +90,7 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
 
 
 def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -> None:
-    """`check_able` of what conf/generate.yaml asks for; `harmonize` fills."""
+    """`check_able` of what conf/generate.yaml asks for."""
     specs = [spec.name for spec in conditions_of(card)]
     short = {k: config[k] for k in SHORTHANDS if config.get(k) not in (None, [])}
     words = named_settings(config)
@@ -97,10 +98,7 @@ def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -
     options = {OPTIONS[key]: value for key, value in given.items() if key in words}
     usual = {OPTIONS[key]: value for key, value in given.items() if key not in words}
     conditions = {k: v for k, v in short.items() if k in specs} | config["conditions"]
-    asked = options | config["options"]
-    check_able(
-        card, Fill.name if task == HARMONIZE else task, conditions, asked, usual, list(short)
-    )
+    check_able(card, task, conditions, options | config["options"], usual, list(short))
 
 
 def check_request(
@@ -123,10 +121,11 @@ def check_request(
     able = Capabilities(
         **_tasks_of(home, card),
         conditions=tuple(conditions_of(card)),
-        options=asdict(kind()),
+        options=home.options_on(representation) if hasattr(home, "options_on") else asdict(kind()),
         roles=tuple(getattr(representation, "voices", ())),
     )
-    request, _ = prepared(config, read, able, representation, codec)
+    one = of_one(config) if config["reward"] else config
+    request, _ = prepared(one, read, able, representation, codec)
     asked = checked(kind, "options", {**able.options, **request.options})
     registry.check_request(family, request, asked, representation)
 
@@ -158,7 +157,7 @@ def check_able(
         process = card["model"].get("diffusion_steps")
         if process and hasattr(home, "check_steps"):
             home.check_steps(decoding.scheduler, decoding.steps, process)
-    Capabilities(tasks=(task,), conditions=tuple(specs)).check_conditions(conditions, system)
+    Capabilities(tasks=(), conditions=tuple(specs)).check_conditions(conditions, system)
 
 
 def conditions_of(card: Mapping[str, Any]) -> list[ConditionSpec]:
@@ -170,11 +169,30 @@ def conditions_of(card: Mapping[str, Any]) -> list[ConditionSpec]:
 
 def _check_task(task: str, home: ModuleType, card: Mapping[str, Any]) -> None:
     able = Capabilities(**_tasks_of(home, card))
+    if task == HARMONIZE:
+        _check_harmonize(able, card["system"])
+        return
     try:
         able.check_task(task, card["system"])
     except ValueError as error:
         others = ", ".join(families_that(task)) or "none yet"
         raise ValueError(f"{error}; families that can, on some encodings: {others}") from error
+
+
+def _check_harmonize(able: Capabilities, system: str) -> None:
+    """Refuse a model that cannot fill single voices."""
+    why = able.missing.get(HARMONIZE, able.missing.get(Fill.name, ""))
+    if Fill.name in able.tasks and HARMONIZE not in able.missing:
+        return
+    others = [
+        family
+        for family in families_that(Fill.name)
+        if (home := asked_of(family)) and HARMONIZE not in _missing_of(home, family)
+    ]
+    raise ValueError(
+        f"{system} cannot do task {HARMONIZE!r}{': ' * bool(why)}{why}; families that can, on some "
+        f"encodings: {', '.join(others) or 'none yet'}"
+    )
 
 
 def _tasks_of(home: ModuleType, card: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,8 +201,16 @@ def _tasks_of(home: ModuleType, card: Mapping[str, Any]) -> dict[str, Any]:
     if hasattr(home, "tasks_on") and known:
         tasks, missing = home.tasks_on(build(known))
         return {"tasks": tasks, "missing": missing}
-    why = getattr(home, "FEWER_BECAUSE", {}).get(family, getattr(home, "MISSING", {}))
-    return {"tasks": getattr(home, "FEWER", {}).get(family, home.TASKS), "missing": why}
+    tasks = getattr(home, "FEWER", {}).get(family, home.TASKS)
+    return {"tasks": tasks, "missing": _missing_of(home, family)}
+
+
+def _missing_of(home: ModuleType, family: str) -> Mapping[str, str]:
+    """Why a family lacks tasks."""
+    found: Mapping[str, str] = getattr(home, "FEWER_BECAUSE", {}).get(
+        family, getattr(home, "MISSING", {})
+    )
+    return found
 
 
 def _options_of(home: ModuleType, family: str) -> Any:

@@ -28,13 +28,3 @@ def value_at(config: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         config = config[part]
     return config
-
-
-def count_of(config: Mapping[str, Any]) -> int:
-    """How many candidates of each piece conf/generate.yaml asks for; ValueError: fewer than 2."""
-    count = config["best_of"]
-    if not isinstance(count, int) or count < 2:
-        raise ValueError(
-            f"reward={config['reward']} chooses among candidates: add best_of=8, for instance"
-        )
-    return count

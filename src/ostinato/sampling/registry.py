@@ -29,7 +29,9 @@ def asked_of(family: str) -> ModuleType | None:
     """What a family's paradigm can be asked for, `sampling/<paradigm>/decoding.py`, without torch.
 
     It has TASKS, the names of its tasks; FEWER, those of families that can do fewer; MISSING, why
-    it lacks others; and the dataclass of its options, OPTIONS or else Decoding. None: no such file.
+    it lacks others; and the dataclass of its options, OPTIONS or else Decoding. Where tasks or
+    options depend on the encoding: `tasks_on` and `options_on`, of a representation. None: no such
+    file.
     """
     name = f"ostinato.sampling.{paradigm_of(family)}.decoding"
     return None if find_spec(name) is None else importlib.import_module(name)

@@ -35,6 +35,9 @@ def check_request(request: Request, asked: BandDecoding, known: Representation) 
         raise ValueError(f"meter={asked.meter} is none of {', '.join(known.meters)}")
     if asked.chords:
         parse_progression(asked.chords)
+    if asked.best_of > 1 and (asked.chords or isinstance(request.task, Vary)):
+        made = "a variation" if isinstance(request.task, Vary) else "a piece under given chords"
+        raise ValueError(f"{made} is made once: leave best_of out, or take n and other seeds")
     _check_task(request, asked)
     _check_key(request, asked)
     named = {METER: asked.meter, TEMPO: asked.tempo}

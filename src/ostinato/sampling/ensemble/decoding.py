@@ -1,7 +1,7 @@
 """How the tokens of roles and bars are chosen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -65,6 +65,12 @@ class BandDecoding(Decoding):
 
 
 OPTIONS = BandDecoding
+
+
+def options_on(known: Roles) -> dict[str, Any]:
+    """The options on an encoding, with their defaults: chords need a role that plays them."""
+    options = asdict(BandDecoding())
+    return options if CHORDS in known.roles else {k: v for k, v in options.items() if k != "chords"}
 
 
 @dataclass(frozen=True, kw_only=True)

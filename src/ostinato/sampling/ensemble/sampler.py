@@ -1,7 +1,7 @@
 """The sampler of ensembles: that of the stream of roles and bars, which also makes parts anew."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -24,7 +24,7 @@ from ostinato.sampling.ensemble.asked import (
     meter_of,
 )
 from ostinato.sampling.ensemble.bounded import Bounded
-from ostinato.sampling.ensemble.decoding import TASKS, BandDecoding, restricted
+from ostinato.sampling.ensemble.decoding import TASKS, BandDecoding, options_on, restricted
 from ostinato.sampling.ensemble.finish import finished, programs_of
 from ostinato.sampling.ensemble.guidance import Guided
 from ostinato.sampling.ensemble.harmony import heard, progression_tokens, under_progression
@@ -66,11 +66,10 @@ class Sampler(Streamed):
 
     def _defaults(self) -> dict[str, Any]:
         left_out = list(OF_VOICES)
-        left_out += [] if ROLE in self._roles().roles else ["chords"]
         left_out += [] if self.model.conditions else ["guidance"]
         known = self.model.conditions
         left_out += [] if any(range_of(c.name, v) for c in known for v in c.values) else ["levels"]
-        return {k: v for k, v in asdict(BandDecoding()).items() if k not in left_out}
+        return {k: v for k, v in options_on(self._roles()).items() if k not in left_out}
 
     def _decoding(self, request: Request) -> BandDecoding:
         return checked(BandDecoding, "sampling", self._defaults() | dict(request.options))
