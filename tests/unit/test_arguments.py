@@ -1,5 +1,6 @@
 """Arguments of the command line: file names, open sections, unknown names and kinds of values."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -266,6 +267,22 @@ def test_one_folder_for_all_jobs_of_a_sweep_is_refused():
     with pytest.raises(ValueError, match="out=X is one place for all jobs"):
         check_sweep(parsed("seed=1,2", "out=X"))
     check_sweep(parsed("seed=1,2", "out='x-${hydra:job.num}'"))
+
+
+@pytest.mark.parametrize(
+    ("sweep", "told"),
+    [
+        ("seed=1,2,1", "seed names 1 twice: name each once"),
+        ("model.order=[0,1],[0,1]", r"model.order names \[0, 1\] twice"),
+        ("training.patience=null,null", "training.patience names null twice"),
+        ("seed=1,2", None),
+        ("seed=range(1,4)", None),
+        ("model=glob(lstm/*)", None),
+    ],
+)
+def test_a_sweep_names_each_value_once(sweep, told):
+    with pytest.raises(ValueError, match=told) if told else nullcontext():
+        check_sweep(parsed(sweep))
 
 
 @pytest.mark.parametrize(("size", "home"), ELSEWHERE.items())

@@ -50,3 +50,9 @@ def test_a_file_may_say_its_set_and_write_letters_as_signs(tmp_path):
     assert read(path).piece.title == "Łódź"
     path.write_text("X:1\nT:Caf\\'e \\\"Ubung \\ss &eacute;\\u00e9 100\\%\nK:C\nCD|\n")
     assert read(path).piece.title == "Café Übung ß éé 100%"
+
+
+def test_half_a_character_at_the_end_loses_no_note(tmp_path):
+    path = tmp_path / "song.abc"
+    path.write_bytes("X:1\nT:Song\nK:C\nCDE|\n".encode("utf-16") + b"\x00")
+    assert read(path).piece.notes["pitch"].tolist() == [60, 62, 64]

@@ -223,6 +223,8 @@ def test_directions(text, direction):
         ("C4|(& c4|d4 & E4|F4 &)|G4|]", [(96, 72), (96, 64), (192, 74), (192, 65)], 4),
         # from within a bar, and a third layer that is shorter
         ("C2(& c2|d4 & E2|F4 & G,2 &)|G4|]", [(48, 72), (48, 64), (48, 55), (96, 74), (96, 65)], 3),
+        # the longest layer decides where the music goes on, the last one too
+        ("C4|(& c4|d2 & E4|F4 &)|G4|]", [(96, 72), (96, 64), (192, 74), (192, 65)], 4),
         # layers of one bar behave as plain overlays do
         ("C4|(& c4 & E4 &)|G4|]", [(96, 72), (96, 64)], 3),
     ],
@@ -233,3 +235,11 @@ def test_layers_of_several_bars_begin_together(tmp_path, body, layers, bars):
     last = 96 * (bars - 1)
     assert sorted(heard) == sorted([(0, 60), *layers, (last, 67)])
     assert onsets(result, "bar") == [96 * n for n in range(bars)]
+
+
+def test_layers_that_are_not_ended_are_said(tmp_path):
+    result = tune(tmp_path, "(& c4|d4 & E4|F4|]")
+    assert result.piece.warnings == ("1 layers begun with (& are not ended with &)",)
+    assert [(onset, pitch) for onset, _, pitch in rows(result)] == [
+        (0, 64), (0, 72), (96, 65), (96, 74)
+    ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Prompts by hand: which voices a model hears, what is left out, and what is said about it."""
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ostinato.sampling.by_hand import (
     request_of,
     voiced,
 )
-from ostinato.sampling.early import check_early
+from ostinato.sampling.early import check_early, check_request
 from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.request import (
     Capabilities,
@@ -34,6 +35,7 @@ from ostinato.sampling.sounding import TRIES, generate_sounding
 from ostinato.sampling.wording import in_words_of
 from ostinato.sampling.write import Sample
 
+ROOT = Path(__file__).parents[2]
 CONFIG = {
     "infill": {"bars": None, "voices": [], "particles": 8},
     "vary": None,
@@ -325,3 +327,16 @@ def test_a_model_without_sound_is_not_asked_forever():
     generator = NowAndThen(lambda seed, number: False)
     samples = generate_sounding(generator, [Request(n=2, seed=5)])
     assert (len(samples), generator.made) == (2, 2 + 2 * TRIES)
+
+
+@pytest.mark.parametrize("family", ["tuned", "absorbing"])
+def test_candidates_of_a_reward_are_no_option_of_the_model(chorale, family):
+    """It chooses among pieces of any family, gaps included; the sampler makes one at a time."""
+    card = json.loads((ROOT / "pretrained/bach/model.json").read_text()) | {"family": family}
+    asked = CONFIG | {"split": 0.8, "motion": 0.85, "no_parallels": False, "end_on": "any"}
+    asked |= {"best_of": 4, "reward": "data/feedback/mine", "overrides": ["best_of=4"]}
+    asked["infill"] = CONFIG["infill"] | {"bars": [2, 3]}
+    check_request(asked, {"prompt": chorale(1)}, card)
+    told = "best_of is for whole pieces" if family == "tuned" else "has no option best_of"
+    with pytest.raises(ValueError, match=told):
+        check_request(asked | {"reward": None}, {"prompt": chorale(1)}, card)
