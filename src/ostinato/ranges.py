@@ -211,13 +211,15 @@ def check_heads(model: Mapping[str, Any]) -> None:
 def check_columns(model: Mapping[str, Any], codec: Mapping[str, Any]) -> None:
     """Refuse settings of a model that name other columns or conditions than an encoding has.
 
-    As `check_heads`, it comes before torch is imported. codec: the encoding's `codec.json`.
+    As `check_heads`, it comes before torch is imported. codec: the encoding's `codec.json`. An order
+    is one of all columns, or of the voices alone, by the family.
 
     Raises:
         ValueError: names the setting and what the encoding has.
     """
     width, order, names = codec["width"], model.get("order"), model.get("conditions")
-    if isinstance(order, list | tuple) and order and len(order) != width:
+    voices = len(codec.get("structure", {}).get("voice_columns", ())) or width
+    if isinstance(order, list | tuple) and order and len(order) not in (width, voices):
         raise ValueError(
             f"order={list(order)} names {len(order)} sub-tokens, the representation has {width}"
         )

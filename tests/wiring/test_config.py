@@ -18,6 +18,7 @@ from ostinato.config import load_config, with_study
 from ostinato.execution.leftovers import PLACES
 from ostinato.models.registry import build as build_model
 from ostinato.models.spec import ArraySpec, ConditionSpec, Voices
+from ostinato.ranges import check_columns
 from ostinato.representations.registry import build as build_representation
 from ostinato.representations.store import codec_of
 from ostinato.settings import checked
@@ -138,6 +139,25 @@ def test_a_training_is_told_everything_that_params_say_of_its_system(stages):
             assert said["model"] == f"{item['family']}/{item['size']}"
             assert (said["encoding"], said["seed"]) == (item["encoding"], str(item["seed"]))
             assert said["out"] == f"models/{said['system']}"
+
+
+@pytest.mark.parametrize(
+    "project", [ROOT, *sorted(ROOT.glob("reproductions/*"))], ids=lambda p: p.name
+)
+def test_every_system_fits_its_encoding_before_torch_is_imported(project):
+    params = strict(project / "params.yaml")
+    assert params["systems"]
+    for name, item in params["systems"].items():
+        encoding = params["encodings"][item["encoding"]]
+        form = strict(CONF / f"representation/{encoding['representation']}.yaml")
+        model = strict(CONF / f"model/{item['family']}/{item['size']}.yaml")["model"]
+        known = [{"name": condition} for condition in model.get("conditions", ())]
+        codec = codec_of(build_representation(form)) | {"conditions": known}
+        check_columns(model, codec)
+        if width := len(model.get("order") or ()):
+            with pytest.raises(ValueError, match="names 1 sub-tokens, the repr"):
+                check_columns(model | {"order": [0]}, codec)
+            assert width > 1, name
 
 
 def test_leftovers_are_looked_for_wherever_a_stage_writes_under_a_name(stages):
