@@ -211,8 +211,8 @@ def check_heads(model: Mapping[str, Any]) -> None:
 def check_columns(model: Mapping[str, Any], codec: Mapping[str, Any]) -> None:
     """Refuse settings of a model that name other columns or conditions than an encoding has.
 
-    As `check_heads`, it comes before torch is imported. codec: the encoding's `codec.json`. An order
-    is one of all columns, or of the voices alone, by the family.
+    As `check_heads`, it comes before torch is imported. codec: the encoding's `codec.json`. An
+    order is one of all columns, or of the voices alone, by the family.
 
     Raises:
         ValueError: names the setting and what the encoding has.
