@@ -310,8 +310,10 @@ class Ableton:
             return all(start - NEAR <= n.start < start + span + NEAR for n in _notes(answer))
 
         try:
-            found = _notes(await self.ask(address, *asked, fits=inside))
-            return found or _notes(await self.ask(address, *asked, fits=inside))
+            if found := _notes(await self.ask(address, *asked, fits=inside)):
+                return found
+            await asyncio.sleep(self._timeout / 4)  # it may have answered an earlier question
+            return _notes(await self.ask(address, *asked, fits=inside))
         except NoLive:
             if span <= 0.25:
                 raise
