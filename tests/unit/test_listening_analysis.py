@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
-from scipy.stats import binomtest, ttest_1samp
+from scipy.stats import binomtest, ttest_1samp, wilcoxon
 
 from ostinato.listening.analysis import binomial, mixed, preference, ratings
 from ostinato.listening.analysis.page import chart
@@ -129,6 +129,36 @@ def test_a_mixed_model_without_spread_is_the_pooled_share():
         mixed.fit([1, 1, 1], {"listener": [1, 2, 3]})
     with pytest.raises(mixed.Unfit, match="one listener"):
         mixed.fit([1, 0, 1], {"listener": [1, 1, 1]})
+
+
+@pytest.mark.parametrize(
+    ("right", "listeners"),
+    [
+        ([1] * 50 + [0] * 50, [n // 10 for n in range(100)]),  # two camps
+        ([0] + [1] * 159, [n // 16 for n in range(160)]),
+        ([n % 2 for n in range(100)], [n // 10 for n in range(100)]),  # two kinds of items
+    ],
+)
+def test_separated_answers_have_no_mixed_model(right, listeners):
+    """Newton's steps must not diverge: camps of equal size had odds of 16 to 1 and p of 0."""
+    items = [n % 10 for n in range(len(right))]
+    with pytest.raises(mixed.Unfit, match=r"no finite spread between (listener|item)s"):
+        mixed.fit(right, {"listener": listeners, "item": items})
+
+
+def test_the_mode_of_large_spreads_is_found():
+    """The mode of the density in Laplace's method, against a general optimizer."""
+    y, effects = np.array([1.0] * 50 + [0.0] * 50), np.eye(10)[[n // 10 for n in range(100)]]
+    fixed, random = np.full(100, 5.0), 3.4 * effects
+
+    def loss(u):
+        eta = fixed + random @ u
+        return -float(np.sum(y * eta - np.logaddexp(0, eta)) - 0.5 * u @ u)
+
+    mean = 1 / (1 + np.exp(-fixed - random @ minimize(loss, np.zeros(10), tol=1e-12).x))
+    hessian = (random.T * (mean * (1 - mean))) @ random + np.eye(10)
+    expected = -minimize(loss, np.zeros(10), tol=1e-12).fun - np.linalg.slogdet(hessian)[1] / 2
+    assert mixed._laplace(y, fixed, random) == pytest.approx(expected, abs=1e-4)
 
 
 CITED = {  # Stigler 1994, in the vignette of R's BradleyTerry2: row cites column
@@ -263,6 +293,29 @@ ROUNDING = [  # Hollander and Wolfe (1973), p. 140, as in R's ?friedman.test
     (5.70, 5.65, 5.55),
     (6.30, 6.30, 6.25),
 ]
+
+
+def test_one_listener_has_no_interval():
+    """All resamples of one listener are alike: the interval would be a point, and p small."""
+    one = {1: [("a", "b", "a")] * 3 + [("a", "b", "b")]}
+    found = preference.ranking(one, ["a", "b"], seed=1, resamples=50)
+    assert found.strengths.log_strengths["a"] == pytest.approx(math.log(3) / 2)
+    assert all(
+        math.isnan(x) for x in (found.low["a"], found.high["a"], *found.differences.values())
+    )
+    means = ratings.means(pd.DataFrame({"a": [3.0], "b": [2.0]}), seed=1, resamples=50)
+    assert means.mean == {"a": 3.0, "b": 2.0}
+    assert all(math.isnan(x) for x in (*means.low.values(), *means.high.values()))
+
+
+def test_equal_differences_of_means_stay_ties():
+    """7/3 - 4/3 and 5/3 - 2/3 are both 1, but not as floating-point numbers."""
+    first = np.array([7, 5, 4, 8, 7, 5, 9]) / 3
+    second = np.array([4, 2, 7, 6, 5, 3, 5]) / 3
+    exact = wilcoxon([3, 3, -3, 2, 2, 2, 4]).pvalue
+    assert ratings.signed_rank(first - second) == pytest.approx(exact)
+    assert math.isnan(ratings.equivalence((first - second)[:2], 0.5))
+    assert math.isnan(ratings.signed_rank([]))
 
 
 def test_friedman_is_that_of_hollander_and_wolfe():

@@ -14,6 +14,7 @@ from ostinato.feedback.preferences import pairs_of
 from ostinato.listening.analysis import page, power
 from ostinato.listening.analysis.results import TooEarly, metrics, results
 from ostinato.listening.analysis.screening import screen
+from ostinato.listening.analysis.summary import summary
 from ostinato.listening.export import codebook, preferences, rows
 from ostinato.listening.simulate import Simulated, simulate
 from ostinato.listening.store.registered import registered
@@ -184,6 +185,50 @@ def test_the_plan_says_what_n_can_find(design):
     enough = study_of(settings(design, trials=4, listeners=planned.needed_listeners))
     power.check(enough)
     assert f"power {planned.power:.2f}" in power.table(study)
+
+
+@pytest.mark.parametrize("design", SETTINGS)
+def test_the_plan_divides_alpha_by_the_tests_of_holm(taken, design):
+    found = taken(design)[3]
+    rows = found.get("right") or (found.get("preference") or found["ratings"])[0]["pairs"]
+    assert power.planned(taken(design)[1]).comparisons == len(rows)
+
+
+def test_few_listeners_cannot_reach_the_smallest_p_of_wilcoxon():
+    study = study_of(
+        settings("ratings", systems={n: {"folder": n} for n in SYSTEMS[:2]}, power={"effect": 9.0})
+    )
+    planned = power.planned(study)
+    assert (planned.power, planned.needed) == (0.0, 6)  # 2 / 2⁵ > 0.05
+    with pytest.raises(ValueError, match="more than 10000 listeners"):
+        power.planned(study_of(settings("ratings", power={"effect": 0.001})))
+
+
+def test_a_pair_of_ties_alone_stays_in_the_table(taken):
+    _, study, listed, _, _ = taken("ab")
+    cell = next(row["cell"] for row in listed if row["kind"] == "main")
+    changed = [
+        row | ({"answer": "tie", "system": ""} if row["cell"] == cell else {}) for row in listed
+    ]
+    found = results(changed, study, resamples=20, peek=False)
+    (block,) = found["preference"]
+    pair = next(p for p in block["pairs"] if f"{p['first']}|{p['second']}" == cell)
+    assert pair["ties"] == sum(row["cell"] == cell and row["kind"] == "main" for row in listed)
+    assert (pair["test"]["n"], pair["test"]["p"], pair["holm"]) == (0, None, None)
+    assert "all answers are ties" in page.build(found, study, {})
+    assert len(block["pairs"]) == 3
+    assert not any("nan" in str(value) for value in metrics(found).values())
+    rows_shown = summary(found, study)["rows"]
+    assert sum("preferred to" in row["label"] for row in rows_shown) == 2
+
+
+def test_one_listener_is_not_a_sample(taken):
+    for design in ("ab", "ratings"):
+        _, study, listed, _, _ = taken(design)
+        one = [row for row in listed if row["listener"] == 1]
+        found = results(one, study, resamples=20, peek=True)
+        html = page.build(found, study, {})
+        assert ("one listener" in html) and "95 % " not in html
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """The store: one answer a trial, tokens, withdrawal, changed studies, schemas."""
 
+import hashlib
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -129,6 +130,24 @@ def test_withdrawing_deletes_everything_and_frees_the_list(store):
         assert session.scalar(select(ListenerRow.slot)) == 0
 
 
+def test_nothing_of_who_withdrew_is_in_the_files(store, tmp_path):
+    """Neither in the write-ahead log nor in pages that SQLite has freed."""
+    token = store.begin("en")
+    keys = []
+    while (current := store.current(token)) is not None:
+        keys.append(current.key)
+        store.answer(token, current.key, {"liking": "a"}, [[777777, "play", "a", 0]], 1)
+    marks = [hashlib.sha256(token.encode()).hexdigest(), "777777", *keys]
+
+    def left():
+        content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        return [mark for mark in marks if mark.encode() in content]
+
+    assert left() == marks
+    store.withdraw(token)
+    assert left() == []
+
+
 def test_a_list_that_was_abandoned_is_given_again(root, tmp_path):
     plan, now = plan_of(root, listeners=1), [0.0]
     engine = database.open_engine(f"sqlite:///{tmp_path / 'x.db'}")
@@ -195,8 +214,11 @@ def test_the_token_is_not_in_the_store(store, tmp_path):
         ("ratings", {"liking": 6}),
         ("ratings", {"liking": True}),
         ("ratings", {"liking": 2.5}),
+        ("ratings", {"liking": 3.0}),
+        ("ratings", {"liking": "3"}),
         ("mushra", {"s0": 1, "s1": 2}),
         ("mushra", {"s0": 1, "s1": 101}),
+        ("mushra", {"s0": 1, "s1": 2, "s2": 3.0}),
         ("ab", []),
     ],
 )

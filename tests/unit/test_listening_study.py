@@ -55,6 +55,13 @@ def test_every_study_of_conf_is_valid_and_finds_the_effect_that_it_names(name):
         ({"catch": {"trials": 1, "needed": 2}}, "catch.trials=1"),
         ({"languages": ["en", "zh"]}, r"lacks the language zh.*languages: \[en\]"),
         ({"design": "ratings", "languages": ["zh"]}, "lacks the language zh"),
+        ({"languages": []}, "languages is empty"),
+        ({"margin": 0.5}, r"margin=0.5 must be below 0\.5"),
+        ({"margin": float("nan")}, "margin must be above 0"),
+        ({"power": {"alpha": 0.0}}, r"power\.alpha"),
+        ({"power": {"alpha": 1.5}}, r"power\.alpha"),
+        ({"power": {"wanted": 1.0}}, r"power\.wanted"),
+        ({"power": {"effect": 0.0}}, r"power\.effect"),
         ({"id": "../x"}, "of a-z"),
         ({"questions": [{"id": "q", "text": {"en": "?"}}] * 2}, "same id"),
         (
@@ -66,3 +73,10 @@ def test_every_study_of_conf_is_valid_and_finds_the_effect_that_it_names(name):
 def test_contradictions_are_refused(change, words):
     with pytest.raises(ValueError, match=words):
         study_of(settings() | change)
+
+
+def test_every_listener_rates_every_system():
+    """Ratings are compared within a listener: with fewer trials than systems nothing is."""
+    with pytest.raises(ValueError, match="set trials: 3 or more"):
+        study_of(settings("ratings", trials=2))
+    assert study_of(settings("ratings", trials=3, margin=5.0))

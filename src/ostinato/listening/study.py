@@ -11,8 +11,10 @@ DESIGNS = ("abx", "ab", "human", "ratings", "mushra")
 MATCHES = ("none", "prompt")
 ABX_FORMS = ("class", "same")
 FORMATS = ("wav", "mp3")
+MOST_MARGIN = 0.5  # of shares around one half
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 ANCHOR = "anchor"
+SMALLEST_ALPHA = 1e-6
 RESERVED = (ANCHOR, "scrambled", "a", "b", "x", "ref", "tie")
 
 Texts = Mapping[str, str]  # a text by language
@@ -106,6 +108,14 @@ class Power:
     effect: float = 0.7
     alpha: float = 0.05
     wanted: float = 0.8
+
+    def __post_init__(self) -> None:
+        if not SMALLEST_ALPHA <= self.alpha < 0.5:
+            raise ValueError(f"power.alpha={self.alpha} must be from {SMALLEST_ALPHA:f} to 0.5")
+        if not 0 < self.wanted < 1:
+            raise ValueError(f"power.wanted={self.wanted} must be between 0 and 1")
+        if not self.effect > 0:
+            raise ValueError(f"power.effect={self.effect} must be above 0")
 
 
 @dataclass(frozen=True)
@@ -216,8 +226,18 @@ def _check_numbers(study: Study) -> None:
     for name in ("trials", "listeners", "items"):
         if getattr(study, name) < 1:
             raise ValueError(f"listening.{name}={getattr(study, name)} must be at least 1")
-    if study.training < 0 or study.hear_seconds < 0 or study.margin <= 0:
+    if study.training < 0 or not study.hear_seconds >= 0 or not study.margin > 0:
         raise ValueError("training and hear_seconds cannot be negative, margin must be above 0")
+    if study.design in ("abx", "human", "ab") and study.margin >= MOST_MARGIN:
+        raise ValueError(
+            f"margin={study.margin} must be below {MOST_MARGIN}: in design={study.design} it is a "
+            "distance of shares from one half"
+        )
+    if study.design == "ratings" and study.trials < len(study.systems):
+        raise ValueError(
+            f"trials={study.trials} are fewer than the {len(study.systems)} systems, but the "
+            f"ratings of one listener are compared: set trials: {len(study.systems)} or more"
+        )
     if study.design != "abx" and study.form != "class":
         raise ValueError(
             f"form={study.form} is for design abx; this is {study.design}: leave it out"
@@ -239,6 +259,8 @@ def _check_match(study: Study) -> None:
 
 
 def _check_texts(study: Study) -> None:
+    if not study.languages:
+        raise ValueError("listening.languages is empty: give at least one, such as [en]")
     texts = {"title": study.title, "about": study.about}
     for question in study.questions:
         texts[f"questions.{question.id}.text"] = question.text

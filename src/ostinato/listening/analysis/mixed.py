@@ -14,10 +14,12 @@ import numpy.typing as npt
 from scipy.special import expit
 
 Array = npt.NDArray[np.float64]
-STEPS = 60
-TOLERANCE = 1e-10
+STEPS = 200
+TOLERANCE = 1e-16  # of the rise that a Newton step promises
+ARMIJO, SMALLEST_PART = 1e-4, 1e-6  # of the rise that a step must keep; of a step
 SMALLEST_LOG_SD = -6.0
 SMALLEST_SD = 0.05  # below it a spread counts as none
+LARGEST_SD = 5.0  # beyond it the approximation fails: nearly all answers of a level are alike
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def fit(
         offset: fixed part of the log odds, if any.
 
     Raises:
-        Unfit: all answers are equal, or a group has one level.
+        Unfit: all answers are equal, a group has one level, or its levels differ too much.
     """
     from scipy.stats import norm
 
@@ -99,6 +101,12 @@ def _fitted(
     start[0], start[columns:] = np.log(y.mean() / (1 - y.mean())), np.log(0.5)
     bounds = [(None, None)] * columns + [(SMALLEST_LOG_SD, 3.0)] * len(designs)
     found = minimize(deviance, start, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12})
+    for name, log_sd in zip(designs, found.x[columns:], strict=True):
+        if log_sd > np.log(LARGEST_SD):
+            raise Unfit(
+                f"no finite spread between {name}s: nearly all answers of the same {name} are "
+                "alike, or nearly all answers of all"
+            )
     is_spread = found.x[columns:] > np.log(SMALLEST_SD)
 
     def curvature(free: npt.NDArray[np.bool_]) -> Array:
@@ -125,19 +133,37 @@ def _indicators(values: Sequence[Any]) -> Array:
 
 
 def _laplace(y: Array, fixed: Array, random: Array) -> float:
-    """Log-likelihood with the random effects (of unit variance) integrated by Laplace's method."""
-    effects = np.zeros(random.shape[1])
+    """Log-likelihood with the random effects (of unit variance) integrated by Laplace's method.
+
+    Where spreads are large a full Newton step can lead away from the mode, so steps are halved
+    until the density rises.
+    """
+
+    def log_density(eta: Array, effects: Array) -> float:
+        return float(np.sum(y * eta - np.logaddexp(0, eta))) - 0.5 * float(effects @ effects)
+
+    effects, eta = np.zeros(random.shape[1]), fixed
+    density = log_density(eta, effects)
     for _ in range(STEPS):
-        eta = fixed + random @ effects
-        mean = expit(eta)
-        hessian = (random.T * (mean * (1 - mean))) @ random + np.eye(random.shape[1])
-        step = np.linalg.solve(hessian, random.T @ (y - mean) - effects)
-        effects = effects + step
-        if np.abs(step).max() < TOLERANCE:
+        gradient = random.T @ (y - expit(eta)) - effects
+        step = np.linalg.solve(_negative_hessian(eta, random), gradient)
+        slope = float(gradient @ step)
+        if slope < TOLERANCE:
             break
-    eta = fixed + random @ effects
+        part = 1.0
+        while True:
+            tried = effects + part * step
+            tried_eta = fixed + random @ tried
+            found = log_density(tried_eta, tried)
+            if found >= density + ARMIJO * part * slope or part < SMALLEST_PART:
+                break
+            part /= 2
+        effects, eta, density = tried, tried_eta, found
+    _, log_determinant = np.linalg.slogdet(_negative_hessian(eta, random))
+    return density - 0.5 * float(log_determinant)
+
+
+def _negative_hessian(eta: Array, random: Array) -> Array:
     mean = expit(eta)
-    hessian = (random.T * (mean * (1 - mean))) @ random + np.eye(random.shape[1])
-    likelihood = float(np.sum(y * eta - np.logaddexp(0, eta)))
-    _, log_determinant = np.linalg.slogdet(hessian)
-    return likelihood - 0.5 * float(effects @ effects) - 0.5 * float(log_determinant)
+    found: Array = (random.T * (mean * (1 - mean))) @ random + np.eye(random.shape[1])
+    return found

@@ -14,7 +14,10 @@ LARGEST = 10_000
 
 @dataclass(frozen=True)
 class Planned:
-    """n: answers of each comparison (listeners for ratings); alpha: after Bonferroni."""
+    """n: answers of each comparison (listeners for ratings); alpha: after Bonferroni.
+
+    comparisons: tests that are corrected together, also that of all pairs and those of the anchor.
+    """
 
     n: int
     alpha: float
@@ -28,36 +31,51 @@ def planned(study: Study) -> Planned:
     """The power of a study's own n, and the n that it would need.
 
     ABX and which-is-human are tested one-sided, preferences and ratings two-sided. Alpha is
-    divided by the number of comparisons, which is no less strict than Holm.
+    divided by the number of tests that Holm corrects together, which is no less strict than Holm.
+
+    Raises:
+        ValueError: the effect is too small, or no share between 0.5 and 1.
     """
     rated = study.design in ("ratings", "mushra")
-    count = len(study.systems)
-    comparisons = count * (count - 1) // 2 if rated else len(cells(study))
-    comparisons = max(1, comparisons)
+    comparisons = max(1, _tests(study))
     sides = 2 if rated or study.design == "ab" else 1
     alpha = study.power.alpha / comparisons
     if rated:
         found = _of_t(study.listeners, study.power.effect, alpha)
-        needed = next(
-            (
-                n
-                for n in range(3, LARGEST)
-                if _of_t(n, study.power.effect, alpha) >= study.power.wanted
-            ),
-            LARGEST,
-        )
+        effect, wanted = study.power.effect, study.power.wanted
+        if _of_t(LARGEST, effect, alpha) < wanted:
+            raise ValueError(
+                f"power.effect={effect:g} needs more than {LARGEST} listeners; expect more"
+            )
+        needed = next(n for n in range(3, LARGEST + 1) if _of_t(n, effect, alpha) >= wanted)
         return Planned(study.listeners, alpha, comparisons, found, needed, needed)
-    n = study.trials * study.listeners // comparisons
+    compared = max(1, len(cells(study)))
+    n = study.trials * study.listeners // compared
     found = binomial.power(n, study.power.effect, alpha / sides)
     needed = binomial.needed(study.power.effect, alpha / sides, study.power.wanted)
-    listeners = -(-needed * comparisons // study.trials)
+    listeners = -(-needed * compared // study.trials)
     return Planned(n, alpha, comparisons, found, needed, listeners)
 
 
+def _tests(study: Study) -> int:
+    """How many tests the analysis corrects together."""
+    if study.design in ("ratings", "mushra"):
+        count = len(study.systems) + (study.design == "mushra")  # and the anchor
+        return count * (count - 1) // 2
+    compared = len(cells(study))
+    has_whole = study.design in ("abx", "human") and compared > 1  # all comparisons together
+    return compared + has_whole
+
+
 def _of_t(listeners: int, effect: float, alpha: float) -> float:
-    """Power of Wilcoxon's test, from that of the t-test with less listeners."""
+    """Power of Wilcoxon's test, from that of the t-test with less listeners.
+
+    It is 0 where even equal signs of all listeners have a p-value above alpha.
+    """
     from statsmodels.stats.power import TTestPower
 
+    if 2.0 ** (1 - listeners) > alpha:
+        return 0.0
     return float(TTestPower().power(effect, listeners * WILCOXON_EFFICIENCY, alpha))
 
 
@@ -67,7 +85,7 @@ def check(study: Study) -> None:
     if found.power < study.power.wanted:
         raise ValueError(
             f"listeners={study.listeners} give power {found.power:.2f} for the effect "
-            f"{study.power.effect:g} at alpha {found.alpha:.3g} ({found.comparisons} comparisons), "
+            f"{study.power.effect:g} at alpha {found.alpha:.3g} ({found.comparisons} tests), "
             f"wanted is {study.power.wanted:g}: set listeners: {found.needed_listeners}, expect a "
             "larger effect, or give underpowered=true"
         )
@@ -87,7 +105,7 @@ def table(study: Study) -> str:
     found = planned(study)
     unit = "listeners" if study.design in ("ratings", "mushra") else "answers a comparison"
     rows.append(
-        f"this study: {found.comparisons} comparisons, {found.n} {unit}, power {found.power:.2f} "
+        f"this study: {found.comparisons} tests, {found.n} {unit}, power {found.power:.2f} "
         f"for effect {study.power.effect:g} at alpha {found.alpha:.3g}; power "
         f"{study.power.wanted:g} needs {found.needed} {unit}, that is {found.needed_listeners} "
         "listeners"

@@ -13,11 +13,12 @@ import pandas as pd
 from scipy.stats import friedmanchisquare, wilcoxon
 
 LEVEL = 0.95
+DIGITS = 9  # of differences: equal ones must stay ties, though means of thirds are rounded
 
 
 @dataclass(frozen=True)
 class Means:
-    """Mean rating of each system with a bootstrap interval over listeners."""
+    """Mean rating of each system with a bootstrap interval over listeners; NaN for one listener."""
 
     mean: dict[str, float]
     low: dict[str, float]
@@ -46,10 +47,13 @@ def table_of(frame: pd.DataFrame) -> pd.DataFrame:
 def means(table: pd.DataFrame, *, seed: int, resamples: int) -> Means:
     """Means of the systems and their intervals."""
     values = table.to_numpy()
+    names = [str(name) for name in table.columns]
+    if len(values) < 2:  # all resamples of one listener are alike
+        nothing = dict.fromkeys(names, float("nan"))
+        return Means(dict(zip(names, values.mean(axis=0).tolist(), strict=True)), nothing, nothing)
     chosen = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
     drawn = values[chosen].mean(axis=1)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    names = [str(name) for name in table.columns]
     found = (values.mean(axis=0), low, high)
     return Means(*(dict(zip(names, each.tolist(), strict=True)) for each in found))
 
@@ -63,8 +67,12 @@ def friedman(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def signed_rank(difference: npt.ArrayLike, *, alternative: str = "two-sided") -> float:
-    """P of Wilcoxon's signed-rank test; 1 where no listener rates the two differently."""
-    values = np.asarray(difference, dtype=np.float64)
+    """P of Wilcoxon's signed-rank test; 1 where no listener rates the two differently, NaN where
+    there is no listener.
+    """
+    values = np.round(np.asarray(difference, dtype=np.float64), DIGITS)
+    if not len(values):
+        return float("nan")
     if not np.any(values):
         return 1.0
     return float(wilcoxon(values, alternative=alternative).pvalue)
@@ -77,8 +85,8 @@ def equivalence(difference: npt.ArrayLike, margin: float) -> float:
     """
     from statsmodels.stats.weightstats import DescrStatsW
 
-    values = np.asarray(difference, dtype=np.float64)
-    if len(values) < 2 or not values.std():
+    values = np.round(np.asarray(difference, dtype=np.float64), DIGITS)
+    if len(values) < 2 or not np.ptp(values):
         return float("nan")
     return float(DescrStatsW(values).ttost_mean(-margin, margin)[0])
 

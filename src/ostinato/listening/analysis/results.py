@@ -156,14 +156,17 @@ def preferences(frame: pd.DataFrame, study: Study, question: str, resamples: int
 def _pair(part: pd.DataFrame, cell: tuple[str, ...], study: Study) -> dict[str, Any]:
     rows = part[part["cell"] == "|".join(cell)]
     chosen = rows[rows["answer"] != "tie"]
-    if not len(chosen):
+    about = {"first": cell[0], "second": cell[1], "ties": len(rows) - len(chosen)}
+    if not len(rows):
         return {}
+    if not len(chosen):
+        missing = {"missing": "all answers are ties"}
+        test = binomial.Share(0, 0, *[math.nan] * 4)
+        return {**about, "test": asdict(test), "mixed": missing, "equivalence": math.nan}
     first = (chosen["system"] == cell[0]).astype(int)
     test = binomial.share_of(int(first.sum()), len(first), alternative="two-sided")
     return {
-        "first": cell[0],
-        "second": cell[1],
-        "ties": len(rows) - len(chosen),
+        **about,
         "test": asdict(test),
         "mixed": _mixed(first, chosen),
         "equivalence": binomial.equivalent_to_chance(test.count, test.n, study.margin),

@@ -31,6 +31,8 @@ def _right(found: Mapping[str, Any]) -> Iterator[Row]:
 def _preferred(found: Mapping[str, Any]) -> Iterator[Row]:
     for block in found.get("preference", []):
         for pair in block["pairs"]:
+            if not pair["test"]["n"]:  # all answers are ties
+                continue
             label = f"{block['question']}: {pair['first']} preferred to {pair['second']}, share"
             yield _share(label, pair["test"], pair["holm"])
         for row in block["strengths"].get("systems", []):

@@ -28,8 +28,9 @@ def check_answer(study: Study, roles: Sequence[str], given: Any) -> dict[str, An
         valid = range(SCALE[0], SCALE[1] + 1) if study.design == "ratings" else choices(study)
     if set(given) != set(names):
         raise ValueError("every question needs one answer")
+    kind = int if isinstance(valid, range) else str
     for value in given.values():
-        if isinstance(value, bool) or value not in valid:
+        if type(value) is not kind or value not in valid:  # neither true nor 3.0 is a rating
             raise ValueError("an answer is not one of those offered")
     return {name: given[name] for name in names}
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from ostinato.listening.design import Trial
 from ostinato.listening.plan import Plan, trial_of
 from ostinato.listening.store.answers import check_answer, check_log, check_milliseconds
-from ostinato.listening.store.database import shown
+from ostinato.listening.store.database import erase, shown
 from ostinato.listening.store.tables import AnswerRow, ListenerRow, SoundRow, StudyRow, TrialRow
 
 NEW, RUNNING, DONE = "new", "running", "done"
@@ -306,6 +306,12 @@ class Store:
 
     def withdraw(self, token: str) -> bool:
         """Delete a listener with all answers; only the number of those who withdrew is kept."""
+        if not self._withdraw(token):
+            return False
+        erase(self.engine)
+        return True
+
+    def _withdraw(self, token: str) -> bool:
         with Session(self._writing) as session, session.begin():
             row = session.scalar(_by_token(token, self.plan.study.id))
             if row is None:
