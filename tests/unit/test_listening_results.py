@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
 sys.path.append(str(Path(__file__).parents[1]))  # helpers of tests
 from listening_study import SYSTEMS, settings, store_of
@@ -185,6 +186,16 @@ def test_the_plan_says_what_n_can_find(design):
     enough = study_of(settings(design, trials=4, listeners=planned.needed_listeners))
     power.check(enough)
     assert f"power {planned.power:.2f}" in power.table(study)
+
+
+def test_the_plan_says_what_ties_and_lost_listeners_cost():
+    """Exact, for 128 answers of each of three pairs: 108 are left."""
+    study = study_of(settings("ab", trials=12, listeners=32, power={"effect": 0.65}))
+    alpha = 0.05 / 3 / 2
+    critical = next(k for k in range(109) if binom.sf(k - 1, 108, 0.5) <= alpha)
+    expected = binom.sf(critical - 1, 108, 0.65)
+    assert expected < power.planned(study).power
+    assert f"with 15 % fewer answers the power is {expected:.2f}" in power.table(study)
 
 
 @pytest.mark.parametrize("design", SETTINGS)
