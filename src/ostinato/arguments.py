@@ -25,6 +25,7 @@ OUTPUTS = {  # settings that name what a job writes, with a name for each job of
     "objective": "trial-${hydra:job.num}.json",
 }
 TABLES = ("encodings", "studies", "systems")  # of params.yaml: sections of named lines
+SYSTEM = ("paradigm", "family", "size", "form", "encoding", "learns_from", "seed")  # a line's keys
 SWEEP = ("-m", "--multirun")
 FLAGS = (  # of Hydra
     "cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "help", "hydra-help",
@@ -183,11 +184,38 @@ def check_params(config: Mapping[str, Any]) -> None:
                 raise ValueError(
                     f"params.yaml: {table}.{name}.seed={seed!r} must be a whole number"
                 )
+    for name, line in (config.get("systems") or {}).items():
+        _check_system(name, line, config.get("encodings") or {})
     for section in ("sampling", "evaluation"):
         for name, value in (config.get(section) or {}).items():
             key = f"{section}.{name}"
             if range_of(key) and not is_number(value):
                 raise ValueError(f"params.yaml: {key}={value!r} must be a number")
+
+
+def _check_system(name: object, line: Mapping[str, Any], encodings: Mapping[str, Any]) -> None:
+    """Raise ValueError for a line of `systems` that no stage obeys, or that contradicts itself: DVC
+    would watch other files than those that the system is made from.
+    """
+    place, encoding = f"params.yaml: systems.{name}", str(line.get("encoding"))
+    unknown = [str(key) for key in line if key not in SYSTEM]
+    if unknown:
+        raise ValueError(
+            f"{place} has no setting {', '.join(unknown)}; its settings are {', '.join(SYSTEM)}. "
+            "Settings of a model are in conf/model/<family>/<size>.yaml"
+        )
+    form = encodings.get(encoding, {}).get("form")
+    if form and line.get("form", form) != form:
+        raise ValueError(
+            f"{place} has form {line['form']}, and its encoding {encoding} has form {form}; "
+            f"write form: {form}"
+        )
+    learns_from = str(line.get("learns_from", ""))
+    if learns_from.startswith("data/tokens/") and learns_from != f"data/tokens/{encoding}":
+        raise ValueError(
+            f"{place} has learns_from: {learns_from}, and its encoding is {encoding}; "
+            f"write learns_from: data/tokens/{encoding}"
+        )
 
 
 def check_composed(config: Mapping[str, Any], place: str = "") -> None:

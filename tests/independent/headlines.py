@@ -275,6 +275,8 @@ def main():
     details = json.loads(Path("evaluation", system, "details.json").read_text())
     tokens = Path("data/tokens", details["encoding"])
     codec = json.loads((tokens / "codec.json").read_text())
+    if "voice_columns" not in codec.get("structure", {}):
+        parser.error(f"{system} is on {details['encoding']}, which is no grid of voices")
     listed = json.loads(Path("samples", system, "samples.json").read_text())["samples"]
     wrong = []
 

@@ -255,12 +255,27 @@ def test_heads_that_do_not_divide_a_width_are_refused(model, words):
         ({"encodings": {"e": "grid"}}, "encodings.e='grid' must be settings"),
         ({"sampling": {"bars": "two"}}, "sampling.bars='two' must be a number"),
         ({"evaluation": {"seed": None}}, "evaluation.seed=None must be a number"),
+        ({"systems": {"a": {"seed": 1, "lr": 3}}}, "systems.a has no setting lr; its settings are"),
+        (
+            {
+                "encodings": {"e": {"form": "grid"}},
+                "systems": {"a": {"encoding": "e", "form": "x"}},
+            },
+            "systems.a has form x, and its encoding e has form grid; write form: grid",
+        ),
+        (
+            {"systems": {"a": {"encoding": "e", "learns_from": "data/tokens/f"}}},
+            "systems.a has learns_from: data/tokens/f, and its encoding is e; write learns_from",
+        ),
     ],
 )
 def test_lines_of_params_are_of_the_right_kind(params, words):
     with pytest.raises(ValueError, match=f"params.yaml: {words}"):
         check_params(params)
     check_params({"systems": {"a": {}, "b": {"seed": 1}}, "encodings": None, "sampling": {}})
+    own = {"encoding": "e", "form": "grid", "learns_from": "data/tokens/e"}
+    tuned = {"encoding": "e", "form": "grid", "learns_from": "data/feedback/people"}
+    check_params({"encodings": {"e": {"form": "grid"}}, "systems": {"a": own, "b": tuned}})
 
 
 def test_one_folder_for_all_jobs_of_a_sweep_is_refused():

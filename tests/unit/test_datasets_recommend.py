@@ -49,7 +49,8 @@ def test_drums_are_kept_and_what_others_leave_out_is_named(folder):
     assert dict(fits["lead"].left_out) == {"piano": 20, "drums": 50}
     assert dict(fits["grid"].left_out) == {"file set aside, voice missing": 100}
     assert all(fit.total == 100 for fit in fits.values())
-    assert "pitch" not in fits
+    assert not {"pitch", "mel"} & set(fits)
+    assert not [name for name in fits if name.startswith("roles_")]
 
 
 @pytest.mark.long

@@ -15,7 +15,7 @@ from ostinato.execution.plan import (
     threads_of,
     write_times,
 )
-from ostinato.execution.repro import sort_lock
+from ostinato.execution.repro import explained, sort_lock
 
 
 def chain(system, threads=1):
@@ -105,6 +105,28 @@ def test_the_lock_is_sorted_and_otherwise_as_dvc_writes_it(tmp_path):
     write(tmp_path / "dvc.lock", ["c", "a", "b@x"])
     sort_lock(tmp_path / "dvc.lock")
     assert (tmp_path / "dvc.lock").read_text() == (tmp_path / "sorted.lock").read_text()
+
+
+@pytest.mark.parametrize(
+    ("params", "line"),
+    [
+        ("x: [a]\nx: [b]\n", 'line 2: found duplicate key "x"'),
+        ("x:\n\t- a\n", "line 2: found character '\\t' that cannot start any token"),
+        ("y: [a]\n", "Could not find 'x'"),
+    ],
+)
+def test_a_mistake_in_params_is_explained_and_no_other_command_is_blamed(tmp_path, params, line):
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    stages = "stages: {a: {foreach: '${x}', do: {cmd: 'echo ${item}'}}}\n"
+    (tmp_path / "dvc.yaml").write_text(stages)
+    (tmp_path / "params.yaml").write_text(params)
+    Repo.init(str(tmp_path), no_scm=True).close()
+    with pytest.raises(DvcException) as caught, Repo(str(tmp_path)) as repo:
+        _ = repo.index.graph
+    assert line in explained(caught.value)
+    assert "another dvc" not in explained(caught.value)
 
 
 def test_leftovers_are_what_params_no_longer_name(tmp_path):

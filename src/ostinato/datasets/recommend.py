@@ -30,9 +30,9 @@ from ostinato.representations.registry import build, form_of
 
 MOST_FILES, MOST_PIECES = 60, 20  # of a folder, and of one file that holds many
 LIMITS = Limits(seconds=30, megabytes=2048)
-# `pitch` keeps no durations and `mel` no notes, which a count of notes does not show; `roles_…` are
-# for one kind of corpus each
-NOT_OFFERED = ("pitch", "mel", "roles_band", "roles_choir", "roles_pop", "roles_trio")
+# `pitch` keeps no durations and `mel` no notes, which a count of notes does not show; those of the
+# kind `roles` are for one kind of corpus each
+NOT_OFFERED = ("pitch", "mel", "roles")
 USUAL = ("tracks", "events")
 SHOWN = 5  # representations, and reasons of each
 
@@ -73,7 +73,7 @@ def look(files: Sequence[Path], folder: Path) -> tuple[dict[str, Fit], int, int]
     chosen = [files[n * len(files) // MOST_FILES] for n in range(MOST_FILES)]
     chosen = list(files) if len(files) <= MOST_FILES else chosen
     settings = [(path.stem, path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml"))]
-    offered = tuple(item for item in settings if item[0] not in NOT_OFFERED)
+    offered = tuple(item for item in settings if yaml.safe_load(item[1])["kind"] not in NOT_OFFERED)
     fits = {name: Fit() for name, _ in offered}
     unread = 0
     with Guard() as guard:

@@ -191,6 +191,22 @@ def announce(schedule: Schedule, untimed: list[str], rows: list[dict[str, str]])
     print("Ctrl-C stops all stages; the same command continues.", flush=True)
 
 
+def explained(error: Exception) -> str:
+    """An error of DVC; of a file that is not YAML with the line, which DVC leaves out, and of what
+    another command may have caused with what to do.
+    """
+    from dvc.parsing import ResolveError
+
+    reason = error.__cause__
+    mark = getattr(reason, "problem_mark", None)
+    lines = [str(error)]
+    if mark is not None:
+        lines.append(f"line {mark.line + 1}: {getattr(reason, 'problem', '')}")
+    if "dvc.lock" in str(error) or (mark is None and not isinstance(error, ResolveError)):
+        lines.append("If another dvc or make repro runs here, wait for it.")
+    return "\n".join(lines)
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -206,7 +222,7 @@ def main() -> int:
     try:
         tasks = planning.plan(root, given.targets)
     except DvcException as error:
-        print(f"{error}\nIf another dvc or make repro runs here, wait for it.", file=sys.stderr)
+        print(explained(error), file=sys.stderr)
         return 1
     if not tasks:
         print("everything is up to date")
