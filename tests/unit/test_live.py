@@ -67,6 +67,29 @@ def test_continuations_send_only_what_is_new(composer, chorale, tmp_path):
     assert all(0 <= note.start < 4 for note in notes)
 
 
+@pytest.mark.parametrize("end", [2.0, 3.75, 4.0])
+def test_what_is_new_begins_after_a_clip_of_one_bar(composer, tmp_path, end):
+    """Also where its last note ends before the bar line."""
+    values = [x for pitch in (72, 65, 57, 48) for x in (pitch, 0.0, end, 80, 0)]
+
+    async def asked():
+        async with Studio(composer, tmp_path, live=False, to="reply") as studio:
+            studio.client.send("/ostinato/continue", "bars", 1, "seed", 3, "notes", *values)
+            continued = await studio.client.until("done")
+            wanted = ("first", 1, "last", 1, "roles", "bass", "particles", 4, "seed", 3)
+            studio.client.send("/ostinato/fill", *wanted, "notes", *values)
+            return continued, await studio.client.until("done")
+
+    continued, filled = run(asked())
+    assert [v[1] for name, v in continued if name == "length"] == [4.0]
+    assert [v[3] for name, v in continued if name == "done"] == [2]
+    held = [v[1] for name, v in continued if name == "remark" and "held to its end" in v[1]]
+    assert bool(held) == (end < 4)
+    kept = {v[1]: notes_from(v[2:]) for name, v in filled if name == "notes"}
+    for role, pitch in (("soprano", 72), ("alto", 65), ("tenor", 57)):
+        assert alike(kept[role], notes_from([pitch, 0.0, end, 80, 0]))
+
+
 def test_errors_are_answered_and_the_server_goes_on(composer, tmp_path):
     async def asked():
         async with Studio(composer, tmp_path, live=False, to="reply") as studio:

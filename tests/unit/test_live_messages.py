@@ -31,6 +31,14 @@ def test_a_pickup_ends_at_a_bar_line(chorale):
     assert len(after) == len(later)
 
 
+def test_a_clip_of_one_bar_that_ends_early_begins_at_its_start():
+    """It is no pickup, although it is shorter than a bar."""
+    notes = [ClipNote(0, 60, 2), ClipNote(2, 62, 1.5)]
+    piece, _ = piece_of({"melody": notes}, 120, (4, 4))
+    assert clips_of(piece) == {"melody": notes}
+    assert beats_of(piece) == 4
+
+
 def test_muted_notes_and_notes_before_the_start_are_left_out_and_counted():
     notes = [ClipNote(-1, 60, 1), ClipNote(0, 62, 1, 80, True), ClipNote(1, 64, 1)]
     piece, left_out = piece_of({"melody": notes}, 120, (3, 4))

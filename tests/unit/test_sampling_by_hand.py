@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ostinato.config import load_config
-from ostinato.music.piece import VOICES, Piece, Track, make_notes
+from ostinato.music.piece import VOICES, Meter, Piece, Track, make_notes
+from ostinato.music.signatures import with_pickup
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
 from ostinato.representations.protocol import Unencodable
@@ -21,6 +22,7 @@ from ostinato.sampling.by_hand import (
 )
 from ostinato.sampling.early import check_early, check_request
 from ostinato.sampling.known import check_known, counting_meters
+from ostinato.sampling.left_out import not_held
 from ostinato.sampling.request import (
     Capabilities,
     Continue,
@@ -147,6 +149,27 @@ def test_notes_that_a_line_cannot_hold_are_counted(chorale):
         "sounds with a higher or lower note of its voice",
         "not heard: soprano C#4 in bar 1",
     ]
+
+
+def test_notes_after_a_pickup_are_found_behind_its_rests():
+    """Over events a pickup is a whole bar."""
+    voices = lines(*map(Track, ("Soprano", "Alto", "Tenor", "Bass")), bars=2)
+    double = make_notes([(0, 8, 4, 61, 80)])
+    notes = np.concatenate([double, voices.notes])
+    meters = (Meter(0, 1, 4), Meter(4, 4, 4))
+    piece = with_pickup(replace(voices, notes=notes, meters=meters))
+    held = Events(voices=VOICES).quantize(voiced(piece, Events(voices=VOICES))).piece
+    first = replace(held, notes=held.notes[held.notes["pitch"] != 61])
+    assert held.notes["onset"].min() == 12
+    assert not_held(voiced(piece, Events(voices=VOICES)), first) == "soprano C#4 in bar 1"
+
+
+def test_onsets_that_a_grid_moves_are_told(chorale):
+    piece = chorale(1)
+    late = piece.notes.copy()
+    late["onset"][late["onset"] > 0] += 40
+    (line,) = said(replace(piece, notes=late), Grid())
+    assert line.startswith("onsets are moved to the model's grid, by 0.0")
 
 
 def test_notes_outside_the_pitches_of_a_model_are_named(chorale):

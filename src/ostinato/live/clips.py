@@ -141,10 +141,9 @@ def _origin(piece: Piece, skip_bars: int) -> Fraction:
         if skip_bars + 1 in quarters:
             return quarters[skip_bars + 1]
         return Fraction(piece.length, piece.ticks_per_quarter)
-    if 0 not in quarters:
+    if not {0, 1} <= set(quarters):  # without bar 1, bar 0 is a first bar that ends early
         return Fraction(0)
-    first = quarters.get(1, Fraction(piece.length, piece.ticks_per_quarter))
-    return first - piece.first_meter().bar_quarters()
+    return quarters[1] - piece.first_meter().bar_quarters()
 
 
 def merged(clips: Mapping[str, Sequence[ClipNote]]) -> tuple[list[ClipNote], int]:

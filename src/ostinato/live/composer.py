@@ -1,6 +1,7 @@
 """Keeps a trained model in memory and makes pieces with it, bar by bar where it can."""
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -154,7 +155,7 @@ class Composer:
         generator = self._generator
         able, representation = generator.capabilities(), generator.representation
         heard = voiced(prompt, representation) if prompt is not None else None
-        made, bars = _task(task, values, heard)
+        made, bars = _task(task, values, heard, representation)
         conditions = {spec.name for spec in able.conditions}
         own = [key for key in values if key in able.options and key not in conditions]
         if task != "generate" and ROLES in own:
@@ -241,9 +242,18 @@ def _least(values: Mapping[str, Any], bars: int, is_band: bool) -> int:
     return bars if is_band else 1
 
 
-def prompt_bars(prompt: Piece) -> int:
-    """Bars of a prompt of one meter, the last one as whole; at least one."""
-    return max(1, int(-(-prompt.quarters // float(prompt.first_meter().bar_quarters()))))
+def prompt_bars(prompt: Piece, representation: Representation) -> int:
+    """The number of a prompt's last bar as a model counts them: a pickup is bar 0 on a grid, and
+    bar 1 over events. At least one; a last bar that is not full counts. Of more bars than can be
+    heard a lower bound.
+    """
+    longest = max(meter.bar_quarters() for meter in prompt.meters or [prompt.first_meter()])
+    least = math.ceil(prompt.length / (longest * prompt.ticks_per_quarter))
+    if least > MOST_BARS:
+        return least
+    with contextlib.suppress(ValueError):  # what cannot be held is said later, with the remedy
+        prompt = representation.quantize(prompt).piece
+    return max([1, *(number for _, number in numbered_bars(prompt))])
 
 
 def _decoded(generator: Generator, request: Request, tokens: Any) -> Piece:
@@ -262,14 +272,16 @@ def _streams(able: Capabilities, request: Request) -> bool:
     return able.streams and not isinstance(request.task, Fill | Vary) and not is_whole
 
 
-def _task(name: str, values: Mapping[str, Any], prompt: Piece | None) -> tuple[Task, int]:
+def _task(
+    name: str, values: Mapping[str, Any], prompt: Piece | None, representation: Representation
+) -> tuple[Task, int]:
     """The task and the length of the whole piece in bars."""
     bars = values.get("bars", BARS)
     if name == "generate":
         return Unconditional(), bars
     if prompt is None or not len(prompt.notes):
         raise ValueError(f"{name} needs music: the clip, or the inline notes, hold no note")
-    length = prompt_bars(prompt)
+    length = prompt_bars(prompt, representation)
     heard = min(values.get("prompt_bars", length), length) if name == "continue" else length
     if heard > MOST_BARS:
         raise ValueError(
@@ -278,7 +290,7 @@ def _task(name: str, values: Mapping[str, Any], prompt: Piece | None) -> tuple[T
     if name == "continue":
         return Continue(prompt, heard), heard + bars
     if name == "fill":
-        return Fill(prompt, _region(values, length)), length
+        return Fill(prompt, _of_one_bar(_region(values, length), prompt, representation)), length
     return Vary(prompt, values.get("strength", 0.3)), length
 
 
@@ -293,6 +305,18 @@ def _region(values: Mapping[str, Any], length: int) -> Region:
             f"first={first} is after last={last}{end}; name the first and the last bar"
         )
     return Region((first, last + 1), roles)
+
+
+def _of_one_bar(region: Region, prompt: Piece, representation: Representation) -> Region:
+    """A region whose bar 0 or 1 is the only bar of a prompt shorter than a bar, under the number
+    that it has in the encoding: a grid takes it for a pickup.
+    """
+    if region.bars not in ((0, 1), (1, 2)) or {n for _, n in numbered_bars(prompt)} != {0}:
+        return region
+    with contextlib.suppress(ValueError):  # what cannot be held is said later, with the remedy
+        (number,) = representation.bar_starts(representation.encode(prompt))
+        return replace(region, bars=(number, number + 1))
+    return region
 
 
 def _like(default: Any, key: str, value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Where prompts come from and where pieces go: clips of Live, messages, a MIDI port."""
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,11 +11,10 @@ from ostinato.live import arrangement
 from ostinato.live.ableton import Ableton, Slot
 from ostinato.live.clips import ClipNote, beats_of, clips_of, merged, piece_of
 from ostinato.live.commands import PROMPTED, Command, meter_of, places
-from ostinato.live.composer import BARS, prompt_bars
+from ostinato.live.composer import BARS
 from ostinato.live.osc import SPLIT
 from ostinato.live.player import Player
 from ostinato.music.piece import Piece, cut
-from ostinato.music.timing import numbered_bars
 
 QPM = 120.0
 NEXT_HEARS = 4  # bars: more do not fit into the context of every model
@@ -76,8 +76,27 @@ def heard_bars(source: Source, values: Mapping[str, Any]) -> int:
     """How many bars of its prompt a continuation hears."""
     if source.prompt is None:
         return 0
-    whole = max((number for _, number in numbered_bars(source.prompt)), default=0)
+    whole = _bars(source.prompt)
     return min(int(values.get("prompt_bars", whole)), whole)
+
+
+def held_to_bar(prompt: Piece) -> Piece:
+    """A clip that is shorter than a bar with its last notes held to the bar line, where what is new
+    begins; a model would take it for a pickup. Other clips as they are.
+    """
+    bar = round(prompt.first_meter().bar_quarters() * prompt.ticks_per_quarter)
+    if not 0 < prompt.length < bar:
+        return prompt
+    notes = prompt.notes.copy()
+    last = notes["onset"] + notes["duration"] == prompt.length
+    notes["duration"][last] = bar - notes["onset"][last]
+    return replace(prompt, notes=notes)
+
+
+def _bars(clip: Piece) -> int:
+    """Bars of a clip, the last one as whole; at least one."""
+    bar = clip.first_meter().bar_quarters() * clip.ticks_per_quarter
+    return max(1, math.ceil(clip.length / bar))
 
 
 class Delivery:
@@ -148,11 +167,14 @@ class Delivery:
             }
         prompt, left_out = piece_of(clips, qpm, meter)
         remarks = []
+        if command.name == "continue" and (longer := held_to_bar(prompt)) is not prompt:
+            prompt = longer
+            remarks.append("the prompt is shorter than a bar; its last notes are held to its end")
         if left_out:
             remarks.append(
                 f"left out of the prompt, muted or before the clip's start: {left_out} notes"
             )
-        last, bars = values.get("last_bars"), prompt_bars(prompt)
+        last, bars = values.get("last_bars"), _bars(prompt)
         if last and last < bars:
             bar = prompt.first_meter().bar_quarters() * prompt.ticks_per_quarter
             prompt = cut(prompt, round((bars - last) * bar), round(bars * bar))

@@ -11,7 +11,7 @@ from typing import Any
 from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
 from ostinato.music.voices import with_voices
-from ostinato.representations.protocol import Representation, Unencodable
+from ostinato.representations.protocol import Quantized, Representation, Unencodable
 from ostinato.sampling.known import check_known, counting_meters
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES, prompt_of
@@ -33,6 +33,7 @@ from ostinato.sampling.tasks import (
     that_fill_voices,
 )
 
+SMALL = 0.0005  # quarters that nobody hears
 NO_FILL: Mapping[str, Any] = {"bars": None, "roles": []}
 SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
 # settings of conf/generate.yaml that some models' samplers lack, with their names as options
@@ -232,7 +233,7 @@ def _taken(original: Piece, request: Request, representation: Representation) ->
         if tracks:
             anew = free is not None and free.bars is None and role in free.roles
             found.append(f"{role} by {', '.join(tracks)}" + " (made anew)" * anew)
-    return [f"taken from the prompt: {'; '.join(found)}"]
+    return [f"taken from the prompt: {'; '.join(found)}"] if found else []
 
 
 def _left_out(original: Piece, representation: Representation) -> list[str]:
@@ -257,12 +258,20 @@ def _left_out(original: Piece, representation: Representation) -> list[str]:
     if not len(kept):
         return lines
     held = representation.quantize(piece)
+    lines += moved(held)
     lines += [
         f"changed or left out of the prompt: {_count(count)}: {reason}"
         for reason, count in held.dropped.items()
     ]
     lost = not_held(piece, held.piece) if held.dropped else ""
     return [*lines, f"not heard: {lost}"] if lost else lines
+
+
+def moved(held: Quantized) -> list[str]:
+    """A remark where an encoding moves onsets."""
+    if held.moved < SMALL:
+        return []
+    return [f"onsets are moved to the model's grid, by {held.moved:.3f} quarters on average"]
 
 
 def _holds(representation: Representation, piece: Piece) -> bool:

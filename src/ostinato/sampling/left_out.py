@@ -42,7 +42,7 @@ def not_held(piece: Piece, held: Piece) -> str:
         return not any(begin - NEAR <= at < end for begin, end in spans)
 
     first = [
-        float(one.notes["onset"].min(initial=0)) / one.ticks_per_quarter for one in (held, piece)
+        float(min(one.notes["onset"], default=0)) / one.ticks_per_quarter for one in (held, piece)
     ]
     lost = min(
         ([is_lost(note, shift) for note in piece.notes] for shift in (0.0, first[0] - first[1])),
