@@ -12,7 +12,7 @@ from live_lab import band_folder
 
 from ostinato.generator import Generator
 from ostinato.live.composer import Cancelled
-from ostinato.music.piece import Annotation, same_music
+from ostinato.music.piece import Annotation, Tempo, same_music
 from ostinato.music.write import write_midi
 from ostinato.readers.read import read_piece
 from ostinato.sampling.request import Region, Request
@@ -235,6 +235,32 @@ def test_a_piece_is_fitted_to_the_roles_of_a_model(client, chorale, name):
     assert [track["role"] for track in fitted["tracks"]] == VOICES
     piece["tracks"] += piece["tracks"][:1]
     assert "has 5 sounding tracks" in said(client.post(f"/api/fit/{name}", json=piece), 422)
+
+
+def test_a_piece_keeps_its_tempos(client, models, chorale, name):
+    """Encodings hold none; a tempo that is asked for replaces all."""
+    beat = chorale(2).ticks_per_quarter
+    tempos = (Tempo(0, 60.0), Tempo(4 * beat, 120.0))
+    piece = to_json(replace(chorale(2), tempos=tempos))
+    fitted = client.post(f"/api/fit/{name}", json=piece).json()["piece"]
+    quarters = [[onset / fitted["ticks"], qpm] for onset, qpm in fitted["tempos"]]
+    assert quarters == [[0, 60.0], [4, 120.0]]
+    for task in ({"task": "continue", "bars": 1}, {"task": "fill", "free": [["alto", 2]]}):
+        asked = {"model": name, "piece": piece, "options": {"particles": 4}} | task
+        for qpm, wanted in ((None, [[0, 60.0], [4, 120.0]]), (90, [[0, 90.0]])):
+            made = client.post("/api/make", json=asked | {"qpm": qpm}).json()[0]["piece"]
+            assert [[onset / made["ticks"], x] for onset, x in made["tempos"]] == wanted
+
+
+def test_fitting_says_that_repeated_notes_are_held(client, chorale, name):
+    piece = to_json(chorale(2))
+    for at in range(4):
+        piece["tracks"][0]["notes"][at][2] = 70
+    answer = client.post(f"/api/fit/{name}", json=piece).json()
+    before, after = (sum(len(t["notes"]) for t in x["tracks"]) for x in (piece, answer["piece"]))
+    assert answer["remarks"] == [
+        f"repeated notes become held ones, which leaves {before - after} notes fewer"
+    ]
 
 
 def test_other_pages_and_names_are_refused(client):

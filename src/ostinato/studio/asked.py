@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from ostinato.live.composer import Composer, Prepared, prompt_bars
 from ostinato.music.piece import Piece, Tempo, cut
 from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Unencodable
-from ostinato.sampling.by_hand import voiced
+from ostinato.sampling.by_hand import moved, voiced
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES
 from ostinato.sampling.request import Fill
@@ -101,9 +102,29 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
     said = [f"{count} notes are changed or left out: {why}" for why, count in held.dropped.items()]
     if held.dropped and (lost := not_held(piece, held.piece)):
         said.append(f"left out: {lost}")
-    if held.moved:
-        said.append(f"onsets were moved to the grid, by {held.moved:.3f} quarters on average")
-    return {"piece": to_json(held.piece), "remarks": said}
+    joined = len(piece.notes) - len(held.piece.notes) - sum(held.dropped.values())
+    if joined > 0 and not getattr(representation, "hold", True):
+        said.append(f"repeated notes become held ones, which leaves {joined} notes fewer")
+    said += moved(held)
+    return {"piece": to_json(in_tempo_of(piece, held.piece)), "remarks": said}
+
+
+def in_tempo_of(before: Piece, after: Piece) -> Piece:
+    """What was made of a piece, with the tempos of that piece, where it has any.
+
+    Encodings hold no tempo. Where one fills a pickup up to a bar, the changes come later, too.
+    """
+    if not before.tempos:
+        return after
+    old, new = numbered_bars(before), numbered_bars(after)
+    scale, pad = Fraction(after.ticks_per_quarter, before.ticks_per_quarter), Fraction(0)
+    if len(old) > 1 and old[0][1] == 0 and len(new) > 1 and new[0][1] == 1:
+        pad = new[1][0] - old[1][0] * scale
+    tempos = [
+        replace(tempo, onset=round(tempo.onset * scale + (pad if tempo.onset else 0)))
+        for tempo in before.tempos
+    ]
+    return replace(after, tempos=tuple(tempos))
 
 
 def _one(
@@ -120,7 +141,8 @@ def _one(
         whole = voiced(prompt, composer.representation)
         if start := heard_from(composer, whole):
             prompt = cut(whole, start, whole.length)
-            said.append(f"the model hears the last {prompt_bars(prompt)} bars of the piece")
+            heard = prompt_bars(prompt, composer.representation)
+            said.append(f"the model hears the last {heard} bars of the piece")
     piece, far = prompt, {"take": index + 1, "takes": asked.n}
     every = list(_steps(composer, asked, prompt, index))
     for number, prepared in enumerate(every):
@@ -140,8 +162,11 @@ def _one(
     assert piece is not None
     if start and whole is not None:
         piece = joined(whole, start, piece)
-    if asked.qpm is not None:
+    own = bool(asked.options.get("tempo"))  # of bands
+    if asked.qpm is not None and not own:
         piece = replace(piece, tempos=(Tempo(0, asked.qpm),))
+    elif whole is not None and not own:
+        piece = in_tempo_of(whole, piece)
     return {"piece": to_json(piece), "remarks": said, "index": index, "seed": asked.seed}
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.live.composer import Composer, prompt_bars
-from ostinato.music.piece import Piece, cut, sort_notes
-from ostinato.music.timing import numbered_bars
+from ostinato.live.composer import Composer
+from ostinato.music.piece import Annotation, Piece, Tempo, cut, sort_notes
+from ostinato.music.timing import DEFAULT_QPM, bar_onsets, numbered_bars
 from ostinato.music.write import in_ticks
+from ostinato.representations.protocol import NO_LIMIT
 from ostinato.sampling.by_hand import voiced
 from ostinato.sampling.prompts import prompt_of
+from ostinato.studio.music import BAR
 
 HEARD = 1024  # positions, for models without a limit of their own
 
@@ -31,7 +33,7 @@ def heard_from(composer: Composer, piece: Piece) -> int:
 
     def fits(begin: int) -> bool:
         rest = cut(whole, begin, whole.length)
-        return not len(rest.notes) or len(prompt_of(known, rest, prompt_bars(rest))) <= context
+        return not len(rest.notes) or len(prompt_of(known, rest, NO_LIMIT)) <= context
 
     return begins[min(bisect_left(begins, True, key=fits), len(begins) - 1)]
 
@@ -56,12 +58,30 @@ def joined(before: Piece, start: int, after: Piece) -> Piece:
     )
     early["track"] = places[early["track"]]
     late["onset"] += start
+    if second.tempos and not first.tempos:  # as it sounded before
+        first = replace(first, tempos=(Tempo(0, DEFAULT_QPM),))
     changes: dict[str, Any] = {
         name: _changes(getattr(first, name), getattr(second, name), start)
-        for name in ("tempos", "meters", "keys", "annotations")
+        for name in ("tempos", "meters", "keys")
     }
+    changes["annotations"] = _signs(whole, second, start)
     notes = sort_notes(np.concatenate([early, late]))
     return replace(second, notes=notes, tracks=tuple(tracks), **changes)
+
+
+def _signs(whole: Piece, second: Piece, start: int) -> tuple[Annotation, ...]:
+    """The annotations of a piece up to a tick and of its rest. If one has bar lines, the other gets
+    its own too; else these would count as all bars of the piece.
+    """
+    early = [sign for sign in whole.annotations if sign.onset < start]
+    late = [replace(sign, onset=sign.onset + start) for sign in second.annotations]
+    signs = [*early, *late]
+    if any(sign.kind == BAR for sign in signs):
+        lines = [onset for onset in bar_onsets(whole) if onset < start]
+        lines += [onset + start for onset in bar_onsets(second)]
+        bars = [Annotation(onset, BAR) for onset in lines]
+        signs = [*bars, *(sign for sign in signs if sign.kind != BAR)]
+    return tuple(sorted(signs, key=lambda sign: sign.onset))
 
 
 def _changes(early: tuple[Any, ...], late: tuple[Any, ...], start: int) -> tuple[Any, ...]:

@@ -37,7 +37,7 @@ async function guarded(button, work) { // one at a time, and errors are shown
 // ---- time
 
 function secondsAt(tick) {
-  const { piece } = state, tempos = piece.tempos.length ? piece.tempos : [[0, 120]];
+  const { piece } = state, tempos = piece.tempos[0]?.[0] === 0 ? piece.tempos : [[0, 120], ...piece.tempos]; // 120 as in MIDI
   let seconds = 0, from = 0, qpm = tempos[0][1];
   for (const [onset, next] of tempos) {
     if (onset >= tick) break;
@@ -106,8 +106,12 @@ function put(piece, request) { // cells that are free stay so where the piece ha
   state.piece = piece; state.request = request;
   const cells = new Set(piece.tracks.flatMap((track) => [...widths().keys()].map((bar) => `${track.role}|${bar}`)));
   state.free = new Set(request?.task === "generate" ? [] : [...state.free].filter((key) => cells.has(key)));
-  roll.fit(piece);
+  tempo(); roll.fit(piece);
 }
+
+function beats(piece) { const [[onset, qpm]] = [...piece.tempos, [0, 120]]; return Math.min(400, Math.max(20, Number((onset ? 120 : qpm).toFixed(2)))); } // quarters a minute at the start
+
+function tempo() { if (state.piece) find("qpm").value = beats(state.piece); } // new music has the tempo of the piece that is shown
 
 function snapshot() { return { piece: state.piece, free: new Set(state.free), request: state.request }; }
 
@@ -118,7 +122,7 @@ function remember(change) { // a change that can be undone
 function step(from, to) {
   if (!from.length) return;
   to.push(snapshot()); Object.assign(state, from.pop());
-  if (state.piece) roll.fit(state.piece);
+  if (state.piece) { tempo(); roll.fit(state.piece); }
   show();
 }
 
@@ -175,6 +179,7 @@ function request() {
   if (chosen !== "generate") {
     if (!state.piece) throw new Error("this changes a piece: make, draw, record or open one first");
     asked.piece = state.piece;
+    if (asked.qpm === beats(state.piece) && state.piece.tempos.length) delete asked.qpm; // it keeps its tempo, and the changes of it
   }
   if (chosen === "fill") {
     const music = new Set(state.piece.bars.filter(([onset]) => onset < state.piece.length).map(([, number]) => number)); // bars behind the last note are not there yet
