@@ -31,6 +31,7 @@ def generate(config: dict[str, Any]) -> None:
     check_family(config["precision"], card["family"], card["system"])
     out, formats = Path(config["out"]), check_formats(config["formats"])
     names = by_hand.free_names(out, config["n"], formats, overwrite=config["overwrite"])
+    from ostinato.music.piece import Piece
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}
@@ -50,7 +51,10 @@ def generate(config: dict[str, Any]) -> None:
         if sample.piece is None:
             print(f"{name} failed: {sample.row['failed']}")
             continue
-        failed = write_formats(sample.piece, out, name, formats)
+        piece = sample.piece
+        if isinstance(piece, Piece) and "prompt" in read and not config["tempo"]:
+            piece = by_hand.in_tempo_of(read["prompt"], piece)
+        failed = write_formats(piece, out, name, formats)
         nats, written = sample.row["nats"], "  ".join(f".{k}" for k in formats if k not in failed)
         print(f"{out / name}{written}   {'' if nats is None else f'{nats:.1f} nats'}".rstrip())
         print("".join(f"  no .{kind}: {reason}\n" for kind, reason in failed.items()), end="")

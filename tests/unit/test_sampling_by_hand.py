@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ostinato.config import load_config
-from ostinato.music.piece import VOICES, Meter, Piece, Track, make_notes
+from ostinato.music.piece import VOICES, Meter, Piece, Tempo, Track, make_notes
 from ostinato.music.signatures import with_pickup
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
@@ -16,6 +16,9 @@ from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.by_hand import (
     OPTIONS,
+    free_names,
+    in_tempo_of,
+    prepared,
     remarks,
     request_of,
     voiced,
@@ -37,6 +40,7 @@ from ostinato.sampling.sounding import TRIES, generate_sounding
 from ostinato.sampling.wording import in_words_of
 from ostinato.sampling.write import Sample
 
+BARS = Grid(bars=True, end=True, meters=("1/4", "3/4", "4/4"))
 ROOT = Path(__file__).parents[2]
 CONFIG = {
     "infill": {"bars": None, "voices": [], "particles": 8},
@@ -47,6 +51,7 @@ CONFIG = {
 }
 CONFIG |= {"bars": 8, "min_bars": 1, "n": 1, "seed": 1, "prompt_bars": 2, "temperature": 0.5}
 CONFIG |= {"top_k": 3, "top_p": 0.9, "min_p": 0.0, "no_repeat": 0}
+ROOT = Path(__file__).parents[2]
 FILLS = Capabilities(
     tasks=("unconditional", "continue", "fill"),
     options={"temperature": 1.0, "particles": 64},
@@ -214,7 +219,7 @@ def test_an_option_that_is_named_and_not_there_is_refused():
 
 
 def test_every_setting_of_a_sampler_is_looked_for():
-    config = load_config("generate", root=Path(__file__).parents[2])
+    config = load_config("generate", root=ROOT)
     options = {field.name for field in fields(Decoding)}
     settings = [key for key in config if key in options]
     settings += [f"infill.{key}" for key in config["infill"] if key in options]
@@ -363,3 +368,49 @@ def test_candidates_of_a_reward_are_no_option_of_the_model(chorale, family):
     told = "best_of is for whole pieces" if family == "tuned" else "has no option best_of"
     with pytest.raises(ValueError, match=told):
         check_request(asked | {"reward": None}, {"prompt": chorale(1)}, card)
+
+
+def test_an_option_that_is_said_twice_is_refused():
+    config = CONFIG | {"overrides": ["temperature=0.7"], "temperature": 0.7}
+    assert request_of(config, FILLS, None).options["temperature"] == 0.7
+    with pytest.raises(
+        ValueError, match=r"=0\.7 contradicts options\.temperature=0\.5: say it once"
+    ):
+        request_of(config | {"options": {"temperature": 0.5}}, FILLS, None)
+    usual = {"options": {"temperature": 0.5}, "overrides": []}
+    assert request_of(config | usual, FILLS, None).options["temperature"] == 0.5
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"file is a file; give another out="):
+        free_names(tmp_path / "file" / "new", 1, ["mid"])
+    assert free_names(tmp_path / "new" / "newer", 1, ["mid"]) == ["000"]
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(ValueError, match=r"cannot be written; give another out="):
+        free_names(tmp_path / "new" / "newer", 1, ["mid"])
+
+
+def test_a_prompt_of_drums_alone_is_told_that_they_are_left_out():
+    drums = lines(Track("Kit", is_drum=True))
+    config = load_config("generate", root=ROOT) | {"overrides": [], "prompt": "song.mid", "bars": 8}
+    with pytest.raises(ValueError, match=r"no full bar .*no place for it: Kit, drums \(16 notes\)"):
+        prepared(config, {"prompt": drums}, FILLS, Grid(), {"representation": {}})
+
+
+def test_what_a_reader_warns_of_is_told():
+    piece = replace(lines(*map(Track, VOICES)), warnings=("notes never ended: 3", "MusPy reads 2"))
+    config = load_config("generate", root=ROOT) | {"overrides": [], "prompt": "song.mid", "bars": 8}
+    able, codec = replace(FILLS, options={}), {"representation": {}}
+    _, said = prepared(config, {"prompt": piece}, able, Grid(), codec)
+    assert said == ["song.mid: notes never ended: 3"]
+
+
+def test_changes_of_tempo_come_later_where_a_pickup_is_filled_up():
+    meters, tempos = (Meter(0, 1, 4), Meter(4, 4, 4)), (Tempo(0, 60.0), Tempo(4, 90.0))
+    voices = lines(*map(Track, ("Soprano", "Alto", "Tenor", "Bass")), bars=2)
+    piece = with_pickup(replace(voices, meters=meters, tempos=tempos))
+    for encoding, second in ((BARS, 1), (Events(), 4)):
+        made = in_tempo_of(piece, encoding.quantize(voiced(piece, encoding)).piece)
+        quarters = [(tempo.onset / made.ticks_per_quarter, tempo.qpm) for tempo in made.tempos]
+        assert quarters == [(0, 60.0), (second, 90.0)]

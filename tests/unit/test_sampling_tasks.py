@@ -123,7 +123,7 @@ def test_the_melody_is_the_first_voice_and_the_others_are_silent():
             "is B (4 notes), kept as the soprano; 1 other",
         ),
         (
-            [(Track("Flute"), 90, 2), (Track("Song", role="melody"), 65, 5), (Track(), 40, 1)],
+            [(Track("Flute"), 90, 2), (Track("Song", "melody", 73), 65, 5), (Track(), 40, 1)],
             "is Song (5 notes), kept as the soprano; 2 other tracks left out",
         ),
         ([(Track(is_drum=True), 90, 9), (Track(), 60, 1)], "is track 2 (1 notes)"),
@@ -133,6 +133,7 @@ def test_the_melody_is_the_first_voice_and_the_others_are_silent():
         assert said in remark
         assert len(alone.notes) == len(alone.voice("soprano")) > 0
         assert Grid().encode(alone)[:, 1:].max() == 0
+        assert alone.tracks[0].program == (73 if "Song" in said else 0)
     with pytest.raises(ValueError, match="no pitched notes, so no melody"):
         melody_alone(song((Track(is_drum=True), 40, 4)), VOICES)
 

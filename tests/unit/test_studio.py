@@ -216,6 +216,10 @@ def test_files_go_in_and_out(client, chorale, tmp_path):
     assert "a WAV holds 20 at most" in said(client.post("/api/export/wav", json=late), 422)
     score = client.post("/api/export/musicxml", json=piece)
     assert b"<score-partwise" in score.content
+    assert piece["remarks"] == []
+    cut = client.post("/api/upload?name=cut.mid", content=data[: len(data) // 2]).json()
+    assert "tracks that are cut or damaged, read as far as they go: 1" in cut["remarks"]
+    assert not any("MusPy" in line or "symusic" in line for line in cut["remarks"])
     for body, file, status, wrong in (
         (b"MThd nonsense", "a.mid", 422, "a.mid cannot be read"),
         (data, "a.exe", 422, "'a.exe' is not a kind that is read here"),

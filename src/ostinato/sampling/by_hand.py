@@ -3,13 +3,16 @@
 A prompt is a user's own file. What a model does not hear of it is said before anything is made.
 """
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
+from ostinato.music.timing import numbered_bars
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Quantized, Representation, Unencodable
 from ostinato.sampling.known import check_known, counting_meters
@@ -33,6 +36,7 @@ from ostinato.sampling.tasks import (
     that_fill_voices,
 )
 
+LEFT_OUT = "left out of the prompt"
 SMALL = 0.0005  # quarters that nobody hears
 NO_FILL: Mapping[str, Any] = {"bars": None, "roles": []}
 SHORTHANDS = ("style", "tempo", "meter", "key", "chords", "roles")
@@ -49,7 +53,13 @@ OPTIONS = {"infill.particles": "particles"} | {
 def free_names(
     out: Path, count: int, formats: Sequence[str], *, overwrite: bool = False
 ) -> list[str]:
-    """Names of so many pieces; raises ValueError for a file that must not be replaced."""
+    """Names of so many pieces; raises ValueError for a file that must not be replaced, and for a
+    folder that cannot be written.
+    """
+    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written" if there.is_dir() else "is a file"
+        raise ValueError(f"out={out}: {there} {why}; give another out=…")
     names = [f"{number:03}" for number in range(count)]
     taken = [path for name in names for f in formats if (path := out / f"{name}.{f}").exists()]
     if taken and not overwrite:
@@ -71,11 +81,11 @@ def prepared(
     Raises:
         ValueError: settings that contradict each other, or what a prompt lacks.
     """
-    said = []
+    said = [f"{piece.source}: {line}" for piece in read.values() for line in warnings_of(piece)]
     config = with_shorthands(config, able)
     if named(config, read) == HARMONIZE and able.roles:
         melody, remark = melody_alone(read["prompt"], able.roles)
-        read, said = {"prompt": melody}, [remark]
+        read, said = {"prompt": melody}, [*said, remark]
     heard = {key: voiced(piece, representation) for key, piece in read.items()}
     request = request_of(config, able, heard.get("prompt"), heard.get("end"))
     check_known(request, able, codec)
@@ -83,7 +93,12 @@ def prepared(
         with counting_meters(codec):
             for piece in read.values():
                 said += remarks(piece, request, able, representation)
-            said += check_prompt(representation, request.task, request.bars)
+            try:
+                said += check_prompt(representation, request.task, request.bars)
+            except ValueError as error:
+                if not (left := [line for line in said if line.startswith(LEFT_OUT)]):
+                    raise
+                raise ValueError(f"{error} ({'; '.join(left)})") from error
     return request, said
 
 
@@ -153,6 +168,10 @@ def request_of(
             f"this model has no option {', '.join(unknown)}; "
             f"its options: {', '.join(able.options) or 'none'}"
         )
+    for key in OPTIONS:
+        twice = config["options"].get(OPTIONS[key])
+        if key in words and twice is not None and twice != config.get(key, twice):
+            raise ValueError(f"{key}={config[key]} contradicts options.{key}={twice}: say it once")
     gap, strength = config["infill"], config["vary"]
     if strength is not None and not isinstance(strength, int | float):
         raise ValueError(f"vary={strength!r} must be a number from 0 to 1, such as 0.3")
@@ -252,7 +271,7 @@ def _left_out(original: Piece, representation: Representation) -> list[str]:
             f"{_name(original, number)} ({_count(len(notes_by_track[number]))})"
             for number in silenced
         )
-        lines.append(f"left out of the prompt, the model's encoding has no place for it: {names}")
+        lines.append(f"{LEFT_OUT}, the model's encoding has no place for it: {names}")
     kept = original.notes[[track not in silenced for track in original.notes["track"]]]
     piece = voiced(replace(original, notes=kept), representation)
     if not len(kept):
@@ -265,6 +284,33 @@ def _left_out(original: Piece, representation: Representation) -> list[str]:
     ]
     lost = not_held(piece, held.piece) if held.dropped else ""
     return [*lines, f"not heard: {lost}"] if lost else lines
+
+
+def in_tempo_of(before: Piece, after: Piece) -> Piece:
+    """What was made of a piece, with the tempos of that piece, where it has any.
+
+    Encodings hold no tempo. Where one fills a pickup up to a bar, the changes come later, too.
+    """
+    if not before.tempos:
+        return after
+    old, new = numbered_bars(before), numbered_bars(after)
+    scale, pad = Fraction(after.ticks_per_quarter, before.ticks_per_quarter), Fraction(0)
+    if len(old) > 1 and old[0][1] == 0 and len(new) > 1 and new[0][1] == 1:
+        pad = new[1][0] - old[1][0] * scale
+    tempos = [
+        replace(tempo, onset=round(tempo.onset * scale + (pad if tempo.onset else 0)))
+        for tempo in before.tempos
+    ]
+    return replace(after, tempos=tuple(tempos))
+
+
+def warnings_of(piece: Piece) -> list[str]:
+    """What the reader of a file warns of, without what it says of other programs."""
+    return [
+        line.replace("; MusPy refuses the file", "")
+        for line in piece.warnings
+        if "symusic" not in line and not line.startswith("MusPy")
+    ]
 
 
 def moved(held: Quantized) -> list[str]:

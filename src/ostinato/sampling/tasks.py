@@ -159,6 +159,7 @@ def melody_alone(piece: Piece, voices: Sequence[str]) -> tuple[Piece, str]:
     notes = sounding[best].copy()
     notes["track"] = 0
     tracks = tuple(Track(name=voice.capitalize(), role=voice) for voice in voices)
+    tracks = (replace(tracks[0], program=piece.tracks[best].program), *tracks[1:])
     name = piece.tracks[best].name or piece.tracks[best].role or f"track {best + 1}"
     others = len(sounding) - 1
     return replace(piece, notes=notes, tracks=tracks), (

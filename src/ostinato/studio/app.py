@@ -19,6 +19,7 @@ from ostinato.music.timing import duration_seconds
 from ostinato.player.recorded import DRUM_KEYS, DRUMS, recordings, sounding
 from ostinato.readers.base import MIDI_SUFFIXES
 from ostinato.readers.read import XML_SUFFIXES, read_piece
+from ostinato.sampling.by_hand import warnings_of
 from ostinato.studio.asked import Asked, fitted, make, making
 from ostinato.studio.models import Models
 from ostinato.studio.music import from_json, to_json
@@ -111,7 +112,7 @@ def _add_api(app: FastAPI, models: Models) -> None:
 
     @app.post("/api/upload")
     async def upload(request: Request, name: str = "prompt.mid") -> dict[str, Any]:
-        """A MIDI or MusicXML file, as the body of the request, as a piece."""
+        """A MIDI or MusicXML file, as the body of the request, as a piece, with remarks."""
         return await run_in_threadpool(_uploaded, await request.body(), name)
 
     @app.post("/api/export/{kind}")
@@ -171,7 +172,7 @@ def _uploaded(data: bytes, name: str) -> dict[str, Any]:
             ) from error
     if not len(piece.notes):
         raise ValueError(f"{Path(name).name} has no notes")
-    return to_json(piece)
+    return to_json(piece) | {"remarks": warnings_of(piece)}
 
 
 def _exported(data: dict[str, Any], kind: str) -> bytes:

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +11,7 @@ from ostinato.live.composer import Composer, Prepared, prompt_bars
 from ostinato.music.piece import Piece, Tempo, cut
 from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Unencodable
-from ostinato.sampling.by_hand import moved, voiced
+from ostinato.sampling.by_hand import in_tempo_of, moved, voiced
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES
 from ostinato.sampling.request import Fill
@@ -107,24 +106,6 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
         said.append(f"repeated notes become held ones, which leaves {joined} notes fewer")
     said += moved(held)
     return {"piece": to_json(in_tempo_of(piece, held.piece)), "remarks": said}
-
-
-def in_tempo_of(before: Piece, after: Piece) -> Piece:
-    """What was made of a piece, with the tempos of that piece, where it has any.
-
-    Encodings hold no tempo. Where one fills a pickup up to a bar, the changes come later, too.
-    """
-    if not before.tempos:
-        return after
-    old, new = numbered_bars(before), numbered_bars(after)
-    scale, pad = Fraction(after.ticks_per_quarter, before.ticks_per_quarter), Fraction(0)
-    if len(old) > 1 and old[0][1] == 0 and len(new) > 1 and new[0][1] == 1:
-        pad = new[1][0] - old[1][0] * scale
-    tempos = [
-        replace(tempo, onset=round(tempo.onset * scale + (pad if tempo.onset else 0)))
-        for tempo in before.tempos
-    ]
-    return replace(after, tempos=tuple(tempos))
 
 
 def _one(

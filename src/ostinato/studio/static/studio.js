@@ -25,6 +25,8 @@ async function ask(path, body, raw, signal) {
   throw new Error(typeof said.detail === "string" ? said.detail : said.detail.map((one) => `${one.loc.slice(1).join(".")}: ${one.msg}`).join("; "));
 }
 
+function counted(number, what) { return `${number} ${what}${number === 1 ? "" : "s"}`; }
+
 function say(text, wrong = false) { find("said").textContent = text; find("said").classList.toggle("wrong", wrong); }
 
 async function guarded(button, work) { // one at a time, and errors are shown
@@ -301,9 +303,9 @@ find("upload").onchange = (event) => guarded(null, async () => {
   if (!file) return;
   const emptied = () => { event.target.value = ""; }; // so that the same file can be opened again
   if (file.size > 4e6) throw new Error(`${file.name} has ${file.size.toLocaleString("en")} bytes; at most 4,000,000 can be opened`); // the answer would be lost while it is sent
-  const piece = await (await ask(`/api/upload?name=${encodeURIComponent(file.name)}`, file, true).finally(emptied)).json();
+  const { remarks, ...piece } = await (await ask(`/api/upload?name=${encodeURIComponent(file.name)}`, file, true).finally(emptied)).json();
   state.takes.push({ piece, request: null, label: file.name });
-  remember(() => put(piece, null)); say(`${file.name}: ${piece.tracks.length} tracks, ${piece.bars.length} bars`);
+  remember(() => put(piece, null)); say([`${file.name}: ${counted(piece.tracks.length, "track")}, ${counted(piece.bars.length, "bar")}`, ...remarks].join(". "));
 });
 find("fit").onclick = () => guarded(find("fit"), async () => {
   if (!state.piece) throw new Error("there is no piece to fit: open, draw or record one first");
