@@ -56,10 +56,16 @@ def test_continuations_send_only_what_is_new(composer, chorale, tmp_path):
 
     async def asked():
         async with Studio(composer, tmp_path, live=False, to="reply") as studio:
-            studio.client.send("/ostinato/continue", "bars", 1, "seed", 3, "notes", *values)
-            return await studio.client.until("done")
+            wanted = ("bars", 1, "seed", 3, "qpm", 96)
+            studio.client.send("/ostinato/continue", *wanted, "notes", *values)
+            heard = await studio.client.until("done")
+            ratings.extend(piece for piece, _ in studio.ratings._known.values())
+            return heard
 
+    ratings = []
     heard = run(asked())
+    (made,) = ratings
+    assert [tempo.qpm for tempo in made.tempos] == [96.0]
     notes = [n for name, v in heard if name == "notes" for n in notes_from(v[2:])]
     length = next(v for name, v in heard if name == "length")
     assert length[1] == 4.0

@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,12 @@ def test_a_continuation_of_voices(model_folder, chorale, written, tmp_path):
     assert all(isinstance(note, ClipNote) for notes in wanted for note in notes)
     for got, notes in zip(found, wanted, strict=True):
         assert alike(got, notes)
+
+
+def test_a_continuation_has_the_tempos_of_its_prompt(model_folder, chorale, written, tmp_path):
+    tempos = (Tempo(0, 60.0), Tempo(4 * 480, 120.0))
+    write_midi(tmp_path / "prompt.mid", replace(chorale(2, bars=2), tempos=tempos))
+    written(model_folder, "bars=3", "prompt_bars=2", "prompt=prompt.mid")
+    made = read_piece(tmp_path / "made" / "000.mid")
+    found = [(tempo.onset / made.ticks_per_quarter, tempo.qpm) for tempo in made.tempos]
+    assert found == [(0, 60.0), (4, 120.0)]

@@ -8,7 +8,7 @@ from browsers import barriers, chromium, served, tab_to
 from cells import differing, sounding
 from live_lab import band_folder
 
-from ostinato.music.piece import Annotation
+from ostinato.music.piece import Annotation, Tempo
 from ostinato.music.write import write_midi
 from ostinato.music.write_musicxml import write_musicxml
 from ostinato.readers.read import read_piece
@@ -213,6 +213,27 @@ def test_the_whole_way_with_the_keyboard_alone(page, press, visit, prompt, chora
     width, cells = page.evaluate(WIDTHS)
     assert width <= 32_000, "browsers draw nothing on a wider canvas"
     assert abs(width - cells) < 5
+
+
+def test_an_opened_piece_keeps_its_tempos_unless_another_is_set(page, chorale, tmp_path):
+    tempos = (Tempo(0, 60.0), Tempo(4 * 480, 120.5))
+    write_midi(tmp_path / "slow.mid", replace(chorale(2, bars=3), tempos=tempos))
+    page.fill("#qpm", "84")
+    page.set_input_files("#upload", tmp_path / "slow.mid")
+    takes(page, 1)
+    assert page.input_value("#qpm") == "60"
+    page.select_option("#task", "continue")
+    page.fill("#bars", "1")
+    page.click("#make")
+    takes(page, 2)
+    made = "studio.piece.tempos.map(([at, qpm]) => [at / studio.piece.ticks, qpm])"
+    assert [[at, round(qpm, 2)] for at, qpm in page.evaluate(made)] == [[0, 60], [4, 120.5]]
+    page.fill("#qpm", "90.5")
+    page.click("#make")
+    takes(page, 3)
+    assert page.evaluate(made) == [[0, 90.5]]
+    page.click("#undo")
+    assert page.input_value("#qpm") == "60"
 
 
 def record_a_little(page):

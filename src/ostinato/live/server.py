@@ -17,6 +17,7 @@ from ostinato.live.composer import Cancelled, Composer, Step
 from ostinato.live.delivery import Delivery, Made, Source, heard_bars
 from ostinato.live.osc import Endpoint, Peer, settle
 from ostinato.live.ratings import Ratings
+from ostinato.sampling.by_hand import in_tempo_of
 
 POLICIES = ("latest", "first")
 DOUBLED = 0.01  # seconds within which the same message of the same sender is one that came twice
@@ -277,6 +278,9 @@ class Server:
         self, waiting: Waiting, values: Mapping[str, Any], source: Source, step: Step, index: int
     ) -> Made:
         assert step.piece is not None
+        piece = step.piece
+        if source.prompt is not None and not values.get("tempo"):
+            piece = in_tempo_of(source.prompt, piece)
         continues = waiting.command.name == "continue"
         row = {
             "system": self.composer.system,
@@ -287,7 +291,7 @@ class Server:
             "prompt": source.digest,
             "prompt_bars": heard_bars(source, values) if continues else 0,
         }
-        return Made(waiting.number, step.piece, source, dict(values), row)
+        return Made(waiting.number, piece, source, dict(values), row)
 
     def _next_seed(self) -> int:
         self._seed += 1
