@@ -12,12 +12,13 @@ from live_lab import band_folder
 
 from ostinato.generator import Generator
 from ostinato.live.composer import Cancelled
-from ostinato.music.piece import Annotation, Tempo, same_music
+from ostinato.music.piece import Annotation, Key, Piece, Tempo, Track, make_notes, same_music
 from ostinato.music.write import write_midi
 from ostinato.readers.read import read_piece
 from ostinato.sampling.request import Region, Request
+from ostinato.sampling.sounding import seed_of_attempt
 from ostinato.studio.app import UPLOAD, create_app
-from ostinato.studio.asked import Asked, making
+from ostinato.studio.asked import Asked, making, without_chords
 from ostinato.studio.locks import regions
 from ostinato.studio.models import Models, folders_under
 from ostinato.studio.music import from_json, to_json
@@ -64,7 +65,9 @@ def test_a_piece_of_the_page_is_the_piece(chorale):
     ("change", "wrong"),
     [
         ({"tracks": []}, "a piece has 1 to 64 tracks, this one 0"),
-        ({"ticks": 0}, "ticks_per_quarter=0"),
+        ({"ticks": 0}, "a quarter has 0 ticks; it has 1 to 32767"),
+        ({"ticks": 40_000}, "a quarter has 40000 ticks"),
+        ({"tempos": [[0, 1e-9]]}, "a tempo is 1e-09; it must be at least 3.6"),
         ({"tracks": None}, "not a piece|a piece has"),
         ({"tracks": [{"notes": [[0, 480, 128, 80]]}]}, "pitch 128"),
         ({"tracks": [{"notes": [[0, 0, 60, 80]]}]}, "duration 0"),
@@ -112,6 +115,27 @@ def test_the_page_makes_what_generate_makes(client, model_folder, name):
         assert same_music(from_json(one["piece"]), sample.piece)
 
 
+def test_a_piece_without_a_note_is_made_anew(models, name, monkeypatch):
+    """It is the piece that generate makes then."""
+    composer, tried = models.get(name), []
+    first = composer._once
+
+    def once(request, stopped):
+        tried.append(request.seed)
+        for step in first(request, stopped):
+            if len(tried) < 3 and step.piece is not None:
+                yield replace(step, piece=replace(step.piece, notes=step.piece.notes[:0]))
+            else:
+                yield step
+
+    monkeypatch.setattr(composer, "_once", once)
+    request = Request(bars=1, seed=7)
+    *_, last = composer.compose(request)
+    assert tried == [7, seed_of_attempt(request, 1), seed_of_attempt(request, 2)]
+    assert last.done
+    assert len(last.piece.notes)
+
+
 def test_how_far_a_request_is_and_its_end(client, models, name):
     asked = {"model": name, "bars": 3, "seed": 7, "n": 2}
     rows = list(map(json.loads, client.post("/api/make/lines", json=asked).text.splitlines()))
@@ -157,6 +181,12 @@ def test_a_band_has_its_roles_and_styles(tmp_path):
     with TestClient(create_app(models), base_url="http://127.0.0.1") as client:
         about = client.get("/api/models/tiny").json()
         assert about["options"]["roles"] == ""
+        for options, wrong in (
+            ({"tempo": -5}, "tempo=-5.0 must be"),
+            ({"roles": "drums,drums"}, "roles names drums twice"),
+        ):
+            answer = client.post("/api/make", json={"model": "tiny", "options": options})
+            assert wrong in said(answer, 422)
         assert about["conditions"] == [{"name": "style", "values": ["jazz", "rock"]}]
         asked = {"model": "tiny", "bars": 2, "options": {"roles": "drums, melody"}}
         asked["conditions"] = {"style": "jazz"}
@@ -265,6 +295,37 @@ def test_fitting_says_that_repeated_notes_are_held(client, chorale, name):
     assert answer["remarks"] == [
         f"repeated notes become held ones, which leaves {before - after} notes fewer"
     ]
+
+
+def test_a_piece_keeps_its_chords_and_keys_on_a_grid(client, models, chorale, name):
+    beat = chorale(2).ticks_per_quarter
+    signs = tuple(Annotation(at * beat, "chord", x) for at, x in ((0, "C"), (4, "G7")))
+    piece = to_json(replace(chorale(2), annotations=signs, keys=(Key(0, 2, "major"),)))
+    asked = {"model": name, "piece": piece, "options": {"particles": 4}, "bars": 1}
+    made = [client.post(f"/api/fit/{name}", json=piece).json()["piece"]]
+    made += [
+        client.post("/api/make", json=asked | task).json()[0]["piece"]
+        for task in ({"task": "continue"}, {"task": "fill", "free": [["alto", 2]]})
+    ]
+    for one in made:
+        signs = [[at / one["ticks"], kind, value] for at, kind, value in one["signs"]]
+        assert signs == [[0, "chord", "C"], [4, "chord", "G7"]]
+        assert one["keys"] == [[0, 2, "major"]]
+
+
+def test_a_piece_that_is_fitted_to_a_band_has_no_silent_chord_role(chorale):
+    """A model would hear in it that the piece has no chords, and would not read its symbols."""
+    chord = [(1, 0, 480, pitch, 80) for pitch in (36, 52, 55)]
+    notes = make_notes([(0, 0, 480, 60, 80), (2, 480, 480, 40, 80), *chord])
+    tracks = tuple(Track(role, role) for role in ("melody", "harmony", "bass"))
+    piece = Piece("p", 480, notes, tracks)
+    found = without_chords(piece)
+    assert [track.role for track in found.tracks] == ["melody", "bass"]
+    assert found.notes["track"].tolist() == [0, 1]
+    assert [(sign.kind, sign.value) for sign in found.annotations] == [("chord", "C")]
+    silent = without_chords(replace(piece, notes=notes[notes["track"] != 1]))
+    assert [track.role for track in silent.tracks] == ["melody", "bass"]
+    assert not silent.annotations
 
 
 def test_other_pages_and_names_are_refused(client):

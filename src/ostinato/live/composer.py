@@ -17,8 +17,10 @@ from ostinato.music.piece import Piece
 from ostinato.music.timing import numbered_bars
 from ostinato.precision.apply import load_in
 from ostinato.precision.choice import FULL, check_precision
+from ostinato.ranges import check_range
 from ostinato.representations.protocol import Representation, Sounding
 from ostinato.sampling.by_hand import remarks, voiced
+from ostinato.sampling.known import check_known
 from ostinato.sampling.registry import sampler_of
 from ostinato.sampling.request import (
     Capabilities,
@@ -31,9 +33,11 @@ from ostinato.sampling.request import (
     Vary,
 )
 from ostinato.sampling.sampler import Finishing, Job
+from ostinato.sampling.sounding import TRIES, is_silent, seed_of_attempt
 
 Stamp = tuple[int, int]
 ROLES = "roles"
+TEMPO = "tempo"
 BARS = 8  # new ones
 MOST_BARS = 1024  # of a prompt
 LEAST, MOST = 1e-6, 1e6  # of options that are numbers; beyond them models compute nan
@@ -170,7 +174,10 @@ class Composer:
             options={key: USUAL[key] for key in USUAL if key in able.options}
             | {key: _like(able.options[key], key, values[key]) for key in own},
         )
+        if tempo := request.options.get(TEMPO):  # 0: the model's own
+            check_range(TEMPO, tempo)
         generator.check(request)
+        check_known(request, able, generator.trained.card["codec"])
         said = remarks(prompt, request, able, representation) if prompt is not None else []
         return Prepared(request, tuple([*said, self._stale] if self._stale else said))
 
@@ -179,12 +186,24 @@ class Composer:
     ) -> Iterator[Step]:
         """The first piece of a request: after every bar where the model can stream, else once.
 
-        It is the piece that `generate` makes of the same request. stopped: whether it is not wanted
+        It is the piece that `generate` makes of the same request; one without a note is made anew,
+        as there. stopped: whether it is not wanted
         any more; asked at every bar, or at every call of a part of the model.
 
         Raises:
             Cancelled: it is not wanted any more.
         """
+        for attempt in range(TRIES + 1):
+            seed = seed_of_attempt(request, attempt) if attempt else request.seed
+            for step in self._once(replace(request, seed=seed), stopped):
+                if step.done and attempt < TRIES and is_silent(request, step.piece):
+                    break
+                yield step
+                if step.done:
+                    return
+
+    def _once(self, request: Request, stopped: Callable[[], bool]) -> Iterator[Step]:
+        """One attempt of `compose`."""
         generator = self._generator
         if not _streams(generator.capabilities(), request):
             with _watched(generator.trained.model, stopped):

@@ -33,12 +33,12 @@ def generate_sounding(generator: Generates, requests: Sequence[Request]) -> list
     made, anew = generator.generate_all(requests), 0
     jobs = [(request, request.first + n) for request in requests for n in range(request.n)]
     for attempt in range(1, TRIES + 1):
-        silent = [place for place, job in enumerate(jobs) if _silent(job[0], made[place])]
+        silent = [place for place, job in enumerate(jobs) if is_silent(job[0], made[place].piece)]
         if not silent:
             break
         anew += len(silent)
         again = [
-            replace(jobs[at][0], n=1, first=jobs[at][1], seed=_seed(jobs[at][0], attempt))
+            replace(jobs[at][0], n=1, first=jobs[at][1], seed=seed_of_attempt(jobs[at][0], attempt))
             for at in silent
         ]
         for place, sample in zip(silent, generator.generate_all(again), strict=True):
@@ -48,11 +48,12 @@ def generate_sounding(generator: Generates, requests: Sequence[Request]) -> list
     return made
 
 
-def _seed(request: Request, attempt: int) -> int:
+def seed_of_attempt(request: Request, attempt: int) -> int:
+    """The seed with which a piece without a note is made anew; attempts count from 1."""
     return seed_of("sounding", request.seed, attempt)
 
 
-def _silent(request: Request, sample: Sample) -> bool:
-    piece = sample.piece
+def is_silent(request: Request, piece: object) -> bool:
+    """Whether a new piece has no note."""
     asked = isinstance(request.task, Unconditional)
     return asked and isinstance(piece, Piece) and not len(piece.notes)

@@ -5,13 +5,15 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ostinato.live.composer import Composer, Prepared, prompt_bars
+from ostinato.music.chords import ROLE, chords_as_annotations
 from ostinato.music.piece import Piece, Tempo, cut
 from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Unencodable
-from ostinato.sampling.by_hand import in_tempo_of, moved, voiced
+from ostinato.sampling.by_hand import in_tempo_of, moved, voiced, with_signs
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES
 from ostinato.sampling.request import Fill
@@ -105,7 +107,21 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
     if joined > 0 and not getattr(representation, "hold", True):
         said.append(f"repeated notes become held ones, which leaves {joined} notes fewer")
     said += moved(held)
-    return {"piece": to_json(in_tempo_of(piece, held.piece)), "remarks": said}
+    fitting = with_signs(piece, without_chords(held.piece))
+    return {"piece": to_json(in_tempo_of(piece, fitting)), "remarks": said}
+
+
+def without_chords(piece: Piece) -> Piece:
+    """A piece with its chord role as symbols; one without a chord has no such track, in which a
+    model would hear that there are none.
+    """
+    piece = chords_as_annotations(piece)
+    numbers = [number for number, track in enumerate(piece.tracks) if track.role != ROLE]
+    if len(numbers) == len(piece.tracks):
+        return piece
+    notes = piece.notes[np.isin(piece.notes["track"], numbers)].copy()
+    notes["track"] = np.searchsorted(numbers, notes["track"])
+    return replace(piece, notes=notes, tracks=tuple(piece.tracks[number] for number in numbers))
 
 
 def _one(
@@ -143,6 +159,8 @@ def _one(
     assert piece is not None
     if start and whole is not None:
         piece = joined(whole, start, piece)
+    if whole is not None and ROLE not in getattr(composer.representation, "voices", ()):
+        piece = with_signs(whole, piece)
     own = bool(asked.options.get("tempo"))  # of bands
     if asked.qpm is not None and not own:
         piece = replace(piece, tempos=(Tempo(0, asked.qpm),))

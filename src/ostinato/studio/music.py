@@ -22,6 +22,8 @@ NOTES = 50_000  # of a piece at most
 TRACKS = 64
 MOST_TICKS = 10_000_000
 MOST_FIFTHS = 14
+SLOWEST = 3.6  # quarters a minute; MIDI holds no less
+MOST_PER_QUARTER = 32_767  # ticks; MIDI holds no more
 BAR = "bar"
 UNITS = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -77,11 +79,13 @@ def from_json(data: Mapping[str, Any]) -> Piece:
             raise ValueError(f"a piece has at most {NOTES} notes, this one {len(rows)}")
         columns = [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
         notes = np.array(columns, dtype=np.int64).reshape(-1, 5)
+        if not 1 <= (ticks := int(data["ticks"])) <= MOST_PER_QUARTER:
+            raise ValueError(f"a quarter has {ticks} ticks; it has 1 to {MOST_PER_QUARTER}")
         _check(notes)
         _check_signs(data)
         return Piece(
             id=str(data.get("id", "studio")),
-            ticks_per_quarter=int(data["ticks"]),
+            ticks_per_quarter=ticks,
             notes=sort_notes(np.array([tuple(row) for row in notes], dtype=NOTE)),
             tracks=tuple(
                 Track(
@@ -111,8 +115,8 @@ def _annotations(data: Mapping[str, Any]) -> tuple[Annotation, ...]:
 
 def _check_signs(data: Mapping[str, Any]) -> None:
     for _, qpm in data.get("tempos", ()):
-        if not 0 < float(qpm) < math.inf:
-            raise ValueError(f"a tempo is {qpm}; it must be above 0")
+        if not SLOWEST <= float(qpm) < math.inf:
+            raise ValueError(f"a tempo is {qpm}; it must be at least {SLOWEST}")
     for _, beats, unit in data.get("meters", ()):
         if int(beats) < 1 or int(unit) not in UNITS:
             raise ValueError(f"a meter is {beats}/{unit}; the second is one of {UNITS}")
