@@ -24,14 +24,13 @@ def generate(config: dict[str, Any]) -> None:
     folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
     from ostinato.audio.formats import check_formats, write_formats
     from ostinato.precision.choice import check_family
-    from ostinato.sampling import by_hand, early
+    from ostinato.sampling import by_hand, early, in_time
 
     files = [key for key in ("prompt", "end") if config[key]]
     card = early.check_early(config, files, folder)
     check_family(config["precision"], card["family"], card["system"])
     out, formats = Path(config["out"]), check_formats(config["formats"])
     names = by_hand.free_names(out, config["n"], formats, overwrite=config["overwrite"])
-    from ostinato.music.piece import Piece
     from ostinato.readers.read import read_piece
 
     read = {key: read_piece(Path(config[key])) for key in files}
@@ -51,10 +50,7 @@ def generate(config: dict[str, Any]) -> None:
         if sample.piece is None:
             print(f"{name} failed: {sample.row['failed']}")
             continue
-        piece = sample.piece
-        if isinstance(piece, Piece) and "prompt" in read and not config["tempo"]:
-            piece = by_hand.in_tempo_of(read["prompt"], piece)
-        failed = write_formats(piece, out, name, formats)
+        failed = write_formats(in_time.as_asked(config, read, sample.piece), out, name, formats)
         nats, written = sample.row["nats"], "  ".join(f".{k}" for k in formats if k not in failed)
         print(f"{out / name}{written}   {'' if nats is None else f'{nats:.1f} nats'}".rstrip())
         print("".join(f"  no .{kind}: {reason}\n" for kind, reason in failed.items()), end="")

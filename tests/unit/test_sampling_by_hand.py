@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ostinato.config import load_config
-from ostinato.music.piece import VOICES, Meter, Piece, Tempo, Track, make_notes
+from ostinato.music.piece import VOICES, Meter, Piece, Track, make_notes
 from ostinato.music.signatures import with_pickup
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
@@ -16,8 +16,6 @@ from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.autoregressive.decoding import Decoding
 from ostinato.sampling.by_hand import (
     OPTIONS,
-    free_names,
-    in_tempo_of,
     prepared,
     remarks,
     request_of,
@@ -40,7 +38,6 @@ from ostinato.sampling.sounding import TRIES, generate_sounding
 from ostinato.sampling.wording import in_words_of
 from ostinato.sampling.write import Sample
 
-BARS = Grid(bars=True, end=True, meters=("1/4", "3/4", "4/4"))
 ROOT = Path(__file__).parents[2]
 CONFIG = {
     "infill": {"bars": None, "voices": [], "particles": 8},
@@ -381,16 +378,6 @@ def test_an_option_that_is_said_twice_is_refused():
     assert request_of(config | usual, FILLS, None).options["temperature"] == 0.5
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_made(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"file is a file; give another out="):
-        free_names(tmp_path / "file" / "new", 1, ["mid"])
-    assert free_names(tmp_path / "new" / "newer", 1, ["mid"]) == ["000"]
-    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
-    with pytest.raises(ValueError, match=r"cannot be written; give another out="):
-        free_names(tmp_path / "new" / "newer", 1, ["mid"])
-
-
 def test_a_prompt_of_drums_alone_is_told_that_they_are_left_out():
     drums = lines(Track("Kit", is_drum=True))
     config = load_config("generate", root=ROOT) | {"overrides": [], "prompt": "song.mid", "bars": 8}
@@ -404,13 +391,3 @@ def test_what_a_reader_warns_of_is_told():
     able, codec = replace(FILLS, options={}), {"representation": {}}
     _, said = prepared(config, {"prompt": piece}, able, Grid(), codec)
     assert said == ["song.mid: notes never ended: 3"]
-
-
-def test_changes_of_tempo_come_later_where_a_pickup_is_filled_up():
-    meters, tempos = (Meter(0, 1, 4), Meter(4, 4, 4)), (Tempo(0, 60.0), Tempo(4, 90.0))
-    voices = lines(*map(Track, ("Soprano", "Alto", "Tenor", "Bass")), bars=2)
-    piece = with_pickup(replace(voices, meters=meters, tempos=tempos))
-    for encoding, second in ((BARS, 1), (Events(), 4)):
-        made = in_tempo_of(piece, encoding.quantize(voiced(piece, encoding)).piece)
-        quarters = [(tempo.onset / made.ticks_per_quarter, tempo.qpm) for tempo in made.tempos]
-        assert quarters == [(0, 60.0), (second, 90.0)]

@@ -17,7 +17,6 @@ from ostinato.music.piece import Piece
 from ostinato.music.timing import numbered_bars
 from ostinato.precision.apply import load_in
 from ostinato.precision.choice import FULL, check_precision
-from ostinato.ranges import check_range
 from ostinato.representations.protocol import Representation, Sounding
 from ostinato.sampling.by_hand import remarks, voiced
 from ostinato.sampling.known import check_known
@@ -37,7 +36,6 @@ from ostinato.sampling.sounding import TRIES, is_silent, seed_of_attempt
 
 Stamp = tuple[int, int]
 ROLES = "roles"
-TEMPO = "tempo"
 BARS = 8  # new ones
 MOST_BARS = 1024  # of a prompt
 LEAST, MOST = 1e-6, 1e6  # of options that are numbers; beyond them models compute nan
@@ -174,8 +172,6 @@ class Composer:
             options={key: USUAL[key] for key in USUAL if key in able.options}
             | {key: _like(able.options[key], key, values[key]) for key in own},
         )
-        if tempo := request.options.get(TEMPO):  # 0: the model's own
-            check_range(TEMPO, tempo)
         generator.check(request)
         check_known(request, able, generator.trained.card["codec"])
         said = remarks(prompt, request, able, representation) if prompt is not None else []

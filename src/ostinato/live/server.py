@@ -17,7 +17,7 @@ from ostinato.live.composer import Cancelled, Composer, Step
 from ostinato.live.delivery import Delivery, Made, Source, heard_bars
 from ostinato.live.osc import Endpoint, Peer, settle
 from ostinato.live.ratings import Ratings
-from ostinato.sampling.by_hand import in_tempo_of
+from ostinato.sampling.in_time import in_tempo_of
 
 POLICIES = ("latest", "first")
 DOUBLED = 0.01  # seconds within which the same message of the same sender is one that came twice

@@ -6,13 +6,11 @@ A prompt is a user's own file. What a model does not hear of it is said before a
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ostinato.music.piece import VOICES, Annotation, Key, Piece, Tempo
+from ostinato.music.piece import VOICES, Piece
 from ostinato.music.roles import DRUMS
-from ostinato.music.timing import numbered_bars
 from ostinato.music.voices import with_voices
 from ostinato.representations.protocol import Quantized, Representation, Unencodable
 from ostinato.sampling.known import check_known, counting_meters
@@ -284,37 +282,6 @@ def _left_out(original: Piece, representation: Representation) -> list[str]:
     ]
     lost = not_held(piece, held.piece) if held.dropped else ""
     return [*lines, f"not heard: {lost}"] if lost else lines
-
-
-def in_tempo_of(before: Piece, after: Piece) -> Piece:
-    """What was made of a piece, with the tempos of that piece, where it has any; encodings hold
-    none.
-    """
-    return replace(after, tempos=_in_time(before.tempos, before, after)) if before.tempos else after
-
-
-def with_signs(before: Piece, after: Piece) -> Piece:
-    """What was made of a piece, with its keys and chord symbols, where it has none of its own."""
-    chords = tuple(sign for sign in before.annotations if sign.kind == "chord")
-    if chords and not any(sign.kind == "chord" for sign in after.annotations):
-        signs = (*after.annotations, *_in_time(chords, before, after))
-        after = replace(after, annotations=tuple(sorted(signs, key=lambda sign: sign.onset)))
-    return after if after.keys else replace(after, keys=_in_time(before.keys, before, after))
-
-
-Timed = TypeVar("Timed", Tempo, Key, Annotation)
-
-
-def _in_time(changes: Sequence[Timed], before: Piece, after: Piece) -> tuple[Timed, ...]:
-    """Changes in a piece at their times in what was made of it. They come later where an encoding
-    fills a pickup up to a bar.
-    """
-    old, new = numbered_bars(before), numbered_bars(after)
-    scale, pad = Fraction(after.ticks_per_quarter, before.ticks_per_quarter), Fraction(0)
-    if len(old) > 1 and old[0][1] == 0 and len(new) > 1 and new[0][1] == 1:
-        pad = new[1][0] - old[1][0] * scale
-    onsets = [round(x.onset * scale + (pad if x.onset else 0)) for x in changes]
-    return tuple(replace(x, onset=onset) for x, onset in zip(changes, onsets, strict=True))
 
 
 def warnings_of(piece: Piece) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ostinato.music.chords import ROLE, parse_progression
-from ostinato.ranges import check_once
+from ostinato.ranges import check_once, check_range
 from ostinato.representations.conditions import PLAYS
 from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.request import Capabilities, Fill, Request
@@ -21,9 +21,11 @@ def check_known(request: Request, able: Capabilities, codec: Mapping[str, Any]) 
 
     Raises:
         ValueError: names what the model has, with the pieces that have each; or a role is named
-            twice; or only the chord role is to play, which holds symbols and no notes; or a chord
-            symbol cannot be read.
+            twice, or a tempo out of range; or only the chord role is to play, which holds symbols
+            and no notes; or a chord symbol cannot be read.
     """
+    if tempo := request.options.get("tempo"):  # 0: the model's own
+        check_range("tempo", tempo)
     named = request.options.get("roles") or ()
     asked = {"roles": named}
     if isinstance(request.task, Fill):

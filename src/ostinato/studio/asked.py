@@ -13,7 +13,8 @@ from ostinato.music.chords import ROLE, chords_as_annotations
 from ostinato.music.piece import Piece, Tempo, cut
 from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Unencodable
-from ostinato.sampling.by_hand import in_tempo_of, moved, voiced, with_signs
+from ostinato.sampling.by_hand import moved, voiced
+from ostinato.sampling.in_time import in_tempo_of, with_signs
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES
 from ostinato.sampling.request import Fill
