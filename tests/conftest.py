@@ -193,6 +193,34 @@ def model_folder(train, tmp_path_factory):
     return folder / "lstm"
 
 
+@pytest.fixture(scope="module")
+def quick_network():
+    """The network that tells samples from music learns for a few steps only."""
+    from functools import partial
+
+    from ostinato.metrics import step_network
+
+    with pytest.MonkeyPatch.context() as patch:
+        short = partial(step_network.NetworkSettings, steps=4)
+        patch.setattr(step_network, "NetworkSettings", short)
+        yield
+
+
+@pytest.fixture(scope="module")
+def reference_folder(quick_network, tokens, tmp_path_factory):
+    """What reference@ writes of the tokens."""
+    from ostinato.evaluation import reference as module
+    from ostinato.evaluation.excerpts import EvaluationSettings
+
+    settings = EvaluationSettings(resamples=20, seed=1)
+    folder = tmp_path_factory.mktemp("reference")
+    groups = {s: np.array([f"group {p}" for p in part.piece]) for s, part in tokens.splits.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "groups_of", lambda corpus, tokens: groups)
+        module.write_reference(folder / "made", folder, tokens, settings, bars=2)
+    return folder / "made"
+
+
 @pytest.fixture(scope="session")
 def make_project(tokens_folder):
     """Make a folder to run scripts in: the project's params.yaml and the tiny tokens."""

@@ -4,7 +4,6 @@ import csv
 import json
 import math
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from ostinato.evaluation import trivial
 from ostinato.evaluation.baselines import ALPHA, score_baselines
 from ostinato.evaluation.excerpts import EvaluationSettings
 from ostinato.evaluation.measures.protocol import Figure, Result
-from ostinato.evaluation.reference import write_reference
 from ostinato.evaluation.registry import scorer_of
 from ostinato.evaluation.scored import pieces_of, score_and_predict, score_split, scored
 from ostinato.evaluation.system import read_samples, run_measures
@@ -23,7 +21,6 @@ from ostinato.evaluation.written import distances, few, write_results
 from ostinato.files import DamagedFile, MissingInput
 from ostinato.generator import Generator
 from ostinato.loading.tokens import Split, TokenSet, open_tokens
-from ostinato.metrics import step_network
 from ostinato.metrics.bootstrap import Interval
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec
@@ -222,29 +219,7 @@ def test_better_contexts_help_on_music_that_goes_on(chorale):
 
 
 @pytest.fixture(scope="module")
-def quick():
-    """The network that tells samples from music learns for a few steps only."""
-    with pytest.MonkeyPatch.context() as patch:
-        short = partial(step_network.NetworkSettings, steps=4)
-        patch.setattr(step_network, "NetworkSettings", short)
-        yield
-
-
-@pytest.fixture(scope="module")
-def reference(quick, tokens, chorale, tmp_path_factory):
-    """What reference@ writes of the tokens."""
-    from ostinato.evaluation import reference as module
-
-    folder = tmp_path_factory.mktemp("reference")
-    groups = {s: np.array([f"group {p}" for p in part.piece]) for s, part in tokens.splits.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "groups_of", lambda corpus, tokens: groups)
-        write_reference(folder / "made", folder, tokens, SETTINGS, bars=2)
-    return folder / "made"
-
-
-@pytest.fixture(scope="module")
-def evaluated(model_folder, tokens, reference, tmp_path_factory):
+def evaluated(model_folder, tokens, reference_folder, tmp_path_factory):
     """Samples, one of them failed, and their evaluation."""
     folder = tmp_path_factory.mktemp("evaluated")
     generator = Generator.load(model_folder)
@@ -252,7 +227,7 @@ def evaluated(model_folder, tokens, reference, tmp_path_factory):
     failed = replace(samples[2], piece=None, row=samples[2].row | {"failed": "why"})
     write_samples(folder / "samples" / "lstm", "lstm", [*samples[:2], failed])
     details = evaluate(
-        folder / "evaluation", model_folder, tokens, reference, folder / "samples" / "lstm"
+        folder / "evaluation", model_folder, tokens, reference_folder, folder / "samples" / "lstm"
     )
     return folder, details
 
@@ -260,7 +235,7 @@ def evaluated(model_folder, tokens, reference, tmp_path_factory):
 SETTINGS = EvaluationSettings(resamples=20, seed=1)
 
 
-def evaluate(out, model_folder, tokens, reference, samples_folder):
+def evaluate(out, model_folder, tokens, reference_folder, samples_folder):
     samples = read_samples(samples_folder)
     trained = load_trained(model_folder)
     scorer = scorer_of(trained.model, trained.card["family"])
@@ -270,7 +245,7 @@ def evaluate(out, model_folder, tokens, reference, samples_folder):
         scorer,
         tokens,
         model=model_folder,
-        reference=reference,
+        reference=reference_folder,
         settings=SETTINGS,
     )
     rows = [row for row, _ in samples]
@@ -390,10 +365,10 @@ def test_missing_and_damaged_samples_are_named(evaluated, tmp_path):
 
 
 @pytest.mark.long
-def test_a_reference_of_other_tokens_is_refused(reference, tokens):
+def test_a_reference_of_other_tokens_is_refused(reference_folder, tokens):
     from ostinato.evaluation.reference import read_real_music
 
     with pytest.raises(DamagedFile, match=r"was made of other tokens.*dvc repro reference@"):
-        read_real_music(reference, replace(tokens, digest="other"), None)
+        read_real_music(reference_folder, replace(tokens, digest="other"), None)
     with pytest.raises(MissingInput, match="dvc repro reference@"):
-        read_real_music(reference / "none", tokens, None)
+        read_real_music(reference_folder / "none", tokens, None)
