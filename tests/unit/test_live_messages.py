@@ -68,6 +68,7 @@ def test_one_clip_holds_a_key_once_at_a_time():
         ([60, 0.0, 1.0, 80, 0, 128, 0.0, 1.0, 80, 0], "note 2 has pitch 128"),
         ([60, 0.0, 0.0, 80, 0], "note 1 .* a duration is above 0"),
         (["c", 0.0, 1.0, 80, 0], "note 1 is .* must be numbers"),
+        ([72.7, 0.0, 1.0, 80, 0], "note 1 has pitch 72.7: pitches are whole numbers"),
         ([60, float("nan"), 1.0, 80, 0], "note 1"),
     ],
 )

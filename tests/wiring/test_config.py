@@ -272,8 +272,10 @@ def test_a_system_fits_its_encoding(name):
     representation = build_representation(
         strict(CONF / "representation" / f"{encoding['representation']}.yaml")
     )
-    shape = ArraySpec.of(codec_of(representation))
     settings = strict(CONF / "model" / item["family"] / f"{item['size']}.yaml")["model"]
+    named = settings.get("conditions", ())
+    conditions = tuple(ConditionSpec(name=name, values=("a", "b")) for name in named)
+    shape = replace(ArraySpec.of(codec_of(representation)), conditions=conditions)
     settings |= {"base": BASE} if item["family"] == "tuned" else {}
     assert build_model(item["family"], settings, shape).shape == shape
 

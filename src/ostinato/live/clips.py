@@ -61,6 +61,8 @@ def _note(number: int, row: Sequence[Any]) -> ClipNote:
             f"note {number} is {tuple(row)}; its pitch, start, duration and velocity must be "
             "numbers, its mute 0 or 1"
         ) from error
+    if pitch != row[0]:
+        raise ValueError(f"note {number} has pitch {row[0]}: pitches are whole numbers, 0 to 127")
     if not (0 <= pitch <= 127 and 0 <= velocity <= 127 and 0 < duration < 1e6 and abs(start) < 1e6):
         raise ValueError(
             f"note {number} has pitch {pitch}, start {start:g}, duration {duration:g}, velocity "

@@ -51,11 +51,11 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
     Raises:
         ValueError: settings that contradict each other, counts that are none, options out of range.
         MissingInput, DamagedFile: the folder holds no model.
+        FileNotFoundError: a file of `prompt` or `end` is not there.
     """
-    for key in ("bars", "min_bars", "n", "seed"):
-        value = config[key]
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise ValueError(f"{key}={value} must be a whole number")
+    if missing := [key for key in files if not Path(config[key]).exists()]:
+        raise FileNotFoundError(f"{missing[0]}={config[missing[0]]} does not exist")
+    _check_whole(config)
     if (out := Path(config["out"])).exists() and not out.is_dir():
         raise ValueError(f"out={out} is a file; give a folder")
     task: Task = Unconditional()
@@ -87,6 +87,13 @@ def check_early(config: Mapping[str, Any], files: Collection[str], folder: Path)
     if config["reward"]:
         count_of(config)
     return card
+
+
+def _check_whole(config: Mapping[str, Any]) -> None:
+    for key in ("bars", "min_bars", "n", "seed"):
+        value = config[key]
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ValueError(f"{key}={value} must be a whole number")
 
 
 def _check_able(config: Mapping[str, Any], card: Mapping[str, Any], task: str) -> None:
