@@ -1,7 +1,6 @@
 """Verb: make music by hand, from the pretrained model or weights=<folder>; bars=16 n=4 seed=1;
 prompt=some.mid continues a piece, with infill.bars=[4,8] infill.voices=[alto] it fills a part,
-with task=harmonize it adds voices to a melody; task= names unconditional, continue, fill,
-harmonize, interpolate or vary.
+with task=harmonize it adds voices to a melody; other tasks: unconditional, interpolate, vary.
 """
 
 import sys
@@ -50,9 +49,10 @@ def generate(config: dict[str, Any]) -> None:
         if sample.piece is None:
             print(f"{name} failed: {sample.row['failed']}")
             continue
-        failed = write_formats(in_time.as_asked(config, read, sample.piece), out, name, formats)
-        nats, written = sample.row["nats"], "  ".join(f".{k}" for k in formats if k not in failed)
-        print(f"{out / name}{written}   {'' if nats is None else f'{nats:.1f} nats'}".rstrip())
+        piece = in_time.as_asked(config, read, known, sample.piece)
+        failed = write_formats(piece, out, name, formats)
+        nats = "" if sample.row["nats"] is None else f"   {sample.row['nats']:.1f} nats"
+        print(f"{out / name}{'  '.join(f'.{k}' for k in formats if k not in failed)}{nats}")
         print("".join(f"  no .{kind}: {reason}\n" for kind, reason in failed.items()), end="")
 
 

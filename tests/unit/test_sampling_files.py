@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ostinato.music.piece import Meter, Tempo
@@ -9,7 +10,7 @@ from ostinato.music.signatures import with_pickup
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.by_hand import free_names, voiced
-from ostinato.sampling.in_time import in_tempo_of
+from ostinato.sampling.in_time import in_tempo_of, sounding_as
 
 BARS = Grid(bars=True, end=True, meters=("1/4", "3/4", "4/4"))
 
@@ -31,3 +32,33 @@ def test_changes_of_tempo_come_later_where_a_pickup_is_filled_up(chorale):
         made = in_tempo_of(piece, encoding.quantize(voiced(piece, encoding)).piece)
         quarters = [(tempo.onset / made.ticks_per_quarter, tempo.qpm) for tempo in made.tempos]
         assert quarters == [(0, 60.0), (second, 90.0)]
+
+
+def test_what_is_kept_sounds_as_before(chorale):
+    """Programs by role, velocities of the notes that are in both, also after a pickup."""
+    plain = chorale(2)
+    tracks = tuple(
+        replace(t, program=p) for t, p in zip(plain.tracks, (73, 68, 60, 42), strict=True)
+    )
+    notes = plain.notes.copy()
+    notes["velocity"] = 1 + np.arange(len(notes)) % 120
+    for piece in (
+        replace(plain, tracks=tracks, notes=notes),
+        with_pickup(replace(plain, tracks=tracks, notes=notes)),
+    ):
+        heard = voiced(piece, BARS)
+        held = BARS.quantize(heard).piece
+        assert {track.program for track in held.tracks} != {73, 68, 60, 42}
+        made = sounding_as(heard, held)
+        assert [track.program for track in made.tracks] == [73, 68, 60, 42]
+        assert np.array_equal(made.notes[["onset", "pitch"]], held.notes[["onset", "pitch"]])
+        begins = {(n["track"], n["pitch"], n["onset"]): n["velocity"] for n in heard.notes}
+        scale = heard.ticks_per_quarter // made.ticks_per_quarter
+        first = made.length - heard.length // scale  # what the grid puts before a pickup
+        for note in made.notes:
+            place = (note["track"], note["pitch"], (note["onset"] - first) * scale)
+            assert note["velocity"] == begins[place]
+    changed = held.notes.copy()
+    changed["pitch"] += 1
+    other = sounding_as(heard, replace(held, notes=changed))
+    assert (other.notes["velocity"] == BARS.velocity).sum() > len(changed) / 2

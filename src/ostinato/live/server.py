@@ -17,7 +17,8 @@ from ostinato.live.composer import Cancelled, Composer, Step
 from ostinato.live.delivery import Delivery, Made, Source, heard_bars
 from ostinato.live.osc import Endpoint, Peer, settle
 from ostinato.live.ratings import Ratings
-from ostinato.sampling.in_time import in_tempo_of
+from ostinato.sampling.by_hand import voiced
+from ostinato.sampling.in_time import in_tempo_of, sounding_as
 
 POLICIES = ("latest", "first")
 DOUBLED = 0.01  # seconds within which the same message of the same sender is one that came twice
@@ -279,8 +280,9 @@ class Server:
     ) -> Made:
         assert step.piece is not None
         piece = step.piece
-        if source.prompt is not None and not values.get("tempo"):
-            piece = in_tempo_of(source.prompt, piece)
+        if source.prompt is not None:
+            piece = sounding_as(voiced(source.prompt, self.composer.representation), piece)
+            piece = piece if values.get("tempo") else in_tempo_of(source.prompt, piece)
         continues = waiting.command.name == "continue"
         row = {
             "system": self.composer.system,

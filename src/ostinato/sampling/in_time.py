@@ -1,4 +1,6 @@
-"""Tempos, keys and chord symbols of a prompt in what is made of it; most encodings hold none."""
+"""What encodings do not hold of a prompt, in what is made of it: tempos, keys and chord symbols,
+and the programs and velocities of what is kept.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +10,10 @@ from typing import Any, TypeVar
 from ostinato.music.piece import Annotation, Key, Piece, Tempo
 from ostinato.music.recording import Recording
 from ostinato.music.timing import numbered_bars
+from ostinato.representations.protocol import Representation
+from ostinato.sampling.by_hand import voiced
 
+PLACED = ["onset", "track", "pitch", "velocity"]
 Timed = TypeVar("Timed", Tempo, Key, Annotation)
 
 
@@ -19,13 +24,53 @@ def in_tempo_of(before: Piece, after: Piece) -> Piece:
     return replace(after, tempos=_in_time(before.tempos, before, after)) if before.tempos else after
 
 
+def sounding_as(before: Piece, after: Piece) -> Piece:
+    """What was made of a piece, with the programs of its roles and the velocities of its notes:
+    those of one role and pitch that begin at the same time in both.
+
+    before: with the roles of `after`, see `by_hand.voiced`.
+    """
+    programs: dict[str, set[int]] = {}
+    for track in before.tracks:
+        programs.setdefault(track.role, set()).add(track.program)
+    tracks = tuple(
+        replace(track, program=min(found))
+        if len(found := programs.get(track.role, set())) == 1 and not track.is_drum
+        else track
+        for track in after.tracks
+    )
+    scale, pad = _scale_and_pad(before, after)
+    velocity = {
+        (
+            before.tracks[note["track"]].role,
+            int(note["pitch"]),
+            round(note["onset"] * scale + pad),
+        ): int(note["velocity"])
+        for note in before.notes
+    }
+    notes = after.notes.copy()
+    for note in notes:
+        place = (tracks[note["track"]].role, int(note["pitch"]), int(note["onset"]))
+        note["velocity"] = velocity.get(place, note["velocity"])
+    return replace(after, notes=notes, tracks=tracks)
+
+
 def as_asked(
-    config: Mapping[str, Any], read: Mapping[str, Piece], made: Piece | Recording
+    config: Mapping[str, Any],
+    read: Mapping[str, Piece],
+    representation: Representation,
+    made: Piece | Recording,
 ) -> Piece | Recording:
-    """What was made as conf/generate.yaml asks, with the tempos of a prompt unless it names one."""
-    if config["tempo"] or "prompt" not in read or isinstance(made, Recording):
+    """What was made as conf/generate.yaml asks, with the tempos of a prompt unless it names one,
+    and with the sound of what is kept.
+
+    read: the files of `prompt` and `end`.
+    """
+    if "prompt" not in read or isinstance(made, Recording):
         return made
-    return in_tempo_of(read["prompt"], made)
+    if "end" not in read:
+        made = sounding_as(voiced(read["prompt"], representation), made)
+    return made if config["tempo"] else in_tempo_of(read["prompt"], made)
 
 
 def with_signs(before: Piece, after: Piece) -> Piece:
@@ -41,9 +86,15 @@ def _in_time(changes: Sequence[Timed], before: Piece, after: Piece) -> tuple[Tim
     """Changes in a piece at their times in what was made of it. They come later where an encoding
     fills a pickup up to a bar.
     """
-    old, new = numbered_bars(before), numbered_bars(after)
-    scale, pad = Fraction(after.ticks_per_quarter, before.ticks_per_quarter), Fraction(0)
-    if len(old) > 1 and old[0][1] == 0 and len(new) > 1 and new[0][1] == 1:
-        pad = new[1][0] - old[1][0] * scale
+    scale, pad = _scale_and_pad(before, after)
     onsets = [round(x.onset * scale + (pad if x.onset else 0)) for x in changes]
     return tuple(replace(x, onset=onset) for x, onset in zip(changes, onsets, strict=True))
+
+
+def _scale_and_pad(before: Piece, after: Piece) -> tuple[Fraction, Fraction]:
+    """A time of a piece, times the first plus the second, is its time in what was made of it."""
+    old, new = numbered_bars(before), numbered_bars(after)
+    scale = Fraction(after.ticks_per_quarter, before.ticks_per_quarter)
+    if len(old) > 1 and old[0][1] == 0 and len(new) > 1 and new[0][1] == 1:
+        return scale, new[1][0] - old[1][0] * scale
+    return scale, Fraction(0)

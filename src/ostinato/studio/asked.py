@@ -14,7 +14,7 @@ from ostinato.music.piece import Piece, Tempo, cut
 from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.by_hand import moved, voiced
-from ostinato.sampling.in_time import in_tempo_of, with_signs
+from ostinato.sampling.in_time import in_tempo_of, sounding_as, with_signs
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES
 from ostinato.sampling.request import Fill
@@ -108,7 +108,7 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
     if joined > 0 and not getattr(representation, "hold", True):
         said.append(f"repeated notes become held ones, which leaves {joined} notes fewer")
     said += moved(held)
-    fitting = with_signs(piece, without_chords(held.piece))
+    fitting = with_signs(piece, sounding_as(piece, without_chords(held.piece)))
     return {"piece": to_json(in_tempo_of(piece, fitting)), "remarks": said}
 
 
@@ -160,14 +160,22 @@ def _one(
     assert piece is not None
     if start and whole is not None:
         piece = joined(whole, start, piece)
-    if whole is not None and ROLE not in getattr(composer.representation, "voices", ()):
-        piece = with_signs(whole, piece)
+    if whole is not None:
+        piece = _like(whole, piece, composer)
     own = bool(asked.options.get("tempo"))  # of bands
     if asked.qpm is not None and not own:
         piece = replace(piece, tempos=(Tempo(0, asked.qpm),))
     elif whole is not None and not own:
         piece = in_tempo_of(whole, piece)
     return {"piece": to_json(piece), "remarks": said, "index": index, "seed": asked.seed}
+
+
+def _like(whole: Piece, piece: Piece, composer: Composer) -> Piece:
+    """What was made of a whole piece, with what encodings do not hold of that piece."""
+    piece = sounding_as(voiced(whole, composer.representation), piece)
+    if ROLE in getattr(composer.representation, "voices", ()):
+        return piece
+    return with_signs(whole, piece)
 
 
 def _steps(
