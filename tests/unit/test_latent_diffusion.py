@@ -11,8 +11,9 @@ from ostinato.evaluation.likelihood.latent_diffusion import Scorer
 from ostinato.files import MissingInput
 from ostinato.models.latent_diffusion.parts.bound import prior_nats
 from ostinato.models.registry import build
-from ostinato.models.spec import PAD, ArraySpec
+from ostinato.models.spec import PAD, ArraySpec, ConditionSpec, Given
 from ostinato.representations.grid.grid import Grid
+from ostinato.sampling.diffusion.guidance import guided
 from ostinato.sampling.latent_diffusion.decoding import Decoding
 from ostinato.sampling.latent_diffusion.sampler import Sampler, made
 from ostinato.sampling.request import Continue, Fill, Region, Request, Vary
@@ -23,11 +24,14 @@ BARS = Grid(lowest=36, highest=81, bars=True, end=True, meters=("3/4", "4/4"))
 VAE = {"latent": 4, "width": 16, "encoder_hidden": 8, "voice_hidden": 16, "dropout": 0.0}
 TINY = {"widths": (16, 16), "depths": (1, 1), "level_width": 8, "heads": 2, "dropout": 0.0}
 
+DENSITY = ConditionSpec(name="density", values=("few", "many"))
+
 
 def tiny(**changes):
     codec = {"width": BARS.width, "vocabulary": BARS.vocabulary, "structure": BARS.structure()}
+    spec = replace(ArraySpec.of(codec), conditions=(DENSITY,))
     torch.manual_seed(0)
-    model = build("latent_ddpm", TINY | {"vae": VAE} | changes, ArraySpec.of(codec)).eval()
+    model = build("latent_ddpm", TINY | {"vae": VAE} | changes, spec).eval()
     model.shift_Z += torch.arange(4) * 0.1
     model.scale_Z *= torch.tensor([0.5, 1.0, 2.0, 0.7])
     return model
@@ -155,6 +159,64 @@ def test_a_variation_of_no_strength_has_the_vectors_of_its_piece(chorale):
     assert sampled(model, (asked, 1))[0].tokens.shape == (33, 5)
 
 
+def with_density(**changes):
+    model = tiny(conditions=("density",), **changes)
+    for weight in (*model.unet.parameters(), model.write.weight):
+        torch.nn.init.normal_(weight, std=0.2)  # blocks begin without any effect of their level
+    torch.nn.init.normal_(model.conditioning.table.weight, std=3.0)
+    return model
+
+
+@torch.inference_mode()
+def test_guidance_goes_beyond_the_conditions(chorale):
+    """x̂(nothing) + w (x̂(given) - x̂(nothing)), and a piece's own conditions in its last bars."""
+    model, piece = with_density(), rows(chorale)[None]
+    segments = model.vae.segments(piece)
+    noisy, level_B = torch.randn(1, len(segments.length), 4), torch.zeros(1)
+    clean = lambda x, level, given: model.clean(x, level, segments, given)  # noqa: E731
+    asked = Given(torch.tensor([[1]]))
+    nothing, told = clean(noisy, level_B, None), clean(noisy, level_B, asked)
+    assert not torch.allclose(nothing, told)
+    for weight in (0.0, 1.0, 2.5):
+        found = guided(clean, asked, weight)(noisy, level_B)
+        assert torch.allclose(found, nothing + weight * (told - nothing), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_pieces_have_their_own_conditions_also_in_last_bars_that_are_drawn_again(
+    chorale, monkeypatch
+):
+    model, piece = with_density(), rows(chorale)[:-1].numpy()
+    plan, decoding = Plan(piece), Decoding(steps=4, guidance=2.0)
+    codes = Given(torch.tensor([[0], [1], [-1]]))
+    few, many, open_ = made(model, [plan] * 3, [1] * 3, decoding, codes)
+    (again,) = made(model, [plan], [1], decoding, Given(torch.tensor([[1]])))
+    assert torch.allclose(many, again, atol=1e-5)
+    assert not torch.allclose(few, many)
+    assert not torch.allclose(open_, many)
+    seen = []
+
+    def watched(model, plans, seeds, decoding, given):
+        seen.append(given.codes_BC[:, 0].tolist())
+        return made(model, plans, seeds, decoding, given)
+
+    monkeypatch.setattr("ostinato.sampling.latent_diffusion.sampler.made", watched)
+    asked = [{"density": "few"}, {"density": "many"}, {}]
+    requests = [Request(bars=2, conditions=one, options={"steps": 1}) for one in asked]
+    sampled(model, *((request, seed) for seed, request in enumerate(requests)))
+    assert seen[0] == [0, 1, -1]
+    assert seen[1] == [code for code in seen[0] for _ in range(8)]  # none has closed
+
+
+def test_conditions_are_learned_and_hidden_from_some_pieces(chorale):
+    model, piece = with_density(condition_dropout=0.5).train(), rows(chorale, bars=4)[:-1]
+    batch = {"targets": piece.repeat(8, 1, 1), "start": torch.zeros(8, dtype=torch.long)}
+    model.loss(batch | {"conditions": torch.ones(8, 1, dtype=torch.long)}).backward()
+    unknown, few, many = model.conditioning.table.weight.grad.abs().sum(dim=1)
+    assert few == 0
+    assert min(unknown, many) > 0
+
+
 def test_what_cannot_be_done_is_refused_with_a_reason(chorale):
     sampler = Sampler(tiny(diffusion_steps=10), BARS)
     fill = Request(
@@ -165,11 +227,18 @@ def test_what_cannot_be_done_is_refused_with_a_reason(chorale):
     for options, words in (
         ({"steps": 11}, "steps=11 are more than the 10 of the process"),
         ({"temperature": -1.0}, "temperature=-1.0 must be at least 0"),
+        ({"guidance": -1.0}, "guidance=-1.0 cannot be negative"),
+        (
+            {"steps": 5, "guidance": 2.0},
+            r"guidance=2.0 needs a model with conditions.*conditions=\[density\]",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             sampler.sample([Job(Request(bars=1, options=options), 0, 1)])
     with pytest.raises(ValueError, match=r"model\.vae has no setting depth"):
         tiny(vae=VAE | {"depth": 2})
+    with pytest.raises(ValueError, match="names key; this encoding has density"):
+        tiny(conditions=("key",))
 
 
 def test_a_training_wants_the_vae_that_it_names(settings_of, train, tmp_path):

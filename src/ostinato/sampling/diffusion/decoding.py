@@ -1,5 +1,6 @@
 """Settings of sampling rolls and sounds with Gaussian diffusion."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ostinato.sampling.request import Continue, Fill, Interpolate, Unconditional, Vary
@@ -37,8 +38,7 @@ class Decoding:
 
     def __post_init__(self) -> None:
         check_steps(self.scheduler, self.steps)
-        if self.guidance < 0:
-            raise ValueError(f"guidance={self.guidance} cannot be negative")
+        check_guidance(self.guidance)
         if self.restarts < 0:
             raise ValueError(f"restarts={self.restarts} cannot be negative")
         if not 0 < self.restart <= 1:
@@ -94,4 +94,16 @@ def check_steps(scheduler: str, steps: int, process: int | None = None) -> None:
         raise ValueError(
             f"steps={steps} are more than the {process} of the process that the model was trained "
             f"on: give steps={process} or fewer"
+        )
+
+
+def check_guidance(guidance: float, conditions: Sequence[object] | None = None) -> None:
+    """Raise ValueError for a negative weight, or one of a model that knows no conditions."""
+    if guidance < 0:
+        raise ValueError(f"guidance={guidance} cannot be negative")
+    if guidance != 1 and conditions is not None and not conditions:
+        raise ValueError(
+            f"guidance={guidance} needs a model with conditions, and this one was "
+            "trained without (model.conditions=[]): leave guidance out, or train with "
+            "model.conditions=[density] or other conditions of the encoding"
         )

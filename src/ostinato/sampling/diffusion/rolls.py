@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ostinato.models.diffusion.ddpm import CELLS, Model
-from ostinato.models.diffusion.parts.bars import Frame
 from ostinato.models.spec import PAD, Given
 from ostinato.representations.protocol import Tokens
-from ostinato.sampling.diffusion.decoding import TASKS, Decoding, check_steps
+from ostinato.sampling.diffusion.decoding import TASKS, Decoding, check_guidance, check_steps
+from ostinato.sampling.diffusion.guidance import guided
 from ostinato.sampling.diffusion.schedulers import Known, denoised, levels_of
 from ostinato.sampling.grids.opening import Canvas, Random, canvas_of
 from ostinato.sampling.grids.whole import Batch, Whole, stacked, trimmed
@@ -35,12 +35,7 @@ class Rolls(Whole[Decoding]):
     def _decoding(self, job: Job) -> Decoding:
         decoding = super()._decoding(job)
         check_steps(decoding.scheduler, decoding.steps, len(self.model.log_snrs_S))
-        if decoding.guidance != 1 and not self.model.conditions:
-            raise ValueError(
-                f"guidance={decoding.guidance} needs a model with conditions, and this one was "
-                "trained without (model.conditions=[]): leave guidance out, or train with "
-                "model.conditions=[density] or other conditions of the encoding"
-            )
+        check_guidance(decoding.guidance, self.model.conditions)
         if decoding.sharpness != 1 and self.model.config.prediction != CELLS:
             raise ValueError(
                 f"sharpness={decoding.sharpness} needs a model with prediction=cells, this one "
@@ -63,15 +58,20 @@ def fill(
     lengths = [len(canvas.rows) for canvas in canvases]
     rows_BTW = torch.from_numpy(stacked([canvas.rows for canvas in canvases], PAD)).to(device)
     free_BTW = torch.from_numpy(stacked([canvas.free for canvas in canvases], 0)).bool()
-    frame = model.frame(rows_BTW, torch.zeros(len(lengths), dtype=torch.long, device=device), given)
+    frame = model.frame(rows_BTW, torch.zeros(len(lengths), dtype=torch.long, device=device))
     made_BTV = free_BTW[..., model.columns_V.cpu()].to(device) & frame.free_BTV
     known = _known(model, rows_BTW, made_BTV, canvases[0].strength)
     generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
     levels_N = levels_of(model.log_snrs_S, decoding.steps)
     shape = (len(model.columns_V), model.symbols)
+
+    def clean(noisy_BTVS: Tensor, level_B: Tensor, given: Given | None) -> Tensor:
+        known = frame._replace(given=given)
+        return model.clean(noisy_BTVS, level_B, known, decoding.sharpness)
+
     for count in decoding.counts(canvases[0].strength):
         rolls_BTVS = denoised(
-            lambda noisy, level_B: _clean(model, noisy, level_B, frame, decoding),
+            guided(clean, given, decoding.guidance),
             lambda: _noise(generators, lengths, shape).to(device),
             levels_N[:count],
             scheduler=decoding.scheduler,
@@ -105,14 +105,3 @@ def _noise(
         for generator, length in zip(generators, lengths, strict=True)
     ]
     return torch.nn.utils.rnn.pad_sequence(drawn, batch_first=True)
-
-
-def _clean(
-    model: Model, noisy_BTVS: Tensor, level_B: Tensor, frame: Frame, decoding: Decoding
-) -> Tensor:
-    """The expected rolls, with guidance x̂ = x̂(nothing) + w (x̂(conditions) - x̂(nothing))."""
-    clean = model.clean(noisy_BTVS, level_B, frame, decoding.sharpness)
-    if decoding.guidance == 1:
-        return clean
-    without = model.clean(noisy_BTVS, level_B, frame._replace(given=None), decoding.sharpness)
-    return without + decoding.guidance * (clean - without)

@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ostinato.models.latent_diffusion.latent_ddpm import Model
-from ostinato.models.spec import PAD
+from ostinato.models.spec import PAD, Given
 from ostinato.models.variational.parts.segments import Segments
 from ostinato.representations.protocol import Tokens
-from ostinato.sampling.diffusion.decoding import check_steps
+from ostinato.sampling.diffusion.decoding import check_guidance, check_steps
+from ostinato.sampling.diffusion.guidance import guided
 from ostinato.sampling.diffusion.schedulers import Known, denoised, levels_of
 from ostinato.sampling.gaps import free_cells
 from ostinato.sampling.grids.opening import Random
@@ -52,11 +53,20 @@ class Sampler(Whole[Decoding]):
 
     def _draw(self, batch: Batch, decoding: Decoding) -> list[Tokens]:
         cells = Cells(temperature=decoding.temperature, move_temperature=decoding.move_temperature)
+        given = self._given(batch.jobs)
 
         def drawn(
-            plans: Sequence[Plan], seeds: Sequence[int], randoms: Sequence[Random]
+            numbers: Sequence[int],
+            plans: Sequence[Plan],
+            seeds: Sequence[int],
+            randoms: Sequence[Random],
         ) -> list[Tokens]:
-            vectors = made(self.model, plans, seeds, decoding)
+            theirs = (
+                given.select(torch.tensor(numbers, device=self.model.shift_Z.device))
+                if given
+                else None
+            )
+            vectors = made(self.model, plans, seeds, decoding, theirs)
             led = [
                 replace(plan, wanted=vectors_SZ, strength=0.0, hears=True)
                 for plan, vectors_SZ in zip(plans, vectors, strict=True)
@@ -64,23 +74,30 @@ class Sampler(Whole[Decoding]):
             return draw(self.model.vae, led, randoms, cells)
 
         def once_more(
-            _: Sequence[int], plans: Sequence[Plan], seeds: Sequence[int]
+            numbers: Sequence[int], plans: Sequence[Plan], seeds: Sequence[int]
         ) -> list[Tokens]:
-            return drawn(plans, seeds, [np.random.default_rng(seed) for seed in seeds])
+            return drawn(numbers, plans, seeds, [np.random.default_rng(seed) for seed in seeds])
 
-        first = drawn(batch.plans, [job.seed for job in batch.jobs], batch.randoms)
+        everyone = range(len(batch.jobs))
+        seeds = [job.seed for job in batch.jobs]
+        first = drawn(everyone, batch.plans, seeds, batch.randoms)
         end_on = decoding.end_on
         return closed(batch.jobs, batch.plans, first, once_more, self.representation, end_on)
 
     def _decoding(self, job: Job) -> Decoding:
         decoding = super()._decoding(job)
         check_steps(decoding.scheduler, decoding.steps, len(self.model.log_snrs_S))
+        check_guidance(decoding.guidance, self.model.conditions)
         return decoding
 
 
 @torch.inference_mode()
 def made(
-    model: Model, plans: Sequence[Plan], seeds: Sequence[int], decoding: Decoding
+    model: Model,
+    plans: Sequence[Plan],
+    seeds: Sequence[int],
+    decoding: Decoding,
+    given: Given | None = None,
 ) -> list[Tensor]:
     """The vectors of plans of one strength, (S, Z) each; those of kept segments are their own."""
     rows_BTW = torch.from_numpy(stacked([plan.rows for plan in plans], PAD))
@@ -96,6 +113,9 @@ def made(
         ]
         return pad_sequence(drawn, batch_first=True).to(model.shift_Z.device)
 
+    def clean_of(noisy_BSZ: Tensor, level_B: Tensor, told: Given | None) -> Tensor:
+        return model.clean(noisy_BSZ, level_B, segments, told)
+
     strength, levels_N = plans[0].strength, levels_of(model.log_snrs_S, decoding.steps)
     clean = segments.by_piece(
         model.scaled(torch.cat([vectors_of(model.vae, p.rows) for p in plans]))
@@ -109,7 +129,7 @@ def made(
         found = clean
     else:
         found = denoised(
-            lambda noisy, level_B: model.clean(noisy, level_B, segments),
+            guided(clean_of, given, decoding.guidance),
             fresh,
             levels_N,
             scheduler=decoding.scheduler,
