@@ -24,7 +24,8 @@ def main(config: dict[str, Any]) -> None:
     else:
         name = config["choices"]["dataset"]
         source = source_from(name, config["dataset"]["source"])
-        manifest = download(name, source, Path("data/raw") / name)
+        out = Path("data/raw") / name
+        manifest = download(name, source, out, normalize=config["dataset"].get("normalize"))
         print(f"{name}: {len(manifest['files'])} files, digest {manifest['digest'][:16]}")
 
 

@@ -1,5 +1,6 @@
 """A user's own files as a dataset: added, copied, refused after a change, updated."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -49,9 +50,17 @@ def added(name="mine", path="../music"):
     return "\n".join(said)
 
 
-def bring(name="mine"):
+def bring(name="mine", say=print):
     settings = yaml.safe_load(Path(f"conf/dataset/{name}.yaml").read_text())
-    return download(name, source_from(name, settings["source"]), Path("data/raw") / name)
+    source, out = source_from(name, settings["source"]), Path("data/raw") / name
+    return download(name, source, out, say, settings["normalize"])
+
+
+def with_rules(**rules):
+    """Add rules to the dataset's section `normalize`, which is the last of its file."""
+    target = Path("conf/dataset/mine.yaml")
+    lines = [f"  {key}: {json.dumps(value)}\n" for key, value in rules.items()]
+    target.write_text(target.read_text() + "".join(lines))
 
 
 @pytest.mark.long
@@ -159,6 +168,117 @@ def test_what_is_no_music_may_change(project):
     (project.parent / "music" / "notes.txt").unlink()
     (project.parent / "music" / "cover.jpg").write_bytes(b"")
     assert bring() == first
+
+
+LABELS = {"table": "tables/labels.csv", "key": "file", "columns": {"style": "style"}}
+BEATS = {"table": "../beats/{stem}.txt", "chords": "{stem}.chords"}
+
+
+@pytest.fixture
+def labelled(project, monkeypatch):
+    """A dataset with rules for tables in its folder; what `add` compares is left out."""
+    monkeypatch.setattr(own, "_recommended", lambda _: ["tracks", "events"])
+    music = project.parent / "music"
+    added()
+    bring()
+    (music / "tables").mkdir()
+    (music / "tables" / "labels.csv").write_text("file,style\none.mid,reel\n")
+    (music / "works.db").write_bytes(b"db")
+    (music / "Deep" / "beats").mkdir()
+    (music / "Deep" / "beats" / "Two.txt").write_text("0 1\n1 0\n")
+    (music / "Deep" / "er" / "Two.chords").write_text("0 1 C:maj\n")
+    database = {"database": "works.db", "query": "select 1", "columns": {}}
+    elsewhere = LABELS | {"table": str(project.parent / "elsewhere.csv")}
+    with_rules(facts=[LABELS, database, elsewhere], beats=BEATS, files=["Deep/er/*"])
+    return music
+
+
+TABLES = {"tables/labels.csv", "works.db", "Deep/beats/Two.txt", "Deep/er/Two.chords"}
+
+
+@pytest.mark.long
+def test_tables_that_the_rules_name_are_copied_and_are_part_of_the_digest(project, labelled):
+    with pytest.raises(ValueError, match=r"normalize names other tables .*update=mine$") as refused:
+        bring()
+    assert "4 new (Deep/beats/Two.txt, " in str(refused.value)
+    said = []
+    own.update("mine", said.append)
+    assert said[0].endswith("1 ABC, 5 MIDI, 2 MusicXML, 2 kern, 4 tables")
+    manifest = bring(say=said.append)
+    assert set(manifest["files"]) == {*MUSIC, *TABLES}
+    assert any("found: 1 ABC, 5 MIDI, 2 MusicXML, 2 kern, 4 tables" in line for line in said)
+    assert "  left out: 1 .txt, 1 hidden files, 1 hidden folders, 1 without suffix" in said
+    assert "normalize rejects their music" in said[-1]
+    assert str(labelled / "Deep" / "beats" / "Chant.txt") in said[-1]
+    raw = project / "data" / "raw" / "mine"
+    assert read_manifest(raw) == manifest
+    for name in TABLES:
+        assert (raw / name).read_bytes() == (labelled / name).read_bytes()
+    (labelled / "cover.csv").write_text("no rule names it")
+    assert bring() == manifest
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_an_edited_table_is_refused_and_updated_as_edited_music_is(project, labelled, name):
+    own.update("mine")
+    bring()
+    (labelled / name).write_bytes(b"edited")
+    with pytest.raises(ValueError, match=rf"1 changed \({name}\)\n.*update=mine$"):
+        bring()
+    own.update("mine")
+    bring()
+    assert (project / "data" / "raw" / "mine" / name).read_bytes() == b"edited"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["tables/labels.csv", "works.db"])
+def test_a_table_that_is_named_and_not_there_is_refused_with_its_full_path(labelled, name):
+    (labelled / name).unlink()
+    for doing in (bring, lambda: own.update("mine")):
+        with pytest.raises(ValueError, match=r"normalize\.facts names") as refused:
+            doing()
+        assert f"{labelled / name}, but there is no such file; put it there" in str(refused.value)
+        assert "correct its name in conf/dataset/mine.yaml" in str(refused.value)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"beats": {"table": "{stem}_beats.txt"}}, "beats.table names .*/Deep/er/Chant_beats.txt,"),
+        ({"beats": {"table": "/{stem}", "chords": "x"}}, "beats.chords names .*/Deep/er/x, but"),
+        ({"beats": {"table": "{name}.txt"}}, r"beats.table: .* only \{stem\} can stand in braces"),
+        ({"facts": [LABELS | {"table": "../labels.csv"}]}, "lies outside .* give its whole path"),
+    ],
+)
+def test_rules_that_name_no_table_of_the_folder_are_refused(project, monkeypatch, rules, words):
+    monkeypatch.setattr(own, "_recommended", lambda _: ["tracks", "events"])
+    added()
+    with_rules(**rules)
+    with pytest.raises(ValueError, match=words):
+        bring()
+
+
+@pytest.mark.long
+def test_a_database_whose_changes_are_not_written_yet_is_refused(labelled):
+    (labelled / "works.db-wal").write_bytes(b"changes")
+    with pytest.raises(ValueError, match=r"works\.db-wal holds changes"):
+        own.update("mine")
+
+
+@pytest.mark.long
+def test_a_folder_without_rules_for_tables_keeps_its_digest(project, monkeypatch):
+    monkeypatch.setattr(own, "_recommended", lambda _: ["tracks", "events"])
+    added()
+    known = yaml.safe_load(Path("conf/dataset/mine.yaml").read_text())["source"]["digest"]
+    assert known == (
+        "e8d324885a161e42dac590506fff5dca8aa387fc14cf3aced06d7557aa2eaa51"
+    )  # from before tables were copied
+    (project.parent / "music" / "labels.csv").write_text("file,style\n")
+    assert bring()["digest"] == known
+    with_rules(facts=[{"set": {"style": "reel"}}, {"match": "(?P<style>e)"}], beats=None)
+    assert bring()["digest"] == known
 
 
 @pytest.mark.long

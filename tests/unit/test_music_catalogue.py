@@ -103,7 +103,22 @@ def test_a_rule_that_cannot_be_followed_is_named(tmp_path, rule, words):
         facts_of(tmp_path, NAMES, [rule])
 
 
+def test_rows_that_give_a_piece_two_splits_are_refused_and_words_for_one_split_are_not(tmp_path):
+    rule = {"table": "t.csv", "key": "file", "columns": {"split": "part"}}
+    renamed = rule | {"rename": {"split": {"dev": "valid"}}}
+    rows = "file,part\ntrain/a-Q1.mid,valid\ntrain/a-Q1.mid,{}\n"
+    (tmp_path / "t.csv").write_text(rows.format("dev"))
+    assert facts_of(tmp_path, NAMES, [renamed])["train/a-Q1.mid"].split == "valid"
+    (tmp_path / "t.csv").write_text(rows.format("test"))
+    words = r"t\.csv gives 'train/a-Q1\.mid' two splits, 'valid' and 'test'"
+    with pytest.raises(ValueError, match=words):
+        facts_of(tmp_path, NAMES, [renamed])
+
+
 def test_a_table_that_is_not_there_names_the_command_that_brings_it(tmp_path):
     rule = {"table": "info.csv", "key": "x", "columns": {}}
-    with pytest.raises(MissingInput, match=r"info\.csv is missing.*download@"):
+    with pytest.raises(MissingInput, match=r"info\.csv is missing.*download@") as missing:
         facts_of(tmp_path, NAMES, [rule])
+    assert str(missing.value).endswith(f"python pipelines/download.py update={tmp_path.name}")
+    with pytest.raises(MissingInput, match=r"^/no/info\.csv is missing; [^@]* put it there$"):
+        facts_of(tmp_path, NAMES, [rule | {"table": "/no/info.csv"}])

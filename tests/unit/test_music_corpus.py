@@ -229,6 +229,31 @@ def test_a_given_split_says_what_it_leaves_out_and_what_it_names_for_nothing(
         build(raw, tmp_path / "tiny", replace(FOUR, split=replace(rule, sha256="0")))
 
 
+def test_a_split_without_pieces_is_shown_and_has_a_remedy_if_it_was_asked_for(
+    raw, tmp_path, monkeypatch
+):
+    def words_of(**rule):
+        summary = build(raw, tmp_path / "tiny", replace(FOUR, split=SplitRule(**rule)))
+        return summary, " ".join(describe(summary).split())
+
+    summary, words = words_of(train=0.98, valid=0.01, test=0.01, seed=1)
+    assert summary["splits"] == {"train": 12}
+    assert "pieces 12 test 0, train 12, valid 0" in words
+    assert summary["empty_splits"] == {"shares": {"valid": 0.01, "test": 0.01}}
+    assert "empty split 0 of test, whose share is 0.01: a seed draws" in words
+    assert "normalize.split.seed" in words
+    summary, words = words_of(train=1, valid=0, test=0)
+    assert "test 0, train 12, valid 0" in words
+    assert "empty" not in words + str(summary)
+    monkeypatch.chdir(tmp_path)
+    names = [f"sub/{seed}" for seed in range(10)]
+    table = "".join(f"{name},train\n" for name in names) + "gone,test\n"
+    (tmp_path / "own.csv").write_text(f"piece,split\n{table}", encoding="utf-8")
+    summary, words = words_of(given="own.csv", sha256=sha256_file(tmp_path / "own.csv"))
+    assert summary["empty_splits"] == {"given": {"test": 1}}
+    assert "empty split 0 of test, which 1 rows of the given split name" in words
+
+
 def test_a_damaged_or_missing_file_is_named_before_any_piece(corpus, tmp_path, flip_byte):
     folder = tmp_path / "tiny"
     with pytest.raises(MissingInput, match=r"summary\.json is missing; .*dvc repro normalize@tiny"):

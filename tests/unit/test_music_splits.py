@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -117,7 +118,9 @@ def test_a_split_that_is_given_is_kept_while_its_file_is_what_was_promised(tmp_p
     ):
         decide(pieces_of(3), rule)
     changed = replace(rule, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    with pytest.raises(ValueError, match="names split 'dev'; valid are train, valid, test"):
+    with pytest.raises(
+        ValueError, match="line 2: piece 'piece-0' has split 'dev'; valid are train"
+    ):
         decide(pieces_of(3), changed)
 
 
@@ -128,6 +131,31 @@ def test_a_given_table_without_its_columns_is_refused(tmp_path, text):
     rule = SplitRule(given=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(ValueError, match=r"own\.split\.csv needs .*the columns piece and split"):
         decide(pieces_of(1), rule)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("a,train\nb,test\na,test\n", "'a' has two splits, 'train' in line 2 and 'test' in line 4"),
+        ("a,train\nb,\n", "line 3: piece 'b' has no split; write train, valid, test, or delete"),
+        ("a,train\nb\n", "line 3: piece 'b' has no split"),
+        ("a,train\n\n,\n", "line 4: no piece is named"),
+    ],
+)
+def test_a_given_table_that_contradicts_itself_or_lacks_a_value_is_refused(tmp_path, rows, words):
+    path = tmp_path / "own.split.csv"
+    path.write_text(f"piece,split\n{rows}")
+    rule = SplitRule(given=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(ValueError, match=re.escape(words)) as refused:
+        decide(pieces_of(1), rule)
+    assert str(path) in str(refused.value)
+
+
+def test_a_given_table_may_name_a_piece_twice_with_one_split(tmp_path):
+    path = tmp_path / "own.split.csv"
+    path.write_text("piece,split\npiece-0,test\npiece-0,test\n")
+    rule = SplitRule(given=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert decide(pieces_of(1), rule).splits == ["test"]
 
 
 @pytest.mark.parametrize("settings", ["officious", 3, {"dev": 0.1}])

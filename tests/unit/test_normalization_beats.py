@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from ostinato.files import MissingInput
 from ostinato.music.piece import Piece, Tempo, Track, make_notes
 from ostinato.music.timing import duration_seconds, numbered_bars, seconds_at
 from ostinato.music.write import write_midi
+from ostinato.normalization.build import _state_of, build_corpus, list_items
 from ostinato.normalization.catalogue import Facts
 from ostinato.normalization.normalize import (
     Item,
@@ -132,6 +134,22 @@ def test_a_table_that_says_no_beats_rejects_its_file(
     assert isinstance(rejected, Rejected)
     assert rejected.reason == "unreadable"
     assert words in rejected.detail
+
+
+def test_tables_that_no_file_has_are_refused_and_an_edited_one_is_noticed(tmp_path: Path) -> None:
+    raw = tmp_path / "mine"
+    for name in ("one", "two"):
+        played(raw / f"{name}.mid", [0, 7])
+    options = options_from("mine", {"beats": {"table": "beat_{stem}.txt", "bar": 3}})
+    with pytest.raises(MissingInput, match=r"mine/beat_one\.txt is missing, .*update=mine$"):
+        build_corpus(raw, tmp_path / "out", options, origin={}, workspace=tmp_path / "work")
+    table(raw / "beat_two.txt", 8, {0, 4})
+    summary = build_corpus(raw, tmp_path / "out", options, origin={}, workspace=tmp_path / "work")
+    assert (summary["pieces"], summary["rejected"]) == (1, {"unreadable": 1})
+    items, _ = list_items(raw, options)
+    before = _state_of(items, options)
+    (raw / "beat_two.txt").write_text("0 1 1\n1 0 0\n2 0 0\n3 0 0\n")
+    assert _state_of(items, options) != before, "a killed run does not go on with old shards"
 
 
 def test_wrong_settings_are_refused_with_their_names() -> None:

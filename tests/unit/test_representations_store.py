@@ -82,6 +82,42 @@ def test_what_is_set_aside_is_counted_by_reason(tmp_path, chorale):
     assert f"notes dropped, in none of the voices: {sum(chorale(1).notes['track'] > 0)}" in said
 
 
+def set_aside(name, role="melody"):
+    return Piece(name, 1, make_notes([(0, 0, 1, 60, 80)]), (Track(role=role),))
+
+
+def test_an_encoding_of_nothing_is_refused_with_reasons_and_remedy_and_writes_nothing(
+    tmp_path, chorale
+):
+    def write(pieces, splits):
+        entries = entries_of(pieces, splits)
+        representation = Events(voices=("soprano",), needed="any")
+        write_encoding(tmp_path / "made-remi", "made", entries, representation, ORIGIN)
+
+    low = Piece("low", 1, make_notes([(0, 0, 1, 2, 80)]), (Track(role="soprano"),))
+    with pytest.raises(ValueError, match="none of the 3 pieces of made can be encoded") as refused:
+        write([low, set_aside("a"), set_aside("b")], ["valid", "train", "test"])
+    words = str(refused.value)
+    assert words.startswith("encoding made-remi: none")
+    assert "; no notes: 2 (a: " in words
+    assert "; pitch out of range: 1 (low: pitch 2 lies outside 36 to 81); in params.yaml" in words
+    with pytest.raises(ValueError, match="none of the 2 pieces of made in train can be encoded"):
+        write([chorale(1), set_aside("a"), set_aside("b")], ["valid", "train", "train"])
+    with pytest.raises(ValueError, match="corpus made has no pieces; dvc repro normalize@made"):
+        write([], [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_split_of_which_nothing_is_left_is_said(tmp_path, chorale):
+    entries = entries_of([chorale(1), set_aside("a"), set_aside("b")], ["train", "test", "test"])
+    summary = write_encoding(tmp_path / "out", "made", entries, KINDS["remi"], ORIGIN)
+    assert summary["splits_set_aside"] == {"test": 2}
+    assert "nothing is left of test: all its 2 pieces are set aside" in describe("made", summary)
+    entries = entries_of([chorale(1), chorale(2), set_aside("b")], ["train", "test", "test"])
+    summary = write_encoding(tmp_path / "out", "made", entries, KINDS["remi"], ORIGIN)
+    assert "splits_set_aside" not in summary
+
+
 @pytest.mark.long
 def test_memory_does_not_grow_with_the_corpus(tmp_path, chorale):
     piece, representation = chorale(1, bars=200), Grid()

@@ -33,8 +33,8 @@ def digest_mismatch(name: str, source: Source, digests: Mapping[str, str], out: 
         return f"{found}; if these are the right files, write that digest into it"
     if isinstance(source, FolderSource):
         return (
-            f"{found}\nthe folder {source.path} has changed since; to take it as it is now: "
-            f"python pipelines/download.py update={name}"
+            f"{found}\nthe folder {source.path} has changed since, or normalize names other tables "
+            f"of it; to take it as it is now: python pipelines/download.py update={name}"
         )
     if isinstance(source, ArchivesSource):
         for part in source.parts:

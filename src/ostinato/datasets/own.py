@@ -1,8 +1,9 @@
 """A user's own files as a dataset: a folder of MIDI, MusicXML, ABC and kern becomes
 conf/dataset/<name>.yaml.
 
-The folder is read in place and never written to. Its digest covers the music only, so that a new
-text file changes nothing; other files are counted by their suffix.
+The folder is read in place and never written to. Its digest covers the music, and the tables that
+the dataset's own rules name, so that another text file changes nothing; other files are counted by
+their suffix.
 """
 
 import json
@@ -13,13 +14,15 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from ostinato.datasets.contents import config_file, difference, earlier_download
 from ostinato.datasets.kinds import FolderSource
+from ostinato.datasets.own_tables import Tables, find_tables, wanted
 from ostinato.datasets.unpack import decoded
 from ostinato.datasets.web import SAY, Say
 from ostinato.files import require, sha256_file, sha256_json, write_text
@@ -65,15 +68,26 @@ normalize:
 
 @dataclass(frozen=True)
 class Contents:
-    """Contents of a folder. music: files by name in the dataset; left_out: counts by reason."""
+    """Contents of a folder. music: files by name in the dataset; left_out: counts by reason;
+    tables: those that the dataset's rules name.
+    """
 
     music: Mapping[str, Path]
     left_out: Mapping[str, int]
+    tables: Tables = field(default_factory=Tables)
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Music and tables, which are copied and make up the digest."""
+        return {**self.music, **self.tables.files}
 
     def counts(self) -> str:
-        """Number of files of each kind of music, as text."""
+        """Number of files of each kind of music, and of tables, as text."""
         kinds = Counter(KINDS_OF_MUSIC[Path(name).suffix.lower()] for name in self.music)
-        return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        words = [f"{number} {kind}" for kind, number in sorted(kinds.items())]
+        if number := len(self.tables.files):
+            words.append(f"{number} table{'s' * (number > 1)}")
+        return ", ".join(words)
 
 
 def add(name: object, path: object, say: Say = SAY) -> None:
@@ -92,7 +106,7 @@ def add(name: object, path: object, say: Say = SAY) -> None:
     target = config_file(name)
     if not target.parent.is_dir():
         raise ValueError(f"there is no {target.parent} here; run this in the project's folder")
-    taken = target.exists() and _source_of(target).get("kind")
+    taken = target.exists() and _section(target, "source").get("kind")
     if taken and taken != "folder":
         raise ValueError(f"{target} exists already, of other files; choose another name")
     stored = _stored(given)
@@ -117,9 +131,9 @@ def add(name: object, path: object, say: Say = SAY) -> None:
     _say_next(name, contents, say)
 
 
-def _source_of(target: Path) -> dict[str, object]:
-    """The section `source` of a dataset's file."""
-    return (yaml.safe_load(target.read_text(encoding="utf-8")) or {}).get("source") or {}
+def _section(target: Path, name: str) -> dict[str, Any]:
+    """A section of a dataset's file."""
+    return (yaml.safe_load(target.read_text(encoding="utf-8")) or {}).get(name) or {}
 
 
 def _keep_out_of_git(folder: Path, say: Say) -> None:
@@ -148,11 +162,12 @@ def update(name: str, say: Say = SAY) -> None:
     """Write the digest of a folder's present contents into its dataset's file."""
     target = require(config_file(name), f"python pipelines/download.py add={name} path=<folder>")
     text = target.read_text(encoding="utf-8")
-    source = _source_of(target)
+    source = _section(target, "source")
     if source.get("kind") != "folder":
         raise ValueError(f"{target} is of kind {source.get('kind')!r}; only a folder is updated")
     old = str(source.get("digest"))
-    contents = read_folder(name, Path(str(source.get("path"))).expanduser())
+    folder = Path(str(source.get("path"))).expanduser()
+    contents = read_folder(name, folder, _section(target, "normalize"))
     found = _checksums(contents)
     digest = sha256_json(found)
     if digest == old:
@@ -173,33 +188,41 @@ def update(name: str, say: Say = SAY) -> None:
 
 
 def copy_files(
-    name: str, source: FolderSource, out: Path, say: Say = SAY
+    name: str,
+    source: FolderSource,
+    out: Path,
+    say: Say = SAY,
+    normalize: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, str]]:
-    """Copy a folder's music; the manifest gets names only.
+    """Copy a folder's music and the tables that `normalize` names; the manifest gets names only.
 
     Raises:
-        ValueError: the folder is missing or holds no music.
+        ValueError: the folder is missing or holds no music, or a table is not in it.
     """
-    contents = read_folder(name, Path(source.path).expanduser())
-    for file, path in contents.music.items():
+    contents = read_folder(name, Path(source.path).expanduser(), normalize)
+    for file, path in contents.files.items():
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, out / file)
+    say(f"  found: {contents.counts()}")
     _say_left_out(contents, say)
-    return {file: {} for file in contents.music}
+    return {file: {} for file in contents.files}
 
 
-def read_folder(name: str, folder: Path) -> Contents:
-    """The music in a folder and its subfolders, with file names decoded to text.
+def read_folder(name: str, folder: Path, normalize: Mapping[str, Any] | None = None) -> Contents:
+    """The music in a folder and its subfolders, with file names decoded to text, and the tables
+    that the dataset's section `normalize` names.
 
     Hidden files and folders are skipped, links to folders are not followed.
 
     Raises:
-        ValueError: not a folder, no music in it, or a part of it is not readable.
+        ValueError: not a folder, no music in it, a part of it is not readable, or a table is not in
+            it.
     """
     if not folder.is_dir():
         raise ValueError(f"dataset {name}: {folder} is not a folder; correct path or restore it")
     _refuse_own_output(name, folder)
     music: dict[str, Path] = {}
+    others: dict[Path, str] = {}
     left_out: Counter[str] = Counter()
     for place, folders, files in os.walk(folder, onerror=_unreadable):
         for inner in folders:
@@ -208,16 +231,21 @@ def read_folder(name: str, folder: Path) -> Contents:
         folders[:] = sorted(f for f in folders if not _skipped(Path(place, f)))
         for path in (Path(place, file) for file in sorted(files)):
             if path.name.startswith("."):
-                left_out["hidden files"] += 1
+                others[path] = "hidden files"
             elif path.suffix.lower() not in KINDS_OF_MUSIC or not path.is_file():
-                left_out[path.suffix.lower() or "without suffix"] += 1
+                others[path] = path.suffix.lower() or "without suffix"
             else:
                 music[decoded(os.fsencode(path.relative_to(folder)))] = path
     if not music:
         raise ValueError(
             f"dataset {name}: no music in {folder}; looked for {', '.join(KINDS_OF_MUSIC)}"
         )
-    return Contents(dict(sorted(music.items())), left_out)
+    music, rules = dict(sorted(music.items())), normalize or {}
+    tables = find_tables(name, folder, wanted(music, rules), rules)
+    for path in tables.files.values():
+        others.pop(path, None)
+    left_out.update(others.values())
+    return Contents(music, left_out, tables)
 
 
 def _skipped(folder: Path) -> str:
@@ -241,13 +269,18 @@ def _refuse_own_output(name: str, folder: Path) -> None:
 
 
 def _checksums(contents: Contents) -> dict[str, str]:
-    return {name: sha256_file(path) for name, path in contents.music.items()}
+    return {name: sha256_file(path) for name, path in contents.files.items()}
 
 
 def _say_left_out(contents: Contents, say: Say) -> None:
     counts = [f"{number} {what}" for what, number in sorted(contents.left_out.items()) if number]
     if counts:
         say(f"  left out: {', '.join(counts)}")
+    if missing := contents.tables.missing:
+        say(
+            f"  tables of beats or chords that are not there: {len(missing)}, the first is "
+            f"{missing[0].resolve()}; normalize rejects their music"
+        )
 
 
 def _say_next(name: str, contents: Contents, say: Say) -> None:

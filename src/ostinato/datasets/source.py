@@ -76,17 +76,24 @@ def _build(kind: type[Built], where: str, values: Mapping[str, Any]) -> Built:
         raise ValueError(words if words.startswith(where) else f"{where}: {words}") from error
 
 
-def download(name: str, source: Source, out: Path, say: Say = SAY) -> dict[str, Any]:
+def download(
+    name: str,
+    source: Source,
+    out: Path,
+    say: Say = SAY,
+    normalize: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Download a dataset into `out` with a manifest; on any error `out` stays as it was.
 
-    say: prints the licence, and every url before the network is used.
+    say: prints the licence, and every url before the network is used. normalize: the dataset's
+    section of that name, which names tables of a user's own folder.
 
     Raises:
         ValueError: no file, or the contents do not have the expected digest.
     """
     say(f"{name}: licence: {source.licence}")
     with atomic_folder(out) as folder:
-        origins = _copy_files(name, source, folder, say)
+        origins = _copy_files(name, source, folder, say, normalize)
         digests = checksums(folder)
         if MANIFEST in digests:
             raise ValueError(
@@ -113,7 +120,9 @@ def download(name: str, source: Source, out: Path, say: Say = SAY) -> dict[str, 
     return manifest
 
 
-def _copy_files(name: str, source: Source, folder: Path, say: Say) -> dict[str, dict[str, str]]:
+def _copy_files(
+    name: str, source: Source, folder: Path, say: Say, normalize: Mapping[str, Any] | None
+) -> dict[str, dict[str, str]]:
     """Fill `folder`; returns the manifest's entries of each file, without checksums."""
     from ostinato.datasets import archives, music21_corpus, muspy_dataset, own
 
@@ -124,4 +133,4 @@ def _copy_files(name: str, source: Source, folder: Path, say: Say) -> dict[str, 
     if isinstance(source, MuspySource):
         return muspy_dataset.copy_files(name, source, folder, say)
     assert isinstance(source, FolderSource)
-    return own.copy_files(name, source, folder, say)
+    return own.copy_files(name, source, folder, say, normalize)

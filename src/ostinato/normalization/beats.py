@@ -52,6 +52,11 @@ class BeatTables:
             except (KeyError, IndexError, ValueError) as error:
                 raise ValueError(f"{name!r}: only {{stem}} can stand in braces") from error
 
+    def of(self, path: Path) -> list[Path]:
+        """The table of beats of a file, then its table of chords if there are such."""
+        names = [self.table, self.chords] if self.chords else [self.table]
+        return [path.parent / name.format(stem=path.stem) for name in names]
+
 
 def on_beats(reading: Reading, path: Path, tables: BeatTables) -> Reading:
     """The reading of `path` with its time in beats; what it says of rounding holds of beats too.
@@ -59,7 +64,7 @@ def on_beats(reading: Reading, path: Path, tables: BeatTables) -> Reading:
     Raises:
         DamagedFile: a table is missing or does not hold what it should; names it.
     """
-    table = path.parent / tables.table.format(stem=path.stem)
+    table, *chord_tables = tables.of(path)
     seconds, downbeats = _read_beats(table, tables.bar)
     piece = reading.piece
     firsts, seconds = _extended(piece, seconds, downbeats)
@@ -81,8 +86,8 @@ def on_beats(reading: Reading, path: Path, tables: BeatTables) -> Reading:
         replace(sign, onset=tick(sign.onset)) for sign in piece.annotations if sign.kind != "bar"
     ]
     warnings = list(piece.warnings)
-    if tables.chords:
-        chords, unknown = _read_chords(path.parent / tables.chords.format(stem=path.stem))
+    for chord_table in chord_tables:
+        chords, unknown = _read_chords(chord_table)
         warnings += [f"chords of an unknown kind left out: {unknown}"] if unknown else []
         at = np.interp([start for start, _ in chords], seconds, number)
         signs += [

@@ -27,9 +27,9 @@ from ostinato.corpus.store import FORMAT, PARTS
 from ostinato.execution.code_deps import code_checksums
 from ostinato.execution.guard import Failure, Guard
 from ostinato.execution.parallel import Executor, map_guarded
-from ostinato.files import atomic_folder, checksums, sha256_json, write_json
+from ostinato.files import MissingInput, atomic_folder, checksums, sha256_json, write_json
 from ostinato.normalization.alignment import Lines
-from ostinato.normalization.catalogue import facts_of
+from ostinato.normalization.catalogue import facts_of, remedy_of_table
 from ostinato.normalization.copies import Sketches, keep_for
 from ostinato.normalization.normalize import Item, Kept, NormalizeOptions, Rejected, normalize_item
 from ostinato.normalization.shards import REJECTED, write_shard, write_table
@@ -37,6 +37,7 @@ from ostinato.normalization.splits import (
     LISTED,
     Decision,
     Pieces,
+    asked_for,
     copies_to_drop,
     decide,
     read_given,
@@ -73,6 +74,7 @@ def build_corpus(
 
     Raises:
         ValueError: no music file, or the facts or a given split contradict the options.
+        MissingInput: no file has its table of beats.
     """
     if options.split.given:
         read_given(options.split)  # fail before reading the files
@@ -82,6 +84,7 @@ def build_corpus(
             f"{raw} contains no music file; known suffixes are {', '.join(SUFFIXES)}"
             + (f" that match {', '.join(options.files)}" if options.files else "")
         )
+    _require_beats(raw, items, options)
     home = workspace / out.name
     state = sha256_json(_state_of(items, options))[:16]
     shards = _done_shards(home / state, items, executor or Executor(), options)
@@ -127,6 +130,9 @@ def assemble_corpus(
         summary = tally.summary(files, rejected, decision.leaks)
         if unmatched := decision.unmatched:
             summary["rows_without_piece"] = {"rows": len(unmatched), "first": unmatched[:LISTED]}
+        asked = asked_for(options.split) if tally.splits else {}
+        if empty := {split: how for split, how in asked.items() if not tally.splits[split]}:
+            summary["empty_splits"] = {"given" if options.split.given else "shares": empty}
         summary |= {"format": FORMAT, "origin": origin, "checksums": checksums(folder)}
         write_json(folder / "summary.json", summary)
     return summary
@@ -200,8 +206,29 @@ def _state_of(items: Sequence[Item], options: NormalizeOptions) -> dict[str, Any
         "libraries": {name: version(name) for name in READERS},
         "options": asdict(options),
         "shard": ITEMS_PER_SHARD,
-        "items": [[item.name, item.id, asdict(item.facts), _version(item.path)] for item in items],
+        "items": [
+            [item.name, item.id, asdict(item.facts), _versions(item, options)] for item in items
+        ],
     }
+
+
+def _require_beats(raw: Path, items: Sequence[Item], options: NormalizeOptions) -> None:
+    """Refuse a dataset none of whose files has its tables of beats; single ones are rejected."""
+    if not items or options.beats is None:
+        return
+    first = options.beats.of(items[0].path)
+    for number, table in enumerate(first):
+        if not any(options.beats.of(item.path)[number].exists() for item in items):
+            raise MissingInput(
+                f"{table} is missing, and no other file of {raw.name} has such a table; correct "
+                f"normalize.beats or {remedy_of_table(raw, table)}"
+            )
+
+
+def _versions(item: Item, options: NormalizeOptions) -> list[tuple[int, int]]:
+    """Of the file, and of its tables of beats."""
+    tables = options.beats.of(item.path) if options.beats else []
+    return [_version(path) for path in (item.path, *tables) if path.exists()]
 
 
 def _version(path: Path) -> tuple[int, int]:

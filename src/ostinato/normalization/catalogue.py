@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import require
+from ostinato.files import MissingInput
 
 KINDS = {
     "match": {"match", "rename"},
@@ -89,18 +89,51 @@ def _apply(
                 yield name, {fact: value or "" for fact, value in match.groupdict().items()}
         return
     rows = _table(folder, rule) if kind == "table" else _database(folder, rule)
+    splits: dict[str, str] = {}
     before, after = rule.get("prefix", ""), rule.get("suffix", "")
     known: dict[str, list[str]] = {}
     for name in names:  # a row may name a piece, or a file with several pieces
         for key in {name, name.split("#")[0]}:
             known.setdefault(key, []).append(name)
     for key, row in rows:
-        for piece in known.get(f"{before}{key}{after}", ()):
-            yield piece, _columns(row, rule["columns"])
+        pieces = known.get(f"{before}{key}{after}", ())
+        if not pieces:
+            continue
+        facts = _columns(row, rule["columns"])
+        split = facts.get("split", "")
+        split = rule.get("rename", {}).get("split", {}).get(split, split)
+        if split and splits.setdefault(key, split) != split:
+            raise ValueError(
+                f"{rule[kind]} gives {key!r} two splits, {splits[key]!r} and {split!r}; delete one "
+                "of its rows"
+            )
+        yield from ((piece, facts) for piece in pieces)
+
+
+def _required(folder: Path, table: str) -> Path:
+    """The path of a table, from the dataset's folder."""
+    path = folder / table
+    if not path.exists():
+        raise MissingInput(
+            f"{path} is missing; correct its path under normalize.facts or "
+            f"{remedy_of_table(folder, path)}"
+        )
+    return path
+
+
+def remedy_of_table(folder: Path, table: Path) -> str:
+    """What brings a missing table that a rule names; folder: of the dataset's files."""
+    if not table.is_relative_to(folder):
+        return "put it there"
+    name = folder.name
+    return (
+        f"make it with: dvc repro download@{name}; for your own files put it into your folder, "
+        f"then: python pipelines/download.py update={name}"
+    )
 
 
 def _table(folder: Path, rule: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
-    path = require(folder / rule["table"], f"dvc repro download@{folder.name}")
+    path = _required(folder, rule["table"])
     key = rule["key"] if "{" in rule["key"] else f"{{{rule['key']}}}"
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = (line for line in file if not line.startswith("#"))
@@ -122,7 +155,7 @@ def _table(folder: Path, rule: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
 
 
 def _database(folder: Path, rule: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
-    path = require(folder / rule["database"], f"dvc repro download@{folder.name}")
+    path = _required(folder, rule["database"])
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         cursor = connection.execute(rule["query"])
         columns = [column[0] for column in cursor.description]

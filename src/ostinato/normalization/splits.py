@@ -187,7 +187,7 @@ def read_given(rule: SplitRule) -> dict[str, str]:
 
     Raises:
         MissingInput: the file is missing.
-        ValueError: it has another digest, or is not a table of piece and split.
+        ValueError: it has another digest, is not a table of piece and split, or contradicts itself.
     """
     path = require(Path(rule.given), "your own file with the columns piece and split")
     digest = sha256_file(path)
@@ -200,11 +200,42 @@ def read_given(rule: SplitRule) -> dict[str, str]:
         table = csv.DictReader(file)
         if not {"piece", "split"} <= set(table.fieldnames or ()):
             raise ValueError(f"{rule.given} needs a first line with the columns piece and split")
-        listed = {row["piece"]: row["split"] or "" for row in table}
-    unknown = sorted(set(listed.values()) - set(SPLITS))
-    if unknown:
-        raise ValueError(f"{rule.given} names split {unknown[0]!r}; valid are {', '.join(SPLITS)}")
+        listed: dict[str, str] = {}
+        lines: dict[str, int] = {}
+        for row in table:
+            piece, split, line = row["piece"] or "", row["split"] or "", table.line_num
+            where = f"{rule.given}, line {line}"
+            if not piece:
+                raise ValueError(f"{where}: no piece is named; name one or delete the line")
+            if not split:
+                raise ValueError(
+                    f"{where}: piece {piece!r} has no split; write {', '.join(SPLITS)}, or delete "
+                    "the line: pieces without one are left out of the corpus, as rejected"
+                )
+            if split not in SPLITS:
+                raise ValueError(
+                    f"{where}: piece {piece!r} has split {split!r}; valid are {', '.join(SPLITS)}"
+                )
+            if listed.setdefault(piece, split) != split:
+                raise ValueError(
+                    f"{rule.given}: piece {piece!r} has two splits, {listed[piece]!r} in line "
+                    f"{lines[piece]} and {split!r} in line {line}; delete one of the lines"
+                )
+            lines.setdefault(piece, line)
     return listed
+
+
+def asked_for(rule: SplitRule) -> dict[str, float]:
+    """The splits that a rule asks for: their shares, or their rows in a table of a given split.
+
+    None for an official split.
+    """
+    if rule.official:
+        return {}
+    if rule.given:
+        return dict(Counter(read_given(rule).values()))
+    shares = {"train": rule.train, "valid": rule.valid, "test": rule.test}
+    return {split: share for split, share in shares.items() if share > 0}
 
 
 def _same(values: Sequence[str]) -> Any:

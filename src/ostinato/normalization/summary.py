@@ -9,10 +9,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from ostinato.normalization.catalogue import SPLITS
 from ostinato.normalization.normalize import Rejected
 
 NUMBER = re.compile(r"(?<![a-z\d])(?<![a-z]-)\d+([.,]\d+)*")  # not in names: cp1251, latin-1
 LARGEST = 5  # groups whose sizes the summary lists
+EMPTY = {  # splits without pieces, by how splits are made: what was asked for, and the remedy
+    "shares": "whose share is {:g}: a seed draws the split of each group of pieces; change "
+    "normalize.split.seed or the shares, or give a table of your own (normalize.split.given)",
+    "given": "which {:,} rows of the given split name: no piece of the corpus has such a row; "
+    "correct the names in the table, or see why these pieces were rejected",
+}
 NAMED = 3  # unmatched rows of a given split in the table
 
 
@@ -94,7 +101,12 @@ def describe(summary: Mapping[str, Any], seconds: float | None = None) -> str:
     """A summary as a table for the terminal."""
     rows: list[tuple[str, str, str]] = [
         ("files", f"{summary['files']:,}", ""),
-        ("pieces", f"{summary['pieces']:,}", _listed(summary["splits"])),
+        ("pieces", f"{summary['pieces']:,}", _listed(dict.fromkeys(SPLITS, 0) | summary["splits"])),
+        *(
+            ("empty split", "0", f"of {split}, {EMPTY[kind].format(asked)}")
+            for kind, empty in summary.get("empty_splits", {}).items()
+            for split, asked in sorted(empty.items())
+        ),
         ("hours of music", f"{summary['hours']:.2f}", f"{summary['quarters']:,.0f} quarter notes"),
         ("melodies", f"{summary['melodies']:,}", _groups(summary)),
         (

@@ -8,7 +8,7 @@ never made here. Tokens are written piece by piece: a corpus may be larger than 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -41,7 +41,13 @@ def write_encoding(
     representation: Representation,
     origin: dict[str, str],
 ) -> dict[str, Any]:
-    """Encode a corpus into `folder`, atomically, and return the summary."""
+    """Encode a corpus into `folder`, atomically, and return the summary.
+
+    Raises:
+        ValueError: the corpus is empty, or every piece of it or of train is set aside; names the
+            reasons.
+    """
+    aside: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     rejected: list[dict[str, str]] = []
     moved: list[float] = []
     dropped: Counter[str] = Counter()
@@ -59,16 +65,19 @@ def write_encoding(
                 except Unencodable as error:
                     row = {"piece": entry.piece.id, "reason": error.reason, "detail": str(error)}
                     rejected.append(row)
+                    aside[entry.split][error.reason] += 1
                     continue
                 conditions.add(entry.split, entry.piece)
                 splits[entry.split].add(quantized, written)
                 moved.append(quantized.moved)
                 dropped.update(quantized.dropped)
+        encoded = {split: len(part.rows) for split, part in splits.items()}
+        _refuse_nothing(folder.name, dataset, encoded, aside, rejected)
         counts: dict[str, Any] = {
             "format": FORMAT,
             "dataset": dataset,
             "origin": origin,
-            "pieces": {split: len(part.rows) for split, part in splits.items()},
+            "pieces": encoded,
             "positions": {split: part.positions for split, part in splits.items()},
             "rejected": rejected,
             "notes_dropped": dict(dropped),
@@ -76,6 +85,8 @@ def write_encoding(
         }
         if rejected:  # where nothing is, a summary keeps the bytes that models were trained on
             counts["rejected_by_reason"] = dict(Counter(row["reason"] for row in rejected))
+        if lost := {split: n.total() for split, n in aside.items() if n and not encoded[split]}:
+            counts["splits_set_aside"] = lost
         if left_out := conditions.left_out():
             counts["labels_left_out"] = left_out
         codec = codec_of(representation) | {"conditions": conditions.specifications()}
@@ -85,13 +96,47 @@ def write_encoding(
     return counts
 
 
+def _refuse_nothing(
+    name: str,
+    dataset: str,
+    encoded: Mapping[str, int],
+    aside: Mapping[str, Counter[str]],
+    rejected: Sequence[Mapping[str, str]],
+) -> None:
+    """Refuse an encoding without pieces, or all of whose pieces of train were set aside."""
+    if not rejected and not any(encoded.values()):
+        raise ValueError(
+            f"encoding {name}: corpus {dataset} has no pieces; dvc repro normalize@{dataset} says "
+            "why its files were rejected"
+        )
+    if any(encoded.values()) and (encoded["train"] or not aside["train"]):
+        return
+    every = not any(encoded.values())
+    reasons: Counter[str] = sum(aside.values(), Counter()) if every else aside["train"]
+    words = [f"{reason}: {n} ({_example(rejected, reason)})" for reason, n in reasons.most_common()]
+    raise ValueError(
+        f"encoding {name}: none of the {reasons.total()} pieces of {dataset}"
+        f"{'' if every else ' in train'} can be encoded; " + "; ".join(words) + "; in params.yaml "
+        "give the encoding a representation that takes such pieces, or choose pieces that fit it "
+        f"under normalize in conf/dataset/{dataset}.yaml"
+    )
+
+
+def _example(rejected: Iterable[Mapping[str, str]], reason: str) -> str:
+    return next(row["detail"] for row in rejected if row["reason"] == reason)
+
+
 def describe(name: str, summary: Mapping[str, Any]) -> str:
     """A summary as a few lines for the terminal: what was set aside by reason, with one example."""
     rejected = summary["rejected"]
     lines = [f"{name}: pieces {summary['pieces']}, positions {summary['positions']}"]
     for reason, count in summary.get("rejected_by_reason", {}).items():
-        example = next(row["detail"] for row in rejected if row["reason"] == reason)
-        lines.append(f"set aside, {reason}: {count} ({example})")
+        lines.append(f"set aside, {reason}: {count} ({_example(rejected, reason)})")
+    for split, count in summary.get("splits_set_aside", {}).items():
+        lines.append(
+            f"nothing is left of {split}: all its {count} pieces are set aside; take a "
+            "representation that fits them, or another split of the corpus"
+        )
     lines += [f"notes dropped, {why}: {n}" for why, n in sorted(summary["notes_dropped"].items())]
     error = summary["mean_onset_error_quarters"]
     return "\n".join([*lines, f"onsets moved by {error:.5f} quarter notes on average"])
