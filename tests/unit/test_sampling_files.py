@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ostinato.music.piece import Meter, Tempo
+from ostinato.music.piece import Meter, Tempo, Track
 from ostinato.music.signatures import with_pickup
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
@@ -62,3 +62,14 @@ def test_what_is_kept_sounds_as_before(chorale):
     changed["pitch"] += 1
     other = sounding_as(heard, replace(held, notes=changed))
     assert (other.notes["velocity"] == BARS.velocity).sum() > len(changed) / 2
+
+
+def test_a_role_of_several_tracks_says_no_program(chorale):
+    """A new track of no role keeps the instrument that the model chose."""
+    plain = chorale(1)
+    nameless = tuple(Track(program=program) for program in (0, 0, 0, 0))
+    before = replace(plain, tracks=nameless)
+    after = replace(plain, tracks=(*nameless[:3], Track(program=32)))
+    assert [track.program for track in sounding_as(before, after).tracks] == [0, 0, 0, 32]
+    drums = replace(plain, tracks=(*plain.tracks[:3], Track(role="bass", program=5, is_drum=True)))
+    assert sounding_as(plain, drums).tracks[3].program == 5

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from ostinato.music.piece import Annotation, Key, Piece, Tempo
+from ostinato.music.piece import Annotation, Key, Piece, Tempo, Track
 from ostinato.music.recording import Recording
 from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Representation
@@ -26,18 +26,15 @@ def in_tempo_of(before: Piece, after: Piece) -> Piece:
 
 def sounding_as(before: Piece, after: Piece) -> Piece:
     """What was made of a piece, with the programs of its roles and the velocities of its notes:
-    those of one role and pitch that begin at the same time in both.
+    those of one role and pitch that begin at the same time in both. A role of several tracks says
+    no program.
 
     before: with the roles of `after`, see `by_hand.voiced`.
     """
-    programs: dict[str, set[int]] = {}
-    for track in before.tracks:
-        programs.setdefault(track.role, set()).add(track.program)
+    alone = _single_roles(before).keys() & _single_roles(after).keys()
+    programs = {role: _single_roles(before)[role].program for role in alone}
     tracks = tuple(
-        replace(track, program=min(found))
-        if len(found := programs.get(track.role, set())) == 1 and not track.is_drum
-        else track
-        for track in after.tracks
+        replace(track, program=programs.get(track.role, track.program)) for track in after.tracks
     )
     scale, pad = _scale_and_pad(before, after)
     velocity = {
@@ -98,3 +95,9 @@ def _scale_and_pad(before: Piece, after: Piece) -> tuple[Fraction, Fraction]:
     if len(old) > 1 and old[0][1] == 0 and len(new) > 1 and new[0][1] == 1:
         return scale, new[1][0] - old[1][0] * scale
     return scale, Fraction(0)
+
+
+def _single_roles(piece: Piece) -> dict[str, Track]:
+    """The tracks that are alone in their role, but for drums."""
+    roles = [track.role for track in piece.tracks]
+    return {t.role: t for t in piece.tracks if roles.count(t.role) == 1 and not t.is_drum}
