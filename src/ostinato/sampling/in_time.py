@@ -37,18 +37,15 @@ def sounding_as(before: Piece, after: Piece) -> Piece:
         replace(track, program=programs.get(track.role, track.program)) for track in after.tracks
     )
     scale, pad = _scale_and_pad(before, after)
-    velocity = {
-        (
-            before.tracks[note["track"]].role,
-            int(note["pitch"]),
-            round(note["onset"] * scale + pad),
-        ): int(note["velocity"])
-        for note in before.notes
+    velocities = {
+        (before.tracks[track].role, pitch, round(onset * scale + pad)): velocity
+        for onset, track, pitch, velocity in before.notes[PLACED].tolist()
     }
     notes = after.notes.copy()
-    for note in notes:
-        place = (tracks[note["track"]].role, int(note["pitch"]), int(note["onset"]))
-        note["velocity"] = velocity.get(place, note["velocity"])
+    notes["velocity"] = [
+        velocities.get((tracks[track].role, pitch, onset), own)
+        for onset, track, pitch, own in notes[PLACED].tolist()
+    ]
     return replace(after, notes=notes, tracks=tracks)
 
 
