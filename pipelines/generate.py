@@ -49,7 +49,7 @@ def generate(config: dict[str, Any]) -> None:
         if sample.piece is None:
             print(f"{name} failed: {sample.row['failed']}")
             continue
-        piece = in_time.as_asked(config, read, known, sample.piece)
+        piece = in_time.as_asked(config, read, sample.piece)
         failed = write_formats(piece, out, name, formats)
         nats = "" if sample.row["nats"] is None else f"   {sample.row['nats']:.1f} nats"
         print(f"{out / name}{'  '.join(f'.{k}' for k in formats if k not in failed)}{nats}")

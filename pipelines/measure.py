@@ -23,6 +23,7 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.representations.registry import build
     from ostinato.settings import checked
 
+    elsewhere.check_out(out, folder)
     torch.set_num_threads(1)
     threadpool_limits(1, user_api="blas")  # sums in one order, whatever the number of processors
     tokens = open_tokens(Path("data/tokens") / name)

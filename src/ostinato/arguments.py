@@ -211,7 +211,8 @@ def _check_system(name: object, line: Mapping[str, Any], encodings: Mapping[str,
             f"write form: {form}"
         )
     learns_from = str(line.get("learns_from", ""))
-    if learns_from.startswith("data/tokens/") and learns_from != f"data/tokens/{encoding}":
+    is_tokens = learns_from.startswith("data/tokens/") and encoding in encodings
+    if is_tokens and learns_from != f"data/tokens/{encoding}":
         raise ValueError(
             f"{place} has learns_from: {learns_from}, and its encoding is {encoding}; "
             f"write learns_from: data/tokens/{encoding}"

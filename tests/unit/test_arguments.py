@@ -264,7 +264,10 @@ def test_heads_that_do_not_divide_a_width_are_refused(model, words):
             "systems.a has form x, and its encoding e has form grid; write form: grid",
         ),
         (
-            {"systems": {"a": {"encoding": "e", "learns_from": "data/tokens/f"}}},
+            {
+                "encodings": {"e": {"form": "grid"}},
+                "systems": {"a": {"encoding": "e", "learns_from": "data/tokens/f"}},
+            },
             "systems.a has learns_from: data/tokens/f, and its encoding is e; write learns_from",
         ),
     ],
@@ -276,6 +279,7 @@ def test_lines_of_params_are_of_the_right_kind(params, words):
     own = {"encoding": "e", "form": "grid", "learns_from": "data/tokens/e"}
     tuned = {"encoding": "e", "form": "grid", "learns_from": "data/feedback/people"}
     check_params({"encodings": {"e": {"form": "grid"}}, "systems": {"a": own, "b": tuned}})
+    check_params({"systems": {"a": own | {"encoding": "unknown"}}})  # said by another check
 
 
 def test_one_folder_for_all_jobs_of_a_sweep_is_refused():

@@ -6,7 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from ostinato.evaluation.elsewhere import as_line, measure_music, read_music, table, write_music
+from ostinato.evaluation.elsewhere import (
+    as_line,
+    check_out,
+    measure_music,
+    read_music,
+    table,
+    write_music,
+)
 from ostinato.evaluation.excerpts import EvaluationSettings
 from ostinato.files import MissingInput
 from ostinato.music.write import write_midi
@@ -98,3 +105,17 @@ def test_too_short_pieces_and_a_missing_reference_are_named(
         path.unlink()
     with pytest.raises(ValueError, match=r"1 of 2 pieces have the \d+ quarters"):
         measure_music(read_music(folder, Grid()), tokens, reference_folder, SETTINGS)
+
+
+def test_what_lies_in_the_folder_of_results_is_not_lost(folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    check_out(other, folder)
+    (other / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds other files, which would be lost"):
+        check_out(other, folder)
+    (other / "measures.json").write_text("{}")
+    check_out(other, folder)
+    for out in (folder, folder.parent):
+        with pytest.raises(ValueError, match="holds the music itself"):
+            check_out(out, folder)

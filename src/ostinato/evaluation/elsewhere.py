@@ -29,6 +29,7 @@ from ostinato.representations.registry import build
 from ostinato.sampling.by_hand import voiced
 
 FORMAT = 1
+FOUND = "measures.json"
 FEWEST = 2  # pieces: a classifier is tried on others than those that it learned from
 OF_MODELS = ("labels", "latents", "learning", "likelihood", "requests", "tuning")
 
@@ -73,6 +74,16 @@ def read_music(folder: Path, representation: Representation) -> Music:
             f"comparison needs {FEWEST}" + (f". Set aside: {why}" if why else "")
         )
     return Music(pieces, aside, lost, notes)
+
+
+def check_out(out: Path, folder: Path) -> None:
+    """Raise ValueError for a folder whose contents `write_music` would replace, unless they are its
+    own. folder: of the music.
+    """
+    if out.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise ValueError(f"out={out} holds the music itself: give another out=…")
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / FOUND).is_file())):
+        raise ValueError(f"out={out} holds other files, which would be lost: give another out=…")
 
 
 def measure_music(
@@ -132,7 +143,7 @@ def write_music(
         "measures": {name: result.plain() for name, result in results.items() if result.values},
     }
     with atomic_folder(out) as folder:
-        write_json(folder / "measures.json", found)
+        write_json(folder / FOUND, found)
         write_text(folder / "pieces.csv", as_csv(PIECES, piece_rows(results, context)))
     return found
 

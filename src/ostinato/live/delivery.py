@@ -57,7 +57,7 @@ class Made:
     @property
     def skip(self) -> int:
         """Bars of the piece that the prompt has already."""
-        return heard_bars(self.source, self.values) if self.row.get("task") == "continue" else 0
+        return int(self.row.get("prompt_bars", 0))
 
     @property
     def count(self) -> int:
@@ -70,14 +70,6 @@ class Made:
         digest = hashlib.sha256(str(self.row.get("weights", "")).encode())
         digest.update(self.piece.notes.tobytes())
         return digest.hexdigest()[:16]
-
-
-def heard_bars(source: Source, values: Mapping[str, Any]) -> int:
-    """How many bars of its prompt a continuation hears."""
-    if source.prompt is None:
-        return 0
-    whole = _bars(source.prompt)
-    return min(int(values.get("prompt_bars", whole)), whole)
 
 
 def held_to_bar(prompt: Piece) -> Piece:

@@ -14,11 +14,11 @@ from typing import Any
 from ostinato.live import commands
 from ostinato.live.commands import Command, command_of
 from ostinato.live.composer import Cancelled, Composer, Step
-from ostinato.live.delivery import Delivery, Made, Source, heard_bars
+from ostinato.live.delivery import Delivery, Made, Source
 from ostinato.live.osc import Endpoint, Peer, settle
 from ostinato.live.ratings import Ratings
-from ostinato.sampling.by_hand import voiced
-from ostinato.sampling.in_time import in_tempo_of, sounding_as
+from ostinato.sampling.in_time import heard_of, in_tempo_of, sounding_as
+from ostinato.sampling.request import Continue
 
 POLICIES = ("latest", "first")
 DOUBLED = 0.01  # seconds within which the same message of the same sender is one that came twice
@@ -242,8 +242,10 @@ class Server:
         source = await self._delivery.source(command, values)
         begun = time.perf_counter()
         for index in range(values.get("n", 1)):
-            step = await self._compose(waiting, values | {"first_piece": index}, source, begun)
-            made = self._made(waiting, values, source, step, index)
+            step, heard = await self._compose(
+                waiting, values | {"first_piece": index}, source, begun
+            )
+            made = self._made(waiting, values, source, step, index, heard)
             self._ratings.know(made.id, made.piece, made.row)
             for remark in await self._delivery.put(made, lambda *a: self._say(peer, *a)):
                 self._say(peer, "remark", waiting.number, remark)
@@ -252,13 +254,17 @@ class Server:
 
     async def _compose(
         self, waiting: Waiting, values: Mapping[str, Any], source: Source, begun: float
-    ) -> Step:
-        """The whole piece, with a message for every bar; raises Cancelled."""
+    ) -> tuple[Step, int]:
+        """The whole piece and how many bars of it continue from, with a message for every bar;
+        raises Cancelled.
+        """
         task = {"variations": "vary"}.get(waiting.command.name, waiting.command.name)
         prepared = await asyncio.to_thread(self.composer.prepare, task, values, source.prompt)
         for remark in (*source.remarks, *prepared.remarks):
             self._say(waiting.peer, "remark", waiting.number, remark)
         steps = self.composer.compose(prepared.request, lambda: waiting.cancelled)
+        continued = prepared.request.task
+        heard = int(continued.bars) if isinstance(continued, Continue) else 0
         said = 0
         while (step := await asyncio.to_thread(next, steps, None)) is not None:
             if waiting.cancelled:
@@ -269,21 +275,26 @@ class Server:
                 said = step.bars
                 self._say(waiting.peer, "progress", waiting.number, said, prepared.request.bars)
             if values["to"] == "port" and step.piece is not None:
-                skip = heard_bars(source, values) if task == "continue" else 0
-                self._delivery.play(waiting.number, step.piece, skip)
+                self._delivery.play(waiting.number, step.piece, heard)
             if step.done:
-                return step
+                return step, heard
         raise AssertionError("a piece ends with a step that is done")
 
     def _made(
-        self, waiting: Waiting, values: Mapping[str, Any], source: Source, step: Step, index: int
+        self,
+        waiting: Waiting,
+        values: Mapping[str, Any],
+        source: Source,
+        step: Step,
+        index: int,
+        heard: int,
     ) -> Made:
         assert step.piece is not None
         piece = step.piece
         if source.prompt is not None:
-            piece = sounding_as(voiced(source.prompt, self.composer.representation), piece)
-            piece = piece if values.get("tempo") else in_tempo_of(source.prompt, piece)
-        continues = waiting.command.name == "continue"
+            kept = heard_of(source.prompt, heard) if heard else source.prompt
+            piece = sounding_as(kept, piece)
+            piece = piece if values.get("tempo") else in_tempo_of(kept, piece)
         row = {
             "system": self.composer.system,
             "weights": self.composer.weights,
@@ -291,7 +302,7 @@ class Server:
             "seed": values["seed"],
             "index": index,
             "prompt": source.digest,
-            "prompt_bars": heard_bars(source, values) if continues else 0,
+            "prompt_bars": heard,
         }
         return Made(waiting.number, piece, source, dict(values), row)
 

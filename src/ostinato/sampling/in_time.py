@@ -2,16 +2,19 @@
 and the programs and velocities of what is kept.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from ostinato.music.piece import Annotation, Key, Piece, Tempo, Track
+import numpy as np
+
+from ostinato.music.piece import Annotation, Key, Piece, Tempo, cut
 from ostinato.music.recording import Recording
 from ostinato.music.timing import numbered_bars
-from ostinato.representations.protocol import Representation
-from ostinato.sampling.by_hand import voiced
+from ostinato.sampling.by_hand import named
+from ostinato.sampling.request import Continue
 
 PLACED = ["onset", "track", "pitch", "velocity"]
 Timed = TypeVar("Timed", Tempo, Key, Annotation)
@@ -25,34 +28,47 @@ def in_tempo_of(before: Piece, after: Piece) -> Piece:
 
 
 def sounding_as(before: Piece, after: Piece) -> Piece:
-    """What was made of a piece, with the programs of its roles and the velocities of its notes:
-    those of one role and pitch that begin at the same time in both. A role of several tracks says
-    no program.
-
-    before: with the roles of `after`, see `by_hand.voiced`.
+    """What was made of a piece, with the programs and velocities of what is kept: each track has
+    those of the track that has its notes, by pitch and onset. That is one with at least half of
+    them, within the length of the piece, or with any and the same role.
     """
-    alone = _single_roles(before).keys() & _single_roles(after).keys()
-    programs = {role: _single_roles(before)[role].program for role in alone}
-    tracks = tuple(
-        replace(track, program=programs.get(track.role, track.program)) for track in after.tracks
-    )
     scale, pad = _scale_and_pad(before, after)
-    velocities = {
-        (before.tracks[track].role, pitch, round(onset * scale + pad)): velocity
-        for onset, track, pitch, velocity in before.notes[PLACED].tolist()
-    }
-    notes = after.notes.copy()
-    notes["velocity"] = [
-        velocities.get((tracks[track].role, pitch, onset), own)
-        for onset, track, pitch, own in notes[PLACED].tolist()
-    ]
-    return replace(after, notes=notes, tracks=tracks)
+    theirs: list[dict[tuple[int, int], int]] = [{} for _ in before.tracks]
+    for onset, number, pitch, velocity in before.notes[PLACED].tolist():
+        theirs[number][round(onset * scale + pad), pitch] = velocity
+    end, tracks, notes = before.length * scale + pad, list(after.tracks), after.notes.copy()
+    for number, track in enumerate(after.tracks):
+        mine = np.flatnonzero(notes["track"] == number)
+        places = [tuple(place) for place in notes[mine][["onset", "pitch"]].tolist()]
+        within = [place for place in places if place[0] < end]
+        shared = [sum(place in found for place in within) for found in theirs]
+        if not shared or not max(shared):
+            continue
+        best = shared.index(max(shared))
+        source = before.tracks[best]
+        is_role = bool(track.role) and source.role == track.role
+        if source.is_drum != track.is_drum or not (is_role or 2 * max(shared) >= len(within)):
+            continue
+        known = {place: v for found in (*theirs, theirs[best]) for place, v in found.items()}
+        own = notes["velocity"][mine].tolist()
+        notes["velocity"][mine] = [known.get(p, v) for p, v in zip(places, own, strict=True)]
+        if not track.is_drum:
+            tracks[number] = replace(track, program=source.program)
+    return replace(after, notes=notes, tracks=tuple(tracks))
+
+
+def heard_of(prompt: Piece, bars: float) -> Piece:
+    """The pickup and the first bars of a prompt, which a continuation keeps."""
+    lines = [*numbered_bars(prompt), (prompt.length, math.inf)]
+    after = [onset for onset, number in lines if number > int(bars)]
+    part = Fraction(bars - int(bars)).limit_denominator(64)
+    end = after[0] + part * (after[1] - after[0] if len(after) > 1 else 0)
+    return cut(prompt, 0, min(prompt.length, round(end)))
 
 
 def as_asked(
     config: Mapping[str, Any],
     read: Mapping[str, Piece],
-    representation: Representation,
     made: Piece | Recording,
 ) -> Piece | Recording:
     """What was made as conf/generate.yaml asks, with the tempos of a prompt unless it names one,
@@ -62,9 +78,12 @@ def as_asked(
     """
     if "prompt" not in read or isinstance(made, Recording):
         return made
-    if "end" not in read:
-        made = sounding_as(voiced(read["prompt"], representation), made)
-    return made if config["tempo"] else in_tempo_of(read["prompt"], made)
+    kept = read["prompt"]
+    if named(config, read) == Continue.name:
+        kept = heard_of(kept, config["prompt_bars"])
+    made = made if "end" in read else sounding_as(kept, made)
+    is_named = config["tempo"] or config["options"].get("tempo")
+    return made if is_named else in_tempo_of(kept, made)
 
 
 def with_signs(before: Piece, after: Piece) -> Piece:
@@ -82,7 +101,11 @@ def _in_time(changes: Sequence[Timed], before: Piece, after: Piece) -> tuple[Tim
     """
     scale, pad = _scale_and_pad(before, after)
     onsets = [round(x.onset * scale + (pad if x.onset else 0)) for x in changes]
-    return tuple(replace(x, onset=onset) for x, onset in zip(changes, onsets, strict=True))
+    return tuple(
+        replace(x, onset=onset)
+        for x, onset in zip(changes, onsets, strict=True)
+        if onset < after.length or not onset
+    )
 
 
 def _scale_and_pad(before: Piece, after: Piece) -> tuple[Fraction, Fraction]:
@@ -92,9 +115,3 @@ def _scale_and_pad(before: Piece, after: Piece) -> tuple[Fraction, Fraction]:
     if len(old) > 1 and old[0][1] == 0 and len(new) > 1 and new[0][1] == 1:
         return scale, new[1][0] - old[1][0] * scale
     return scale, Fraction(0)
-
-
-def _single_roles(piece: Piece) -> dict[str, Track]:
-    """The tracks that are alone in their role, but for drums."""
-    roles = [track.role for track in piece.tracks]
-    return {t.role: t for t in piece.tracks if roles.count(t.role) == 1 and not t.is_drum}

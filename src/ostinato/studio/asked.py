@@ -14,7 +14,7 @@ from ostinato.music.piece import Piece, Tempo, cut
 from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.by_hand import moved, voiced
-from ostinato.sampling.in_time import in_tempo_of, sounding_as, with_signs
+from ostinato.sampling.in_time import heard_of, in_tempo_of, sounding_as, with_signs
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES
 from ostinato.sampling.request import Fill
@@ -94,7 +94,8 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
         ValueError: the model's encoding cannot hold it; says why.
     """
     representation = models.get(name).representation
-    piece = voiced(from_json(data), representation)
+    given = from_json(data)
+    piece = voiced(given, representation)
     try:
         held = representation.quantize(piece)
     except Unencodable as error:
@@ -108,7 +109,7 @@ def fitted(models: Models, name: str, data: dict[str, Any]) -> dict[str, Any]:
     if joined > 0 and not getattr(representation, "hold", True):
         said.append(f"repeated notes become held ones, which leaves {joined} notes fewer")
     said += moved(held)
-    fitting = with_signs(piece, sounding_as(piece, without_chords(held.piece)))
+    fitting = with_signs(piece, sounding_as(given, without_chords(held.piece)))
     return {"piece": to_json(in_tempo_of(piece, fitting)), "remarks": said}
 
 
@@ -134,7 +135,7 @@ def _one(
 ) -> Generator[dict[str, Any], None, dict[str, Any]]:
     """One piece of `making`."""
     said: list[str] = []
-    start, whole = 0, prompt
+    start, whole, given = 0, prompt, prompt
     if asked.task == "continue" and prompt is not None and asked.prompt_bars is None:
         whole = voiced(prompt, composer.representation)
         if start := heard_from(composer, whole):
@@ -160,22 +161,24 @@ def _one(
     assert piece is not None
     if start and whole is not None:
         piece = joined(whole, start, piece)
-    if whole is not None:
-        piece = _like(whole, piece, composer)
-    own = bool(asked.options.get("tempo"))  # of bands
-    if asked.qpm is not None and not own:
+    if given is not None:
+        piece = _like(given, piece, asked, composer)
+    if asked.qpm is not None and not asked.options.get("tempo"):
         piece = replace(piece, tempos=(Tempo(0, asked.qpm),))
-    elif whole is not None and not own:
-        piece = in_tempo_of(whole, piece)
     return {"piece": to_json(piece), "remarks": said, "index": index, "seed": asked.seed}
 
 
-def _like(whole: Piece, piece: Piece, composer: Composer) -> Piece:
-    """What was made of a whole piece, with what encodings do not hold of that piece."""
-    piece = sounding_as(voiced(whole, composer.representation), piece)
-    if ROLE in getattr(composer.representation, "voices", ()):
-        return piece
-    return with_signs(whole, piece)
+def _like(given: Piece, piece: Piece, asked: Asked, composer: Composer) -> Piece:
+    """What was made of a piece, with what encodings do not hold of that piece; an own tempo of a
+    band stays.
+    """
+    if asked.task == "continue" and asked.prompt_bars is not None:
+        given = heard_of(given, asked.prompt_bars)
+    piece = sounding_as(given, piece)
+    if not asked.options.get("tempo"):
+        piece = in_tempo_of(given, piece)
+    is_band = ROLE in getattr(composer.representation, "voices", ())
+    return piece if is_band else with_signs(given, piece)
 
 
 def _steps(
