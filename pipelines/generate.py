@@ -23,7 +23,7 @@ def generate(config: dict[str, Any]) -> None:
     folder = Path(config["weights"] or Path(__file__).resolve().parents[1] / PRETRAINED)
     from ostinato.audio.formats import check_formats, write_formats
     from ostinato.precision.choice import check_family
-    from ostinato.sampling import by_hand, early, in_time
+    from ostinato.sampling import by_hand, early, kept
 
     files = [key for key in ("prompt", "end") if config[key]]
     card = early.check_early(config, files, folder)
@@ -49,7 +49,7 @@ def generate(config: dict[str, Any]) -> None:
         if sample.piece is None:
             print(f"{name} failed: {sample.row['failed']}")
             continue
-        piece = in_time.as_asked(config, read, sample.piece)
+        piece = kept.as_asked(config, read, sample.piece)
         failed = write_formats(piece, out, name, formats)
         nats = "" if sample.row["nats"] is None else f"   {sample.row['nats']:.1f} nats"
         print(f"{out / name}{'  '.join(f'.{k}' for k in formats if k not in failed)}{nats}")

@@ -10,7 +10,7 @@ from ostinato.music.signatures import with_pickup
 from ostinato.representations.events.events import Events
 from ostinato.representations.grid.grid import Grid
 from ostinato.sampling.by_hand import free_names, voiced
-from ostinato.sampling.in_time import as_asked, heard_of, in_tempo_of, sounding_as
+from ostinato.sampling.kept import as_asked, heard_of, in_tempo_of, sounding_as
 
 BARS = Grid(bars=True, end=True, meters=("1/4", "3/4", "4/4"))
 

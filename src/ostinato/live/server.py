@@ -17,7 +17,7 @@ from ostinato.live.composer import Cancelled, Composer, Step
 from ostinato.live.delivery import Delivery, Made, Source
 from ostinato.live.osc import Endpoint, Peer, settle
 from ostinato.live.ratings import Ratings
-from ostinato.sampling.in_time import heard_of, in_tempo_of, sounding_as
+from ostinato.sampling.kept import heard_of, in_tempo_of, sounding_as
 from ostinato.sampling.request import Continue
 
 POLICIES = ("latest", "first")

@@ -14,7 +14,7 @@ from ostinato.music.piece import Piece, Tempo, cut
 from ostinato.music.timing import numbered_bars
 from ostinato.representations.protocol import Unencodable
 from ostinato.sampling.by_hand import moved, voiced
-from ostinato.sampling.in_time import heard_of, in_tempo_of, sounding_as, with_signs
+from ostinato.sampling.kept import heard_of, in_tempo_of, sounding_as, with_signs
 from ostinato.sampling.left_out import not_held, outside
 from ostinato.sampling.prompts import REMEDIES
 from ostinato.sampling.request import Fill

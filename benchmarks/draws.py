@@ -1,0 +1,101 @@
+"""Samples of a system, drawn several times: means over the draws, and what leaves the corpus.
+
+`python -m benchmarks.draws gpt-corpus --seeds 2 33` draws as the stage `sample` does, with each
+sample seed in turn and without continuations, and measures as `evaluate` does. A mean is outside
+where it lies in neither interval of `evaluation/<system>/details.json`: that of held-out music, and
+that of as many training pieces.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from ostinato.config import load_config
+from ostinato.evaluation.excerpts import EvaluationSettings, cut_to, sample_excerpts
+from ostinato.evaluation.measures import features, form, part_writing, two_sample
+from ostinato.evaluation.measures.protocol import Context
+from ostinato.evaluation.reference import read_real_music, read_reference
+from ostinato.execution.commands import run_command
+from ostinato.generator import Generator, planned_requests
+from ostinato.loading.tokens import open_tokens
+from ostinato.settings import checked
+
+MEASURES = {
+    "two_sample": two_sample,
+    "part_writing": part_writing,
+    "form": form,
+    "features": features,
+}
+COMPARED = ("part_writing", "form", "features")  # two_sample has no interval of real music
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("system")
+    parser.add_argument("--seeds", type=int, nargs=2, default=(2, 9), help="the first and the last")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
+    two_sample.DRAWS = dict.fromkeys(two_sample.DRAWS, 0)  # floors are those of the evaluation
+    config = load_config("evaluate")
+    encoding = config["systems"][options.system]["encoding"]
+    tokens, reference = (
+        open_tokens(Path("data/tokens") / encoding),
+        Path("data/reference", encoding),
+    )
+    generator = Generator.load(Path("models") / options.system)
+    real = read_real_music(reference, tokens, generator.representation)
+    settings = checked(EvaluationSettings, "evaluation", config["evaluation"])
+    rows = []
+    for seed in range(options.seeds[0], options.seeds[1] + 1):
+        plan = config["sampling"] | {"continue": 0, "seed": seed}
+        made = generator.generate_all(planned_requests(plan, [], generator.capabilities()))
+        kept = [
+            (replace(sample.piece, id=f"s{number}"), bool(sample.row.get("ended")))
+            for number, sample in enumerate(made)
+            if sample.piece is not None
+        ]
+        whole = sample_excerpts(*map(list, zip(*kept, strict=True)))
+        context = Context(
+            **vars(real),
+            samples=cut_to(whole, real.quarters),
+            samples_whole=whole,
+            reference={},
+            seed=settings.seed,
+            resamples=20,  # intervals of single draws are not used
+            tokens=tokens,
+            scorer=None,
+            card=generator.trained.card,
+            history=(),
+        )
+        row = {}
+        for name, module in MEASURES.items():
+            own = replace(context, reference=read_reference(reference, name, encoding))
+            figures = module.measure(own).values
+            row |= {f"{name}/{key}": figure.value for key, figure in figures.items()}
+        rows.append(row)
+        told = [row[f"two_sample/{kind}_accuracy"] for kind in ("features", "network")]
+        print(f"seed {seed}: told in {told[0]:.2f} and {told[1]:.2f}", flush=True)
+    details = json.loads(Path("evaluation", options.system, "details.json").read_text())
+    for key in rows[0]:
+        name, _, figure = key.partition("/")
+        values = np.array([row.get(key, np.nan) for row in rows])
+        if figure.startswith("clue_") or figure.endswith("/distance"):
+            continue
+        known = details["measures"][name]["values"].get(figure, {}) if name in COMPARED else {}
+        spans = [known[kind] for kind in ("reference", "floor") if known.get(kind)]
+        mean, outside = np.nanmean(values), ""
+        if spans and not any(span["low"] <= mean <= span["high"] for span in spans):
+            outside = "   outside " + " and ".join(
+                f"[{span['low']:.4g}, {span['high']:.4g}]" for span in spans
+            )
+        print(f"{key:40} {mean:.4g} ± {np.nanstd(values, ddof=1):.2g}{outside}")
+
+
+if __name__ == "__main__":
+    run_command(main)
