@@ -8,8 +8,10 @@ that of as many training pieces.
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,59 +44,69 @@ def main() -> None:
     torch.set_num_threads(1)
     threadpool_limits(1, user_api="blas")
     two_sample.DRAWS = dict.fromkeys(two_sample.DRAWS, 0)  # floors are those of the evaluation
-    config = load_config("evaluate")
-    encoding = config["systems"][options.system]["encoding"]
-    tokens, reference = (
-        open_tokens(Path("data/tokens") / encoding),
-        Path("data/reference", encoding),
-    )
     generator = Generator.load(Path("models") / options.system)
-    real = read_real_music(reference, tokens, generator.representation)
-    settings = checked(EvaluationSettings, "evaluation", config["evaluation"])
+    context, sampling = context_of(options.system, generator)
     rows = []
     for seed in range(options.seeds[0], options.seeds[1] + 1):
-        plan = config["sampling"] | {"continue": 0, "seed": seed}
-        made = generator.generate_all(planned_requests(plan, [], generator.capabilities()))
-        kept = [
-            (replace(sample.piece, id=f"s{number}"), bool(sample.row.get("ended")))
-            for number, sample in enumerate(made)
-            if sample.piece is not None
-        ]
-        whole = sample_excerpts(*map(list, zip(*kept, strict=True)))
-        context = Context(
-            **vars(real),
-            samples=cut_to(whole, real.quarters),
-            samples_whole=whole,
-            reference={},
-            seed=settings.seed,
-            resamples=20,  # intervals of single draws are not used
-            tokens=tokens,
-            scorer=None,
-            card=generator.trained.card,
-            history=(),
-        )
-        row = {}
-        for name, module in MEASURES.items():
-            own = replace(context, reference=read_reference(reference, name, encoding))
-            figures = module.measure(own).values
-            row |= {f"{name}/{key}": figure.value for key, figure in figures.items()}
-        rows.append(row)
-        told = [row[f"two_sample/{kind}_accuracy"] for kind in ("features", "network")]
+        rows.append(row_of(context, generator, sampling | {"continue": 0, "seed": seed}))
+        told = [rows[-1][f"two_sample/{kind}_accuracy"] for kind in ("features", "network")]
         print(f"seed {seed}: told in {told[0]:.2f} and {told[1]:.2f}", flush=True)
     details = json.loads(Path("evaluation", options.system, "details.json").read_text())
     for key in rows[0]:
-        name, _, figure = key.partition("/")
-        values = np.array([row.get(key, np.nan) for row in rows])
-        if figure.startswith("clue_") or figure.endswith("/distance"):
-            continue
-        known = details["measures"][name]["values"].get(figure, {}) if name in COMPARED else {}
-        spans = [known[kind] for kind in ("reference", "floor") if known.get(kind)]
-        mean, outside = np.nanmean(values), ""
-        if spans and not any(span["low"] <= mean <= span["high"] for span in spans):
-            outside = "   outside " + " and ".join(
-                f"[{span['low']:.4g}, {span['high']:.4g}]" for span in spans
-            )
-        print(f"{key:40} {mean:.4g} ± {np.nanstd(values, ddof=1):.2g}{outside}")
+        if not key.split("/")[1].startswith("clue_") and not key.endswith("/distance"):
+            print(line_of(key, np.array([row.get(key, np.nan) for row in rows]), details))
+
+
+def context_of(system: str, generator: Generator) -> tuple[Context, dict[str, Any]]:
+    """What the measures get but for samples, and how samples are drawn."""
+    config = load_config("evaluate")
+    encoding = config["systems"][system]["encoding"]
+    tokens = open_tokens(Path("data/tokens") / encoding)
+    real = read_real_music(Path("data/reference", encoding), tokens, generator.representation)
+    nothing = sample_excerpts([], [])
+    context = Context(
+        **vars(real),
+        samples=nothing,
+        samples_whole=nothing,
+        reference={},
+        seed=checked(EvaluationSettings, "evaluation", config["evaluation"]).seed,
+        resamples=20,  # intervals of single draws are not used
+        tokens=tokens,
+        scorer=None,
+        card=generator.trained.card,
+        history=(),
+    )
+    return context, config["sampling"]
+
+
+def row_of(context: Context, generator: Generator, sampling: Mapping[str, Any]) -> dict[str, float]:
+    """The figures of one draw, by measure and name."""
+    made = generator.generate_all(planned_requests(sampling, [], generator.capabilities()))
+    kept = [
+        (replace(sample.piece, id=f"s{number}"), bool(sample.row.get("ended")))
+        for number, sample in enumerate(made)
+        if sample.piece is not None
+    ]
+    whole = sample_excerpts([piece for piece, _ in kept], [ended for _, ended in kept])
+    drawn = replace(context, samples=cut_to(whole, context.quarters), samples_whole=whole)
+    reference, row = Path("data/reference") / context.tokens.name, {}
+    for name, module in MEASURES.items():
+        own = read_reference(reference, name, context.tokens.name)
+        figures = module.measure(replace(drawn, reference=own)).values
+        row |= {f"{name}/{key}": figure.value for key, figure in figures.items()}
+    return row
+
+
+def line_of(key: str, values: np.ndarray, details: Mapping[str, Any]) -> str:
+    """Mean and standard deviation of the draws, and the intervals that the mean lies outside of."""
+    name, _, figure = key.partition("/")
+    known = details["measures"][name]["values"].get(figure, {}) if name in COMPARED else {}
+    spans = [known[kind] for kind in ("reference", "floor") if known.get(kind)]
+    mean, outside = np.nanmean(values), ""
+    if spans and not any(span["low"] <= mean <= span["high"] for span in spans):
+        both = " and ".join(f"[{span['low']:.4g}, {span['high']:.4g}]" for span in spans)
+        outside = f"   outside {both}"
+    return f"{key:40} {mean:.4g} ± {np.nanstd(values, ddof=1):.2g}{outside}"
 
 
 if __name__ == "__main__":
