@@ -11,10 +11,10 @@ def main(config: dict[str, Any]) -> None:
     system = config["system"]
     item = entry_of(config["systems"], system, "system")
     import scipy.linalg  # noqa: F401 - loads the BLAS whose threads are limited below
-    import torch
     from threadpoolctl import threadpool_limits
 
     from ostinato import tracking
+    from ostinato.arithmetic import use_threads
     from ostinato.evaluation.excerpts import EvaluationSettings
     from ostinato.evaluation.registry import scorer_of
     from ostinato.evaluation.system import read_samples, run_measures
@@ -25,7 +25,7 @@ def main(config: dict[str, Any]) -> None:
 
     model, out = Path("models") / system, Path("evaluation") / system
     trained = load_trained(model, family=item["family"])
-    torch.set_num_threads(trained.card["training"]["threads"])
+    use_threads(trained.card["training"]["threads"])
     threadpool_limits(1, user_api="blas")  # sums in one order, whatever the number of processors
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
     check_trained_on(trained, tokens)

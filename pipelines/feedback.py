@@ -11,9 +11,9 @@ def main(config: dict[str, Any]) -> None:
     name = config["study"]
     item = entry_of(config["studies"], name, "study")
     import scipy.linalg  # noqa: F401 - loads the BLAS whose threads are limited below
-    import torch
     from threadpoolctl import threadpool_limits
 
+    from ostinato.arithmetic import use_threads
     from ostinato.feedback.settings import study_settings
     from ostinato.feedback.write import write_study
     from ostinato.loading.tokens import open_tokens
@@ -21,7 +21,7 @@ def main(config: dict[str, Any]) -> None:
 
     settings = study_settings(config["feedback"])
     trained = load_trained(Path("models") / item["base"], family=item["family"])
-    torch.set_num_threads(trained.card["training"]["threads"])
+    use_threads(trained.card["training"]["threads"])
     threadpool_limits(1, user_api="blas")  # sums in one order, whatever the number of processors
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
     check_trained_on(trained, tokens)

@@ -10,9 +10,8 @@ from ostinato.config import entry, entry_of
 def main(config: dict[str, Any]) -> None:
     system = config["system"]
     item = entry_of(config["systems"], system, "system")
-    import torch
-
     from ostinato import tracking
+    from ostinato.arithmetic import use_threads
     from ostinato.generator import Generator, planned_requests
     from ostinato.loading.tokens import open_tokens
     from ostinato.sampling.load import check_trained_on
@@ -20,7 +19,7 @@ def main(config: dict[str, Any]) -> None:
     from ostinato.sampling.write import write_samples
 
     generator = Generator.load(Path("models") / system, config["device"])
-    torch.set_num_threads(generator.trained.card["training"]["threads"])
+    use_threads(generator.trained.card["training"]["threads"])
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
     check_trained_on(generator.trained, tokens)
     test = tokens.splits["test"]

@@ -76,6 +76,7 @@ def test_contradictions_in_a_training_are_named(settings_of, change, words):
         ({"lr": 0.0}, ["optimizer.lr=0.0"]),
         ({"warmup": -1}, ["warmup=-1"]),
         ({"clip": -1.0}, ["clip=-1.0"]),
+        ({"muon_lr": 0.0}, ["muon_lr=0.0"]),
     ],
 )
 def test_contradictions_in_an_optimizer_are_named(change, words):

@@ -21,6 +21,7 @@ FOLDERS = (ROOT, *sorted(p.parent for p in ROOT.glob("reproductions/*/dvc.yaml")
 PACKAGES = {
     "files": set(),
     "seeds": set(),
+    "arithmetic": {"execution"},
     "execution": {"files"},
     "tracking": set(),
     "settings": set(),
@@ -56,7 +57,7 @@ PACKAGES = {
     "player": {"audio", "music"},
     "report": {"audio", "corpus", "metrics", "music", "normalization", "player", "readers"}
     | {"samples"},
-    "training": {"models", "loading", "metrics", "feedback", "sampling"},
+    "training": {"arithmetic", "models", "loading", "metrics", "feedback", "sampling"},
     "sampling": {"audio", "metrics", "models", "loading", "ranges", "representations", "music"},
     "generator": {"sampling", "models", "representations", "music"},
     "serving": {"generator", "music", "readers", "sampling"},
@@ -79,7 +80,7 @@ PACKAGES = {
         "sampling",
     },
     "reproduction": {"corpus", "evaluation", "loading", "metrics", "models", "sampling"}
-    | {"music", "normalization"},
+    | {"arithmetic", "music", "normalization"},
 }
 ENSEMBLE = SOURCE / "ostinato/models/ensemble/parts/borrowed.json"
 ENSEMBLE_SAMPLING = SOURCE / "ostinato/sampling/ensemble/borrowed.json"
@@ -108,6 +109,7 @@ IMPORTERS = {  # libraries that only some packages may import; a whole line each
     "onnxruntime": {"precision"},
     "statsmodels": {"listening"},
     "torch": {
+        "arithmetic",
         "feedback",
         "models",
         "loading",

@@ -7,7 +7,7 @@ pipeline run so, music that is made on request does not.
 """
 
 import platform
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 from ostinato.execution.machine import this_kind
 
@@ -23,6 +23,11 @@ STAGES = (
     "download", "normalize", "encode", "reference", "feedback", "train", "sample", "evaluate",
     "compare",
 )  # fmt: skip
+
+
+def is_portable(environment: Mapping[str, str]) -> bool:
+    """Whether all of SETTINGS hold."""
+    return all(environment.get(name) == value for name, value in SETTINGS.items())
 
 
 def make_portable(stage: str, environment: MutableMapping[str, str]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ostinato.arithmetic import use_threads
 from ostinato.files import write_json
 from ostinato.loading.tokens import Split, TokenSet, open_tokens
 from ostinato.metrics.bootstrap import mean_interval
@@ -83,7 +84,7 @@ def score_orderings(system: str) -> None:
     tokens = open_tokens(Path("data/tokens") / item["encoding"])
     trained = load_trained(Path("models") / system)
     check_trained_on(trained, tokens)
-    torch.set_num_threads(trained.card["training"]["threads"])
+    use_threads(trained.card["training"]["threads"])
     if not isinstance(trained.model, Model) or trained.model.structure:
         raise ValueError(
             f"models/{system} is of family {trained.card['family']}; orderings are of masked "

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ostinato.arithmetic import use_threads
 from ostinato.evaluation.autoregressive.exact import check_exact, extreme_pieces
 from ostinato.evaluation.autoregressive.mixture import Mixture, Predictor
 from ostinato.evaluation.likelihood.autoregressive import Scorer as ExactScorer
@@ -55,7 +56,7 @@ def score_system(system: str, protocol_of: ProtocolOf) -> None:
     """Write scores/<system>.json of the trained models/<system>."""
     params = read_params()
     model, card, tokens = _trained_on(system, params)
-    torch.set_num_threads(card["training"]["threads"])
+    use_threads(card["training"]["threads"])
     protocol = protocol_of(params["protocol"], card["encoding"])
     described = {key: card[key] for key in DESCRIBED}
     if isinstance(model, Autoregressive):
@@ -84,7 +85,7 @@ def score_mixture(mixture: str, protocol_of: ProtocolOf) -> None:
     encodings = sorted({card["encoding"] for card in cards})
     if len(encodings) != 1:
         raise ValueError(f"members of mixture {mixture} differ in encoding: {', '.join(encodings)}")
-    torch.set_num_threads(max(card["training"]["threads"] for card in cards))
+    use_threads(max(card["training"]["threads"] for card in cards))
     described = {
         "system": mixture,
         "family": "mixture",

@@ -68,6 +68,11 @@ class Module(Training):
     def configure_optimizers(self) -> Any:
         """Adam for the generator (and the bar lines), Adam for the critic."""
         chosen, model = self.settings.optimizer, cast(Model, self.model)
+        if chosen.muon:
+            raise ValueError(
+                f"optimizer.muon={list(chosen.muon)}: adversarial families train with Adam; "
+                "set optimizer.muon=[]"
+            )
         makers = [
             {"params": list(model.generator.parameters()), "scale": 1.0},
             {"params": list(model.bar_lines.parameters()), "scale": BAR_LINES},

@@ -16,6 +16,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies import ModelParallelStrategy
 
+from ostinato.arithmetic import use_threads
 from ostinato.loading.tokens import TokenSet
 from ostinato.models.registry import build, paradigm_of
 from ostinato.models.spec import ArraySpec
@@ -59,7 +60,7 @@ def fit(
             of this model folder under other settings.
     """
     run_on = check(settings, tokens, trainer_options)
-    torch.set_num_threads(settings.training.threads)
+    use_threads(settings.training.threads)
     torch.manual_seed(seed_of("init", settings.seed))
     spec = ArraySpec.of(tokens.codec)
     model = build(settings.family, settings.model, spec)

@@ -21,6 +21,7 @@ from torchmetrics import MetricCollection
 from ostinato.loading.batches import Batch
 from ostinato.metrics.likelihood_metrics import likelihood_metrics
 from ostinato.seeds import seed_of
+from ostinato.training.muon import MUON_DECAY, Muon, layer_matrices
 from ostinato.training.settings import Settings
 from ostinato.training.shards import shard, whole
 
@@ -71,19 +72,22 @@ class Training(pl.LightningModule):
                 shard(module, self.device_mesh["data_parallel"])  # type: ignore[index]
 
     def configure_optimizers(self) -> Any:
-        """AdamW, decaying all but vectors (norms, single biases), with the schedule by steps."""
+        """AdamW, decaying all but vectors (norms, single biases), and Muon for the matrices of
+        `optimizer.muon`, with the schedule by steps.
+        """
         chosen = self.settings.optimizer
-        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
+        orthogonal = layer_matrices(self.model, chosen.muon)
+        own = {id(weight) for weight in orthogonal}
+        matrices = [p for p in self.model.parameters() if p.ndim >= 2 and id(p) not in own]
         vectors = [p for p in self.model.parameters() if p.ndim < 2]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": chosen.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-            ],
-            lr=chosen.lr,
-            betas=chosen.betas,
-            fused=True,
-        )
+        groups = [
+            {"params": matrices, "weight_decay": chosen.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        if orthogonal:
+            rate = {"lr": chosen.muon_lr, "weight_decay": MUON_DECAY}
+            groups.append({"params": orthogonal, "orthogonal": True, **rate})
+        optimizer = Muon(groups, lr=chosen.lr, betas=chosen.betas, fused=True)
         steps = self.settings.training.steps
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: rate_at(step, steps, chosen.warmup, chosen.final_lr_ratio)
@@ -190,4 +194,4 @@ def trained_weights(module: nn.Module) -> dict[str, Tensor]:
 
     Where they are shared among devices, all of these must take part.
     """
-    return {name: whole(value.detach()) for name, value in module.state_dict().items()}
+    return {n: whole(v.detach()).cpu().contiguous() for n, v in module.state_dict().items()}

@@ -15,6 +15,8 @@ class OptimizerSettings:
     `final_lr_ratio` × lr.
 
     clip: largest norm of the whole gradient; 0 does not clip.
+    muon: submodules whose matrices take orthogonalized steps (training.muon), such as `blocks`;
+        their peak rate is `muon_lr`.
     """
 
     lr: float
@@ -23,10 +25,12 @@ class OptimizerSettings:
     warmup: int = 50
     final_lr_ratio: float = 0.02
     clip: float = 1.0
+    muon: tuple[str, ...] = ()
+    muon_lr: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.lr <= 0:
-            raise ValueError(f"optimizer.lr={self.lr} must be above 0")
+        if self.lr <= 0 or self.muon_lr <= 0:
+            raise ValueError(f"optimizer.lr={self.lr} and muon_lr={self.muon_lr} must be above 0")
         if self.warmup < 0 or self.clip < 0 or self.weight_decay < 0:
             raise ValueError(
                 f"optimizer.warmup={self.warmup}, clip={self.clip} and "

@@ -28,7 +28,7 @@ def shard(model: nn.Module, mesh: Any) -> None:
 
 
 def whole(value: Tensor) -> Tensor:
-    """A weight on the CPU, gathered from all devices where it is shared; every device must call it.
+    """A weight, gathered from all devices where it is shared; every device must call it.
 
     The gather is the plain collective, which returns when it is done. DTensor's `full_tensor()`
     goes through asynchronous functional collectives, and once died there with SIGSEGV (torch 2.13,
@@ -37,12 +37,27 @@ def whole(value: Tensor) -> Tensor:
     from torch.distributed.tensor import DTensor
 
     if not isinstance(value, DTensor):
-        return value.cpu().contiguous()
+        return value
     group = value.device_mesh.get_group()
     own = value.to_local().detach()
-    rows = -(-len(value) // dist.get_world_size(group))  # of a share; the last ones may be shorter
-    padded = own.new_zeros((rows, *value.shape[1:]))
+    padded = own.new_zeros((_rows(value), *value.shape[1:]))
     padded[: len(own)] = own
     shares = [torch.empty_like(padded) for _ in range(dist.get_world_size(group))]
     dist.all_gather(shares, padded, group=group)
-    return torch.cat(shares)[: len(value)].cpu().contiguous()
+    return torch.cat(shares)[: len(value)]
+
+
+def own_share(weight: Tensor, full: Tensor) -> tuple[Tensor, Tensor]:
+    """What this device holds of a weight, and the same rows of `full`, a tensor of its shape."""
+    from torch.distributed.tensor import DTensor
+
+    if not isinstance(weight, DTensor):
+        return weight, full
+    own = weight.to_local()
+    start = dist.get_rank(weight.device_mesh.get_group()) * _rows(weight)
+    return own, full[start : start + len(own)]
+
+
+def _rows(weight: Any) -> int:
+    """Rows of a share; those of the last devices may be fewer."""
+    return -(-len(weight) // dist.get_world_size(weight.device_mesh.get_group()))

@@ -139,7 +139,7 @@ class Block(nn.Module):
         self.attention = attention
         self.norm_attention = NORMS[config.norm](config.width)
         self.norm_forward = NORMS[config.norm](config.width)
-        self.up = matrix(config.width, columns * inner)
+        self.up = matrix(config.width, columns * inner, side_by_side=columns)
         self.down = matrix(inner, config.width, config.gain)
         self.dropout = nn.Dropout(config.dropout)
 
