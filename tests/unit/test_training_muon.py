@@ -13,7 +13,7 @@ class Layered(nn.Module):
         super().__init__()
         torch.manual_seed(1)
         block = nn.Module()
-        block.qkv, block.norm = matrix(8, 24, side_by_side=3), nn.RMSNorm(8)
+        block.qkv, block.norm, block.side_by_side = matrix(8, 24), nn.RMSNorm(8), {"qkv": 3}
         self.blocks = nn.ModuleList([block])
         self.read, self.write = nn.Embedding(5, 8), matrix(8, 5)
 
@@ -33,10 +33,14 @@ def test_singular_values_become_about_one_and_directions_stay(shape) -> None:
 
 def test_matrices_of_the_named_modules_alone_are_taken() -> None:
     model = Layered()
-    assert layer_matrices(model, ["blocks"]) == [model.blocks[0].qkv]
-    assert layer_matrices(model, []) == []
-    with pytest.raises(ValueError, match=r"optimizer.muon='bloks'.*blocks, read"):
-        layer_matrices(model, ["bloks"])
+    assert layer_matrices(model, ["blocks"]) == {3: [model.blocks[0].qkv]}
+    assert layer_matrices(model, ["blocks", "read"]) == {
+        3: [model.blocks[0].qkv],
+        1: [model.read.weight],
+    }
+    assert layer_matrices(model, []) == {}
+    with pytest.raises(ValueError, match=r"optimizer.muon=\['bloks'\].*blocks, read"):
+        layer_matrices(model, ["blocks", "bloks"])
 
 
 def test_each_matrix_that_lies_side_by_side_takes_its_own_step() -> None:
@@ -46,7 +50,7 @@ def test_each_matrix_that_lies_side_by_side_takes_its_own_step() -> None:
     optimizer = Muon(
         [
             {"params": [model.read.weight], "weight_decay": 0.0},
-            {"params": [weight], "orthogonal": True, "lr": 0.1, "weight_decay": 0.5},
+            {"params": [weight], "orthogonal": 3, "lr": 0.1, "weight_decay": 0.5},
         ],
         lr=0.01,
         fused=True,
@@ -68,7 +72,7 @@ def test_a_saved_state_goes_on_to_the_same_weights() -> None:
         return model, Muon(
             [
                 {"params": [model.read.weight]},
-                {"params": [model.blocks[0].qkv], "orthogonal": True, "lr": 0.1},
+                {"params": [model.blocks[0].qkv], "orthogonal": 3, "lr": 0.1},
             ],
             lr=0.01,
         )

@@ -9,6 +9,7 @@ from ostinato.loading.tokens import TokenSet
 from ostinato.models.registry import build, configured
 from ostinato.models.spec import ArraySpec
 from ostinato.training.devices import Devices, devices_from
+from ostinato.training.muon import layer_matrices
 from ostinato.training.settings import Settings
 
 
@@ -24,11 +25,12 @@ def check(settings: Settings, tokens: TokenSet, trainer_options: Mapping[str, An
     configured(settings.family, settings.model)
     try:
         with torch.device("meta"):  # shapes without memory
-            build(settings.family, settings.model, ArraySpec.of(tokens.codec))
+            model = build(settings.family, settings.model, ArraySpec.of(tokens.codec))
     except ValueError as error:
         family = settings.family
         raise ValueError(
             f"model={family}/{settings.size} does not fit encoding {tokens.name}: {error}; take "
             f"another size of conf/model/{family}/, change these settings, or take another encoding"
         ) from error
+    layer_matrices(model, settings.optimizer.muon)
     return run_on

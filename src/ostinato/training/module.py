@@ -77,16 +77,15 @@ class Training(pl.LightningModule):
         """
         chosen = self.settings.optimizer
         orthogonal = layer_matrices(self.model, chosen.muon)
-        own = {id(weight) for weight in orthogonal}
+        own = {id(weight) for weights in orthogonal.values() for weight in weights}
         matrices = [p for p in self.model.parameters() if p.ndim >= 2 and id(p) not in own]
         vectors = [p for p in self.model.parameters() if p.ndim < 2]
+        rate = {"lr": chosen.muon_lr, "weight_decay": MUON_DECAY}
         groups = [
             {"params": matrices, "weight_decay": chosen.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
+            *({"params": w, "orthogonal": count, **rate} for count, w in orthogonal.items()),
         ]
-        if orthogonal:
-            rate = {"lr": chosen.muon_lr, "weight_decay": MUON_DECAY}
-            groups.append({"params": orthogonal, "orthogonal": True, **rate})
         optimizer = Muon(groups, lr=chosen.lr, betas=chosen.betas, fused=True)
         steps = self.settings.training.steps
         schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -21,7 +21,8 @@ A, B, C = 3.4445, -4.7750, 2.0315  # of the polynomial, as Jordan found them
 
 
 class Muon(torch.optim.AdamW):
-    """AdamW; groups with `orthogonal: True` are matrices that take orthogonalized steps instead.
+    """AdamW; groups with `orthogonal: n` are matrices that take orthogonalized steps instead, each
+    holding n side by side.
 
     B_t = 0.95 B_{t-1} + G_t;  W_t = (1 - lr decay) W_{t-1} - lr s O(G_t + 0.95 B_t),
     s = √(longer side / shorter side), O: the nearest semi-orthogonal matrix, roughly.
@@ -35,22 +36,22 @@ class Muon(torch.optim.AdamW):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            if group.get("orthogonal"):
+            if count := group.get("orthogonal"):
                 for weight in group["params"]:
                     if weight.grad is not None:
-                        self._move(weight, group["lr"], group["weight_decay"])
+                        self._move(weight, count, group["lr"], group["weight_decay"])
                         weight.grad = None  # AdamW leaves weights without a gradient as they are
         super().step()
         return loss
 
-    def _move(self, weight: Tensor, lr: float, decay: float) -> None:
+    def _move(self, weight: Tensor, count: int, lr: float, decay: float) -> None:
         state = self.state[weight]
         if not state:
             state["step"] = torch.zeros(())  # AdamW wants one of every weight
             state["momentum"] = torch.zeros_like(weight)
         momentum = state["momentum"].mul_(MOMENTUM).add_(weight.grad)
         ahead = whole(weight.grad.add(momentum, alpha=MOMENTUM))  # type: ignore[union-attr]
-        parts = ahead.chunk(getattr(weight, "side_by_side", 1), dim=1)
+        parts = ahead.chunk(count, dim=1)
         scale = math.sqrt(max(parts[0].shape) / min(parts[0].shape))
         step = torch.cat([orthogonal(part) for part in parts], dim=1)
         own, step = own_share(weight, step)
@@ -69,24 +70,27 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return x.mT if matrix.shape[0] > matrix.shape[1] else x
 
 
-def layer_matrices(model: nn.Module, modules: Iterable[str]) -> list[nn.Parameter]:
-    """The matrices in the submodules `modules` of a model, by the names of its attributes.
+def layer_matrices(model: nn.Module, modules: Iterable[str]) -> dict[int, list[nn.Parameter]]:
+    """The matrices in the submodules `modules` of a model, by the names of its attributes, under
+    the number of projections that each of them holds side by side.
 
     Raises:
         ValueError: a name without matrices.
     """
-    found = []
-    for name in modules:
-        own = [
-            weight
-            for path, weight in model.named_parameters()
-            if name in path.split(".")[:-1] and weight.ndim == 2
-        ]
-        if not own:
-            have = sorted({p.split(".")[0] for p, w in model.named_parameters() if w.ndim == 2})
-            raise ValueError(
-                f"optimizer.muon={name!r}: no submodule of this model with that name has matrices; "
-                f"those that have are {', '.join(have)}"
-            )
-        found += own
+    chosen = set(modules)
+    found: dict[int, list[nn.Parameter]] = {}
+    named, have = set(), set()
+    for path, module in model.named_modules():
+        for name, weight in module.named_parameters(recurse=False):
+            if weight.ndim == 2 and path:
+                have.add(path.split(".")[0])
+                if within := chosen & set(path.split(".")):
+                    named |= within
+                    count = getattr(module, "side_by_side", {}).get(name, 1)
+                    found.setdefault(count, []).append(weight)
+    if chosen - named:
+        raise ValueError(
+            f"optimizer.muon={sorted(chosen - named)}: no submodule of this model with such a name "
+            f"has matrices; those that have are {', '.join(sorted(have))}"
+        )
     return found

@@ -133,7 +133,8 @@ class Attention(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.heads, self.head_width = config.heads, config.head_width
-        self.qkv = matrix(config.width, 3 * config.width, side_by_side=3)
+        self.side_by_side = {"qkv": 3}
+        self.qkv = matrix(config.width, 3 * config.width)
         self.out = matrix(config.width, config.width, config.gain)
 
     def forward(self, x_BTD: Tensor, rotation: Tensor, chunks: list[Chunk] | None) -> Tensor:

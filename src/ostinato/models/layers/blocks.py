@@ -14,14 +14,13 @@ EPSILON = 1e-5
 NormStep = Callable[[Tensor], Tensor]
 
 
-def matrix(inputs: int, outputs: int, gain: float = 1.0, *, side_by_side: int = 1) -> nn.Parameter:
+def matrix(inputs: int, outputs: int, gain: float = 1.0) -> nn.Parameter:
     """A projection, (inputs, outputs); multiplies single rows faster than nn.Linear's layout.
 
-    side_by_side: how many projections of equal width it holds, which matters for training.muon.
+    A module that holds several side by side says how many: `side_by_side = {"qkv": 3}`, for
+    training.muon.
     """
-    weight = nn.Parameter(torch.randn(inputs, outputs) * gain * inputs**-0.5)
-    weight.side_by_side = side_by_side  # type: ignore[attr-defined]
-    return weight
+    return nn.Parameter(torch.randn(inputs, outputs) * gain * inputs**-0.5)
 
 
 # modules by their names in a config; their only weight is `weight`. NORM_STEPS makes functions of

@@ -139,7 +139,8 @@ class Block(nn.Module):
         self.attention = attention
         self.norm_attention = NORMS[config.norm](config.width)
         self.norm_forward = NORMS[config.norm](config.width)
-        self.up = matrix(config.width, columns * inner, side_by_side=columns)
+        self.side_by_side = {"up": columns}
+        self.up = matrix(config.width, columns * inner)
         self.down = matrix(inner, config.width, config.gain)
         self.dropout = nn.Dropout(config.dropout)
 

@@ -112,7 +112,8 @@ class Block(nn.Module):
         inner = EXPANSION * width
         self.near = nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2, groups=width)
         self.by_level = nn.Linear(level_width, 2 * width)
-        self.up = matrix(width, 2 * inner, side_by_side=2)
+        self.side_by_side = {"up": 2}
+        self.up = matrix(width, 2 * inner)
         self.down = nn.Parameter(torch.zeros(inner, width))
         self.norms = nn.ModuleList(nn.RMSNorm(width) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
@@ -136,7 +137,8 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.context = heads, context
         self.norm = nn.RMSNorm(width)
-        self.qkv = matrix(width, 3 * width, side_by_side=3)
+        self.side_by_side = {"qkv": 3}
+        self.qkv = matrix(width, 3 * width)
         self.out = nn.Parameter(torch.zeros(width, width))
         self.dropout = nn.Dropout(dropout)
 

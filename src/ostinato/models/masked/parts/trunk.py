@@ -52,10 +52,11 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, inner: int, gain: float, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = matrix(width, 3 * width, side_by_side=3)
+        self.side_by_side = {"qkv": 3, "up": 2}
+        self.qkv = matrix(width, 3 * width)
         self.out = matrix(width, width, gain)
         self.near = nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2, groups=width, bias=False)
-        self.up = matrix(width, 2 * inner, side_by_side=2)
+        self.up = matrix(width, 2 * inner)
         self.down = matrix(inner, width, gain)
         self.norms = nn.ModuleList(NORMS["rms"](width) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
