@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +27,7 @@ from ostinato.usage import ASKED, usage
 
 Main = Callable[[dict[str, Any]], object]
 INTERRUPTED = 130
+OVERRIDING = r"(?s).*Overriding a previously registered kernel"  # by ostinato.arithmetic
 SPINS = "20000"  # then torch's idle threads sleep: on a busy machine they would triple the work
 LISTS = ("datasets", "encodings", "systems")  # of params.yaml, by names that users give
 PATHS = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
@@ -45,6 +47,7 @@ def entry(config_name: str) -> Callable[[Main], Callable[[], None]]:
         def run() -> None:
             os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
             make_portable(config_name, os.environ)
+            warnings.filterwarnings("ignore", OVERRIDING)
             conf = Path(main.__code__.co_filename).resolve().parents[1] / "conf"
             try:
                 if set(ASKED) & set(sys.argv[1:]):
