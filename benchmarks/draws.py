@@ -50,7 +50,7 @@ def main() -> None:
     for seed in range(options.seeds[0], options.seeds[1] + 1):
         rows.append(row_of(context, generator, sampling | {"continue": 0, "seed": seed}))
         told = [rows[-1][f"two_sample/{kind}_accuracy"] for kind in ("features", "network")]
-        print(f"seed {seed}: told in {told[0]:.2f} and {told[1]:.2f}", flush=True)
+        print(f"seed {seed}: {told[0]:.2f} by features, {told[1]:.2f} by the network", flush=True)
     details = json.loads(Path("evaluation", options.system, "details.json").read_text())
     for key in rows[0]:
         if not key.split("/")[1].startswith("clue_") and not key.endswith("/distance"):
