@@ -194,6 +194,15 @@ def test_of_one_tick_a_tracks_own_program_hides_that_of_another():
     assert piece.warnings == ()
 
 
+def test_at_the_first_tick_of_a_file_too():
+    begin, end = in_order(note(0, 60, 0, 96))
+    own = [begin, (0, ("program_change", 0, 11, 0)), end]
+    other = [(0, ("program_change", 0, 12, 0)), *in_order(note(0, 62, 0, 96))]
+    piece = read([own, other]).piece
+    assert [t.program for t in piece.tracks] == [0, 12]
+    assert piece.warnings == ()
+
+
 def test_notes_that_never_end_are_closed_with_their_track_and_said():
     tracks = [
         [(0, ("note_on", 0, 60, 64)), (10, ("note_on", 0, 64, 64)), (86, ("note_off", 0, 1, 0))]

@@ -163,8 +163,8 @@ def _programs(events: MidiEvents, on: Ints) -> tuple[Ints, Flags]:
     changes, now = clock[every], clock[on]
     before, with_now = np.searchsorted(changes, now), np.searchsorted(changes, now, side="right")
     for place, allowed in ((before, True), (with_now, ~hides)):
-        found = every[place - 1]
-        is_later = (clock[found] <= now) & (clock[found] > now - events.time[on] + since)
+        found = every[place - 1]  # the last one where place is 0
+        is_later = (place > 0) & (clock[found] > now - events.time[on] + since)
         is_other = is_later & (events.track[found] != events.track[on]) & allowed
         program = np.where(is_other, events.first[found], program)
         is_borrowed |= is_other
