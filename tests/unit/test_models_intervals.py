@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ostinato.models.autoregressive.parts.intervals import SPEED, Intervals, sounding_rows
+from ostinato.models.autoregressive.parts.intervals import Heard, Intervals, sounding_rows
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec, Voices
 
 PITCHES, LOWEST, HOLD, INSIDE = 9, 1, 10, 11  # 0 rests, 12 is the blank
 VOICES = Voices(first=1, end=4, lowest=LOWEST, pitches=PITCHES, hold=HOLD)
 NO_HOLD = Voices(first=1, end=4, lowest=LOWEST, pitches=PITCHES)
+SPEED = 3.0
 ORDER = (0, 1, 3, 2)  # a column of its own, the highest voice, the lowest, the one between
 SIZES = {
     "lstm": {"layers": 1, "dropout": 0.0},
@@ -24,7 +25,7 @@ kinds = pytest.mark.parametrize("voices", [NO_HOLD, VOICES], ids=["cells", "hold
 def filled(voices):
     """Tables of random numbers."""
     torch.manual_seed(3)
-    tables = Intervals(voices, ORDER)
+    tables = Intervals(voices, ORDER, SPEED)
     with torch.no_grad():
         for weight in tables.parameters():
             weight.normal_()
@@ -74,7 +75,7 @@ def test_values_of_the_last_voice_by_hand():
     tables = filled(NO_HOLD)
     before, chosen = torch.tensor([[11, 6, 4, 2]]), torch.tensor([[11, 7, 12, 3]])
     zeros = torch.zeros(1, 12)
-    found = tables.step(zeros, tables.rows(), 2, chosen, before)[0]
+    found = tables.step(zeros, 2, chosen, Heard(tables.rows(), before))[0]
     same = PITCHES - 1  # place of interval 0
     order_of_pairs = {(2, 0): 0, (1, 0): 1, (1, 2): 2}
     for pitch in range(PITCHES):
@@ -107,12 +108,12 @@ def test_they_are_the_same_in_every_key(voices):
 
 def test_a_hold_gets_what_its_pitch_would_get_and_a_rest_gives_nothing():
     tables, zeros = filled(VOICES), torch.zeros(1, 12)
-    before = torch.tensor([[11, 5, 0, 3]])
-    found = tables.step(zeros, tables.rows(), 3, torch.tensor([[11, HOLD, 12, 12]]), before)[0]
-    spelled = tables.step(zeros, tables.rows(), 3, torch.tensor([[11, 5, 12, 12]]), before)[0]
+    heard = Heard(tables.rows(), torch.tensor([[11, 5, 0, 3]]))
+    found = tables.step(zeros, 3, torch.tensor([[11, HOLD, 12, 12]]), heard)[0]
+    spelled = tables.step(zeros, 3, torch.tensor([[11, 5, 12, 12]]), heard)[0]
     assert torch.equal(found, spelled)
     assert found[HOLD] == found[3] != 0
-    silent = tables.step(zeros, tables.rows(), 2, torch.tensor([[11, 0, 12, 0]]), before)[0]
+    silent = tables.step(zeros, 2, torch.tensor([[11, 0, 12, 0]]), heard)[0]
     assert silent.abs().max() == 0
 
 
@@ -145,3 +146,8 @@ def test_a_spec_finds_the_voices_of_a_codec_and_other_encodings_are_refused():
     assert ArraySpec.of({"width": 88, "vocabulary": ["off", "on"]}).voices is None
     with pytest.raises(ValueError, match="set pair_tables to false"):
         build("lstm", {"width": 8, "pair_tables": True}, ArraySpec(width=1, vocabulary=9))
+
+
+def test_a_speed_of_zero_is_refused():
+    with pytest.raises(ValueError, match=r"pair_speed=0\.0 must be above 0"):
+        build("lstm", {"width": 8, "pair_speed": 0.0}, ArraySpec(width=1, vocabulary=9))

@@ -160,13 +160,54 @@ class Voices:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Notes:
+    """How a stream of events says a note: by its voice, its pitch and its duration, in this order.
+
+    voice: symbol of the first of K `voices`. lowest: symbol of the lowest of P `pitches`. duration:
+    symbol of one step, the shortest of the durations up to `longest` steps. Each is followed by the
+    others of its kind.
+    """
+
+    voice: int
+    voices: int
+    lowest: int
+    pitches: int
+    duration: int
+    longest: int
+
+    @classmethod
+    def of(cls, codec: Mapping[str, Any]) -> Self | None:
+        """Of a `codec.json`; None where events do not say notes of several voices in this way."""
+        kinds = [str(name).rpartition("_")[0] for name in codec["vocabulary"]]
+        counts = {kind: kinds.count(kind) for kind in ("voice", "pitch", "duration")}
+        if not codec.get("timing") or codec["width"] != 1 or not all(counts.values()):
+            return None
+        first = {kind: kinds.index(kind) for kind in counts}
+        if any(set(kinds[at : at + counts[kind]]) != {kind} for kind, at in first.items()):
+            return None
+        names, longest = list(codec["vocabulary"]), counts["duration"]
+        steps = [f"duration_{number}" for number in range(1, longest + 1)]
+        if names[first["duration"] : first["duration"] + longest] != steps or counts["voice"] < 2:
+            return None
+        return cls(
+            voice=first["voice"],
+            voices=counts["voice"],
+            lowest=first["pitch"],
+            pitches=counts["pitch"],
+            duration=first["duration"],
+            longest=longest,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArraySpec:
     """The arrays of an encoding: (T positions, W values), and what is known beside them.
 
     kind: `tokens` are symbols of one vocabulary, `roll` is a piano roll, `mel` a spectrogram.
     vocabulary: V symbols; 0 where values are real numbers. timing: of a stream of events; None
     where positions are equally far apart in time. structure: of a grid with a bar column.
-    conditions: labels of the pieces. voices: of a grid; None where columns are no voices.
+    conditions: labels of the pieces. voices: of a grid; None where columns are no voices. notes: of
+    events; None where they say no voices.
     """
 
     width: int
@@ -176,6 +217,7 @@ class ArraySpec:
     structure: Structure | None = None
     conditions: tuple[ConditionSpec, ...] = ()
     voices: Voices | None = None
+    notes: Notes | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -212,4 +254,5 @@ class ArraySpec:
             structure=Structure.of(structure) if structure else None,
             conditions=tuple(ConditionSpec.of(found) for found in codec.get("conditions", ())),
             voices=Voices.of(codec),
+            notes=Notes.of(codec),
         )

@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from ostinato.models.autoregressive.parts.chain import Chain
 from ostinato.models.autoregressive.parts.config import StepConfig
-from ostinato.models.autoregressive.parts.intervals import Intervals, sounding_rows
+from ostinato.models.autoregressive.parts.intervals import Intervals
 from ostinato.models.autoregressive.parts.nade import BinaryChain, BinaryInput
+from ostinato.models.autoregressive.parts.note_intervals import NoteIntervals
 from ostinato.models.autoregressive.parts.repetition import (
     Memory,
     RepetitionInput,
@@ -37,22 +38,20 @@ class State:
     """State of a batch of sequences that is being generated.
 
     position: number of the current position; a tensor (1,) if steps are recorded. filled: number of
-    its sub-tokens that are chosen. row_BW: the current position. sounding_BW: the previous one,
-    with pitches in place of holds. context_BWH: the chain's state. cache: the trunk's state.
-    memory: state of the search for repetitions. tables_RP: rows of the interval tables.
-    condition_BD: added to every position.
+    its sub-tokens that are chosen. row_BW: the current position. context_BWH: the chain's state.
+    cache: the trunk's state. memory: state of the search for repetitions. heard: state of the
+    interval tables. condition_BD: added to every position.
     """
 
     position: int | Tensor
     filled: int
     row_BW: Tensor
     previous_BW: Tensor
-    sounding_BW: Tensor
     held_BW: Tensor
     context_BWH: Tensor
     cache: Any
     memory: Memory | None
-    tables_RP: Tensor | None = None
+    heard: Any = None
     condition_BD: Tensor | None = None
 
 
@@ -84,15 +83,7 @@ class Autoregressive(nn.Module):
         else:
             self.step_input = StepInput(config, shape)
             self.chain = Chain(config, shape, order)
-        if config.pair_tables and not shape.voices:
-            raise ValueError(
-                "pair_tables=true needs a grid of two or more voices, one in each column: set "
-                "pair_tables to false for this encoding"
-            )
-        self.hold = shape.voices.hold if shape.voices else -1
-        self.intervals = (
-            Intervals(shape.voices, order) if config.pair_tables and shape.voices else None
-        )
+        self.intervals = _tables(config, shape, order) if config.pair_tables else None
         period = config.periods[0] if config.periods else 1
         self.echo_input = (
             RepetitionInput(config.read_width, shape.width, shape.vocabulary, period)
@@ -154,8 +145,7 @@ class Autoregressive(nn.Module):
         targets = targets_BTW.clamp(min=0)
         logits_BTWV = self.chain(context_BTD, previous, targets)
         if self.intervals:
-            sounding = sounding_rows(previous, self.hold)
-            logits_BTWV = self.intervals(logits_BTWV, sounding, targets)
+            logits_BTWV = self.intervals(logits_BTWV, previous, targets)
         nats = F.cross_entropy(
             logits_BTWV.reshape(-1, self.shape.vocabulary).float(),
             targets_BTW.reshape(-1),
@@ -210,23 +200,20 @@ class Autoregressive(nn.Module):
         position = torch.zeros(1, dtype=torch.long, device=device) if fixed else 0
         row_BW, context = blank.clone(), torch.empty(0)
         condition_BD = self._condition(batch, given)
-        tables_RP = self.intervals.rows() if self.intervals else None
+        heard = self.intervals.begin(blank) if self.intervals else None
         state = State(
-            position, 0, row_BW, blank, blank.clone(), held_BW, context, cache, memory, tables_RP,
-            condition_BD,
-        )  # fmt: skip
+            position, 0, row_BW, blank, held_BW, context, cache, memory, heard, condition_BD
+        )
         self._open_position(state)
         return state
 
     def next_logits(self, state: State) -> Tensor:
         """Logits of the next sub-token, of shape (B, V)."""
         logits_BV = self.chain.step(state.context_BWH, state.filled)
-        if self.intervals is None or state.tables_RP is None:
+        if self.intervals is None:
             return logits_BV
         column = self.order[state.filled]
-        return self.intervals.step(
-            logits_BV, state.tables_RP, column, state.row_BW, state.sounding_BW
-        )
+        return self.intervals.step(logits_BV, column, state.row_BW, state.heard)
 
     def push(self, state: State, subtoken_B: Tensor) -> None:
         """Append one sub-token to every sequence."""
@@ -241,18 +228,20 @@ class Autoregressive(nn.Module):
             state.held_BW = torch.where(same, state.held_BW + 1, 0).clamp(max=self.max_held)
         state.position, state.filled = state.position + 1, 0
         state.previous_BW = state.row_BW.clone()
-        goes_on = state.row_BW == self.hold
-        state.sounding_BW = torch.where(goes_on, state.sounding_BW, state.row_BW)
+        if self.intervals:
+            self.intervals.push(state.row_BW, state.heard)
         self._open_position(state)
 
     def select(self, state: State, index_B: Tensor) -> None:
         """Keep these sequences, in this order; an index may occur twice."""
         index_B = index_B.to(state.row_BW.device)
-        for name in ("row_BW", "previous_BW", "sounding_BW", "held_BW", "context_BWH"):
+        for name in ("row_BW", "previous_BW", "held_BW", "context_BWH"):
             setattr(state, name, getattr(state, name).index_select(0, index_B))
         self.trunk_select(state.cache, index_B)
         if state.memory:
             state.memory.select(index_B)
+        if state.heard:
+            state.heard.select(index_B)
         if state.condition_BD is not None:
             state.condition_BD = state.condition_BD.index_select(0, index_B)
 
@@ -283,3 +272,17 @@ class Autoregressive(nn.Module):
             x_BD = x_BD + state.condition_BD
         context_BD = self.trunk_step(x_BD, state.previous_BW, state.cache)
         state.context_BWH = self.chain.open(context_BD, state.previous_BW)
+
+
+def _tables(
+    config: StepConfig, shape: ArraySpec, order: tuple[int, ...]
+) -> Intervals | NoteIntervals:
+    if shape.voices:
+        return Intervals(shape.voices, order, config.pair_speed)
+    if shape.notes and shape.timing:
+        return NoteIntervals(shape.notes, shape.timing, config.pair_speed)
+    raise ValueError(
+        "pair_tables=true needs a grid of two or more voices, one in each column, or events that "
+        "say the voice, pitch and duration of every note: set pair_tables to false for this "
+        "encoding"
+    )

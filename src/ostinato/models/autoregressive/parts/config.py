@@ -17,6 +17,8 @@ class StepConfig:
         passage is searched; the trunk sees what followed it (parts/repetition.py); 0: not seen.
     pair_tables: the logits of a voice also get learned values by its intervals to the voices
         already chosen, to its own last pitch and above the bass (parts/intervals.py); grids only.
+    pair_speed: how much faster these values learn than other weights, by being stored divided by
+        this number.
     conditions: names of the encoding's conditions that the trunk sees at every position.
     condition_dropout: how often a condition is hidden in training, as a share of the pieces.
     """
@@ -28,6 +30,7 @@ class StepConfig:
     held_steps: int = 0
     repetition_memory: int = 0
     pair_tables: bool = False
+    pair_speed: float = 2.0
     conditions: tuple[str, ...] = ()
     condition_dropout: float = 0.1
 
@@ -41,6 +44,8 @@ class StepConfig:
                 f"held_steps={self.held_steps} and repetition_memory={self.repetition_memory} "
                 "cannot be negative; 0 switches them off"
             )
+        if not self.pair_speed > 0:
+            raise ValueError(f"pair_speed={self.pair_speed} must be above 0")
 
     @property
     def read_width(self) -> int:

@@ -5,13 +5,15 @@ A candidate pitch c of a voice gets the sum of
 - for every voice u already chosen: pair[c - u] + motion[interval before mod 12, direction of u,
   c - u], which tells parallel fifths and octaves from others,
 - for inner voices: chord[pitches chosen before, above the bass, mod 12; c above the bass, mod 12].
-Four voices over 46 pitches need about 22,000 weights. Tables begin at zero and are multiplied by
-SPEED. A voice that rests or is before the piece has no interval and gives nothing. With a hold
-symbol, that symbol gets what the pitch that it prolongs would get.
+Four voices over 46 pitches need about 22,000 weights. Tables begin at zero and are stored divided
+by `speed`, so that they learn faster: a rule is worth several nats. A voice that rests or is before
+the piece has no interval and gives nothing. With a hold symbol, that symbol gets what the pitch
+that it prolongs would get.
 """
 
 # B batch, T positions, N = B * T, W sub-tokens of a position, K voices, P pitches, R rows
 
+from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
@@ -23,16 +25,29 @@ from ostinato.models.spec import Voices
 OCTAVE = 12
 UNKNOWN = OCTAVE  # class of an interval before that is not known
 CLASSES = (OCTAVE + 1) * 3  # interval before, direction of the other voice
-SPEED = 2.0  # how much faster tables learn: a rule is worth several nats, in 1,000 small steps
 CHORD_NOTES = 2  # at most so many voices above the bass tell the chord
+
+
+@dataclass
+class Heard:
+    """State of a batch of sequences: the rows of the tables, (R, P), and the previous position,
+    (B, W), with pitches in place of holds.
+    """
+
+    rows_RP: Tensor
+    sounding_BW: Tensor
+
+    def select(self, index_B: Tensor) -> None:
+        """Keep these sequences, in this order."""
+        self.sounding_BW = self.sounding_BW.index_select(0, index_B)
 
 
 class Intervals(nn.Module):
     """The tables of K voices. order: in which the columns of a position are chosen."""
 
-    def __init__(self, voices: Voices, order: tuple[int, ...]) -> None:
+    def __init__(self, voices: Voices, order: tuple[int, ...], speed: float) -> None:
         super().__init__()
-        self.voices = voices
+        self.voices, self.speed = voices, speed
         ranks = [column - voices.first for column in order]
         ranks = [voice for voice in ranks if 0 <= voice < voices.end - voices.first]
         self.before = {voice: ranks[:place] for place, voice in enumerate(ranks)}
@@ -73,14 +88,15 @@ class Intervals(nn.Module):
         above = (steps[:P] - steps[:OCTAVE, None]) % OCTAVE  # at [bass mod 12, candidate]
         parts = (self.melody.unfold(-1, P, 1), by_pair, self.chord[:, above])
         found = torch.cat([self.chord.new_zeros(1, P), *(part.reshape(-1, P) for part in parts)])
-        return found * SPEED
+        return found * self.speed
 
-    def forward(self, logits_BTWV: Tensor, sounding_BTW: Tensor, targets_BTW: Tensor) -> Tensor:
+    def forward(self, logits_BTWV: Tensor, previous_BTW: Tensor, targets_BTW: Tensor) -> Tensor:
         """The logits with the values of the tables, for true sub-tokens as those already chosen.
 
-        sounding_BTW: the positions before, with pitches in place of holds.
+        previous_BTW: the positions before.
         """
         voices, (*shape, _, V) = self.voices, logits_BTWV.shape
+        sounding_BTW = sounding_rows(previous_BTW, voices.hold)
         before_NK = self._pitches(sounding_BTW.flatten(0, 1))
         chosen_NK = self._pitches(targets_BTW.flatten(0, 1), before_NK)
         known = [self._known(voice, chosen_NK, before_NK) for voice in range(before_NK.shape[1])]
@@ -96,16 +112,23 @@ class Intervals(nn.Module):
         gained = F.pad(gained, (0, 0, voices.first, columns - voices.end))
         return logits_BTWV + gained.view(*shape, columns, V)
 
-    def step(
-        self, logits_BV: Tensor, rows_RP: Tensor, column: int, row_BW: Tensor, sounding_BW: Tensor
-    ) -> Tensor:
+    def begin(self, blank_BW: Tensor) -> Heard:
+        """The state before the first position, of symbols that mean so."""
+        return Heard(self.rows(), blank_BW.clone())
+
+    def push(self, row_BW: Tensor, heard: Heard) -> None:
+        """Move the state by a whole position."""
+        goes_on = row_BW == self.voices.hold
+        heard.sounding_BW = torch.where(goes_on, heard.sounding_BW, row_BW)
+
+    def step(self, logits_BV: Tensor, column: int, row_BW: Tensor, heard: Heard) -> Tensor:
         """The same for one column of one position; row_BW: with those that are chosen."""
         voices, voice = self.voices, column - self.voices.first
         if voice not in self.before:
             return logits_BV
-        before_BK = self._pitches(sounding_BW)
+        before_BK = self._pitches(heard.sounding_BW)
         known_BX = self._known(voice, self._pitches(row_BW, before_BK), before_BK)
-        gains_BP = F.embedding_bag(known_BX, rows_RP, mode="sum", padding_idx=0)
+        gains_BP = F.embedding_bag(known_BX, heard.rows_RP, mode="sum", padding_idx=0)
         rest = logits_BV.shape[1] - voices.lowest - voices.pitches
         gained_BV = F.pad(gains_BP, (voices.lowest, rest))
         if voices.hold >= 0:
