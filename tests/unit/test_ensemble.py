@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ostinato.evaluation.autoregressive.exact import stepwise_nats
+from ostinato.models.ensemble.parts.intervals import Intervals
 from ostinato.models.registry import build
 from ostinato.models.spec import PAD, ArraySpec, Given
 from ostinato.music.piece import Meter, Piece, Track, make_notes
@@ -60,8 +61,11 @@ def tune(seed=0, bars=6, roles=(1, 2, 0)):
     return torch.tensor(tokens)[:, None]
 
 
-def test_the_parallel_pass_costs_what_single_steps_cost():
-    model = model_of()
+@pytest.mark.parametrize(
+    "settings", [{}, {"motion_speed": 8.0}, {"motion_speed": 8.0, "hears": (0,)}]
+)
+def test_the_parallel_pass_costs_what_single_steps_cost(settings):
+    model = model_of(**settings)
     for piece in (tune(), tune(1, roles=(0, 2)), tune(2, bars=3, roles=(1,))):
         paid = model.score(piece[None])[0]
         assert torch.allclose(paid, stepwise_nats(model, piece), rtol=1e-4, atol=1e-4)
@@ -101,8 +105,9 @@ def test_padding_costs_nothing_and_changes_nothing():
         assert torch.allclose(paid[row, : len(piece)], model.score(piece[None])[0], atol=1e-4)
 
 
-def test_nothing_sees_what_comes_later():
-    model, piece = model_of(), tune()
+@pytest.mark.parametrize("speed", [0.0, 8.0])
+def test_nothing_sees_what_comes_later(speed):
+    model, piece = model_of(motion_speed=speed), tune()
     paid = model.score(piece[None])[0]
     for cut in range(len(ROLES) + 1, len(piece), 7):
         assert torch.allclose(model.score(piece[None, :cut])[0], paid[:cut], atol=1e-4)
@@ -142,6 +147,26 @@ def test_a_role_hears_the_ones_before_it_in_the_bar_and_not_those_after():
     assert torch.equal(*both)
 
 
+def test_values_by_how_another_role_moved():
+    """The melody's next pitch, after number 5, where the bass has just gone up from 3 to 4."""
+    layout = model_of().layout
+    tables = Intervals(layout, 0, 2.0)
+    with torch.no_grad():
+        tables.motion_RCX.normal_()
+    bass, roles, pitches = 1, len(layout.blocks), layout.pitches
+    sounding, earlier = torch.zeros(2, 1, 1, roles, pitches)
+    sounding[0, 0, bass, 4] = sounding[0, 0, bass, 1] = earlier[0, 0, bass, 3] = 1
+    own = layout.blocks[0].pitches
+    logits, last = torch.zeros(1, 1, layout.blocks[0].size), torch.tensor([[5]])
+    found = tables(logits, sounding, earlier, last, torch.tensor([[True]]))[0, 0]
+    for pitch in range(own):
+        expected = tables.motion_RCX[bass, (5 - 3) * 3 + 2, pitch - 4 + pitches - 1]
+        assert torch.isclose(found[tables.first + pitch], 2 * expected)
+    assert found[: tables.first].abs().max() == 0
+    silent = tables(logits, sounding, earlier, last, torch.tensor([[False]]))
+    assert silent.abs().max() == 0
+
+
 def test_conditions_change_what_is_expected_and_may_be_left_open():
     model, piece = model_of(conditions=("style",)), tune()[None]
     codes = [Given(torch.tensor([[code]])) for code in (-1, 0, 1)]
@@ -167,7 +192,9 @@ def test_every_weight_learns():
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
 
 
-@pytest.mark.parametrize("settings", [{"hears": [0, 0]}, {"heard": 0}, {"shuffle": 2.0}])
+@pytest.mark.parametrize(
+    "settings", [{"hears": [0, 0]}, {"heard": 0}, {"shuffle": 2.0}, {"motion_speed": -1.0}]
+)
 def test_contradictory_settings_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         build("band", MICRO | settings, SPEC)
@@ -313,7 +340,7 @@ def test_a_region_outside_the_piece_names_the_bars_that_it_has():
 @pytest.mark.parametrize("memory", [12, 3])  # of the coordinator: all slots of a bar, and fewer
 @torch.inference_mode()
 def test_a_line_that_waits_is_the_models_own_bit_by_bit(memory):
-    model = model_of(coordinator_memory=memory, coordinator_layers=2)
+    model = model_of(coordinator_memory=memory, coordinator_layers=2, motion_speed=4.0)
     own, waiting = model.start(1, 0), Together(model).start(1, 0)
     for token in tune(seed=3)[:, 0]:
         assert torch.equal(model.next_logits(own), model.next_logits(waiting))

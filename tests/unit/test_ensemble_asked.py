@@ -52,7 +52,7 @@ CONDITIONS = [
 ]
 SPEC = ArraySpec.of(codec_of(FORM) | {"conditions": CONDITIONS})
 MICRO = {"width": 16, "layers": 1, "heads": 2, "coordinator_layers": 1, "heard": 4}
-MICRO |= {"memory": 24, "coordinator_memory": 12, "dropout": 0.0}
+MICRO |= {"memory": 24, "coordinator_memory": 12, "dropout": 0.0, "motion_speed": 4.0}
 MICRO |= {"conditions": [found["name"] for found in CONDITIONS]}
 
 

@@ -43,6 +43,7 @@ LEVELLED = [f"{kind}_{role}" for kind in ("density", "register") for role in ("m
 CONDITIONS = [{"name": name, "values": sorted(LEVELS)} for name in LEVELLED]
 MICRO = {"width": 16, "layers": 1, "heads": 2, "coordinator_layers": 1, "heard": 4}
 MICRO |= {"memory": 24, "coordinator_memory": 12, "dropout": 0.0, "conditions": LEVELLED}
+MICRO |= {"motion_speed": 4.0}
 
 
 def walk(seed, form, roles, bars):

@@ -54,6 +54,8 @@ class Config:
         its memory counts parts of bars.
     hears: steps around the present one at which a role hears the others. heard: width of what it
         hears of one role at one of them.
+    motion_speed: how much faster than other weights the tables learn that tell how the other roles
+        moved (parts/intervals.py); 0: there are none.
     shuffle: share of training rows with a random order of roles.
     alone: the coordinator gives nothing and nothing is heard: roles that only share the meters, for
         comparison.
@@ -70,6 +72,7 @@ class Config:
     coordinator_memory: int = 512
     hears: tuple[int, ...] = (-4, -2, -1, 0, 1, 2, 4, 8)
     heard: int = 24
+    motion_speed: float = 0.0
     shuffle: float = 0.3
     alone: bool = False
     dropout: float = 0.1
@@ -82,6 +85,8 @@ class Config:
             raise ValueError(f"shuffle={self.shuffle} must lie in [0, 1]")
         if not 0 <= self.condition_dropout < 1:
             raise ValueError(f"condition_dropout={self.condition_dropout} must lie in [0, 1)")
+        if self.motion_speed < 0:
+            raise ValueError(f"motion_speed={self.motion_speed} cannot be negative; 0: no tables")
         if not self.hears or len(set(self.hears)) != len(self.hears):
             raise ValueError(f"hears={list(self.hears)} must name one or more steps, each once")
         if self.heard < 1:
@@ -123,7 +128,9 @@ class Model(nn.Module):
         self.context = nn.ModuleList(
             nn.Linear(told * config.width, config.width, bias=False) for _ in range(roles)
         )
-        self.intervals = nn.ModuleList(Intervals(self.layout, role) for role in range(roles))
+        self.intervals = nn.ModuleList(
+            Intervals(self.layout, role, config.motion_speed) for role in range(roles)
+        )
         self.hearing = Hearing(self.layout, config.hears, config.heard, config.width)
         self.place = nn.Embedding(self.layout.longest * 2, config.width)
         nn.init.normal_(self.place.weight, std=0.1)
@@ -309,7 +316,7 @@ class Model(nn.Module):
         last_BL = latest(pitches_BL, (kinds_BL == PITCH) & inside_BL, -1)
         chooses_BL = (kinds_BL == POSITION) & inside_BL
         sounding = self.sounding(role, rolls[0], now_BL, bounds[0], slot_BR)
-        logits_BLV = self.intervals[role](logits_BLV, sounding, last_BL, chooses_BL)
+        logits_BLV = self.intervals[role](logits_BLV, *sounding, last_BL, chooses_BL)
         nats_BL = F.cross_entropy(
             logits_BLV.flatten(0, 1).float(),
             targets_BL.flatten(),
@@ -341,11 +348,16 @@ class Model(nn.Module):
 
     def sounding(
         self, role: int, rolls: Tensor, now: Tensor, starts: Tensor, slot_BR: Tensor
-    ) -> Tensor:
-        """What sounds in every role that a role hears at its present steps, (B, L, R, P)."""
+    ) -> tuple[Tensor, Tensor]:
+        """What sounds in every role that a role hears at its present steps, and a step before, (B,
+        L, R, P) each.
+        """
         before_BR = slot_BR < slot_BR[:, role : role + 1]
         heard = sounding_at(rolls, now, starts, before_BR)
-        return torch.zeros_like(heard) if self.config.alone else heard
+        if self.config.alone:
+            return torch.zeros_like(heard), torch.zeros_like(heard)
+        earlier = sounding_at(rolls, now - 1, starts, before_BR)
+        return heard, earlier * (now > 0)[..., None, None]
 
     def _structure(self, reading: Reading, logits_BIM: Tensor, out: tuple[Tensor, Tensor]) -> None:
         """Add the nats of meters and of the end."""

@@ -126,10 +126,10 @@ def read(role: int, lines: list[WaitingLine]) -> None:
     before_BR = torch.cat([line._slot_1R < line._slot_1R[:, role, None] for line in lines])
     size_B = column(line._rolls.shape[2] for line in lines)
     memory_BD = model.place((now_B - start_B).clamp(0, model.place.num_embeddings - 1))
-    offsets_K = torch.cat([model.hearing.offsets_K, model.hearing.offsets_K.new_zeros(1)])
+    offsets_K = torch.cat([model.hearing.offsets_K, torch.tensor([-1, 0], device=device)])
     at_BK = now_B[:, None] + offsets_K
     inside_BK = at_BK.clamp(min=0).minimum(size_B[:, None] - 1)
-    rolls = torch.stack(  # (3, B, R, K + 1, P); the last of K + 1 is the present step
+    rolls = torch.stack(  # (3, B, R, K + 2, P); the last ones are the step before and the present
         [
             line._rolls.index_select(2, index_K)
             for line, index_K in zip(lines, inside_BK, strict=True)
@@ -146,14 +146,16 @@ def read(role: int, lines: list[WaitingLine]) -> None:
     chosen = [number for number, (_, _, chooses) in enumerate(waits) if chooses]
     if chosen:
         which = column(chosen)
-        sounds, lasts = rolls[SOUNDS, which, :, -1], rolls[LASTS, which, :, -1]
-        part = (now_B >= start_B)[which, None, None] & ~before_BR[which, :, None]
-        sounding = torch.where(part, lasts, sounds)[:, None]
+        sounds, lasts = rolls[SOUNDS, which, :, -2:], rolls[LASTS, which, :, -2:]
+        tails = (at_BK[:, -2:] >= start_B[:, None])[which, None] & ~before_BR[which, :, None]
+        heard = torch.where(tails[..., None], lasts, sounds)  # (B, R, 2, P)
+        heard = heard * in_time_BK[which, None, -2:, None]
         if model.config.alone:
-            sounding = torch.zeros_like(sounding)
+            heard = torch.zeros_like(heard)
+        earlier, sounding = heard[:, None].unbind(dim=3)
         last = column(lines[number]._lasts[role] for number in chosen)[:, None]
         tilted = model.intervals[role](
-            logits_BV[which, None], sounding, last, torch.ones_like(last)
+            logits_BV[which, None], sounding, earlier, last, torch.ones_like(last).bool()
         )
         logits_BV[which] = tilted[:, 0]
     for line, logs_V in zip(lines, F.log_softmax(logits_BV, dim=-1), strict=True):
@@ -172,7 +174,7 @@ def _heard(
     """What the role hears around its present steps, (B, D); see `Hearing.forward`."""
     hearing = model.hearing
     every = rolls[SOUNDS] @ hearing.sounds_RPH + rolls[BEGINS] @ hearing.begins_RPH
-    lasts = rolls[LASTS] @ hearing.sounds_RPH  # (B, R, K + 1, H)
+    lasts = rolls[LASTS] @ hearing.sounds_RPH  # (B, R, K + 2, H)
     start_B11, end_B11 = (bound[:, None, None] for bound in bounds)
     at_BK1, known_B1R = at_BK[..., None], before_BR[:, None]
     in_time = in_time_BK[..., None]
@@ -180,7 +182,7 @@ def _heard(
     tails = in_time & ~known_B1R & (at_BK1 >= start_B11) & (at_BK1 < end_B11)
     every, lasts = every.transpose(1, 2), lasts.transpose(1, 2)
     heard = torch.where(whole[..., None], every, torch.where(tails[..., None], lasts, 0.0))
-    out: Tensor = hearing.out[role](heard[:, :-1].flatten(1))
+    out: Tensor = hearing.out[role](heard[:, :-2].flatten(1))
     return out
 
 

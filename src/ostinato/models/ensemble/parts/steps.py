@@ -258,7 +258,7 @@ class Line:
         device = self._part_D.device
         self._structure = None
         now = self._start + self._place + after
-        first = max(0, now + min(model.config.hears))
+        first = max(0, now + min(*model.config.hears, -1))
         rolls = self._rolls[:, None, :, first : now + max(max(model.config.hears), 0) + 1]
         steps = torch.tensor([[now, self._start, self._end]], device=device) - first
         memory_1LD = model.memory(
@@ -275,9 +275,8 @@ class Line:
         if chooses:
             sounding = model.sounding(role, rolls, steps[:, :1], steps[:, 1:2], self._slot_1R)
             last = torch.tensor([[self._lasts[role]]], device=device)
-            logits = model.intervals[role](logits[:, None], sounding, last, torch.ones_like(last))[
-                :, 0
-            ]
+            chosen = torch.ones_like(last, dtype=torch.bool)
+            logits = model.intervals[role](logits[:, None], *sounding, last, chosen)[:, 0]
         self._symbols_V = F.log_softmax(logits[0], dim=-1)
 
     def _strike(self, duration: int) -> None:
