@@ -84,7 +84,10 @@ def race(rounds: int) -> Race:
 
         return run
 
-    contestants = {OURS: step(OURS, "band"), FLAT: step(FLAT, "gpt", width=FLAT_WIDTH, pair_tables=False)}
+    contestants = {
+        OURS: step(OURS, "band"),
+        FLAT: step(FLAT, "gpt", width=FLAT_WIDTH, pair_tables=False),
+    }
     question = f"roles of chorales, training, float32, batch {batch}, length {crop}"
     return Race(question, "notes", float(notes), in_turn(contestants, rounds), aims={})
 
