@@ -111,7 +111,7 @@ def test_the_lock_is_sorted_and_otherwise_as_dvc_writes_it(tmp_path):
     ("params", "line"),
     [
         ("x: [a]\nx: [b]\n", 'line 2: found duplicate key "x"'),
-        ("x:\n\t- a\n", "line 2: found character '\\t' that cannot start any token"),
+        ("x:\n\t- a\n", "line 2: found character that cannot start any token"),
         ("y: [a]\n", "Could not find 'x'"),
     ],
 )
