@@ -13,12 +13,14 @@ def main(config: dict[str, Any]) -> None:
     import scipy.linalg  # noqa: F401 - loads the BLAS whose threads are limited below
     from threadpoolctl import threadpool_limits
 
+    from ostinato.arithmetic import use_threads
     from ostinato.evaluation.excerpts import EvaluationSettings
     from ostinato.evaluation.reference import write_reference
     from ostinato.loading.tokens import open_tokens
     from ostinato.music.recording import Recording
     from ostinato.settings import checked
 
+    use_threads(1)
     threadpool_limits(1, user_api="blas")  # sums in one order, whatever the number of processors
     settings = checked(EvaluationSettings, "evaluation", config["evaluation"])
     music = write_reference(

@@ -3,7 +3,8 @@
 `python -m ostinato.execution.repro [stage ...]` does what `dvc repro` does, with the same results.
 Each stage is one `dvc repro --single-item` process, and DVC's locks keep them apart. A stage gets
 as many cores as its settings say that it uses threads, so nothing runs on fewer or more threads
-than it would alone. Stages in dvc.lock are sorted by name: their order does not depend on which
+than it would alone. Scripts of stages are forked from a process with the libraries imported
+(forkserver.py). Stages in dvc.lock are sorted by name: their order does not depend on which
 was done first.
 """
 
@@ -17,15 +18,19 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from ostinato.execution import plan as planning
 from ostinato.execution.commands import run_command
+from ostinato.execution.forkserver import fork_server
 from ostinato.execution.plan import Schedule, Task, clock
 
 GRACE_SECONDS = 30.0  # between asking a stage to stop and killing it
 TAIL_LINES = 25
+SEVERAL = 4  # stages, from which on the libraries are imported once for all
 INTERRUPTED = 130
 RUNS = "Running stage"  # DVC says so of a stage that it does not skip or take from its cache
 NOISE = (  # what DVC says of every stage
@@ -44,7 +49,7 @@ NOISE = (  # what DVC says of every stage
 class Running:
     """One stage in its own group of processes; its output is printed line by line."""
 
-    def __init__(self, task: Task, root: Path) -> None:
+    def __init__(self, task: Task, root: Path, environment: Mapping[str, str]) -> None:
         self.task = task
         self.began = time.monotonic()
         self.ran = False
@@ -53,6 +58,7 @@ class Running:
         self.process = subprocess.Popen(
             [*command, task.name],
             cwd=root,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -96,7 +102,7 @@ class Failed(RuntimeError):
     """A stage ended with an error; the message is for the user."""
 
 
-def run(root: Path, schedule: Schedule) -> dict[str, float]:
+def run(root: Path, schedule: Schedule, environment: Mapping[str, str]) -> dict[str, float]:
     """Run all tasks; the seconds of those that had to run: what they depend on has changed.
 
     Raises:
@@ -110,7 +116,7 @@ def run(root: Path, schedule: Schedule) -> dict[str, float]:
         while active or (schedule.left() and not failed):
             for task in [] if failed else schedule.startable():
                 schedule.running.add(task.name)
-                active.append(Running(task, root))
+                active.append(Running(task, root, environment))
             time.sleep(0.1)
             for one in [one for one in active if one.finished()]:
                 active.remove(one)
@@ -234,8 +240,10 @@ def main() -> int:
     if given.dry:
         return 0
     began = time.monotonic()
+    several = len(tasks) >= SEVERAL
     try:
-        taken = run(root, schedule)
+        with fork_server(os.environ) if several else nullcontext(os.environ) as environment:
+            taken = run(root, schedule, environment)
     except KeyboardInterrupt:
         print("\nstopped. Finished stages are kept; the same command continues.", file=sys.stderr)
         return INTERRUPTED

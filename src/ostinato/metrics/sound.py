@@ -85,22 +85,19 @@ def nearest(recordings: Sequence[Recording], others: Sequence[Recording]) -> Row
     bits than the others on the same machine.
     """
     length = round(PASSAGE * recordings[0].rate / MERGED[0]) if len(recordings) else 1
-    coarse = [torch.from_numpy(_coarse(other)) for other in others]
-    coarse = [frames for frames in coarse if len(frames) >= length]
-    out = []
-    for recording in recordings:
-        frames = torch.from_numpy(_coarse(recording))
-        whole = frames[: len(frames) // length * length]
-        passages = whole.reshape(-1, length, frames.shape[1])
-        if not len(passages) or not coarse:
-            out.append(np.nan)
-            continue
-        best_P = torch.full((len(passages),), torch.inf, dtype=torch.float64)
-        for other in coarse:
-            best_P = torch.minimum(best_P, _squares(passages, other).min(dim=1).values)
-        root_P = (best_P.clamp(min=0) / passages[0].numel()).sqrt()
-        out.append(round(float(root_P.mean()) * DECIBELS, DIGITS))
-    return np.array(out)
+    passages = [_passages(_coarse(recording), length) for recording in recordings]
+    counts = [len(of_one) for of_one in passages]
+    coarse = [frames for frames in map(_coarse, others) if len(frames) >= length]
+    if not coarse or not sum(counts):
+        return np.full(len(recordings), np.nan)
+    passages_PLM = torch.from_numpy(np.concatenate(passages))
+    best_P = torch.full((len(passages_PLM),), torch.inf, dtype=torch.float64)
+    for frames in coarse:
+        squares_PT = _squares(passages_PLM, torch.from_numpy(frames))
+        best_P = torch.minimum(best_P, squares_PT.amin(dim=1))
+    root_P = (best_P.clamp(min=0) / passages_PLM[0].numel()).sqrt()
+    means = [of_one.mean() if len(of_one) else torch.nan for of_one in root_P.split(counts)]
+    return np.array([round(float(mean) * DECIBELS, DIGITS) for mean in means])
 
 
 def _squares(passages_PLM: torch.Tensor, frames_TM: torch.Tensor) -> torch.Tensor:
@@ -112,6 +109,11 @@ def _squares(passages_PLM: torch.Tensor, frames_TM: torch.Tensor) -> torch.Tenso
     ends = power_T[length - 1 :]
     starts = torch.nn.functional.pad(power_T[:-length], (1, 0)) if len(power_T) > length else 0
     return passages_PLM.square().sum(dim=(1, 2))[:, None] + (ends - starts) - 2 * products
+
+
+def _passages(frames: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.float64]:
+    """Frames (T, M) cut into whole passages, (P, L, M)."""
+    return frames[: len(frames) // length * length].reshape(-1, length, frames.shape[1])
 
 
 def _coarse(recording: Recording) -> npt.NDArray[np.float64]:

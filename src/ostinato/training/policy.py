@@ -33,6 +33,7 @@ from ostinato.metrics.likelihood_metrics import likelihood_metrics
 from ostinato.metrics.sonorities import IS_CONSONANT_TRIAD, IS_DOMINANT, IS_ROOT_TRIAD
 from ostinato.models.policy.parts.expected import EXPECTED, Decoded, Expectations
 from ostinato.models.policy.parts.rows import Chords
+from ostinato.models.policy.tuned import start
 from ostinato.sampling.registry import sampler_of
 from ostinato.seeds import seed_of
 from ostinato.training.data import EncodingModule
@@ -54,10 +55,11 @@ class Module(Training):
 
     def __init__(self, model: nn.Module, settings: Settings) -> None:
         self.study: Study = open_study(settings.model["study"])
-        model.load_state_dict(self.study.base)
+        weights = start(settings.model, self.study.base)
+        model.load_state_dict(weights)
         super().__init__(model, settings)
         # in a tuple: torch would otherwise save it with every state
-        self._base = (frozen_base(copy.deepcopy(model), self.study.base),)
+        self._base = (frozen_base(copy.deepcopy(model), weights),)
         self.register_buffer("beta", torch.tensor(float(settings.model["beta"])))
         if settings.model["method"] == "expected":
             self._expects(model)

@@ -1,14 +1,15 @@
 """Any autoregressive model, tuned from a study: it is of its base's own family, with new weights.
 
 Scoring, sampling and sessions are therefore the base family's. Dropout is off: preferences compare
-a model with its frozen base, and with dropout both probabilities would be random.
+a model with its frozen base, and with dropout both probabilities would be random. Tables of
+intervals learn at one speed, whatever the base's: they have little to unlearn.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ostinato.models.registry import build, families
 from ostinato.models.spec import ArraySpec
@@ -16,7 +17,8 @@ from ostinato.models.spec import ArraySpec
 METHODS = ("dpo", "rloo", "expected")
 PAIRS = ("choices", "reward")
 BASES = "autoregressive"
-OFF = ("dropout", "condition_dropout")
+FIXED = {"dropout": 0.0, "condition_dropout": 0.0, "pair_speed": 2.0}  # settings of any base
+INTERVALS = "intervals."  # weights of a base that are stored divided by pair_speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,5 +77,11 @@ def Model(config: Config, spec: ArraySpec) -> nn.Module:  # noqa: N802 - what th
             "a tuned system needs a study: give its line in params.yaml learns_from, such as "
             "data/feedback/simulated, and train it by its name, with system=…"
         )
-    settings = {key: 0.0 if key in OFF else v for key, v in config.base["model"].items()}
+    settings = {key: FIXED.get(key, value) for key, value in config.base["model"].items()}
     return build(config.base["family"], settings, spec)
+
+
+def start(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The base's weights as those of a Model that computes the same. config: of the tuned model."""
+    slower = config["base"]["model"].get("pair_speed", FIXED["pair_speed"]) / FIXED["pair_speed"]
+    return {k: v * slower if k.startswith(INTERVALS) else v for k, v in weights.items()}
