@@ -1,9 +1,13 @@
 """The order in which stages start, what their build is expected to take, and the sorted lock."""
 
 import io
+import shutil
+from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
+from ostinato.execution.dvc_stage import written_fast
 from ostinato.execution.leftovers import leftovers, size_of
 from ostinato.execution.leftovers import main as remove_leftovers
 from ostinato.execution.plan import (
@@ -16,6 +20,8 @@ from ostinato.execution.plan import (
     write_times,
 )
 from ostinato.execution.repro import explained, sort_lock
+
+ROOT = Path(__file__).parents[2]
 
 
 def chain(system, threads=1):
@@ -105,6 +111,19 @@ def test_the_lock_is_sorted_and_otherwise_as_dvc_writes_it(tmp_path):
     write(tmp_path / "dvc.lock", ["c", "a", "b@x"])
     sort_lock(tmp_path / "dvc.lock")
     assert (tmp_path / "dvc.lock").read_text() == (tmp_path / "sorted.lock").read_text()
+
+
+def test_a_lock_written_fast_ends_with_the_bytes_of_dvc(tmp_path):
+    shutil.copy(ROOT / "dvc.lock", tmp_path)
+    path = tmp_path / "dvc.lock"
+    written = path.read_bytes()
+    with written_fast(str(path)) as lock:
+        first = min(lock["stages"])
+        lock["stages"][first] = lock["stages"].pop(first)
+    assert list(YAML(typ="safe").load(path)["stages"])[-1] == first
+    assert path.read_bytes() != written
+    sort_lock(path)
+    assert path.read_bytes() == written
 
 
 @pytest.mark.parametrize(

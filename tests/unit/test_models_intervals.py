@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.models.autoregressive.parts.intervals import Heard, Intervals, sounding_rows
+from ostinato.models.policy.tuned import start
 from ostinato.models.registry import build
 from ostinato.models.spec import ArraySpec, Voices
 
@@ -151,3 +152,19 @@ def test_a_spec_finds_the_voices_of_a_codec_and_other_encodings_are_refused():
 def test_a_speed_of_zero_is_refused():
     with pytest.raises(ValueError, match=r"pair_speed=0\.0 must be above 0"):
         build("lstm", {"width": 8, "pair_speed": 0.0}, ArraySpec(width=1, vocabulary=9))
+
+
+def test_a_tuned_model_begins_at_its_base_with_slower_tables():
+    settings = {"width": 16, "voice_hidden": 8, "order": ORDER, "pair_tables": True}
+    settings |= SIZES["lstm"] | {"pair_speed": 8.0}
+    shape = ArraySpec(width=4, vocabulary=12, voices=VOICES)
+    base = build("lstm", settings, shape).eval()
+    with torch.no_grad():
+        for weight in base.intervals.parameters():
+            weight.normal_()
+    config = {"base": {"family": "lstm", "model": settings}}
+    ours = {"method": "expected", "beta": 0.1, "kl_budget": 1.0} | config
+    tuned = build("tuned", ours, shape).eval()
+    tuned.load_state_dict(start(config, base.state_dict()))
+    assert tuned.intervals.speed == 2
+    assert torch.equal(tuned.score(rows()), base.score(rows()))

@@ -1,11 +1,11 @@
 """Runs the pipeline with independent stages side by side.
 
 `python -m ostinato.execution.repro [stage ...]` does what `dvc repro` does, with the same results.
-Each stage is one `dvc repro --single-item` process, and DVC's locks keep them apart. A stage gets
-as many cores as its settings say that it uses threads, so nothing runs on fewer or more threads
-than it would alone. Scripts of stages are forked from a process with the libraries imported
-(forkserver.py). Stages in dvc.lock are sorted by name: their order does not depend on which
-was done first.
+Each stage is one `dvc repro --single-item` process (dvc_stage.py), and DVC's locks keep them apart.
+A stage gets as many cores as its settings say that it uses threads, so nothing runs on fewer or
+more threads than it would alone. Scripts of stages are forked from a process with the libraries
+imported (forkserver.py). Stages in dvc.lock are sorted by name: their order does not depend on
+which was done first.
 """
 
 # ruff: noqa: T201
@@ -54,9 +54,9 @@ class Running:
         self.began = time.monotonic()
         self.ran = False
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
-        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
+        command = [sys.executable, "-m", "ostinato.execution.dvc_stage", "--wait-for-lock"]
         self.process = subprocess.Popen(
-            [*command, task.name],
+            [*command, "repro", "--single-item", task.name],
             cwd=root,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -169,7 +169,7 @@ def failure(failed: list[Running], left: list[str]) -> str:
 
 
 def sort_lock(path: Path) -> None:
-    """Sort the stages of a dvc.lock by name."""
+    """Sort the stages of a dvc.lock by name, and fold its long lines as DVC does."""
     from ruamel.yaml import YAML
 
     from ostinato.files import atomic_file
@@ -178,10 +178,8 @@ def sort_lock(path: Path) -> None:
         return
     yaml = YAML()
     lock: dict[str, Any] = yaml.load(path) or {}
-    stages = lock.get("stages", {})
-    if list(stages) == sorted(stages):
-        return
-    lock["stages"] = {name: stages[name] for name in sorted(stages)}
+    if stages := lock.get("stages", {}):
+        lock["stages"] = {name: stages[name] for name in sorted(stages)}
     with atomic_file(path) as partial:
         yaml.dump(lock, partial)
 
