@@ -117,18 +117,23 @@ def keep(connection: socket.socket) -> NoReturn:
     """In a fork of the server: fork the script, tell the client its process and its status. Where
     the client ends first, kill the script.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     request, streams = receive(connection)
+    ended, wakes = socket.socketpair()
+    wakes.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakes.fileno())
     child = os.fork()
     if child == 0:
-        connection.close()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for one in (connection, ended, wakes):
+            one.close()
         become(request, streams)
     for stream in streams:
         os.close(stream)
     with contextlib.suppress(OSError):
         connection.sendall(f"{child}\n".encode())
-    ended = os.pidfd_open(child)
-    if ended not in select.select([connection.fileno(), ended], [], [])[0]:
+    if ended not in select.select([connection, ended], [], [])[0]:
         os.kill(child, signal.SIGKILL)  # the client never writes: it has ended
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     with contextlib.suppress(OSError):
