@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has 
 SCRIPT = """
 import os, sys, time
 import beside
-given, early = repr(os.environ["GIVEN"]), "fractions" in sys.modules
+given, early = repr(os.environ["GIVEN"]), [n for n in ("fractions", "ostinato") if n in sys.modules]
 print(beside.WORD, sys.argv, os.getcwd(), given, early, __name__)
 print(sys.stdin.read(), end="")
 print("to stderr", file=sys.stderr)
@@ -69,7 +69,9 @@ def test_a_script_runs_as_python_would_run_it(start, tmp_path):
     printed, errors = process.communicate("asked", timeout=60)
     assert process.returncode == 7
     arguments = ["pipelines/script.py", "7", "x y"]
-    assert printed == f"first {arguments} {tmp_path / 'project'} 'a\\nb' True __main__\nasked"
+    assert (
+        printed == f"first {arguments} {tmp_path / 'project'} 'a\\nb' ['fractions'] __main__\nasked"
+    )
     assert errors == "to stderr\n"
 
 
@@ -112,7 +114,7 @@ def test_without_a_server_the_script_starts_as_usual(start):
     server.kill()
     server.wait(timeout=60)
     process = start("0")
-    assert "False __main__" in process.communicate("", timeout=60)[0]
+    assert "[] __main__" in process.communicate("", timeout=60)[0]
     assert process.returncode == 0
 
 

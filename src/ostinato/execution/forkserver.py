@@ -46,6 +46,7 @@ LIBRARIES = (  # with what they import late, at the first optimizer or the first
     "music21",
     "muspy",
 )
+PROJECT = "ostinato"
 SCRIPT = """#!/bin/sh
 exec '{python}' -S -E '{client}' '{python}' "$@"
 """
@@ -163,6 +164,8 @@ def become(request: Mapping[str, Any], streams: list[int]) -> NoReturn:
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in [name for name in sys.modules if name.partition(".")[0] == PROJECT]:
+        del sys.modules[name]  # this server's; the script reads the project's code itself
     sys.argv = request["arguments"]
     sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
     runpy.run_path(sys.argv[0], run_name="__main__")
