@@ -110,7 +110,8 @@ def test_signals_end_the_script(start, number, status):
 
 
 def test_without_a_server_the_script_starts_as_usual(start):
-    server = next(p for p in psutil.Process().children() if "forkserver" in " ".join(p.cmdline()))
+    module = "ostinato.execution.forkserver"
+    server = next(p for p in psutil.Process().children() if module in p.cmdline())
     server.kill()
     server.wait(timeout=60)
     process = start("0")

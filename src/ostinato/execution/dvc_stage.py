@@ -13,6 +13,8 @@ from typing import Any
 
 import dvc.dvcfile
 
+from ostinato.execution.commands import run_command
+
 WRITER = "modify_yaml"  # of dvc.dvcfile: a context of a file's content, written at its end
 LOCK = "dvc.lock"
 
@@ -47,4 +49,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

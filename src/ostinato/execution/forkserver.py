@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ostinato.execution import forkserver_client
+from ostinato.execution.commands import run_command
 from ostinato.execution.forkserver_client import HEADER, SOCKET, STREAMS
 from ostinato.execution.machine import has_gpu_driver
 from ostinato.execution.portable import make_portable
@@ -172,5 +173,10 @@ def become(request: Mapping[str, Any], streams: list[int]) -> NoReturn:
     sys.exit(0)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Command line: where to listen, then what to import."""
     serve(Path(sys.argv[1]), sys.argv[2:])
+
+
+if __name__ == "__main__":
+    run_command(main)
