@@ -11,6 +11,7 @@ folder, environment and streams. Where that cannot be done, the script starts as
 
 import array
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -98,6 +99,7 @@ def serve(address: Path, libraries: Iterable[str]) -> None:
     make_portable("train", os.environ)  # before any of them is loaded
     for name in libraries:
         importlib.import_module(name)
+    gc.freeze()  # garbage collections of the forks pass over the libraries' objects
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers need no farewell
     with socket.socket(socket.AF_UNIX) as listener:
         partial = address.with_suffix(".partial")
