@@ -100,7 +100,7 @@ def serve(address: Path, libraries: Iterable[str]) -> None:
     for name in libraries:
         importlib.import_module(name)
     gc.freeze()  # garbage collections of the forks pass over the libraries' objects
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers need no farewell
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system removes ended keepers
     with socket.socket(socket.AF_UNIX) as listener:
         partial = address.with_suffix(".partial")
         listener.bind(str(partial))
@@ -146,7 +146,11 @@ def keep(connection: socket.socket) -> NoReturn:
 
 
 def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What a client sends: its request as JSON after its length, and its standard streams."""
+    """What a client sends: its request as JSON after its length, and its standard streams.
+
+    Raises:
+        ValueError: the client has ended before it had sent all.
+    """
     size = array.array("i", [0]).itemsize * STREAMS
     header, ancillary, *_ = connection.recvmsg(HEADER, socket.CMSG_SPACE(size))
     streams = array.array("i")
@@ -154,7 +158,10 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
         streams.frombytes(content)
     request = bytearray()
     while len(request) < int(header):
-        request += connection.recv(int(header) - len(request))
+        part = connection.recv(int(header) - len(request))
+        if not part:
+            raise ValueError(f"{len(request)} of {int(header)} bytes of a request came")
+        request += part
     return json.loads(request), list(streams)
 
 

@@ -30,7 +30,7 @@ from ostinato.execution.plan import Schedule, Task, clock
 
 GRACE_SECONDS = 30.0  # between asking a stage to stop and killing it
 TAIL_LINES = 25
-SEVERAL = 4  # stages, from which on the libraries are imported once for all
+SEVERAL = 4  # stages; if there are fewer, each imports the libraries itself
 INTERRUPTED = 130
 RUNS = "Running stage"  # DVC says so of a stage that it does not skip or take from its cache
 NOISE = (  # what DVC says of every stage
