@@ -96,7 +96,7 @@ def nearest(recordings: Sequence[Recording], others: Sequence[Recording]) -> Row
         squares_PT = _squares(passages_PLM, torch.from_numpy(frames))
         best_P = torch.minimum(best_P, squares_PT.amin(dim=1))
     root_P = (best_P.clamp(min=0) / passages_PLM[0].numel()).sqrt()
-    means = [of_one.mean() if len(of_one) else torch.nan for of_one in root_P.split(counts)]
+    means = [of_one.mean() if len(of_one) else torch.nan for of_one in torch.split(root_P, counts)]
     return np.array([round(float(mean) * DECIBELS, DIGITS) for mean in means])
 
 
